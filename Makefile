@@ -1,0 +1,52 @@
+# What a platform engineer types. Everything is done by programs that work without make, too:
+# python3 -m tools.setup, python -m local, python -m jobs.
+
+PYTHON ?= python3
+STACK ?= local
+VENV_PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up preview destroy down clean test test-fast lint lock
+
+help:           ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup:          ## prepare this machine: packages, Azurite, a Docker engine (cached)
+	@$(PYTHON) -m tools.setup all
+
+up: setup       ## start the local Azure, deploy the stack "local", run the sample job, show its output
+	@$(VENV_PYTHON) -m local tour
+
+preview:        ## what `up` would change (STACK=local|dev|prod; dev and prod run offline)
+	@$(PYTHON) -m tools.setup $(if $(filter local,$(STACK)),all,offline)
+	@$(VENV_PYTHON) -m local preview --stack $(STACK)
+
+destroy: setup  ## remove everything that `up` deployed, and show that nothing is left
+	@$(VENV_PYTHON) -m local destroy
+
+down:           ## stop every process that `up` started
+	@if [ -x $(VENV_PYTHON) ]; then $(VENV_PYTHON) -m local stop; fi
+	@$(PYTHON) -m tools.setup stop-engine
+
+clean:          ## stop, and delete state, caches and packages of this checkout
+	@if [ -x $(VENV_PYTHON) ]; then $(VENV_PYTHON) -m local reset --yes --caches; fi
+	@$(PYTHON) -m tools.setup stop-engine
+	@rm -rf .local .venv local/azure/blobs/node_modules .pytest_cache .ruff_cache
+
+test: setup     ## all tests
+	@$(VENV_PYTHON) -m tools.check
+	@$(VENV_PYTHON) -m pytest
+
+test-fast:      ## the tests that need neither Docker nor root
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m pytest -m "not docker and not azure"
+
+lint:           ## ruff and pyright
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m tools.check
+
+lock:           ## compile the pinned requirements again (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	  --custom-compile-command "make lock" requirements.in -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	  --custom-compile-command "make lock" requirements-dev.in -c requirements.txt -o requirements-dev.txt

@@ -1,0 +1,91 @@
+"""Which engine is used, which is started, and which is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tools.setup import docker_engine, places
+from tools.setup.docker_engine import EngineState, classify
+from tools.setup.errors import SetupError
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LOCAL_AZURE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("answer", "answered", "docker_host", "has_dockerd", "expected"),
+    [
+        ("20.10.24", True, "", True, EngineState.RUNNING),
+        ("20.10.24", True, "tcp://elsewhere:2375", False, EngineState.RUNNING),
+        ("Got permission denied while trying to connect", False, "", True, EngineState.DENIED),
+        ("Cannot connect to the Docker daemon", False, "tcp://elsewhere:2375", True, EngineState.UNREACHABLE),
+        ("Cannot connect to the Docker daemon", False, "", True, EngineState.STOPPED),
+        ("Cannot connect to the Docker daemon", False, "unix:///var/run/docker.sock", True, EngineState.STOPPED),
+        ("no client", False, "", False, EngineState.NOT_INSTALLED),
+    ],
+)
+def test_every_kind_of_engine_is_told_apart(
+    answer: str, answered: bool, docker_host: str, has_dockerd: bool, expected: EngineState
+) -> None:
+    assert classify(answer, answered=answered, docker_host=docker_host, has_dockerd=has_dockerd) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "fact", "next_step"),
+    [
+        (EngineState.DENIED, "this user may not use", "usermod -aG docker"),
+        (EngineState.UNREACHABLE, "no Docker engine answers at DOCKER_HOST=tcp://nowhere:1", "unset DOCKER_HOST"),
+        (EngineState.NOT_INSTALLED, "no Docker engine answers", "as root"),
+    ],
+)
+def test_each_case_that_we_cannot_mend_has_its_own_message(
+    monkeypatch: pytest.MonkeyPatch, state: EngineState, fact: str, next_step: str
+) -> None:
+    monkeypatch.setattr(docker_engine, "state", lambda: state)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://nowhere:1")
+    with pytest.raises(SetupError) as caught:
+        docker_engine.ensure(lambda _text: None)
+    assert fact in str(caught.value)
+    assert next_step in str(caught.value)
+
+
+def test_an_engine_that_answers_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "state", lambda: EngineState.RUNNING)
+    monkeypatch.setattr(docker_engine, "start", lambda _say: pytest.fail("a second engine was started"))
+    docker_engine.ensure(lambda _text: None)
+    assert not docker_engine.marker().exists()
+
+
+def test_an_engine_that_we_did_not_start_is_not_stopped(own_home: Path) -> None:
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        own_home.mkdir()
+        docker_engine.stop(lambda _text: None)  # no marker: nothing of ours
+        docker_engine.marker().write_text(json.dumps({"pid": bystander.pid, "started": "another process's start"}))
+        docker_engine.stop(lambda _text: None)  # a marker of an engine that is gone, its pid used again
+        assert bystander.poll() is None
+        assert not docker_engine.marker().exists()
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_the_engine_that_we_started_is_stopped(own_home: Path) -> None:
+    engine = subprocess.Popen(["sleep", "60"])
+    own_home.mkdir()
+    docker_engine.marker().write_text(json.dumps({"pid": engine.pid, "started": docker_engine.started(engine.pid)}))
+    # `stop` waits until the process has left the process table, so somebody must collect it meanwhile.
+    threading.Thread(target=engine.wait, daemon=True).start()
+    docker_engine.stop(lambda _text: None)
+    assert engine.wait(5) == -15
+    assert not places.home().joinpath("docker-engine.json").exists()

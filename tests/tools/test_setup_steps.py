@@ -1,0 +1,96 @@
+"""The steps of the set-up: cached by content, and clear when they cannot be done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.setup import azurite, debian_packages, places, process, python_environment
+from tools.setup.errors import SetupError
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_AZURE_HOME", str(tmp_path / "home"))
+
+
+def test_a_failing_program_shows_the_end_of_its_output_and_where_the_rest_is() -> None:
+    script = "for i in $(seq 40); do echo line-$i; done; exit 3"
+    with pytest.raises(SetupError) as caught:
+        process.run(["sh", "-c", script], what="the thing", next_step="try something else")
+    text = str(caught.value)
+    assert "the thing failed (exit code 3)" in text
+    assert "line-40" in text and "line-25" not in text
+    assert str(process.log_file()) in text and "try something else" in text
+
+
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(SetupError, match="'no-such-program' is not on this machine"):
+        process.run(["no-such-program"], what="the thing", next_step="install it")
+
+
+def test_missing_packages_without_root_give_the_command_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(SetupError, match="sudo apt-get update && sudo apt-get install no-such-package-of-debian"):
+        debian_packages.ensure(["dpkg", "no-such-package-of-debian"], lambda _text: None)
+
+
+def test_installed_packages_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian_packages, "run", lambda *_a, **_k: pytest.fail("something was installed"))
+    debian_packages.ensure(["dpkg"], lambda _text: None)
+
+
+def test_the_environment_is_made_again_only_when_the_pinned_requirements_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements = tmp_path / "requirements-dev.txt"
+    requirements.write_text("# nothing\n")
+    monkeypatch.setattr(places, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(places, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(places, "PYTHON", tmp_path / "venv" / "bin" / "python")
+    calls: list[list[str]] = []
+
+    def fake_run(argv: list[str], **_rest: object) -> None:
+        calls.append(argv)
+        places.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+        places.PYTHON.touch()
+
+    monkeypatch.setattr(python_environment, "run", fake_run)
+    python_environment.ensure(lambda _text: None)
+    assert [argv[2] for argv in calls] == ["venv", "pip"]
+    python_environment.ensure(lambda _text: None)
+    assert len(calls) == 2
+    requirements.write_text("# something\n")
+    python_environment.ensure(lambda _text: None)
+    assert len(calls) == 4
+
+
+def test_every_requirement_is_pinned_with_a_hash() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (places.CHECKOUT / name).read_text().replace("\\\n", " ")
+        pins = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+        assert len(pins) > 10
+        assert all("==" in line and "--hash=sha256:" in line for line in pins)
+
+
+def test_a_lock_file_names_no_registry() -> None:
+    lock = (places.AZURITE / "package-lock.json").read_text()
+    assert '"integrity"' in lock
+    assert '"resolved"' not in lock
+    assert azurite.fingerprint()
+
+
+def test_a_wrong_mode_is_refused_with_the_right_ones() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tools.setup", "everything"],
+        cwd=places.CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "all|offline|stop-engine" in run.stderr and "everything" in run.stderr

@@ -1,0 +1,170 @@
+"""A Docker engine: find one, or start one of our own; never disturb one that is there.
+
+An engine that answers is used as it is. Only where none answers, and none is installed elsewhere (DOCKER_HOST), a
+`dockerd` is started with its own data root, exec root and pid file, so that nothing of another engine is touched.
+`stop` ends it only for the checkout that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+from tools.setup import debian_packages, places
+from tools.setup.errors import SetupError
+
+SOCKET = "/var/run/docker.sock"
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+
+
+class EngineState(Enum):
+    RUNNING = "running"
+    DENIED = "denied"  # an engine runs, but this user may not use it
+    UNREACHABLE = "unreachable"  # DOCKER_HOST or a context names an engine that does not answer
+    STOPPED = "stopped"  # dockerd is installed, none runs
+    NOT_INSTALLED = "not-installed"  # at most a client is here
+
+
+def classify(answer: str, *, answered: bool, docker_host: str, has_dockerd: bool) -> EngineState:
+    """Which case it is, from the words of `docker version` (a client alone answers `docker --version`)."""
+    if answered:
+        return EngineState.RUNNING
+    if "permission denied" in answer.lower():
+        return EngineState.DENIED
+    if docker_host and docker_host != f"unix://{SOCKET}":
+        return EngineState.UNREACHABLE
+    return EngineState.STOPPED if has_dockerd else EngineState.NOT_INSTALLED
+
+
+def state() -> EngineState:
+    answered, answer = ask_version()
+    return classify(
+        answer,
+        answered=answered,
+        docker_host=os.environ.get("DOCKER_HOST", ""),
+        has_dockerd=shutil.which("dockerd") is not None,
+    )
+
+
+def ask_version() -> tuple[bool, str]:
+    """Ask the engine for its version; without a client, look whether its socket can be opened."""
+    if shutil.which("docker"):
+        asked = subprocess.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return asked.returncode == 0, asked.stdout + asked.stderr
+    if Path(SOCKET).exists() and not os.access(SOCKET, os.W_OK):
+        return False, "permission denied"
+    return False, "no client"
+
+
+def ensure(say: Callable[[str], None]) -> None:
+    """An engine answers when this returns."""
+    found = state()
+    if found is EngineState.RUNNING:
+        return
+    if found is EngineState.DENIED:
+        raise SetupError(
+            f"a Docker engine runs, but this user may not use {SOCKET}",
+            cause="permission denied",
+            next_step="sudo usermod -aG docker $(id -un), then log in again",
+        )
+    if found is EngineState.UNREACHABLE:
+        raise SetupError(
+            f"no Docker engine answers at DOCKER_HOST={os.environ['DOCKER_HOST']}",
+            next_step="start that engine, or unset DOCKER_HOST to use one on this machine",
+        )
+    if os.geteuid() != 0:
+        raise SetupError(
+            "no Docker engine answers on this machine",
+            cause="only a client is installed" if shutil.which("docker") else "Docker is not installed",
+            next_step="start Docker (sudo systemctl start docker), or run this as root: "
+            "it then starts an engine of its own",
+        )
+    debian_packages.ensure(debian_packages.FOR_ENGINE, say)
+    start(say)
+
+
+def start(say: Callable[[str], None]) -> None:
+    home = places.engine_home()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pid_file, log = home / "dockerd.pid", home / "dockerd.log"
+    pid_file.unlink(missing_ok=True)
+    say("starting a Docker engine")
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [
+                "dockerd",
+                "--host",
+                f"unix://{SOCKET}",
+                "--data-root",
+                str(home / "data"),
+                "--exec-root",
+                str(home / "run"),
+                "--pidfile",
+                str(pid_file),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not ask_version()[0]:
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-5:])
+            if process.poll() is None:
+                process.terminate()
+            raise SetupError(
+                f"the Docker engine did not start within {START_SECONDS:.0f} s\n{tail}",
+                cause=f"its log: {log}",
+                next_step="start Docker yourself, then try again",
+            )
+        time.sleep(0.1)
+    marker().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    marker().write_text(json.dumps({"pid": process.pid, "started": started(process.pid)}))
+
+
+def marker() -> Path:
+    """Says that this checkout started the engine that runs."""
+    return places.home() / "docker-engine.json"
+
+
+def started(pid: int) -> str:
+    """The start time of a process in clock ticks since boot: with the pid it names one process, ever."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return ""
+
+
+def stop(say: Callable[[str], None]) -> None:
+    """End the engine that this checkout started; leave every other one alone."""
+    if not marker().exists():
+        return
+    mine = json.loads(marker().read_text())
+    pid = int(mine["pid"])
+    if started(pid) and started(pid) == mine["started"]:
+        say("stopping the Docker engine that make started")
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while started(pid) == mine["started"]:
+            if time.monotonic() > deadline:
+                raise SetupError(
+                    f"the Docker engine (pid {pid}) did not stop within {STOP_SECONDS:.0f} s",
+                    next_step=f"look into {places.engine_home() / 'dockerd.log'}",
+                )
+            time.sleep(0.1)
+    marker().unlink()

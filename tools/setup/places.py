@@ -1,0 +1,23 @@
+"""Where the set-up puts things. The only module of the set-up that knows paths."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+VENV = CHECKOUT / ".venv"
+PYTHON = VENV / "bin" / "python"
+REQUIREMENTS = CHECKOUT / "requirements-dev.txt"
+AZURITE = CHECKOUT / "local" / "azure" / "blobs"
+
+
+def home() -> Path:
+    """The local Azure's folder of this checkout (`LOCAL_AZURE_HOME`, else `.local`)."""
+    return Path(os.environ.get("LOCAL_AZURE_HOME") or CHECKOUT / ".local").absolute()
+
+
+def engine_home() -> Path:
+    """State of a Docker engine that we start: it belongs to the machine's user, not to one checkout."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "azure-batch-platform" / "engine"
