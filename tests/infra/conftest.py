@@ -1,0 +1,28 @@
+"""The real program, run once per stack and mode, for all tests that only look at what it registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from infra import registry_login
+from tests.infra.recording import Run, run_program
+
+REFRESH_TOKEN = "refresh-token-of-the-registry"
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[..., Run]:
+    """`program("dev")`: the program's run; the registry's token exchange is answered here."""
+    runs: dict[tuple[str, bool], Run] = {}
+
+    def run(stack: str, *, preview: bool = False) -> Run:
+        key = (stack, preview)
+        if key not in runs:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(registry_login, "exchange", lambda server, token: f"{REFRESH_TOKEN} {server} {token}")
+                runs[key] = run_program(stack, preview=preview)
+        return runs[key]
+
+    return run

@@ -1,0 +1,242 @@
+"""`__main__.py` under the real SDK: what it registers, in which order it must be made, and what it exports."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra import registry_login
+from infra.roles import Role
+from infra.settings import SettingsError
+from tests.infra.conftest import REFRESH_TOKEN
+from tests.infra.recording import (
+    CLIENT_TOKEN,
+    DEPLOYER,
+    DIGEST,
+    PASSWORDS,
+    ROOT,
+    SUBSCRIPTION,
+    Registered,
+    Run,
+    run_program,
+    stack_config,
+)
+
+Program = Callable[..., Run]
+ACCOUNT_PRINCIPAL = "principal-of-id-abp-dev-account"
+NODE_PRINCIPAL = "principal-of-id-abp-dev-node"
+
+
+@pytest.fixture
+def dev(program: Program) -> Run:
+    return program("dev")
+
+
+def assignments(run: Run) -> set[tuple[str, Role, str]]:
+    """(principal, role, last part of the scope)"""
+    return {
+        (
+            item.inputs["principalId"],
+            Role(item.inputs["roleDefinitionId"].rsplit("/", 1)[-1]),
+            item.inputs["scope"].rsplit("/", 1)[-1],
+        )
+        for item in run.of_type(":RoleAssignment")
+    }
+
+
+def test_every_identity_has_exactly_its_roles_at_the_smallest_scope(dev: Run) -> None:
+    account = dev.only("batch:BatchAccount").inputs["accountName"]
+    storage = dev.only("storage:StorageAccount").inputs["accountName"]
+    registry = dev.only("containerregistry:Registry").inputs["registryName"]
+    assert assignments(dev) == {
+        (ACCOUNT_PRINCIPAL, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, storage),
+        (NODE_PRINCIPAL, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "job-hello"),
+        (NODE_PRINCIPAL, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "job-sql-check"),
+        (NODE_PRINCIPAL, Role.ACR_PULL, registry),
+        (DEPLOYER, Role.AZURE_BATCH_DATA_CONTRIBUTOR, account),
+        (DEPLOYER, Role.STORAGE_BLOB_DATA_READER, storage),
+    }
+    assert len(dev.of_type(":RoleAssignment")) == 6
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod", "local"])
+def test_assignments_give_the_principals_type_and_deterministic_guids(program: Program, stack: str) -> None:
+    deployer = {"dev": "User", "prod": "ServicePrincipal", "local": "ServicePrincipal"}[stack]
+    names = [item.inputs["roleAssignmentName"] for item in program(stack).of_type(":RoleAssignment")]
+    for item in program(stack).of_type(":RoleAssignment"):
+        expected = deployer if item.inputs["principalId"] == DEPLOYER else "ServicePrincipal"
+        assert item.inputs["principalType"] == expected
+        assert item.delete_before_replace is False
+        assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", item.inputs["roleAssignmentName"])
+    assert len(set(names)) == len(names)
+
+
+def test_a_subscription_owner_may_submit_and_read_only_because_of_the_submitters_roles(dev: Run) -> None:
+    own = {role for principal, role, _ in assignments(dev) if principal == DEPLOYER}
+    assert own == {Role.AZURE_BATCH_DATA_CONTRIBUTOR, Role.STORAGE_BLOB_DATA_READER}
+
+
+def waits_for(resource: Registered) -> set[str]:
+    return {urn.rsplit("::", 1)[-1] for urn in resource.dependencies}
+
+
+def test_the_batch_account_waits_for_its_identitys_right_on_the_storage_account(dev: Run) -> None:
+    assert "account-access-storage" in waits_for(dev.only("batch:BatchAccount"))
+
+
+def test_the_pool_waits_for_the_image_and_for_all_of_the_node_identitys_rights(dev: Run) -> None:
+    expected = {"worker", "node-access-registry", "node-access-hello", "node-access-sql-check"}
+    assert expected <= waits_for(dev.only("batch:Pool"))
+
+
+def test_the_batch_account_takes_entra_only_and_links_storage_by_identity(dev: Run) -> None:
+    inputs = dev.only("batch:BatchAccount").inputs
+    identity = dev.named("identity-account"), dev.named("identity-node")
+    account_id, node_id = (
+        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-abp-dev/providers/Microsoft.ManagedIdentity"
+        f"/userAssignedIdentities/{item.inputs['resourceName']}"
+        for item in identity
+    )
+    assert inputs["allowedAuthenticationModes"] == ["AAD"]
+    assert inputs["identity"] == {"type": "UserAssigned", "userAssignedIdentities": [account_id]}
+    assert inputs["autoStorage"]["authenticationMode"] == "BatchAccountManagedIdentity"
+    assert inputs["autoStorage"]["nodeIdentityReference"] == {"resourceId": node_id}
+    assert inputs["autoStorage"]["storageAccountId"].endswith(dev.only(":StorageAccount").inputs["accountName"])
+
+
+def test_nothing_is_open_that_a_key_or_nobody_could_use(dev: Run) -> None:
+    storage = dev.only(":StorageAccount").inputs
+    assert storage["allowSharedKeyAccess"] is False
+    assert storage["allowBlobPublicAccess"] is False
+    assert storage["minimumTlsVersion"] == "TLS1_2"
+    assert storage["enableHttpsTrafficOnly"] is True
+    registry = dev.only("containerregistry:Registry").inputs
+    assert (registry["adminUserEnabled"], registry["anonymousPullEnabled"]) == (False, False)
+    assert {item.inputs["publicAccess"] for item in dev.of_type(":BlobContainer")} == {"None"}
+
+
+def test_each_job_family_has_its_container(program: Program) -> None:
+    names = {item.inputs["containerName"] for item in program("prod").of_type(":BlobContainer")}
+    assert names == {"job-hello", "job-sql-check", "job-nightly-load"}
+
+
+def test_the_image_is_built_for_the_nodes_platform_and_pushed_to_the_stacks_registry(dev: Run) -> None:
+    inputs = dev.only(":Image").inputs
+    server = f"{dev.only('containerregistry:Registry').inputs['registryName']}.azurecr.io"
+    assert inputs["imageName"] == f"{server}/docker-worker:dev"
+    assert inputs["build"] == {
+        "context": "worker",
+        "dockerfile": "worker/Dockerfile",
+        "platform": "linux/amd64",
+        "args": {"BASE_IMAGE": "python:3.12-slim-bookworm"},
+    }
+    assert dev.only(":Image").ignore_changes == []
+
+
+def test_up_logs_in_with_the_deployers_exchanged_token_as_a_secret(dev: Run) -> None:
+    image = dev.only(":Image")
+    server = image.inputs["registry"]["server"]
+    assert image.inputs["registry"] == {
+        "server": server,
+        "username": "00000000-0000-0000-0000-000000000000",
+        "password": f"{REFRESH_TOKEN} {server} {CLIENT_TOKEN}",
+    }
+    assert "registry" in image.secret_inputs
+    audiences = [args for token, args in dev.invokes if token.endswith("getClientToken")]
+    assert audiences == [{"endpoint": "https://containerregistry.azure.net"}]
+
+
+def test_a_preview_asks_for_no_token_and_exchanges_none(program: Program) -> None:
+    run = program("dev", preview=True)
+    assert not [token for token, _ in run.invokes if token.endswith("getClientToken")]
+    assert REFRESH_TOKEN not in run.only(":Image").inputs["registry"]["password"]
+    assert "registry" in run.only(":Image").secret_inputs
+
+
+def test_preview_and_up_agree_on_every_name(program: Program) -> None:
+    def names(run: Run) -> dict[str, list[Any]]:
+        keys = ("resourceGroupName", "accountName", "registryName", "poolName", "roleAssignmentName")
+        return {item.urn: [item.inputs.get(key) for key in keys] for item in run.resources}
+
+    assert names(program("dev", preview=True)) == names(program("dev"))
+
+
+def test_outputs_are_the_contract_with_those_who_submit_work(dev: Run) -> None:
+    outputs = dict(dev.outputs)
+    pool = outputs["pools"].pop("default")
+    account = dev.only("batch:BatchAccount").inputs["accountName"]
+    image = f"{account}.azurecr.io/docker-worker@{DIGEST}"
+    node = dev.named("identity-node")
+    assert pool == {
+        "id": dev.only("batch:Pool").inputs["poolName"],
+        "image": image,
+        "node_identity_client_id": "11111111-2222-3333-4444-555555555555",
+        "task_slots": 2,
+    }
+    assert outputs == {
+        "resource_group": "rg-abp-dev",
+        "location": "westeurope",
+        "batch_account": account,
+        "batch_endpoint": f"https://{account}.westeurope.batch.azure.com",
+        "pools": {},
+        "registry_server": f"{account}.azurecr.io",
+        "worker_image": image,
+        "storage_account": account,
+        "blob_endpoint": f"https://{account}.blob.core.windows.net/",
+        "job_containers": {"hello": "job-hello", "sql-check": "job-sql-check"},
+        "worker_identity": {
+            "client_id": "11111111-2222-3333-4444-555555555555",
+            "resource_id": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-abp-dev/providers/"
+            f"Microsoft.ManagedIdentity/userAssignedIdentities/{node.inputs['resourceName']}",
+        },
+        "sql": {"server": "abp-dev.database.windows.net", "database": "worklist"},
+    }
+
+
+def test_no_secret_is_an_output_or_a_plain_input(dev: Run) -> None:
+    hidden = {*PASSWORDS.values(), CLIENT_TOKEN, REFRESH_TOKEN}
+    assert not dev.secret_outputs
+    assert not [text for text in hidden if text in str(dev.outputs)]
+    for resource in dev.resources:
+        plain = {key: value for key, value in resource.inputs.items() if key not in resource.secret_inputs}
+        assert not [text for text in hidden if text in str(plain)], resource.name
+
+
+def test_components_of_the_program_carry_the_projects_prefix(dev: Run) -> None:
+    components = {item.type for item in dev.resources if not item.custom}
+    assert len(components) == 9
+    assert {kind.split(":")[0] for kind in components} == {"batch-platform"}
+
+
+def test_every_child_belongs_to_a_component_but_the_group(dev: Run) -> None:
+    loose = [item.name for item in dev.resources if item.custom and "pulumi:pulumi:Stack::" in item.parent]
+    assert loose == ["group"]
+
+
+def test_a_refused_login_ends_the_program_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(server: str, token: str) -> str:
+        raise registry_login.RegistryLoginError(server, "HTTP 401", "ask for the right")
+
+    monkeypatch.setattr(registry_login, "exchange", refuse)
+    with pytest.raises(pulumi.RunError, match=r"gave no push token: HTTP 401\. Next step: ask for the right"):
+        run_program("dev")
+
+
+def test_bad_settings_end_the_program_before_anything_is_asked_or_registered() -> None:
+    run = Run()
+    with pytest.raises(SettingsError, match="nonsense"):
+        run_program("dev", config=stack_config("dev") | {"nonsense": "1"}, run=run)
+    assert (run.resources, run.invokes) == ([], [])
+
+
+def test_the_main_module_is_a_contents_page() -> None:
+    source = (ROOT / "__main__.py").read_text()
+    tree = ast.parse(source)
+    assert len(source.splitlines()) <= 70
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While | ast.If | ast.FunctionDef)]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]

@@ -1,0 +1,156 @@
+"""The token exchange against a real TLS server: verified, bounded, and worded when it fails."""
+
+from __future__ import annotations
+
+import datetime
+import http.server
+import ipaddress
+import json
+import ssl
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from infra.registry_login import RETRY_DELAYS_SECONDS, RegistryLoginError, exchange
+
+
+class Registry:
+    """A registry's `/oauth2/exchange` on loopback; `answers` are given in order, the last one again and again."""
+
+    def __init__(self, certificate: Path) -> None:
+        self.answers: list[tuple[int, str]] = [(200, json.dumps({"refresh_token": "fresh"}))]
+        self.forms: list[dict[str, list[str]]] = []
+        registry = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                registry.forms.append({"path": [self.path], **urllib.parse.parse_qs(body)})
+                status, text = registry.answers.pop(0) if len(registry.answers) > 1 else registry.answers[0]
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    @property
+    def name(self) -> str:
+        return f"127.0.0.1:{self.server.server_address[1]}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test registry")])
+    now = datetime.datetime.now(datetime.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "registry.pem"
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    file.write_bytes(built.public_bytes(pem) + key.private_bytes(pem, *form))
+    return file
+
+
+@pytest.fixture
+def registry(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    server = Registry(certificate)
+    yield server
+    server.close()
+
+
+def never(seconds: float) -> None:
+    pytest.fail(f"slept {seconds} s instead of giving up at once")
+
+
+def test_the_entra_token_is_exchanged_for_the_registrys(registry: Registry) -> None:
+    assert exchange(registry.name, "entra") == "fresh"
+    assert registry.forms == [
+        {
+            "path": ["/oauth2/exchange"],
+            "grant_type": ["access_token"],
+            "service": [registry.name],
+            "access_token": ["entra"],
+        }
+    ]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_trouble_is_tried_again(registry: Registry, status: int) -> None:
+    registry.answers.insert(0, (status, "busy"))
+    waits: list[float] = []
+    assert exchange(registry.name, "entra", sleep=waits.append) == "fresh"
+    assert waits == [RETRY_DELAYS_SECONDS[0]]
+
+
+def test_lasting_trouble_ends_after_bounded_attempts(registry: Registry) -> None:
+    registry.answers = [(503, "still busy")]
+    waits: list[float] = []
+    with pytest.raises(RegistryLoginError, match=r"HTTP 503 still busy \(6 attempts\)\. Next step: "):
+        exchange(registry.name, "entra", sleep=waits.append)
+    assert waits == list(RETRY_DELAYS_SECONDS)
+
+
+def test_a_refusal_is_final_and_says_which_right_is_missing(registry: Registry) -> None:
+    registry.answers = [(401, '{"errors":[{"code":"UNAUTHORIZED"}]}')]
+    with pytest.raises(RegistryLoginError, match=r"HTTP 401 .*UNAUTHORIZED.*Contributor"):
+        exchange(registry.name, "entra", sleep=never)
+    assert len(registry.forms) == 1
+
+
+@pytest.mark.parametrize(("answer", "words"), [("<html>", "is not JSON"), ("{}", "has no refresh_token")])
+def test_an_answer_of_something_else_is_refused(registry: Registry, answer: str, words: str) -> None:
+    registry.answers = [(200, answer)]
+    with pytest.raises(RegistryLoginError, match=words):
+        exchange(registry.name, "entra", sleep=never)
+
+
+def test_an_unknown_authority_is_never_accepted(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(RegistryLoginError, match=r"CERTIFICATE_VERIFY_FAILED.*SSL_CERT_FILE"):
+        exchange(registry.name, "entra", sleep=never)
+    assert registry.forms == []
+
+
+def test_a_registry_that_is_not_there_is_named(certificate: Path) -> None:
+    with pytest.raises(RegistryLoginError, match=r"^registry 127\.0\.0\.1:1 gave no push token: .*6 attempts"):
+        exchange("127.0.0.1:1", "entra", sleep=lambda seconds: None)
+
+
+def test_no_message_repeats_the_token(registry: Registry) -> None:
+    registry.answers = [(403, "no")]
+    with pytest.raises(RegistryLoginError) as error:
+        exchange(registry.name, "entra-secret", sleep=never)
+    assert "entra-secret" not in error.value.user_message

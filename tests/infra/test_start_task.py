@@ -1,0 +1,92 @@
+"""The start task's command line survives a start without a shell, and is a shell script all the same."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+import pytest
+
+from infra import start_task
+
+
+def test_the_command_line_is_four_arguments_for_a_program_that_splits_like_batch() -> None:
+    program, option, script, zero, admin = shlex.split(start_task.command_line("batchadmin"))
+    assert (program, option, zero, admin) == ("/bin/sh", "-c", "start-task", "batchadmin")
+    assert "\n" not in script
+
+
+def test_the_script_is_what_a_shell_can_read() -> None:
+    script = shlex.split(start_task.command_line("batchadmin"))[2]
+    subprocess.run(["sh", "-n", "-c", script], check=True)
+
+
+def test_every_statement_of_the_file_is_in_the_command_line_in_order() -> None:
+    lines = [line for line in start_task.SCRIPT.read_text().splitlines() if line and not line.startswith("#")]
+    script = shlex.split(start_task.command_line("batchadmin"))[2]
+    assert len(lines) > 10
+    assert script == "; ".join(lines)
+
+
+@pytest.mark.parametrize("statement", ["echo 'x'", "echo a\\b", "true # why"])
+def test_statements_that_would_not_survive_quoting_are_refused(statement: str) -> None:
+    with pytest.raises(ValueError, match="cannot be used in a statement"):
+        start_task.one_line(statement)
+
+
+@pytest.mark.parametrize("admin", ["", "two words", "a'b", "Upper", "x" * 21, "$(id)"])
+def test_a_user_name_that_is_more_than_a_name_is_refused(admin: str) -> None:
+    with pytest.raises(ValueError, match="no Linux user name"):
+        start_task.command_line(admin)
+
+
+def run_with(tmp_path, **commands: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command line with stand-ins for the programs it uses."""
+    answers = {
+        "docker": "echo 20.10",
+        "id": 'case "$1" in -u) echo 0;; -nG) echo batchadmin docker;; -un) echo root;; *) echo uid;; esac',
+        "getent": "true",
+        "chgrp": "true",
+        "usermod": "true",
+        "groupadd": "true",
+        "sudo": "true",
+        "systemctl": "false",
+        "service": "false",
+        "sleep": "true",
+        **commands,
+    }
+    for name, body in answers.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "AZ_BATCH_NODE_ID": "tvm-1"}
+    return subprocess.run(
+        shlex.split(start_task.command_line("batchadmin")), env=environment, capture_output=True, text=True
+    )
+
+
+def test_success_says_who_may_run_docker(tmp_path) -> None:
+    done = run_with(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "start task on node tvm-1 as root" in done.stdout
+    assert "user batchadmin runs docker without sudo; its groups: batchadmin docker" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("broken", "evidence"),
+    [
+        ({"docker": "exit 1"}, "the docker daemon does not answer after 60 s"),
+        ({"sudo": "exit 1"}, "is in group docker, but cannot run docker"),
+        ({"id": 'case "$1" in -u) echo 0;; -nG) echo batchadmin;; *) echo root;; esac'}, "is not in group docker"),
+        ({"id": 'case "$1" in -u) echo 0;; -un) echo root;; *) exit 1;; esac'}, "user batchadmin does not exist"),
+        ({"id": 'case "$1" in -u) echo 1000;; *) echo me;; esac', "sudo": "exit 1"}, "neither root nor sudo"),
+        ({"usermod": "echo usermod: locked >&2; exit 1"}, "usermod: locked"),
+    ],
+)
+def test_each_failure_is_loud_and_says_what_is_wrong(tmp_path, broken: dict[str, str], evidence: str) -> None:
+    done = run_with(tmp_path, **broken)
+    assert done.returncode != 0
+    assert evidence in done.stderr
+
+
+def test_the_script_keeps_to_one_statement_a_line_and_stays_far_below_the_limit() -> None:
+    assert len(start_task.command_line("batchadmin")) < start_task.COMMAND_LINE_LIMIT / 4
