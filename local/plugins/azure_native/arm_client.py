@@ -1,0 +1,195 @@
+"""Requests to ARM: metadata, sign-in, retries, and errors in azure-native's words.
+
+One `ArmClient` per configured provider, used from many threads. Every wait ends when the engine cancels. A connection
+error is retried for `RECONNECT_SECONDS`: a local Azure that restarts keeps its port and its state, and all requests
+made here are idempotent (GET, PUT, DELETE, and POST actions that list).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import requests
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
+from azure.identity import ClientSecretCredential
+from requests.adapters import HTTPAdapter
+
+from ..protocol.errors import Cancelled, CloudError
+from .config import Config
+
+RECONNECT_SECONDS: Final = 60.0
+CONNECT_TIMEOUT: Final = 10.0
+READ_TIMEOUT: Final = 120.0
+# Statuses and attempts of azcore's default retry policy, which the real plugin uses.
+RETRY_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+RETRIES: Final = 3
+_FIRST_WAIT: Final = 0.2
+_LONGEST_WAIT: Final = 5.0
+
+Result = TypeVar("Result")
+
+
+class ArmError(CloudError):
+    """ARM said no. The text is azure-native's: Status=400 Code="..." Message="..."."""
+
+    def __init__(self, status: int, code: str, message: str, details: object = None) -> None:
+        text = f'Status={status} Code="{code}" Message="{message}"'
+        super().__init__(text + (f" Details={json.dumps(details)}" if details else ""))
+        self.status = status
+        self.error_code = code
+
+    @classmethod
+    def of(cls, status: int, body: Any) -> ArmError:
+        """From an error body, or whatever came in its place."""
+        error = body.get("error", body) if isinstance(body, dict) else {}
+        if isinstance(error, dict) and error.get("code"):
+            return cls(status, str(error["code"]), str(error.get("message", "")), error.get("details"))
+        return cls(status, "Unknown", str(body or "the service gave no reason")[:500])
+
+
+class ArmClient:
+    """Authenticated requests to one cloud."""
+
+    def __init__(self, config: Config, cancelled: threading.Event) -> None:
+        self._config = config
+        self._cancelled = cancelled
+        self._session = requests.Session()
+        self._session.verify = config.ca_bundle or True
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=64))
+        self._sign_in = threading.Lock()
+        self._credential: ClientSecretCredential | None = None
+        self._metadata: dict[str, Any] = {}
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, api_version: str | None = None) -> requests.Response:
+        """GET; 404 and 204 are answers here, not errors."""
+        return self.send("GET", path, api_version, accept={404})
+
+    def send(
+        self, method: str, path: str, api_version: str | None = None, body: Any = None, accept: set[int] | None = None
+    ) -> requests.Response:
+        """One request, `path` absolute or a whole URL (of a long-running operation); raises ArmError on 4xx and 5xx."""
+        response = self._reconnecting(lambda: self._once(method, path, api_version, body))
+        for attempt in range(RETRIES):
+            if response.status_code not in RETRY_STATUSES:
+                break
+            self.wait(retry_after(response, _FIRST_WAIT * 2**attempt))
+            response = self._reconnecting(lambda: self._once(method, path, api_version, body))
+        if response.status_code >= 400 and response.status_code not in (accept or ()):
+            raise ArmError.of(response.status_code, parsed(response))
+        return response
+
+    def _once(self, method: str, path: str, api_version: str | None, body: Any) -> requests.Response:
+        cloud = self.metadata()
+        url = path if path.startswith("https://") else str(cloud["resourceManager"]).rstrip("/") + path
+        token = self._token(cloud["authentication"]["audiences"][0])
+        return self._session.request(
+            method,
+            url,
+            params={"api-version": api_version} if api_version else None,
+            json=body,
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            allow_redirects=False,
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless the engine cancels."""
+        if self._cancelled.wait(seconds):
+            raise Cancelled("cancelled by the engine")
+
+    def _reconnecting(self, work: Callable[[], Result]) -> Result:
+        """Repeat `work` while the service cannot be reached, for a limited time."""
+        deadline, pause = time.monotonic() + RECONNECT_SECONDS, _FIRST_WAIT
+        while True:
+            try:
+                return work()
+            except requests.exceptions.SSLError as error:
+                raise CloudError(
+                    f"{self._config.metadata_host} has a certificate that is not trusted ({error}); "
+                    "SSL_CERT_FILE must name the cloud's CA"
+                ) from None
+            except (
+                requests.exceptions.ConnectionError,
+                requests.exceptions.Timeout,
+                requests.exceptions.ChunkedEncodingError,
+                ServiceRequestError,
+                ServiceResponseError,
+            ) as error:
+                if time.monotonic() + pause > deadline:
+                    raise CloudError(
+                        f"Azure Resource Manager at {self._config.metadata_host} cannot be reached (tried for "
+                        f"{RECONNECT_SECONDS:.0f} s): {error}. Is it running? `python -m local status` tells"
+                    ) from None
+            self.wait(pause)
+            pause = min(pause * 2, _LONGEST_WAIT)
+
+    # -- the cloud and the caller --------------------------------------------------------------------------------
+
+    def metadata(self) -> dict[str, Any]:
+        """The cloud's endpoints, asked for once."""
+        if not self._metadata:
+            url = f"https://{self._config.metadata_host}/metadata/endpoints"
+            response = self._session.get(
+                url, params={"api-version": "2022-09-01"}, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+            )
+            found = parsed(response)
+            if response.status_code != 200 or not isinstance(found, dict) or "resourceManager" not in found:
+                raise CloudError(
+                    f"{url} does not describe a cloud (status {response.status_code}); check ARM_METADATA_HOSTNAME"
+                )
+            self._metadata = found
+        return self._metadata
+
+    def token(self, audience: str | None = None) -> str:
+        """A token of the configured client for an audience (default: ARM)."""
+        return self._reconnecting(lambda: self._token(audience or self.metadata()["authentication"]["audiences"][0]))
+
+    def _token(self, audience: str) -> str:
+        cloud = self.metadata()
+        scope = audience if audience.endswith("/.default") else audience.rstrip("/") + "/.default"
+        with self._sign_in:
+            if self._credential is None:
+                trust = {"connection_verify": self._config.ca_bundle} if self._config.ca_bundle else {}
+                self._credential = ClientSecretCredential(
+                    self._config.tenant_id,
+                    self._config.client_id,
+                    self._config.client_secret,
+                    authority=cloud["authentication"]["loginEndpoint"],
+                    disable_instance_discovery=True,
+                    retry_total=1,
+                    **trust,
+                )
+            try:
+                return self._credential.get_token(scope).token
+            except ClientAuthenticationError as error:
+                raise CloudError(f"signing in as client {self._config.client_id} failed: {error.message}") from None
+
+    def object_id(self) -> str:
+        """The caller's object id: the claim `oid` of its token."""
+        claims = self.token().split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))).get("oid", ""))
+
+
+def parsed(response: requests.Response) -> Any:
+    """The JSON body, or the text, or None."""
+    if not response.content:
+        return None
+    try:
+        return response.json()
+    except ValueError:
+        return response.text
+
+
+def retry_after(response: requests.Response, otherwise: float) -> float:
+    """Seconds that the service asks to wait."""
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return otherwise

@@ -1,0 +1,147 @@
+"""The resource types that the stand-in knows: what the Python SDK does not say about them.
+
+Paths are ARM's public ones. `api_version` is azure-native 3.29's default, which the SDK names in each class's
+docstring ("Uses Azure REST API version ..."; a test compares). `replaces`: azure-native's own list of properties that
+force a replacement (provider/pkg/gen/replacement.go), and x-ms-mutability of the REST descriptions; there is no Batch
+entry, so every other change of a pool is planned as an update, which Batch refuses (facts: pulumi.md 4.5). `renames`:
+x-ms-client-name in the REST descriptions, that is, where the name in the SDK is not the name on the wire (a test
+compares with the management SDKs).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..protocol.errors import InvalidInput
+from ..schema.check import nearest
+
+
+class Autoname(enum.Enum):
+    """How azure-native names a resource whose program gives no name (`getDefaultName`)."""
+
+    RANDOM = "logical name and eight hex digits"
+    COPY = "the logical name: children of other resources"
+    UUID = "a random UUID"
+    DEFAULT = "the only name that there is: 'default'"
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """One row. `path` without leading slash; `{subscriptionId}` and the path parameters in braces."""
+
+    path: str
+    api_version: str
+    autoname: Autoname = Autoname.RANDOM
+    replaces: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> list[str]:
+        """Inputs that are part of the path; the last one is the resource's name."""
+        return [name for name in re.findall(r"{(\w+)}", self.path) if name != "subscriptionId"]
+
+    @property
+    def name(self) -> str:
+        """The input that carries the resource's own name."""
+        return self.parameters[-1]
+
+    @property
+    def singleton(self) -> bool:
+        """It comes and goes with its parent: creating it is an update, deleting it does nothing."""
+        return self.autoname is Autoname.DEFAULT
+
+
+_GROUP: Final = "subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
+_STORAGE: Final = _GROUP + "/providers/Microsoft.Storage/storageAccounts/{accountName}"
+_BATCH: Final = _GROUP + "/providers/Microsoft.Batch/batchAccounts/{accountName}"
+_LOCATION: Final = frozenset({"location"})
+
+_STORAGE_ACCOUNT_RENAMES: Final = {
+    "enableHttpsTrafficOnly": "supportsHttpsTrafficOnly",
+    "enableNfsV3": "isNfsV3Enabled",
+    "encryption.encryptionIdentity": "identity",
+    "encryption.encryptionIdentity.encryptionFederatedIdentityClientId": "federatedIdentityClientId",
+    "encryption.encryptionIdentity.encryptionUserAssignedIdentity": "userAssignedIdentity",
+    "encryption.keyVaultProperties": "keyvaultproperties",
+    "encryption.keyVaultProperties.keyName": "keyname",
+    "encryption.keyVaultProperties.keyVaultUri": "keyvaulturi",
+    "encryption.keyVaultProperties.keyVersion": "keyversion",
+    "networkRuleSet": "networkAcls",
+    "networkRuleSet.ipRules.iPAddressOrRange": "value",
+    "networkRuleSet.virtualNetworkRules.virtualNetworkResourceId": "id",
+}
+
+_POOL_RENAMES: Final = {
+    f"{place}.userName": "username"
+    for place in (
+        "deploymentConfiguration.virtualMachineConfiguration.containerConfiguration.containerRegistries",
+        "startTask.containerSettings.registry",
+    )
+}
+
+TYPES: Final[Mapping[str, ResourceType]] = {
+    "azure-native:resources:ResourceGroup": ResourceType(_GROUP, "2024-03-01", replaces=_LOCATION),
+    "azure-native:managedidentity:UserAssignedIdentity": ResourceType(
+        _GROUP + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
+        "2023-01-31",
+        replaces=_LOCATION,
+    ),
+    "azure-native:authorization:RoleAssignment": ResourceType(
+        "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
+        "2022-04-01",
+        Autoname.UUID,
+        replaces=frozenset({"principalId", "scope"}),
+    ),
+    "azure-native:containerregistry:Registry": ResourceType(
+        _GROUP + "/providers/Microsoft.ContainerRegistry/registries/{registryName}",
+        "2023-01-01-preview",
+        replaces=_LOCATION,
+        renames={"networkRuleSet.ipRules.iPAddressOrRange": "value"},
+    ),
+    "azure-native:storage:StorageAccount": ResourceType(
+        _STORAGE, "2024-01-01", replaces=_LOCATION | {"isHnsEnabled"}, renames=_STORAGE_ACCOUNT_RENAMES
+    ),
+    "azure-native:storage:BlobContainer": ResourceType(
+        _STORAGE + "/blobServices/default/containers/{containerName}", "2024-01-01", Autoname.COPY
+    ),
+    "azure-native:storage:BlobServiceProperties": ResourceType(
+        _STORAGE + "/blobServices/{blobServicesName}", "2024-01-01", Autoname.DEFAULT
+    ),
+    "azure-native:batch:BatchAccount": ResourceType(_BATCH, "2024-07-01"),
+    "azure-native:batch:Pool": ResourceType(
+        _BATCH + "/pools/{poolName}", "2024-07-01", Autoname.COPY, renames=_POOL_RENAMES
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """A function that is a POST on an existing resource."""
+
+    resource: str
+    name: str
+
+
+ACTIONS: Final[Mapping[str, Action]] = {
+    "azure-native:storage:listStorageAccountKeys": Action("azure-native:storage:StorageAccount", "listKeys"),
+    "azure-native:containerregistry:listRegistryCredentials": Action(
+        "azure-native:containerregistry:Registry", "listCredentials"
+    ),
+    "azure-native:batch:listBatchAccountKeys": Action("azure-native:batch:BatchAccount", "listKeys"),
+}
+
+
+def resource_type(token: str) -> ResourceType:
+    """The row of a token; a token that is not in the table is refused by name."""
+    if token not in TYPES:
+        known = ", ".join(name.removeprefix("azure-native:") for name in TYPES)
+        raise InvalidInput(
+            f"the stand-in for azure-native does not know resource type {token}{nearest(token, TYPES)} "
+            f"(known: {known}). "
+            "Add a row to local/plugins/azure_native/resources.py, or use the real plugin"
+        )
+    return TYPES[token]

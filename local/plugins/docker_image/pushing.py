@@ -1,0 +1,55 @@
+"""Push an image and learn its digest from the registry's own answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import docker
+from docker.errors import APIError
+
+from ..protocol.errors import Cancelled, PluginError
+from .building import Credentials
+from .names import split
+
+
+def push(
+    client: docker.APIClient,
+    name: str,
+    credentials: Credentials | None,
+    show: Callable[[str], None],
+    is_cancelled: Callable[[], bool],
+) -> str:
+    """Push `name`; returns repository@sha256:..., taken from the push itself (a tag may be moved by someone else)."""
+    repository, tag = split(name)
+    auth = {"auth_config": credentials.auth} if credentials else {}
+    digest, problem = "", ""
+    try:
+        for message in client.push(repository, tag=tag, stream=True, decode=True, **auth):
+            digest = (message.get("aux") or {}).get("Digest", digest)
+            problem = problem or _error(message)
+            if message.get("status"):
+                show(" ".join(str(message[key]) for key in ("id", "status", "progress") if message.get(key)))
+            if is_cancelled():
+                raise Cancelled(f"the push of {name} was cancelled by the engine")
+    except APIError as error:
+        problem = str(error.explanation or error)
+    if problem or not digest:
+        raise PluginError(_failed(name, problem or "the registry sent no digest", credentials))
+    return f"{repository}@{digest}"
+
+
+def _error(message: Mapping[str, Any]) -> str:
+    return str((message.get("errorDetail") or {}).get("message") or message.get("error") or "")
+
+
+def _failed(name: str, problem: str, credentials: Credentials | None) -> str:
+    who = f"as {credentials.username}" if credentials else "without credentials"
+    text = f"pushing {name} {who} failed: {problem}"
+    if credentials and credentials.password:
+        text = text.replace(credentials.password, "[secret]")
+    if any(word in problem for word in ("unauthorized", "denied", "authentication required", "no basic auth")):
+        text += (
+            "\nThe registry refused the sign-in: it needs a fresh token and the right to push (AcrPush or Contributor)"
+        )
+    return text
