@@ -1,0 +1,175 @@
+"""Which Batch account and containers to talk to, and as whom: design 3.7. The only reader of the environment.
+
+Three ways, first match wins: AZURE_BATCH_ACCOUNT + _ACCESS_KEY + _ENDPOINT (any Batch-like endpoint, no stack, shared
+key); `--outputs FILE`; `--stack NAME` (by the Pulumi CLI, or for the stack `local` by the local engine). The stack
+`local` takes its credential and CA from `.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from .errors import UsageError
+
+KEY_VARIABLES: Final = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ENDPOINT")
+HOME_VARIABLE: Final = "LOCAL_AZURE_HOME"
+LOCAL: Final = "local"
+OUTPUTS_SECONDS: Final = 120  # the Pulumi CLI asks its backend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What `jobs` needs of a stack's outputs (design 3.1)."""
+
+    batch_endpoint: str
+    blob_endpoint: str
+    pools: Mapping[str, str]
+    worker_image: str
+    job_containers: Mapping[str, str]
+    identity_client_id: str
+    identity_resource_id: str
+    sql_server: str
+    sql_database: str
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], origin: str) -> Outputs:
+        """From the outputs' JSON; a missing one is told by name."""
+        needed = ("batch_endpoint", "blob_endpoint", "pools", "worker_image", "job_containers", "worker_identity")
+        if missing := [name for name in needed if name not in data]:
+            raise UsageError(
+                f"{origin}: no output {', '.join(missing)}; the stack is not deployed, or not this project's. Run up"
+            )
+        identity, sql = data["worker_identity"], data.get("sql") or {}
+        return cls(
+            batch_endpoint=data["batch_endpoint"],
+            blob_endpoint=data["blob_endpoint"],
+            # the id in the account: an ARM id ends with it
+            pools={name: pool["id"].rpartition("/")[2] for name, pool in data["pools"].items()},
+            worker_image=data["worker_image"],
+            job_containers=data["job_containers"],
+            identity_client_id=identity["client_id"],
+            identity_resource_id=identity["resource_id"],
+            sql_server=sql.get("server") or "",
+            sql_database=sql.get("database") or "",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedKey:
+    account: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientSecret:
+    """An application of the local Azure's directory."""
+
+    authority: str
+    tenant_id: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Everything that `client.py` and `storage.py` need. `credential` None: whatever azure-identity finds."""
+
+    batch_endpoint: str
+    credential: SharedKey | ClientSecret | None
+    outputs: Outputs | None = None
+    ca: Path | None = None
+
+
+def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[str, str]) -> Connection:
+    """Find the connection. Raises `UsageError`."""
+    given = [name for name in KEY_VARIABLES if environment.get(name)]
+    if len(given) == len(KEY_VARIABLES):
+        account, key, endpoint = (environment[name] for name in KEY_VARIABLES)
+        outputs = None if outputs_file is None else Outputs.parse(_read(outputs_file), str(outputs_file))
+        return Connection(
+            batch_endpoint=_url(endpoint, http_allowed=True),
+            credential=SharedKey(account=account, key=key),
+            outputs=outputs,
+        )
+    home = Path(environment.get(HOME_VARIABLE) or ".local")
+    cloud = home / "cloud.json"
+    if stack is None and outputs_file is None:
+        if not cloud.exists():
+            raise UsageError(
+                f"no stack is given, and there is no {cloud}. "
+                "Use --stack NAME or --outputs FILE, or start the local Azure (make up)"
+            )
+        stack = LOCAL
+    if outputs_file is not None:
+        outputs = Outputs.parse(_read(outputs_file), str(outputs_file))
+    else:
+        assert stack is not None
+        outputs = Outputs.parse(_ask(stack), f"stack {stack}")
+    endpoint = _url(outputs.batch_endpoint)
+    if stack != LOCAL:
+        return Connection(batch_endpoint=endpoint, credential=None, outputs=outputs)
+    facts = _read(cloud)
+    try:
+        credential = ClientSecret(
+            authority=facts["authority"],
+            tenant_id=facts["tenant_id"],
+            client_id=facts["client_id"],
+            client_secret=facts["client_secret"],
+        )
+        ca = Path(facts["ca"])
+    except KeyError as error:
+        raise UsageError(f"{cloud}: has no {error}. Start the local Azure again: python -m local start") from error
+    # A relative path is relative to the folder above HOME, where cloud.json's own example has it.
+    return Connection(
+        batch_endpoint=endpoint,
+        credential=credential,
+        outputs=outputs,
+        ca=ca if ca.is_absolute() else home.resolve().parent / ca,
+    )
+
+
+def _url(endpoint: str, *, http_allowed: bool = False) -> str:
+    """ARM gives the endpoint without a scheme. Plain http only with a shared key, which is never sent itself."""
+    if "://" not in endpoint:
+        return f"https://{endpoint}"
+    if not endpoint.startswith("https://") and not http_allowed:
+        raise UsageError(f"batch_endpoint is {endpoint!r}; a token is only sent over https. Correct the output")
+    return endpoint
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}")
+    return data
+
+
+def _ask(stack: str) -> dict[str, Any]:
+    """The stack's outputs, from the tool that deployed it."""
+    if stack == LOCAL:
+        command = [sys.executable, "-m", "local", "outputs", "--json"]
+    else:
+        command = ["pulumi", "stack", "output", "--json", "--stack", stack]
+    shown = " ".join(["python", *command[1:]] if stack == LOCAL else command)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=OUTPUTS_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(
+            f"the outputs of stack {stack!r} cannot be had: `{shown}`: {error}. Use --outputs FILE"
+        ) from error
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise UsageError(f"the outputs of stack {stack!r} cannot be had: `{shown}`: {said}")
+    try:
+        return json.loads(done.stdout or "{}")
+    except ValueError as error:
+        raise UsageError(f"`{shown}` did not print JSON: {error}") from error

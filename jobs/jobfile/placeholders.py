@@ -1,0 +1,111 @@
+"""`{name}` in a template: which are known, and filling them. `{{` and `}}` stand for braces; no formats."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from .model import JobFile, Output, Task
+
+OF_JOB: Final = ("family", "time")  # in job.id
+ALWAYS: Final = ("job_id", "index")  # in a template, beside the source's own names; index counts from 0
+_BRACES: Final = "write {{ and }} for braces"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Place = tuple[str | int, ...]
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with every placeholder replaced; names were checked before."""
+    return string.Formatter().vformat(text, (), values)
+
+
+def fill_task(task: Task, values: Mapping[str, str]) -> Task:
+    """The template with every placeholder of one task replaced."""
+    command = (
+        fill(task.command, values) if isinstance(task.command, str) else [fill(word, values) for word in task.command]
+    )
+    return task.model_copy(
+        update={
+            "id": fill(task.id, values),
+            "image": fill(task.image, values),
+            "command": command,
+            "entrypoint": None if task.entrypoint is None else fill(task.entrypoint, values),
+            "environment": {name: fill(value, values) for name, value in task.environment.items()},
+            "outputs": [Output(files=fill(output.files, values), when=output.when) for output in task.outputs],
+        }
+    )
+
+
+def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
+    """What is wrong with the placeholders that can be known without reading rows."""
+    yield from ((("job", "id"), what) for what in _wrong(file.job.id, OF_JOB))
+    template, sweep = file.tasks.template, file.tasks.sweep
+    if sweep is not None:
+        for name in sweep:
+            if not _NAME.fullmatch(name) or name in ALWAYS:
+                yield ("tasks", "sweep", name), f"expected a name like region (not {' or '.join(ALWAYS)}), got {name!r}"
+    if template is not None and sweep is not None:
+        for place, text in texts(template):
+            yield from ((("tasks", "template", *place), what) for what in _wrong(text, (*sweep, *ALWAYS)))
+        in_id = _safe_names(template.id)
+        absent = [name for name, source in sweep.items() if len(values(source)) > 1 and name not in in_id]
+        if absent and "index" not in in_id:
+            yield (
+                ("tasks", "template", "id"),
+                f"two tasks would have the same id: put {{{absent[0]}}} or {{index}} into it",
+            )
+
+
+def texts(task: Task) -> Iterator[tuple[Place, str]]:
+    """Every text of a template that may have placeholders, with its place."""
+    yield ("id",), task.id
+    yield ("image",), task.image
+    if isinstance(task.command, str):
+        yield ("command",), task.command
+    else:
+        yield from ((("command", index), word) for index, word in enumerate(task.command))
+    if task.entrypoint is not None:
+        yield ("entrypoint",), task.entrypoint
+    yield from ((("environment", name), value) for name, value in task.environment.items())
+    yield from ((("outputs", index, "files"), output.files) for index, output in enumerate(task.outputs))
+
+
+def check_names(task: Task, known: tuple[str, ...]) -> list[str]:
+    """What is wrong with a template once the source's names are known (rows: only when the file was opened)."""
+    return [
+        f"template.{'.'.join(map(str, place))}: {what}"
+        for place, text in texts(task)
+        for what in _wrong(text, (*known, *ALWAYS))
+    ]
+
+
+def values(source: object) -> list[str]:
+    """The values of one sweep entry."""
+    return source if isinstance(source, list) else source.values()  # type: ignore[attr-defined]
+
+
+def _wrong(text: str, known: tuple[str, ...]) -> Iterator[str]:
+    try:
+        for name in _names(text):
+            if name is None:
+                yield f"expected placeholders like {{name}}, got {text!r}; {_BRACES}"
+            elif name not in known:
+                yield f"unknown placeholder {{{name}}}; known here: {', '.join(known)}; {_BRACES}"
+    except ValueError:
+        yield f"a brace is open or closed alone in {text!r}; {_BRACES}"
+
+
+def _names(text: str) -> Iterator[str | None]:
+    for _, name, form, conversion in string.Formatter().parse(text):
+        if name is not None:
+            yield name if _NAME.fullmatch(name) and not form and not conversion else None
+
+
+def _safe_names(text: str) -> set[str | None]:
+    try:
+        return set(_names(text))
+    except ValueError:
+        return set()

@@ -1,0 +1,89 @@
+"""`report JOB`: each task's exit code and stdout, the first from the job's container, the others from their nodes.
+
+A task whose node is gone is read from the container too; the source is always named.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from . import outputs_of, watch
+from .batch import JobState, TaskState
+from .errors import NotFound, UsageError
+from .exits import Exit
+from .session import Session
+
+STDOUT = "stdout.txt"
+MOST = 8192  # bytes of each stdout that are shown
+
+
+def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("report", parents=parents, help="show each task's exit code and stdout")
+    parser.add_argument("job", metavar="JOB", nargs="?", help="default: the newest job (with --family: of that family)")
+    parser.add_argument("--family", help="the newest job of this family")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    if arguments.job and arguments.family:
+        raise UsageError("JOB and --family both say which job. Give one of them")
+    return show(session, arguments.job or newest(session, arguments.family or "").id)
+
+
+def newest(session: Session, family: str) -> JobState:
+    """The job created last (of the family, when one is given)."""
+    jobs = [job for job in session.batch.jobs("") if (not family or job.family == family) and job.created is not None]
+    if not jobs:
+        raise NotFound(
+            f"there is no job{f' of family {family!r}' if family else ''}. Submit one: python -m jobs submit FILE"
+        )
+    return max(jobs, key=lambda job: (job.created, job.id))
+
+
+def show(session: Session, job_id: str) -> Exit:
+    """Print all tasks; the exit code is that of the job."""
+    render, job = session.render, session.batch.job(job_id)
+    every = sorted(session.batch.tasks(job_id), key=lambda task: task.id)
+    if not render.as_json:
+        render.data(f"job {job.id} ({job.state}) on pool {job.pool_id}")
+    blob_shown = False
+    for task in every:
+        found = None if blob_shown else outputs_of.from_blob(session, job, task.id, STDOUT)
+        blob_shown = blob_shown or found is not None
+        found = (
+            found
+            or outputs_of.from_node(session, job, task.id, STDOUT)
+            or outputs_of.from_blob(session, job, task.id, STDOUT)
+        )
+        _show_task(session, job_id, task, found)
+    return Exit.OK if all(task.succeeded for task in every) else Exit.TASKS_FAILED
+
+
+def _show_task(session: Session, job_id: str, task: TaskState, found: outputs_of.Found | None) -> None:
+    data, more = _head(found)
+    text = data.decode("utf-8", errors="replace")
+    source = found.source if found else "no stdout: the task never ran, or its node is gone"
+    if session.render.as_json:
+        session.render.record(
+            {"task": task.id, "exit_code": task.exit_code, "node": task.node_id, "source": source, "stdout": text}
+        )
+        return
+    session.render.data(
+        f"\n-- {task.id}: {watch.describe(task)}\n   stdout from {source}"
+        if found
+        else f"\n-- {task.id}: {watch.describe(task)}\n   {source}"
+    )
+    for line in text.splitlines():
+        session.render.data(f"   | {line}")
+    if more:
+        session.render.data(f"   ... more: python -m jobs logs {job_id} {task.id}")
+
+
+def _head(found: outputs_of.Found | None) -> tuple[bytes, bool]:
+    data = b""
+    for piece in found.data if found else ():
+        data += piece
+        if len(data) > MOST:
+            return data[:MOST], True
+    return data, False

@@ -1,0 +1,183 @@
+"""Job file + stack outputs -> job and task definitions as the Batch data plane takes them. Pure: nothing is sent.
+
+Wire names are those of the data plane 2025-06-01 (azure-batch 15.1.0 models).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from .connection import Outputs
+from .errors import UsageError
+from .jobfile import Job, Task
+from .jobfile.model import ID
+from .jobfile.placeholders import fill
+
+# A task's container: no root file system to write to, no capabilities, no way to gain any, and init as PID 1 that
+# passes signals on and reaps. All are `docker create` options, which is what Batch documents containerRunOptions to be.
+RUN_OPTIONS: Final = (
+    "--rm --init --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --pids-limit 256"
+)
+# Without this Batch mounts the whole node root read-write into every container (batch-container-isolation-task).
+BIND_MOUNTS: Final = ({"source": "Task", "isReadOnly": False},)
+CONDITIONS: Final = {"success": "tasksuccess", "failure": "taskfailure", "always": "taskcompletion"}
+WORKER: Final = "worker"
+# What the worker reads (worker/docker_worker/settings.py). None is a secret.
+SQL_SERVER, SQL_DATABASE, CLIENT_ID = "SQL_SERVER", "SQL_DATABASE", "AZURE_CLIENT_ID"
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+_WILDCARD: Final = re.compile(r"[*?\[]")
+
+
+def job_id(job: Job, *, now: datetime) -> str:
+    """The job's id with its placeholders filled."""
+    result = fill(job.id, {"family": job.family, "time": now.strftime("%Y%m%d-%H%M%S")})
+    if not ID.fullmatch(result):
+        raise UsageError(
+            f"job id {result!r}: expected 1 to 64 letters, digits, '-' and '_'. Change job.id or use --job-id"
+        )
+    return result
+
+
+def container_of(job: Job, outputs: Outputs | None) -> str | None:
+    """The blob container of the job's family. Without a stack there is none, and outputs stay on the node."""
+    if outputs is None:
+        return None
+    if job.family not in outputs.job_containers:
+        known = ", ".join(sorted(outputs.job_containers)) or "none"
+        raise UsageError(
+            f"job.family {job.family!r} has no container in this stack (known: {known}). "
+            "Add it to the stack's job families and run up"
+        )
+    return outputs.job_containers[job.family]
+
+
+def pool_of(job: Job, outputs: Outputs | None) -> str:
+    """The pool's id. The file names it as the stack does; without a stack it is the id itself."""
+    if outputs is None:
+        return job.pool
+    if job.pool not in outputs.pools:
+        known = ", ".join(sorted(outputs.pools)) or "none"
+        raise UsageError(f"job.pool {job.pool!r} is not a pool of this stack (known: {known}). Correct job.pool")
+    return outputs.pools[job.pool]
+
+
+def job_definition(job: Job, identifier: str, outputs: Outputs | None) -> dict[str, Any]:
+    """The job, without `onAllTasksComplete`: an empty job counts as complete, so that is set after the last task."""
+    environment: dict[str, str] = {}
+    if outputs is not None:
+        if outputs.sql_server:
+            environment |= {SQL_SERVER: outputs.sql_server, SQL_DATABASE: outputs.sql_database}
+        if outputs.identity_client_id:
+            environment[CLIENT_ID] = outputs.identity_client_id
+    constraints: dict[str, Any] = {"maxTaskRetryCount": job.max_retries}
+    if job.max_wall_clock is not None:
+        constraints["maxWallClockTime"] = iso(job.max_wall_clock)
+    container = container_of(job, outputs)
+    metadata = {"family": job.family, **({"container": container} if container else {})}
+    return {
+        "id": identifier,
+        "poolInfo": {"poolId": pool_of(job, outputs)},
+        "constraints": constraints,
+        "commonEnvironmentSettings": _pairs(environment | job.environment),
+        "metadata": _pairs(metadata),
+    }
+
+
+def task_definition(task: Task, *, job: Job, identifier: str, outputs: Outputs | None) -> dict[str, Any]:
+    """One task. Its wall clock is its own, or the job's."""
+    options, command = RUN_OPTIONS, task.command
+    if task.shell:
+        assert isinstance(command, str)
+        options, command = f"{options} --entrypoint /bin/sh", ["-c", command]
+    elif task.entrypoint is not None:
+        options = f"{options} --entrypoint {quote(task.entrypoint)}"
+    assert not isinstance(command, str)
+    definition: dict[str, Any] = {
+        "id": task.id,
+        "commandLine": command_line(command),
+        "containerSettings": {
+            "imageName": image(task.image, outputs),
+            "containerRunOptions": options,
+            "containerHostBatchBindMounts": [dict(mount) for mount in BIND_MOUNTS],
+        },
+    }
+    constraints: dict[str, Any] = {}
+    if task.max_retries is not None:
+        constraints["maxTaskRetryCount"] = task.max_retries
+    if (limit := task.max_wall_clock or job.max_wall_clock) is not None:
+        constraints["maxWallClockTime"] = iso(limit)
+    if constraints:
+        definition["constraints"] = constraints
+    if task.environment:
+        definition["environmentSettings"] = _pairs(task.environment)
+    if task.slots != 1:
+        definition["requiredSlots"] = task.slots
+    if (container := container_of(job, outputs)) is not None:
+        assert outputs is not None
+        definition["outputFiles"] = _output_files(task, f"{identifier}/{task.id}", container, outputs)
+    elif task.outputs:
+        raise UsageError(
+            f"task {task.id!r} has outputs, but without a stack there is no container for them. Use --stack"
+        )
+    return definition
+
+
+def image(reference: str, outputs: Outputs | None) -> str:
+    """`worker` is the stack's worker image by digest; any other reference is taken as it is."""
+    if reference != WORKER:
+        return reference
+    if outputs is None or not outputs.worker_image:
+        raise UsageError(
+            "`image: worker` is the stack's worker image, and there is no stack. Use --stack, or name an image"
+        )
+    return outputs.worker_image
+
+
+def command_line(words: list[str]) -> str:
+    """Words as Batch's command line, which no shell reads. Empty: the image's own entrypoint and command."""
+    return " ".join(quote(word) for word in words)
+
+
+def quote(word: str) -> str:
+    """Double quotes, as in Batch's documentation (/bin/sh -c "..."), with `"` and `\\` escaped; `$` stays as it is."""
+    if _PLAIN.fullmatch(word):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def iso(span: timedelta) -> str:
+    """A time span in ISO 8601, as the service takes it."""
+    return f"PT{int(span.total_seconds())}S"
+
+
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _output_files(task: Task, folder: str, container: str, outputs: Outputs) -> list[dict[str, Any]]:
+    """stdout and stderr always, then the file's patterns; uploaded by the node's identity, so no SAS is anywhere.
+
+    A pattern with wildcards takes `path` as a folder, one without takes it as the blob's full name.
+    """
+    wanted = [("../std*.txt", "always"), *((output.files, output.when) for output in task.outputs)]
+    identity = (
+        {"identityReference": {"resourceId": outputs.identity_resource_id}} if outputs.identity_resource_id else {}
+    )
+    return [
+        {
+            "filePattern": pattern,
+            "destination": {
+                "container": {
+                    "containerUrl": f"{outputs.blob_endpoint.rstrip('/')}/{container}",
+                    "path": folder if _WILDCARD.search(pattern) else f"{folder}/{pattern.removeprefix('../')}",
+                    **identity,
+                }
+            },
+            "uploadOptions": {"uploadCondition": CONDITIONS[when]},
+        }
+        for pattern, when in wanted
+    ]

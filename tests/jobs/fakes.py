@@ -1,0 +1,185 @@
+"""A Batch service and containers in memory, a clock that does not wait, and a stack's outputs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jobs.batch import JobState, NodeState, TaskState, Verdict
+from jobs.connection import Connection, Outputs
+from jobs.errors import Conflict, NotFound
+from jobs.render import Render
+from jobs.session import Session
+from jobs.storage import Blob
+
+START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+
+OUTPUTS = {
+    "batch_endpoint": "account.westeurope.batch.azure.com",
+    "blob_endpoint": "https://account.blob.core.windows.net/",
+    "pools": {"default": {"id": "default-1a2b", "image": "i", "node_identity_client_id": "client", "task_slots": 2}},
+    "worker_image": "registry.azurecr.io/docker-worker@sha256:0123",
+    "job_containers": {"hello": "job-hello", "sql-check": "job-sql-check"},
+    "worker_identity": {"client_id": "client", "resource_id": "/subscriptions/s/identities/node"},
+    "sql": {"server": "sql.example,1433", "database": "app"},
+}
+
+
+def outputs(**changes: Any) -> Outputs:
+    return Outputs.parse(OUTPUTS | changes, "test")
+
+
+@dataclass
+class FakeClock:
+    """Sleeping moves it, and lets the world go on."""
+
+    at: datetime = START
+    on_sleep: list[Callable[[], None]] = field(default_factory=list)
+    slept: float = 0.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.at += timedelta(seconds=seconds)
+        if self.on_sleep:
+            self.on_sleep.pop(0)()
+
+
+@dataclass
+class FakeBatch:
+    """Keeps jobs and tasks; `answers` lets a test say what a collection is answered with (an exception is raised)."""
+
+    pools: dict[str, str] = field(default_factory=lambda: {"default-1a2b": "active"})
+    node_list: list[NodeState] = field(default_factory=list)
+    definitions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    states: dict[str, JobState] = field(default_factory=dict)
+    sent: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    task_states: dict[str, dict[str, TaskState]] = field(default_factory=dict)
+    files: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    node_files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    answers: list[Any] = field(default_factory=list)
+    asked: list[datetime | None] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+
+    def create_job(self, definition: Mapping[str, Any]) -> None:
+        if definition["id"] in self.definitions:
+            raise Conflict("exists", "JobExists")
+        self.order.append("create")
+        self.definitions[definition["id"]] = definition
+        self.states[definition["id"]] = replace(
+            JobState.parse({**definition, "state": "active"}), created=START + timedelta(seconds=len(self.states))
+        )
+        self.sent[definition["id"]], self.task_states[definition["id"]] = {}, {}
+
+    def add_collection(self, job_id: str, tasks: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        self.order.append(f"add {len(tasks)}")
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        verdicts = answer(tasks) if answer else [Verdict(task_id=task["id"], status="success") for task in tasks]
+        for task, verdict in zip(tasks, verdicts, strict=False):
+            if verdict.status == "success":
+                self.sent[job_id][task["id"]] = task
+                self.set(job_id, TaskState(id=task["id"], state="active", changed=START))
+        return verdicts
+
+    def set(self, job_id: str, task: TaskState) -> None:
+        self.task_states[job_id][task.id] = task
+
+    def end_when_done(self, job_id: str) -> None:
+        self.order.append("end when done")
+        self.states[job_id] = replace(self.states[job_id], on_all_tasks_complete="terminatejob")
+
+    def end(self, job_id: str, reason: str = "AllTasksComplete") -> None:
+        self.states[job_id] = replace(self.states[job_id], state="completed", terminate_reason=reason)
+
+    def delete_job(self, job_id: str) -> None:
+        self.deleted.append(job_id)
+
+    def job(self, job_id: str) -> JobState:
+        if job_id not in self.states:
+            raise NotFound(f"job {job_id} does not exist", "JobNotFound")
+        return self.states[job_id]
+
+    def jobs(self, prefix: str) -> Iterator[JobState]:
+        yield from (job for job in self.states.values() if job.id.startswith(prefix))
+
+    def task(self, job_id: str, task_id: str) -> TaskState:
+        try:
+            return self.task_states[job_id][task_id]
+        except KeyError:
+            raise NotFound(f"task {task_id} does not exist", "TaskNotFound") from None
+
+    def tasks(self, job_id: str, changed_since: datetime | None = None) -> Iterator[TaskState]:
+        self.asked.append(changed_since)
+        for task in list(self.task_states[job_id].values()):
+            if changed_since is None or task.changed is None or task.changed >= changed_since:
+                yield task
+
+    def pool_state(self, pool_id: str) -> str:
+        if pool_id not in self.pools:
+            raise NotFound(f"pool {pool_id}", "PoolNotFound")
+        return self.pools[pool_id]
+
+    def nodes(self, pool_id: str) -> Iterator[NodeState]:
+        yield from self.node_list
+
+    def read_task_file(self, job_id: str, task_id: str, path: str, start: int = 0) -> Iterator[bytes]:
+        if (job_id, task_id, path) not in self.files:
+            raise NotFound(path, "FileNotFound")
+        yield self.files[job_id, task_id, path][start:]
+
+    def read_node_file(self, pool_id: str, node_id: str, path: str) -> Iterator[bytes]:
+        if (node_id, path) not in self.node_files:
+            raise NotFound(path, "FileNotFound")
+        yield self.node_files[node_id, path]
+
+
+@dataclass
+class FakeBlobs:
+    content: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def list(self, container: str, prefix: str) -> Iterator[Blob]:
+        for (where, name), data in sorted(self.content.items()):
+            if where == container and name.startswith(prefix):
+                yield Blob(name, len(data))
+
+    def read(self, container: str, name: str) -> Iterator[bytes]:
+        if (container, name) not in self.content:
+            raise NotFound(name, "BlobNotFound")
+        data = self.content[container, name]
+        yield from (data[:5], data[5:])
+
+
+@dataclass
+class Stage:
+    """A session on fakes, and what it printed."""
+
+    batch: FakeBatch
+    blobs: FakeBlobs
+    clock: FakeClock
+    out: io.StringIO
+    err: io.StringIO
+    session: Session
+
+
+def stage(*, as_json: bool = False, with_stack: bool = True) -> Stage:
+    batch, blobs, clock, out, err = FakeBatch(), FakeBlobs(), FakeClock(), io.StringIO(), io.StringIO()
+    connection = Connection(batch_endpoint="https://x", credential=None, outputs=outputs() if with_stack else None)
+    session = Session(
+        find_connection=lambda: connection,
+        render=Render(as_json=as_json, out=out, err=err),
+        clock=clock,
+        make_batch=lambda _: batch,
+        make_blobs=lambda _: blobs,
+    )
+    return Stage(batch, blobs, clock, out, err, session)

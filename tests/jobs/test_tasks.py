@@ -1,0 +1,141 @@
+"""Task definitions: hardened containers, outputs by the node's identity, and the SDK's own models take them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.batch import models
+
+from jobs.errors import UsageError
+from jobs.jobfile import Job, Output, Task, expand, load
+from jobs.tasks import command_line, job_definition, job_id, task_definition
+
+from .fakes import START, outputs
+
+JOB = Job(family="hello")
+
+
+def define(task: Task, job: Job = JOB) -> dict[str, Any]:
+    return task_definition(task, job=job, identifier="hello-1", outputs=outputs())
+
+
+def test_the_default_id_is_family_and_time() -> None:
+    assert job_id(JOB, now=START) == "hello-20261123-120000"
+
+
+def test_a_bad_job_id_is_refused() -> None:
+    with pytest.raises(UsageError, match="job id 'a b'"):
+        job_id(Job(family="hello", id="a b"), now=START)
+
+
+def test_every_container_is_hardened_and_sees_only_its_task_folder() -> None:
+    settings = define(Task(id="a"))["containerSettings"]
+    for option in (
+        "--rm",
+        "--init",
+        "--read-only",
+        "--cap-drop ALL",
+        "--security-opt no-new-privileges",
+        "--pids-limit 256",
+    ):
+        assert option in settings["containerRunOptions"]
+    assert settings["containerHostBatchBindMounts"] == [{"source": "Task", "isReadOnly": False}]
+
+
+def test_the_worker_image_is_by_digest_and_others_are_taken_as_they_are() -> None:
+    assert define(Task(id="a"))["containerSettings"]["imageName"] == "registry.azurecr.io/docker-worker@sha256:0123"
+    assert define(Task(id="a", image="debian:12"))["containerSettings"]["imageName"] == "debian:12"
+
+
+def test_no_command_keeps_the_images_own() -> None:
+    assert define(Task(id="a"))["commandLine"] == ""
+
+
+def test_a_shell_is_only_there_when_asked_for() -> None:
+    definition = define(Task(id="a", shell=True, command='echo "$HOME" && date'))
+    assert definition["containerSettings"]["containerRunOptions"].endswith("--entrypoint /bin/sh")
+    assert shlex.split(definition["commandLine"]) == ["-c", 'echo "$HOME" && date']
+    assert "--entrypoint" not in define(Task(id="a", command=["check"]))["containerSettings"]["containerRunOptions"]
+
+
+@pytest.mark.parametrize("word", ["", "a b", 'say "x"', "back\\slash", "$HOME", "it's", 'a\\"b', "ünï", "--x=1"])
+def test_words_survive_quoting(word: str) -> None:
+    assert shlex.split(command_line(["x", word])) == ["x", word]
+
+
+def test_stdout_and_stderr_always_go_to_the_familys_container_under_job_and_task() -> None:
+    wanted = [Output(files="out/*.csv"), Output(files="r.txt", when="success")]
+    first, second, third = define(Task(id="a", outputs=wanted))["outputFiles"]
+    assert first["filePattern"] == "../std*.txt"
+    assert first["uploadOptions"] == {"uploadCondition": "taskcompletion"}
+    assert first["destination"]["container"] == {
+        "containerUrl": "https://account.blob.core.windows.net/job-hello",
+        "path": "hello-1/a",
+        "identityReference": {"resourceId": "/subscriptions/s/identities/node"},
+    }
+    assert second["destination"]["container"]["path"] == "hello-1/a"  # with wildcards: a folder
+    assert third["destination"]["container"]["path"] == "hello-1/a/r.txt"  # without: the blob's name
+    assert third["uploadOptions"] == {"uploadCondition": "tasksuccess"}
+
+
+def test_the_jobs_environment_tells_the_worker_where_sql_is_and_holds_no_secret() -> None:
+    job = Job(family="hello", environment={"A": "1"}, max_wall_clock="2h", max_retries=2)  # type: ignore[arg-type]
+    definition = job_definition(job, "hello-1", outputs())
+    assert {item["name"]: item["value"] for item in definition["commonEnvironmentSettings"]} == {
+        "SQL_SERVER": "sql.example,1433",
+        "SQL_DATABASE": "app",
+        "AZURE_CLIENT_ID": "client",
+        "A": "1",
+    }
+    assert definition["constraints"] == {"maxTaskRetryCount": 2, "maxWallClockTime": "PT7200S"}
+    assert definition["poolInfo"] == {"poolId": "default-1a2b"}
+    assert "onAllTasksComplete" not in definition
+
+
+def test_limits_of_a_task_win_over_those_of_the_job() -> None:
+    task = Task(id="a", max_wall_clock="30s", max_retries=3, slots=2)  # type: ignore[arg-type]
+    definition = define(task, Job(family="hello", max_wall_clock="2h"))  # type: ignore[arg-type]
+    assert definition["constraints"] == {"maxTaskRetryCount": 3, "maxWallClockTime": "PT30S"}
+    assert definition["requiredSlots"] == 2
+
+
+def test_an_unknown_family_or_pool_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="known: hello, sql-check"):
+        job_definition(Job(family="other"), "x", outputs())
+    with pytest.raises(UsageError, match="known: default"):
+        job_definition(Job(family="hello", pool="other"), "x", outputs())
+
+
+def test_without_a_stack_there_is_no_container_and_no_worker_image() -> None:
+    task = Task(id="a", image="debian:12")
+    assert "outputFiles" not in task_definition(task, job=JOB, identifier="x", outputs=None)
+    assert job_definition(JOB, "x", None)["poolInfo"] == {"poolId": "default"}
+    with pytest.raises(UsageError, match="there is no stack"):
+        task_definition(Task(id="a"), job=JOB, identifier="x", outputs=None)
+
+
+def test_the_sdks_models_know_every_property(tmp_path: Path) -> None:
+    """A wire name the models do not know would be sent, and refused by the service."""
+    path = Path(__file__).parents[2] / "jobs" / "samples" / "hello.yaml"
+    file = load(path)
+    assert unknown(models.BatchJobCreateOptions, job_definition(file.job, "hello-1", outputs())) == []
+    for task in expand(file, job_id="hello-1", folder=tmp_path):
+        assert unknown(models.BatchTaskCreateOptions, define(task, file.job)) == []
+
+
+def unknown(model: Any, wire: dict[str, Any], place: str = "") -> list[str]:
+    """Properties of `wire` that the SDK's model, or the models below it, do not have."""
+    probe = model(wire)
+    fields = {getattr(field, "_rest_name", name): name for name, field in model._attr_to_rest_field.items()}
+    found = [f"{place}{name}" for name in wire if name not in fields]
+    for name, value in wire.items():
+        typed = getattr(probe, fields[name], None) if name in fields else None
+        for item, plain in zip(
+            typed if isinstance(typed, list) else [typed], value if isinstance(value, list) else [value], strict=False
+        ):
+            if isinstance(plain, dict) and hasattr(type(item), "_attr_to_rest_field"):
+                found += unknown(type(item), plain, f"{place}{name}.")
+    return found

@@ -1,0 +1,95 @@
+"""Exit codes: one table, each reached by the case it names, each with one line that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.docker_worker import __main__ as command
+from worker.docker_worker import errors
+from worker.docker_worker.database import translate
+from worker.docker_worker.exits import MEANING, Exit, signalled
+from worker.docker_worker.settings import SqlSettings
+
+SQL = SqlSettings(server="sql.example", database="app", client_id="c1")
+
+# Texts of the Microsoft driver 18.6 through mssql-python 1.16, shortened; seen against the test server.
+DRIVER_TEXTS = {
+    "SSL Provider: certificate verify failed:unable to get local issuer": (errors.CertificateNotTrusted, 78),
+    "SSL Provider: [subject name does not match host name]": (errors.CertificateNotTrusted, 78),
+    "Encryption not supported on SQL Server": (errors.CertificateNotTrusted, 78),
+    "Invalid authorization specification; Login failed for user '<token>'.": (errors.LoginRefused, 77),
+    "Login failed. Cannot open database \"nope\" requested by the login.": (errors.DatabaseMissing, 78),
+    "CREATE TABLE permission denied in database 'app'.": (errors.PermissionMissing, 77),
+    "Communication link failure": (errors.Unreachable, 75),
+    "Timeout expired": (errors.Unreachable, 75),
+    "ManagedIdentityCredential authentication unavailable": (errors.TokenUnavailable, 75),
+    "Transaction was deadlocked on lock resources": (errors.StatementFailed, 75),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DRIVER_TEXTS)
+def test_the_drivers_text_becomes_a_cause_and_an_exit_code(text: str) -> None:
+    kind, code = DRIVER_TEXTS[text]
+    error = translate(RuntimeError(text), SQL)
+    assert type(error) is kind
+    assert error.exit == code
+    assert text in str(error)
+
+
+def test_the_table_is_complete() -> None:
+    assert set(MEANING) == set(Exit)
+    assert {code.name: code.value for code in Exit} == {
+        "OK": 0, "USAGE": 64, "BUG": 70, "TRANSIENT": 75, "REFUSED": 77, "CONFIG": 78,
+    }  # fmt: skip
+    assert [signalled(number) for number in (15, 2, 1)] == [143, 130, 129]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["chek"], "invalid choice: 'chek'"),
+        ([], "required: VERB"),
+        (["wait", "--seconds", "-1"], "expected seconds"),
+        (["wait", "--seconds", "nan"], "expected seconds"),
+        (["wait", "--seconds", "x"], "invalid seconds value: 'x'"),
+    ],
+)
+def test_a_wrong_command_line_is_64(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(words) == Exit.USAGE
+    assert said in capsys.readouterr().err
+
+
+def test_missing_settings_are_78_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SQL_SERVER", "SQL_DATABASE", "AZURE_CLIENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert command.main(["check"]) == Exit.CONFIG
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_name_that_does_not_resolve_is_75(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SQL_SERVER": "no-such-host.invalid", "SQL_DATABASE": "d", "AZURE_CLIENT_ID": "c"}.items():
+        monkeypatch.setenv(name, value)
+    assert command.main(["check"]) == Exit.TRANSIENT
+    assert "the name 'no-such-host.invalid' is not known" in capsys.readouterr().err
+
+
+def test_a_port_that_nobody_listens_on_is_75(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SQL_SERVER": "127.0.0.1,1", "SQL_DATABASE": "d", "AZURE_CLIENT_ID": "c"}.items():
+        monkeypatch.setenv(name, value)
+    assert command.main(["check"]) == Exit.TRANSIENT
+    assert "does not answer on port 1" in capsys.readouterr().err
+
+
+def test_a_bug_is_70_and_no_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("x")
+
+    monkeypatch.setitem(command.VERBS, "check", broken)
+    assert command.main(["check"]) == Exit.BUG
+    assert "ZeroDivisionError: x; a bug in the worker" in capsys.readouterr().err

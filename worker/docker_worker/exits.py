@@ -1,0 +1,32 @@
+"""Every exit code of the worker. Batch retries any code but 0, so they inform, and decide nothing."""
+
+from enum import IntEnum
+from typing import Final
+
+SIGNALLED: Final = 128  # 128 + signal number: 143 SIGTERM, 130 SIGINT, 129 SIGHUP
+
+
+class Exit(IntEnum):
+    """Exit codes, numbered as in BSD's sysexits.h where it has the case."""
+
+    OK = 0
+    USAGE = 64
+    BUG = 70
+    TRANSIENT = 75
+    REFUSED = 77
+    CONFIG = 78
+
+
+MEANING: Final[dict[Exit, str]] = {
+    Exit.OK: "done",
+    Exit.USAGE: "the command line is wrong",
+    Exit.BUG: "the worker itself failed",
+    Exit.TRANSIENT: "the database or the identity endpoint did not answer; trying again may help",
+    Exit.REFUSED: "the database refused the identity",
+    Exit.CONFIG: "a setting, the certificate or the database name is wrong; trying again does not help",
+}
+
+
+def signalled(number: int) -> int:
+    """The exit code of a process that stopped because of a signal, as shells write it."""
+    return SIGNALLED + number

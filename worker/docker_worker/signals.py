@@ -1,0 +1,95 @@
+"""Stopping on SIGTERM, SIGINT or SIGHUP.
+
+A Python handler that runs while the main thread is inside the Microsoft ODBC driver interrupts the driver's poll(): the
+connection dies with "Communication link failure". Deferring with siginterrupt() keeps it alive but delays the handler
+until the query ends. So all blocking work runs in one thread with the signals blocked (they are then delivered to the
+main thread), the main thread only waits, and a handler does nothing but set an event.
+As PID 1 (no `--init`) the kernel ignores SIGTERM and SIGHUP unless a handler is installed; ours is: both ways work.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+GRACE_SECONDS: Final = 8.0  # below the 10 s after which `docker stop` kills
+
+
+class Stop:
+    """Set once a signal asked to stop; `number` is the first one. A second signal gives up waiting."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.asked = threading.Event()
+        self.at_once = threading.Event()
+
+    def handle(self, number: int, _frame: FrameType | None = None) -> None:
+        """The signal handler: keeps the number, sets an event, nothing else."""
+        if self.number is None:
+            self.number = number
+            self.asked.set()
+        else:
+            self.at_once.set()
+
+
+@contextmanager
+def listening() -> Iterator[Stop]:
+    """Install the handlers for the block, and put the old ones back."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.handle) for number in STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Work(threading.Thread, Generic[T]):
+    """`run` in a thread that never sees the stop signals; `result` after it ended, or `error`."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        super().__init__(name="work", daemon=True)
+        self._work = work
+        self.ended = threading.Event()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        """Start with the signals blocked from the first instruction on: a thread inherits its maker's mask."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def run(self) -> None:
+        try:
+            self.result = self._work()
+        except BaseException as error:  # handed to the main thread, which decides
+            self.error = error
+        finally:
+            self.ended.set()
+
+
+def finish(work: Work[T], stop: Stop, *, grace: float = GRACE_SECONDS) -> bool:
+    """Wait for the work; after a signal at most `grace` seconds, after a second one no longer. True when it ended.
+
+    The waits are short because a handler only runs when the main thread's wait returns to the interpreter.
+    """
+    deadline: float | None = None
+    while not work.ended.wait(0.1):
+        if stop.at_once.is_set():
+            return False
+        if stop.asked.is_set():
+            deadline = deadline or time.monotonic() + grace
+            if time.monotonic() >= deadline:
+                return False
+    return True
