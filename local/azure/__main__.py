@@ -1,0 +1,30 @@
+"""`python -m local.azure`: the azure process. Nothing on stdout; exit 1 with one line when it cannot start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from local.azure.app import serve
+from local.azure.cloud import Cloud
+from local.azure.executors import UnknownExecutor
+from local.azure.logs import log_to_stderr
+from local.azure.paths import Paths, UnsafeFolder
+from local.azure.ports import NoPortLeft, PortInUse
+
+
+def main() -> int:
+    """Serve until SIGTERM."""
+    log_to_stderr()
+    try:
+        cloud = Cloud.open(Paths.default())
+        asyncio.run(serve(cloud))
+    except (PortInUse, NoPortLeft, UnsafeFolder, UnknownExecutor) as error:
+        logging.getLogger("local.azure").error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

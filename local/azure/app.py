@@ -1,0 +1,62 @@
+"""The azure process: which services it runs, in which order.
+
+Owns assembly, readiness and the end. Services that register ARM hooks stand before ARM, so that no request and no
+resumed operation meets a type without them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Sequence
+
+from local.azure.arm.service import ArmService
+from local.azure.batch import BatchService
+from local.azure.blobs import BlobService
+from local.azure.cloud import Cloud
+from local.azure.cloudfile import keep_written
+from local.azure.executors import build_executor
+from local.azure.identity.service import IdentityService
+from local.azure.paths import write_private
+from local.azure.registry import RegistryService
+from local.azure.service import Service
+
+READY_FILE = "azure.ready"
+_log = logging.getLogger("local.azure")
+
+
+def build_services(cloud: Cloud) -> list[Service]:
+    """The ordered list; stopped in reverse."""
+    return [
+        IdentityService(cloud),
+        BlobService(cloud),
+        RegistryService(cloud),
+        BatchService(cloud, build_executor(cloud)),
+        ArmService(cloud),
+    ]
+
+
+async def serve(cloud: Cloud, *, stop: asyncio.Event | None = None, services: Sequence[Service] | None = None) -> None:
+    """Run until SIGTERM or SIGINT (or `stop`); readiness is `run/azure.ready` with our process id."""
+    ending = stop or asyncio.Event()
+    if stop is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    ready = cloud.paths.run / READY_FILE
+    ready.unlink(missing_ok=True)
+    started: list[Service] = []
+    try:
+        for service in services if services is not None else build_services(cloud):
+            started.append(service)
+            await service.start()
+            _log.info("started", extra={"service": service.name})
+        keep_written(cloud)
+        write_private(ready, f"{os.getpid()}\n".encode())
+        await ending.wait()
+    finally:
+        ready.unlink(missing_ok=True)
+        for service in reversed(started):
+            await service.stop()
+        _log.info("stopped")

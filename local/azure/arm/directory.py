@@ -1,0 +1,190 @@
+"""What ARM answers without a resource behind it: subscriptions, tenants, providers, locations, role definitions, names.
+
+Owns read-only documents. Each is a method found by the path's type in `TABLE`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local.azure.arm import ids
+from local.azure.arm.assignments import definition_id
+from local.azure.arm.locations import LOCATIONS
+from local.azure.cloud import Cloud
+from local.azure.errors.arm import (
+    InvalidQueryParameter,
+    InvalidResourceName,
+    InvalidResourceNamespace,
+    ResourceNotFound,
+    SubscriptionNotFound,
+    nearest,
+)
+from local.azure.roles import ROLES, Role, role_of
+
+Query = Mapping[str, str]
+Document = dict[str, Any]
+
+
+class Directory:
+    """The documents of one cloud."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self.table: Mapping[tuple[str, str], Callable[[ids.Target, Query, Document], Document]] = {
+            ("GET", "microsoft.resources/subscriptions"): self.subscriptions,
+            ("GET", "microsoft.resources/tenants"): self.tenants,
+            ("GET", "microsoft.resources/locations"): self.locations,
+            ("GET", "microsoft.resources/providers"): self.providers,
+            ("GET", "microsoft.authorization/roledefinitions"): self.role_definitions,
+        }
+
+    def find(self, method: str, target: ids.Target) -> Callable[[ids.Target, Query, Document], Document] | None:
+        """The document's maker, or None when the path is a resource's."""
+        last = target.types[-1].lower()
+        if method == "POST" and last in ("register", "unregister") and len(target.types) == 1:
+            return self.register
+        if method == "POST" and last == "checknameavailability":
+            return self.check_name
+        if method == "GET" and last == "quotas" and target.namespace.lower() == "microsoft.batch":
+            return self.batch_quotas
+        return self.table.get((method, target.type.lower()))
+
+    def subscriptions(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """The one subscription, alone or in a list."""
+        settings = self._cloud.settings
+        document = {
+            "id": self._cloud.subscription_scope,
+            "subscriptionId": settings.subscription_id,
+            "tenantId": settings.tenant_id,
+            "displayName": "Local Azure",
+            "state": "Enabled",
+            "authorizationSource": "RoleBased",
+            "managedByTenants": [],
+            "subscriptionPolicies": {
+                "locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off",
+            },
+        }  # fmt: skip
+        if not target.is_item:
+            return {"value": [document], "count": {"type": "Total", "value": 1}}
+        self.check_subscription(target.names[0])
+        return document
+
+    def check_subscription(self, given: str) -> None:
+        """Raise SubscriptionNotFound for another subscription."""
+        if given.lower() != self._cloud.settings.subscription_id:
+            raise SubscriptionNotFound(f"The subscription '{given}' could not be found.")
+
+    def tenants(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """The one tenant."""
+        tenant = self._cloud.settings.tenant_id
+        one = {"id": f"/tenants/{tenant}", "tenantId": tenant, "displayName": "Local Azure", "tenantCategory": "Home"}
+        return {"value": [one]}
+
+    def locations(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """All regions."""
+        scope = self._cloud.subscription_scope
+        return {
+            "value": [
+                {
+                    "id": f"{scope}/locations/{name}", "name": name, "type": "Region", "displayName": display,
+                    "regionalDisplayName": display, "metadata": {"regionType": "Physical"},
+                }
+                for name, display in LOCATIONS.items()
+            ]
+        }  # fmt: skip
+
+    def providers(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """The namespaces, all registered."""
+        if target.is_item:
+            return self._provider(target.names[0])
+        return {"value": [self._provider(one) for one in self._cloud.types.namespaces()]}
+
+    def register(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """Registration changes nothing here: every known provider is registered."""
+        return self._provider(target.namespace)
+
+    def role_definitions(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """Built-in roles; `$filter=roleName eq '...'` or `type eq 'BuiltInRole'`."""
+        if target.is_item:
+            role = role_of(target.names[0])
+            if role is None:
+                raise ResourceNotFound(f"The specified role definition with ID '{target.names[0]}' does not exist.")
+            return self._role(role)
+        wanted = list(ROLES)
+        given = query.get("$filter", "").strip()
+        named = re.fullmatch(r"roleName\s+eq\s+'([^']*)'", given, re.IGNORECASE)
+        if named:
+            wanted = [role for role in ROLES if role.name.lower() == named[1].lower()]
+        elif given and given.lower() not in ("type eq 'builtinrole'", "atscopeandbelow()", "atscope()"):
+            raise InvalidQueryParameter(f"$filter '{given}' is not supported; use roleName eq '<name>'.")
+        return {"value": [self._role(role) for role in wanted]}
+
+    def check_name(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """Whether a global name is free."""
+        types = self._cloud.types.namespaces().get(target.namespace.lower(), [])
+        spec = next((one for one in types if one.unique), None)
+        if spec is None:
+            raise InvalidResourceNamespace(f"The resource namespace '{target.namespace}' has no global names.")
+        name = str(body.get("name", ""))
+        try:
+            spec.check_name(name)
+        except InvalidResourceName as error:
+            return {"nameAvailable": False, "reason": "AccountNameInvalid", "message": error.message}
+        if self._cloud.resources.by_name(spec.type, name) is not None:
+            return {
+                "nameAvailable": False,
+                "reason": "AlreadyExists",
+                "message": f"The name '{name}' is already taken.",
+            }
+        return {"nameAvailable": True}
+
+    def batch_quotas(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """Batch accounts allowed in a region (a new subscription's default)."""
+        return {"accountQuota": 3}
+
+    def _provider(self, namespace: str) -> Document:
+        rows = self._cloud.types.namespaces().get(namespace.lower())
+        if rows is None:
+            known = [spec[0].namespace for spec in self._cloud.types.namespaces().values()]
+            raise InvalidResourceNamespace(
+                f"The resource namespace '{namespace}' is invalid.{nearest(namespace, known)}"
+            )
+        name = rows[0].namespace
+        return {
+            "id": f"{self._cloud.subscription_scope}/providers/{name}",
+            "namespace": name,
+            "registrationState": "Registered",
+            "registrationPolicy": "RegistrationRequired",
+            "resourceTypes": [
+                {
+                    "resourceType": spec.type.split("/", 1)[1],
+                    "locations": list(LOCATIONS.values()),
+                    "apiVersions": [spec.api_version],
+                    "capabilities": "SupportsTags, SupportsLocation" if spec.tracked else "None",
+                }
+                for spec in rows
+            ],
+        }
+
+    def _role(self, role: Role) -> Document:
+        return {
+            "id": definition_id(self._cloud, role.id),
+            "type": "Microsoft.Authorization/roleDefinitions",
+            "name": role.id,
+            "properties": {
+                "roleName": role.name,
+                "type": "BuiltInRole",
+                "description": role.description,
+                "assignableScopes": ["/"],
+                "permissions": [
+                    {
+                        "actions": list(role.actions),
+                        "notActions": list(role.not_actions),
+                        "dataActions": list(role.data_actions),
+                        "notDataActions": list(role.not_data_actions),
+                    }
+                ],
+            },
+        }

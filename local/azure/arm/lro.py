@@ -1,0 +1,71 @@
+"""How ARM tells clients of a long-running operation, and answers when they ask again.
+
+Source: https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations. `journal.py` keeps them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from local.azure.arm.journal import Journal, Operation
+from local.azure.arm.resources import Resource
+from local.azure.arm.types import TypeSpec
+from local.azure.arm.wire import resource_body
+from local.azure.cloud import Cloud
+from local.azure.errors.arm import NotFound
+
+_RETRY_AFTER = "1"  # azure-core takes 0 for "not said" and then waits 30 s
+_GROUPS = "Microsoft.Resources/resourceGroups"
+
+
+def first_answer(
+    cloud: Cloud, status: int, body: dict[str, Any] | None, operation: Operation | None, spec: TypeSpec
+) -> web.Response:
+    """The answer of a PUT, PATCH or DELETE; with an operation, where to ask again."""
+    headers: dict[str, str] = {}
+    if operation is not None:
+        headers["Location"] = _url(cloud, operation, spec, "operationResults")
+        headers["Retry-After"] = _RETRY_AFTER
+        if spec.async_header:
+            headers["Azure-AsyncOperation"] = _url(cloud, operation, spec, "operationStatuses")
+        return web.Response(status=status, headers=headers)
+    return web.Response(status=status) if body is None else web.json_response(body, status=status)
+
+
+def poll(cloud: Cloud, journal: Journal, operation_id: str, kind: str, request: web.Request) -> web.Response:
+    """`operationResults` answers 202, then as the operation itself; `operationStatuses` always 200 with a status."""
+    operation = journal.find(operation_id)
+    if operation is None:
+        raise NotFound(f"The operation '{operation_id}' is not known (operations are remembered for a day).")
+    if kind == "operationstatuses":
+        return _status(operation)
+    if operation.status == "InProgress":
+        return web.Response(status=202, headers={"Location": str(request.url), "Retry-After": _RETRY_AFTER})
+    if operation.status == "Failed":
+        error = operation.error or {}
+        body = {"error": {"code": error.get("code"), "message": error.get("message")}}
+        return web.json_response(body, status=int(error.get("status", 500)))
+    if operation.verb == "delete":
+        return web.Response(status=200)
+    found = cloud.resources.get(operation.resource_id) or Resource(**operation.target)
+    return web.json_response(resource_body(found, cloud.types.get(found.type)))
+
+
+def _status(operation: Operation) -> web.Response:
+    body: dict[str, Any] = {"name": operation.id, "status": operation.status, "startTime": operation.started}
+    if operation.ended is not None:
+        body["endTime"] = operation.ended
+    if operation.error is not None:
+        body["error"] = {"code": operation.error["code"], "message": operation.error["message"]}
+    headers = {"Retry-After": _RETRY_AFTER} if operation.status == "InProgress" else {}
+    return web.json_response(body, headers=headers)
+
+
+def _url(cloud: Cloud, operation: Operation, spec: TypeSpec, kind: str) -> str:
+    scope, version = cloud.arm_url + cloud.subscription_scope, f"api-version={spec.api_version}"
+    if spec.type == _GROUPS:
+        return f"{scope}/operationresults/{operation.id}?{version}"
+    location = operation.target.get("location") or cloud.settings.location
+    return f"{scope}/providers/{spec.namespace}/locations/{location}/{kind}/{operation.id}?{version}"

@@ -1,0 +1,54 @@
+"""ARM's site: the pipeline, with the authority and the metadata document on the same port."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from local.azure.arm.assignments import AssignmentHooks, seed_deployer
+from local.azure.arm.builtin import IdentityHooks, RecordHooks
+from local.azure.arm.journal import Journal
+from local.azure.arm.operations import GROUP_TYPE
+from local.azure.arm.routes import Pipeline
+from local.azure.cloud import Cloud
+from local.azure.identity.authority import Authority
+from local.azure.identity.metadata import metadata_routes
+from local.azure.sites import Site
+
+_MEGABYTE = 1024 * 1024
+
+
+class ArmService:
+    """Serves `cloud.arm_url`. Start it after the services that registered hooks: it resumes interrupted operations."""
+
+    name = "arm"
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        cloud.types.register(GROUP_TYPE, RecordHooks(cloud))
+        cloud.types.register("Microsoft.ManagedIdentity/userAssignedIdentities", IdentityHooks(cloud))
+        cloud.types.register("Microsoft.Authorization/roleAssignments", AssignmentHooks(cloud))
+        seed_deployer(cloud)
+        self._journal = Journal(cloud)
+        self._site = Site(self.application(), self.name, cloud.ports.reserve("arm"), cloud.paths)
+
+    def application(self) -> web.Application:
+        """The routes: health, metadata, authority, and everything else to the pipeline."""
+        app = web.Application(client_max_size=4 * _MEGABYTE)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_routes(metadata_routes(self._cloud))
+        app.router.add_routes(Authority(self._cloud).routes())
+        app.router.add_route("*", "/{path:.*}", Pipeline(self._cloud, self._journal).handle)
+        return app
+
+    async def start(self) -> None:
+        """Listen, then go on with what a kill interrupted."""
+        await self._site.start()
+        await self._journal.recover()
+
+    async def stop(self) -> None:
+        """Close the port; running operations stay on disk."""
+        await self._site.stop()
+        await self._journal.stop()
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})

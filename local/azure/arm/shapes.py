@@ -1,0 +1,182 @@
+"""What a request body may look like, read from the management SDKs' own models: no schema is written by hand.
+
+Knows the two generations of SDK models: msrest (`_attribute_map`, `_validation`: batch, msi, authorization) and the
+newer `rest_field` ones (storage, containerregistry, resource). Checking a body against a shape is `check.py`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+_BASIC: Mapping[object, str] = {
+    str: "string", int: "integer", float: "number", bool: "boolean", bytes: "string", object: "any", Any: "any",
+    datetime.datetime: "datetime", datetime.date: "string", datetime.time: "string", datetime.timedelta: "duration",
+}  # fmt: skip
+_MSREST = {
+    "str": "string", "int": "integer", "long": "integer", "float": "number", "bool": "boolean", "bytearray": "string",
+    "object": "any", "iso-8601": "datetime", "rfc-1123": "datetime", "duration": "duration", "date": "string",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A value: kind is string, integer, number, boolean, datetime, duration, any, list, map or model."""
+
+    kind: str
+    item: Shape | None = None
+    model: Any = None  # the SDK class of kind model; its fields are read when first needed
+    choices: tuple[str, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A property of a model, under its name on the wire."""
+
+    shape: Shape
+    required: bool = False
+    read_only: bool = False
+    inner: Mapping[str, Field] | None = None  # the msrest generation flattens `properties`; here it is nested again
+
+
+def model_shape(reference: str) -> Shape:
+    """The shape of `"module:Class"`."""
+    module, _, name = reference.partition(":")
+    return Shape("model", model=getattr(importlib.import_module(module), name))
+
+
+@cache
+def fields_of(model: Any) -> Mapping[str, Field]:
+    """The fields of an SDK model class, by wire name."""
+    return _old_fields(model) if hasattr(model, "_attribute_map") else _new_fields(model)
+
+
+def variant(model: Any, body: Mapping[str, Any]) -> Any:
+    """The subclass that the body's discriminator names, or the model itself."""
+    for attribute, subclasses in getattr(model, "_subtype_map", {}).items():
+        key = model._attribute_map[attribute]["key"]
+        name = subclasses.get(body.get(key))
+        if name is not None:
+            return getattr(_namespace(model), name)
+    return model
+
+
+def _namespace(model: Any) -> Any:
+    return importlib.import_module(model.__module__.rsplit("._models", 1)[0])
+
+
+def _old_fields(model: Any) -> Mapping[str, Field]:
+    found: dict[str, Field] = {}
+    validation = getattr(model, "_validation", {})
+    hints: dict[str, Any] = {}
+    for base in reversed(model.__mro__):
+        hints.update(getattr(base.__init__, "__annotations__", {}))
+    for attribute, entry in model._attribute_map.items():
+        rules = validation.get(attribute, {})
+        shape = replace(_old_shape(entry["type"], model), choices=_choices(hints.get(attribute), model))
+        limits = {name: value for name, value in rules.items() if name not in ("required", "readonly")}
+        if limits:
+            shape = replace(shape, limits=limits)
+        one = Field(shape, bool(rules.get("required")), bool(rules.get("readonly")))
+        path = [part.replace("\\.", ".") for part in _split(entry["key"])]
+        _nest(found, path, one)
+    return found
+
+
+def _split(key: str) -> list[str]:
+    """Split at dots that are not escaped."""
+    return [part.replace("\0", "\\.") for part in key.replace("\\.", "\0").split(".")]
+
+
+def _nest(found: dict[str, Field], path: list[str], one: Field) -> None:
+    if len(path) == 1:
+        found[path[0]] = one
+        return
+    outer = found.get(path[0])
+    inner = dict(outer.inner) if outer is not None and outer.inner is not None else {}
+    _nest(inner, path[1:], one)
+    needed = any(item.required and not item.read_only for item in inner.values())
+    found[path[0]] = Field(Shape("model"), required=needed, inner=inner)
+
+
+def _old_shape(name: str, model: Any) -> Shape:
+    if name.startswith("[") or name.startswith("{"):
+        return Shape("list" if name[0] == "[" else "map", item=_old_shape(name[1:-1], model))
+    if name in _MSREST:
+        return Shape(_MSREST[name])
+    return _class_shape(getattr(_namespace(model), name))
+
+
+def _new_fields(model: Any) -> Mapping[str, Field]:
+    found: dict[str, Field] = {}
+    for base in reversed(model.__mro__):
+        for attribute, hint in inspect.get_annotations(base).items():
+            rest = base.__dict__.get(attribute)
+            if type(rest).__name__ != "_RestField":
+                continue
+            name = rest._rest_name_input or attribute
+            optional = _is_optional(hint)
+            shape = replace(_hint_shape(hint, base), choices=_choices(hint, base))
+            found[name] = Field(shape, required=not optional, read_only=rest._visibility == ["read"])
+    return found
+
+
+def _is_optional(hint: Any) -> bool:
+    return type(None) in typing.get_args(hint)
+
+
+def _hint_shape(hint: Any, model: Any) -> Shape:
+    hint = _resolve(hint, model)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        inner = [_resolve(one, model) for one in arguments if one is not type(None)]
+        enums = [one for one in inner if isinstance(one, type) and issubclass(one, enum.Enum)]
+        return Shape("string") if enums else _hint_shape(inner[0], model)
+    if origin is typing.Literal:
+        return Shape("string")
+    if origin in (list, typing.List):  # noqa: UP006
+        return Shape("list", item=replace(_hint_shape(arguments[0], model), choices=_choices(arguments[0], model)))
+    if origin in (dict, typing.Dict):  # noqa: UP006
+        return Shape("map", item=_hint_shape(arguments[1], model))
+    if hint in _BASIC:
+        return Shape(_BASIC[hint])
+    return _class_shape(hint)
+
+
+def _class_shape(found: Any) -> Shape:
+    if isinstance(found, type) and issubclass(found, enum.Enum):
+        return Shape("string", choices=tuple(str(one.value) for one in found))
+    if isinstance(found, type) and (hasattr(found, "_attribute_map") or hasattr(found, "_is_model")):
+        return Shape("model", model=found)
+    if isinstance(found, type) and any(base.__name__ == "_MyMutableMapping" for base in found.__mro__):
+        return Shape("model", model=found)
+    return Shape("any")
+
+
+def _resolve(hint: Any, model: Any) -> Any:
+    name = hint.__forward_arg__ if isinstance(hint, typing.ForwardRef) else hint
+    if isinstance(name, str):
+        return getattr(_namespace(model), name.rsplit(".", 1)[-1], object)
+    return hint
+
+
+def _choices(hint: Any, model: Any) -> tuple[str, ...]:
+    """The enum values among a hint's alternatives (generated code writes `Union[str, Enum]`)."""
+    hint = _resolve(hint, model)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return tuple(str(one.value) for one in hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        for one in typing.get_args(hint):
+            values = _choices(one, model)
+            if values:
+                return values
+    return ()

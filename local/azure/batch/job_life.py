@@ -1,0 +1,92 @@
+"""The life of jobs: terminating, deleting, disabling and enabling take as long as their tasks need to stop.
+
+Owns what happens to a job as a whole; single tasks and nodes are the dispatcher's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from local.azure.batch import failures, scheduler
+from local.azure.batch.model import Ending, Job
+from local.azure.batch.states import JobEvent, JobState
+
+if TYPE_CHECKING:
+    from local.azure.batch.dispatcher import Dispatcher
+
+
+class JobLife:
+    """One account's jobs."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._state, self._clock = dispatcher.state, dispatcher.clock
+
+    def terminate(self, job: Job, reason: str) -> None:
+        """Begin to terminate: running tasks are ended, waiting ones stay active (documented)."""
+        job.happen(JobEvent.TERMINATE, self._clock.now())
+        job.terminate_reason = reason
+        self._quieten(job, Ending.TERMINATE)
+
+    def delete(self, job: Job) -> None:
+        """Begin to delete: running tasks are ended first."""
+        job.happen(JobEvent.DELETE, self._clock.now())
+        self._quieten(job, Ending.TERMINATE)
+
+    def disable(self, job: Job, option: str) -> None:
+        """Begin to disable: running tasks are requeued, terminated or waited for."""
+        job.happen(JobEvent.DISABLE, self._clock.now())
+        ending = {"requeue": Ending.REQUEUE, "terminate": Ending.TERMINATE}.get(option)
+        self._quieten(job, ending)
+
+    def enable(self, job: Job) -> None:
+        """Let its tasks run again."""
+        job.happen(JobEvent.ENABLE, self._clock.now())
+        self._quieten(job, None)
+
+    def _quieten(self, job: Job, ending: Ending | None) -> None:
+        with self._state.store.transaction():
+            self._state.save(job)
+            if ending is not None:
+                for task in [task for task in self._state.tasks(job).values() if task.on_node]:
+                    self._dispatcher.end_run(task, ending)
+        asyncio.get_running_loop().call_soon(self.settle, job)
+
+    def settle(self, job: Job, failed_task: bool = False) -> None:
+        """After something changed: finish what was begun, or end a job whose work is done."""
+        if self._state.jobs.get(job.id.lower()) is not job:
+            return
+        now = self._clock.now()
+        reason = scheduler.job_end(job, self._state.unfinished(job), failed_task)
+        if reason is not None:
+            self.terminate(job, reason)
+            return
+        if job.state is JobState.ENABLING:
+            job.happen(JobEvent.QUIET, now)
+            self._state.save(job)
+            self._dispatcher.wake(job.pool_id)
+        elif job.state is JobState.DELETING and not self._state.running(job):
+            self._dispatcher.timers.cancel("job", job.id.lower())
+            nodes = {task.node_id for task in self._state.tasks(job).values()}
+            self._dispatcher.erase_files(nodes, f"workitems/{job.id}")
+            self._state.drop(job)
+        elif job.state in (JobState.DISABLING, JobState.TERMINATING) and not self._state.running(job):
+            job.happen(JobEvent.QUIET, now)
+            if job.state is JobState.COMPLETED:
+                job.ended = now
+                self._dispatcher.timers.cancel("job", job.id.lower())
+            self._state.save(job)
+
+    def watch(self, job: Job) -> None:
+        """(Re)arm the job's wall clock; call after it was made or changed."""
+        self._dispatcher.timers.cancel("job", job.id.lower())
+        if job.max_seconds is not None and job.state not in (JobState.COMPLETED, JobState.DELETING):
+            when = job.created + timedelta(seconds=job.max_seconds)
+            self._dispatcher.timers.arm("job", job.id.lower(), when, lambda: self._overdue(job))
+
+    def _overdue(self, job: Job) -> None:
+        current = self._state.jobs.get(job.id.lower())
+        if current is job and job.state not in (JobState.TERMINATING, JobState.COMPLETED, JobState.DELETING):
+            self.terminate(job, failures.MAX_WALL_CLOCK)

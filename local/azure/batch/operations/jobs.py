@@ -1,0 +1,171 @@
+"""Operations on jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.azure.batch import bodies, failures
+from local.azure.batch.call import Call
+from local.azure.batch.model import Job
+from local.azure.batch.model.job import with_defaults
+from local.azure.batch.query import page, select, shown
+from local.azure.batch.schema import invalid
+from local.azure.batch.states import JOB, JobEvent, JobState, PoolState
+from local.azure.batch.wire import Answer
+from local.azure.errors import AzureError
+from local.azure.errors import batch as errors
+
+SHOWN = (
+    *bodies.JOB.properties, "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime",
+    "previousState", "previousStateTransitionTime", "executionInfo", "stats",
+)  # fmt: skip
+_CHANGEABLE = tuple(bodies.JOB_UPDATE.properties)
+
+_WRONG_STATE: dict[JobState, type[AzureError]] = {
+    JobState.DELETING: errors.JobBeingDeleted,
+    JobState.TERMINATING: errors.JobBeingTerminated,
+    JobState.COMPLETED: errors.JobCompleted,
+    JobState.DISABLED: errors.JobDisabled,
+    JobState.DISABLING: errors.JobDisabled,
+}
+
+
+def wrong_state(job: Job) -> AzureError:
+    """The error for a verb that this job's state does not allow."""
+    return _WRONG_STATE.get(job.state, errors.OperationInvalidForCurrentState)()
+
+
+def refuse_ended(job: Job) -> None:
+    """Raise when the job is over or on its way there."""
+    if job.state in (JobState.DELETING, JobState.TERMINATING, JobState.COMPLETED):
+        raise wrong_state(job)
+
+
+async def create(call: Call) -> Answer:
+    """POST /jobs. A pool that does not exist yet is no error (documented); one being deleted is."""
+    body = call.body(bodies.JOB)
+    state = call.account.state
+    if body["id"].lower() in state.jobs:
+        raise errors.JobExists
+    pool = state.pools.get(body["poolInfo"]["poolId"].lower())
+    if pool is not None and pool.state is PoolState.DELETING:
+        raise errors.PoolBeingDeleted
+    now = call.now
+    job = Job(
+        id=body["id"], body=with_defaults(body), created=now, state_since=now, changed=now, number=state.next_number()
+    )
+    state.save(job)
+    call.account.dispatcher.jobs.watch(job)
+    return Answer(201, etag=job.etag, changed=now, headers=_id_headers(f"{call.account.url}/jobs/{job.id}"))
+
+
+async def list_all(call: Call) -> Answer:
+    """GET /jobs."""
+    jobs = ((str(job.number), job.view(call.account.url)) for job in call.account.state.jobs.values())
+    return Answer(body=page(jobs, call.query, SHOWN, call.url), entity="jobs")
+
+
+async def get(call: Call) -> Answer:
+    """GET /jobs/{id}."""
+    job = call.job()
+    call.check(job)
+    body = shown(job.view(call.account.url), select(call.query, SHOWN))
+    return Answer(body=body, entity="jobs/@Element", etag=job.etag, changed=job.changed)
+
+
+async def patch(call: Call) -> Answer:
+    """PATCH: what is given replaces whole sub-objects (recorded: constraints without retries set them to 0)."""
+    job = call.job()
+    call.check(job)
+    return _change(call, job, call.body(bodies.JOB_UPDATE))
+
+
+async def put(call: Call) -> Answer:
+    """PUT: what may change and is not given goes back to its default; the rest must be as it is, if given."""
+    job = call.job()
+    call.check(job)
+    body = _writable(call)
+    for name, value in body.items():
+        if name not in _CHANGEABLE and job.body.get(name) != value:
+            raise invalid(name, value, "this property of a job cannot be changed")
+    kept = {name: value for name, value in body.items() if name in _CHANGEABLE}
+    defaults = with_defaults({})
+    return _change(call, job, {name: defaults[name] for name in _CHANGEABLE if name in defaults} | kept)
+
+
+def _writable(call: Call) -> dict[str, Any]:
+    """The SDK's replace_job sends the whole job it read: read-only properties are dropped."""
+    read_only = set(SHOWN) - set(bodies.JOB.properties)
+    value = {name: item for name, item in call.raw().items() if name not in read_only}
+    return bodies.JOB_REPLACE.check(value, "")
+
+
+def _change(call: Call, job: Job, given: dict[str, Any]) -> Answer:
+    refuse_ended(job)
+    if "poolInfo" in given and given["poolInfo"]["poolId"].lower() != job.pool_id.lower():
+        if job.state is not JobState.DISABLED:
+            raise errors.JobNotDisabled
+        if given["poolInfo"]["poolId"].lower() not in call.account.state.pools:
+            raise errors.PoolNotFound
+    body = {**job.body, **given}
+    job.body = with_defaults(body)
+    job.touch(call.now)
+    call.account.state.save(job)
+    call.account.dispatcher.jobs.watch(job)
+    call.account.dispatcher.jobs.settle(job)
+    call.account.dispatcher.wake(job.pool_id)
+    return Answer(etag=job.etag, changed=job.changed, headers=_id_headers())
+
+
+async def delete(call: Call) -> Answer:
+    """DELETE: 202, the job is `deleting` from now on."""
+    job = call.job()
+    call.check(job)
+    if not JOB.allows(job.state, JobEvent.DELETE):
+        raise wrong_state(job)
+    call.account.dispatcher.jobs.delete(job)
+    return Answer(202)
+
+
+async def terminate(call: Call) -> Answer:
+    """POST terminate: 202, the job is `terminating` from now on."""
+    job = call.job()
+    call.check(job)
+    body = call.body(bodies.JOB_TERMINATE, optional=True)
+    if not JOB.allows(job.state, JobEvent.TERMINATE):
+        raise wrong_state(job)
+    call.account.dispatcher.jobs.terminate(job, body.get("terminateReason", failures.USER_TERMINATE))
+    return Answer(202)
+
+
+async def disable(call: Call) -> Answer:
+    """POST disable: 202, the job is `disabling` from now on."""
+    job = call.job()
+    call.check(job)
+    body = call.body(bodies.JOB_DISABLE)
+    if not JOB.allows(job.state, JobEvent.DISABLE):
+        raise wrong_state(job)
+    call.account.dispatcher.jobs.disable(job, body["disableTasks"])
+    return Answer(202)
+
+
+async def enable(call: Call) -> Answer:
+    """POST enable: 202, the job is `enabling` from now on."""
+    job = call.job()
+    call.check(job)
+    if not JOB.allows(job.state, JobEvent.ENABLE):
+        raise wrong_state(job)
+    call.account.dispatcher.jobs.enable(job)
+    return Answer(202)
+
+
+async def preparation_and_release(call: Call) -> Answer:
+    """GET jobpreparationandreleasetaskstatus: the service refuses it for a job without a preparation task."""
+    call.job()
+    raise errors.OperationInvalidForCurrentState(
+        "The specified job has no job preparation task.", details=[("Reason", "JobPreparationTaskNotSpecified")]
+    )
+
+
+def _id_headers(location: str | None = None) -> dict[str, str]:
+    return {"DataServiceId": location, "Location": location} if location else {}

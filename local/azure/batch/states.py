@@ -1,0 +1,209 @@
+"""The state machines of Batch as tables: jobs, tasks, pools and their allocation, nodes.
+
+Owns which (state, event) pairs exist; a missing pair raises `IllegalTransition`. Which error a client then gets is the
+operations' business. States are the data plane's spelling (azure-batch 15.1.0 enums). Sources: the REST reference of
+each verb (learn.microsoft.com/rest/api/batchservice); pairs marked [guess] are not documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from local.node.contract import NodeState
+
+S = TypeVar("S", bound=StrEnum)
+E = TypeVar("E", bound=StrEnum)
+
+
+class IllegalTransition(Exception):
+    """This event cannot happen in this state: either a client's wrong moment, or our mistake."""
+
+    def __init__(self, table: str, state: StrEnum, event: StrEnum) -> None:
+        super().__init__(f"{table}: {event.value!r} cannot happen in state {state.value!r}")
+        self.state, self.event = state, event
+
+
+class Table(Generic[S, E]):
+    """Transitions of one machine: (state, event) -> next state."""
+
+    def __init__(self, name: str, transitions: Mapping[tuple[S, E], S]) -> None:
+        self.name = name
+        self._transitions = dict(transitions)
+
+    def next(self, state: S, event: E) -> S:
+        """The state after the event, or IllegalTransition."""
+        try:
+            return self._transitions[state, event]
+        except KeyError:
+            raise IllegalTransition(self.name, state, event) from None
+
+    def allows(self, state: S, event: E) -> bool:
+        """Whether the event can happen in the state."""
+        return (state, event) in self._transitions
+
+    def __iter__(self) -> Iterator[tuple[tuple[S, E], S]]:
+        return iter(self._transitions.items())
+
+
+class JobState(StrEnum):
+    """`BatchJobState`."""
+
+    ACTIVE = "active"
+    DISABLING = "disabling"
+    DISABLED = "disabled"
+    ENABLING = "enabling"
+    TERMINATING = "terminating"
+    COMPLETED = "completed"
+    DELETING = "deleting"
+
+
+class JobEvent(StrEnum):
+    """What happens to a job. QUIET: none of its tasks runs any more."""
+
+    DISABLE = "disable"
+    ENABLE = "enable"
+    TERMINATE = "terminate"
+    DELETE = "delete"
+    QUIET = "quiet"
+
+
+JOB = Table[JobState, JobEvent](
+    "job",
+    {
+        (JobState.ACTIVE, JobEvent.DISABLE): JobState.DISABLING,
+        (JobState.DISABLING, JobEvent.DISABLE): JobState.DISABLING,
+        (JobState.DISABLED, JobEvent.DISABLE): JobState.DISABLED,
+        (JobState.DISABLING, JobEvent.QUIET): JobState.DISABLED,
+        (JobState.DISABLING, JobEvent.ENABLE): JobState.ENABLING,  # [guess]
+        (JobState.DISABLED, JobEvent.ENABLE): JobState.ENABLING,
+        (JobState.ENABLING, JobEvent.QUIET): JobState.ACTIVE,
+        (JobState.ACTIVE, JobEvent.TERMINATE): JobState.TERMINATING,
+        (JobState.DISABLING, JobEvent.TERMINATE): JobState.TERMINATING,
+        (JobState.DISABLED, JobEvent.TERMINATE): JobState.TERMINATING,
+        (JobState.ENABLING, JobEvent.TERMINATE): JobState.TERMINATING,
+        (JobState.TERMINATING, JobEvent.QUIET): JobState.COMPLETED,
+        **{(state, JobEvent.DELETE): JobState.DELETING for state in JobState if state is not JobState.DELETING},
+    },
+)
+
+
+class TaskState(StrEnum):
+    """`BatchTaskState`."""
+
+    ACTIVE = "active"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    COMPLETED = "completed"
+
+
+class TaskEvent(StrEnum):
+    """What happens to a task. END is final; RETRY and REQUEUE make it wait again."""
+
+    ASSIGN = "assign"
+    START = "start"
+    END = "end"
+    RETRY = "retry"
+    REQUEUE = "requeue"
+    REACTIVATE = "reactivate"
+
+
+TASK = Table[TaskState, TaskEvent](
+    "task",
+    {
+        (TaskState.ACTIVE, TaskEvent.ASSIGN): TaskState.PREPARING,
+        (TaskState.ACTIVE, TaskEvent.END): TaskState.COMPLETED,  # terminated before it ever ran
+        (TaskState.PREPARING, TaskEvent.START): TaskState.RUNNING,
+        (TaskState.PREPARING, TaskEvent.END): TaskState.COMPLETED,
+        (TaskState.PREPARING, TaskEvent.RETRY): TaskState.ACTIVE,
+        (TaskState.PREPARING, TaskEvent.REQUEUE): TaskState.ACTIVE,
+        (TaskState.RUNNING, TaskEvent.START): TaskState.RUNNING,  # reported again after a restart
+        (TaskState.RUNNING, TaskEvent.END): TaskState.COMPLETED,
+        (TaskState.RUNNING, TaskEvent.RETRY): TaskState.ACTIVE,
+        (TaskState.RUNNING, TaskEvent.REQUEUE): TaskState.ACTIVE,
+        (TaskState.COMPLETED, TaskEvent.REACTIVATE): TaskState.ACTIVE,
+    },
+)
+
+
+class PoolState(StrEnum):
+    """`BatchPoolState`."""
+
+    ACTIVE = "active"
+    DELETING = "deleting"
+
+
+class PoolEvent(StrEnum):
+    """What happens to a pool."""
+
+    DELETE = "delete"
+
+
+POOL = Table[PoolState, PoolEvent]("pool", {(PoolState.ACTIVE, PoolEvent.DELETE): PoolState.DELETING})
+
+
+class AllocationState(StrEnum):
+    """`AllocationState`."""
+
+    STEADY = "steady"
+    RESIZING = "resizing"
+    STOPPING = "stopping"
+
+
+class AllocationEvent(StrEnum):
+    """RETARGET is ARM's: it replaces the target of a resize that goes on [guess]; the data plane refuses that."""
+
+    RESIZE = "resize"
+    RETARGET = "retarget"
+    STOP = "stop"
+    DONE = "done"
+
+
+ALLOCATION = Table[AllocationState, AllocationEvent](
+    "allocation",
+    {
+        (AllocationState.STEADY, AllocationEvent.RESIZE): AllocationState.RESIZING,
+        (AllocationState.STEADY, AllocationEvent.RETARGET): AllocationState.RESIZING,
+        (AllocationState.RESIZING, AllocationEvent.RETARGET): AllocationState.RESIZING,
+        (AllocationState.STOPPING, AllocationEvent.RETARGET): AllocationState.RESIZING,
+        (AllocationState.RESIZING, AllocationEvent.STOP): AllocationState.STOPPING,
+        (AllocationState.RESIZING, AllocationEvent.DONE): AllocationState.STEADY,
+        (AllocationState.STOPPING, AllocationEvent.DONE): AllocationState.STEADY,
+    },
+)
+
+
+class NodeEvent(StrEnum):
+    """What the service itself does to a node; everything else is reported by its executor."""
+
+    REBOOT = "reboot"
+    REMOVE = "remove"
+
+
+NODE = Table[NodeState, NodeEvent](
+    "node",
+    {
+        **{
+            (state, NodeEvent.REBOOT): NodeState.REBOOTING
+            for state in (
+                NodeState.IDLE,
+                NodeState.RUNNING,
+                NodeState.OFFLINE,
+                NodeState.START_TASK_FAILED,
+                NodeState.UNUSABLE,
+                NodeState.UNKNOWN,
+                NodeState.WAITING_FOR_START_TASK,
+            )
+        },
+        **{(state, NodeEvent.REMOVE): NodeState.LEAVING_POOL for state in NodeState},
+    },
+)
+
+TAKES_TASKS = frozenset({NodeState.IDLE, NodeState.RUNNING})
+"""Reported states in which a node may get a run; a node waiting for its start task takes none."""
+
+LOSES_TASKS = frozenset(
+    {NodeState.CREATING, NodeState.STARTING, NodeState.REIMAGING, NodeState.PREEMPTED, NodeState.UNUSABLE}
+)
+"""A node reported in one of these no longer has the runs it had: they are requeued."""

@@ -1,0 +1,129 @@
+"""The process that keeps blobs: Azurite, its command, its environment and a client that signs for it.
+
+Owns the secret from which the internal account keys follow (`durable.js` computes the same in Azurite, which therefore
+knows every account at once, without a restart). Clients never see these keys: accounts have their own, in ARM.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from local.azure.blobs.sharedkey import signature
+from local.azure.clock import Clock
+from local.azure.errors.blobs import ServerBusy
+from local.azure.paths import Paths
+from local.azure.ports import HOST, Ports
+from local.azure.store import Store
+
+_ROOM: Final = Path(__file__).parent
+_NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)
+_OURS_ALONE: Final = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")  # aiohttp would add unsigned ones
+_VERSION: Final = "2021-12-02"  # of our own requests; clients' versions go through unchanged
+
+
+def azurite_port(ports: Ports) -> int:
+    """Where Azurite listens: ready when it accepts connections."""
+    return ports.reserve("azurite")
+
+
+def azurite_command(paths: Paths, store: Store, ports: Ports) -> tuple[list[str], dict[str, str]]:
+    """What the supervisor runs, and the environment to add."""
+    location = paths.state / "azurite"
+    location.mkdir(mode=0o700, parents=True, exist_ok=True)
+    program = _ROOM / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    argv = [
+        "node", "--require", str(_ROOM / "durable.js"), str(program),
+        "--blobHost", HOST, "--blobPort", str(azurite_port(ports)), "--location", str(location),
+        "--disableTelemetry", "--disableProductStyleUrl", "--skipApiVersionCheck", "--silent",
+    ]  # fmt: skip
+    return argv, {"LOCAL_AZURE_BLOBS_SECRET": base64.b64encode(_secret(store)).decode()}
+
+
+class Azurite:
+    """Sends signed requests to Azurite; speaks for any account."""
+
+    def __init__(self, store: Store, ports: Ports, clock: Clock) -> None:
+        self._secret, self._clock = _secret(store), clock
+        self._base = f"http://{HOST}:{azurite_port(ports)}"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the client (Azurite may come later)."""
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=_NO_LIMIT, auto_decompress=False)
+
+    async def stop(self) -> None:
+        """Close the client."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(
+        self,
+        account: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | CIMultiDictProxy[str] | None = None,
+        body: AsyncIterator[bytes] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """One request; `target` is path and query as they go over the wire, the account first. Raises ServerBusy."""
+        assert self._session is not None, "send before start"
+        signed: CIMultiDict[str] = CIMultiDict(headers or {"x-ms-version": _VERSION})
+        signed["x-ms-date"] = format_datetime(self._clock.now(), usegmt=True)
+        if body is None and method not in ("GET", "HEAD", "DELETE"):
+            signed.setdefault("Content-Length", "0")
+        key = hmac.new(self._secret, account.encode(), hashlib.sha256).digest()
+        signed["Authorization"] = f"SharedKey {account}:{signature(key, account, method, target, signed)}"
+        try:
+            return await self._session.request(
+                method,
+                URL(self._base + target, encoded=True),
+                headers=signed,
+                data=body,
+                allow_redirects=False,
+                skip_auto_headers=_OURS_ALONE,
+            )
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            raise ServerBusy from error
+
+    async def create_container(self, account: str, name: str) -> bool:
+        """False when it exists."""
+        async with await self.send(account, "PUT", f"/{account}/{name}?restype=container") as answer:
+            return _expect(answer, 201, 409) == 201
+
+    async def delete_container(self, account: str, name: str) -> bool:
+        """False when it does not exist."""
+        async with await self.send(account, "DELETE", f"/{account}/{name}?restype=container") as answer:
+            return _expect(answer, 202, 404) == 202
+
+    async def containers(self, account: str) -> list[str]:
+        """Names of the account's containers (at most 5,000, Azurite's page)."""
+        async with await self.send(account, "GET", f"/{account}?comp=list") as answer:
+            _expect(answer, 200)
+            return re.findall(r"<Name>([^<]+)</Name>", await answer.text())
+
+
+def _secret(store: Store) -> bytes:
+    with store.transaction():
+        kept = store.get("blobs", "secret")
+        if kept is None:
+            kept = {"secret": secrets.token_hex(32)}
+            store.put("blobs", "secret", kept)
+    return bytes.fromhex(kept["secret"])
+
+
+def _expect(answer: aiohttp.ClientResponse, *statuses: int) -> int:
+    if answer.status not in statuses:
+        raise ServerBusy(f"Azurite answered {answer.status} to {answer.method} {answer.url.path}; see its log.")
+    return answer.status

@@ -1,0 +1,115 @@
+"""The blob endpoint of all storage accounts: one TLS port, the account is the first part of the path.
+
+Owns the order of the steps: read the operation, find the account, check the caller, hand on to Azurite, tell ARM of
+containers that came or went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from local.azure.arm.resources import Resource
+from local.azure.blobs.authorization import Authorization
+from local.azure.blobs.azurite import Azurite
+from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS, SERVICES, AccountHooks, ContainerHooks, ServiceHooks
+from local.azure.blobs.operations import Operation, read_operation
+from local.azure.blobs.wire import error_response
+from local.azure.cloud import Cloud
+from local.azure.errors.blobs import AccountNotFound, BlobError
+from local.azure.sites import Site
+
+_PIECE: Final = 1 << 18
+_NOT_SENT: Final = {"authorization", "connection", "date", "expect", "keep-alive", "transfer-encoding"}
+_NOT_ANSWERED: Final = {"connection", "content-length", "keep-alive", "server", "transfer-encoding"}
+
+
+class BlobService:
+    """The proxy in front of Azurite."""
+
+    name = "blobs"
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._azurite = Azurite(cloud.store, cloud.ports, cloud.clock)
+        self._authorization = Authorization(cloud.tokens, cloud.access, cloud.arm_url)
+        cloud.types.register(ACCOUNTS, AccountHooks(cloud.resources, cloud.ports, self._azurite))
+        cloud.types.register(SERVICES, ServiceHooks())
+        cloud.types.register(CONTAINERS, ContainerHooks(self._azurite))
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._site = Site(app, "blobs", cloud.ports.reserve("blobs"), cloud.paths)
+
+    async def start(self) -> None:
+        """Serve the endpoint."""
+        await self._azurite.start()
+        await self._site.start()
+
+    async def stop(self) -> None:
+        """Close the endpoint."""
+        await self._site.stop()
+        await self._azurite.stop()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            path = request.raw_path.partition("?")[0]
+            operation = read_operation(request.method, path, request.query, request.headers)
+            account = self._account(operation)
+            self._authorization.check(request, account, operation)
+            return await self._forward(request, account, operation)
+        except BlobError as error:
+            return error_response(error, request, self._cloud.clock.now())
+
+    def _account(self, operation: Operation) -> Resource:
+        account = self._cloud.resources.by_name(ACCOUNTS, operation.account)
+        if account is None or account.name != operation.account:
+            raise AccountNotFound(f"The storage account '{operation.account}' does not exist.")
+        return account
+
+    async def _forward(self, request: web.Request, account: Resource, operation: Operation) -> web.StreamResponse:
+        headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_SENT)
+        body = _pieces(request) if request.can_read_body else None
+        answer = await self._azurite.send(account.name, request.method, request.raw_path, headers, body)
+        async with answer:
+            if answer.status in (201, 202):
+                self._tell_arm(account, operation)
+            return await _answer(request, answer)
+
+    def _tell_arm(self, account: Resource, operation: Operation) -> None:
+        """A container made or deleted by the data plane exists for ARM, or does not, from now on."""
+        resource_id = f"{account.id}/blobServices/default/containers/{operation.container}"
+        if operation.right.operation == "Create Container" and self._cloud.resources.get(resource_id) is None:
+            now = self._cloud.clock.now().isoformat()
+            made = Resource(id=resource_id, type=CONTAINERS, name=str(operation.container), created=now)
+            made.properties["publicAccess"] = "None"
+            self._cloud.resources.put(made)
+        if operation.right.operation == "Delete Container":
+            self._cloud.resources.delete(resource_id)
+
+
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    async for piece in request.content.iter_chunked(_PIECE):
+        yield piece
+
+
+async def _answer(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status)
+    response.headers.extend((k, v) for k, v in answer.headers.items() if k.lower() not in _NOT_ANSWERED)
+    if request.query.get("comp") == "list":
+        text = (await answer.read()).replace(b'ServiceEndpoint="http://', b'ServiceEndpoint="https://')
+        response.content_length = len(text)
+        await response.prepare(request)
+        await response.write(text)
+    else:
+        if "Content-Length" in answer.headers:
+            response.content_length = int(answer.headers["Content-Length"])
+        await response.prepare(request)
+        if request.method != "HEAD":
+            async for piece in answer.content.iter_chunked(_PIECE):
+                await response.write(piece)
+    await response.write_eof()
+    return response

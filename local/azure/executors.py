@@ -1,0 +1,44 @@
+"""Which executor runs the nodes of this cloud: containers by default, LOCAL_AZURE_EXECUTOR says otherwise.
+
+Owns the choice and the ways that nodes need into the cloud; the executors are `local/node`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from local.azure.cloud import Cloud
+from local.azure.cloudfile import SQL_NAME
+from local.azure.identity.service import imds_for_nodes
+from local.node.contract import Executor
+from local.node.relay import NodeRelay
+
+VARIABLE = "LOCAL_AZURE_EXECUTOR"
+CHOICES = ("docker", "process", "noop")
+NODE_GATEWAY = "168.63.129.16"  # Azure's own wire server address: inside a node it leads to the local Azure
+_log = logging.getLogger("local.azure.nodes")
+
+
+class UnknownExecutor(Exception):
+    """LOCAL_AZURE_EXECUTOR says something else."""
+
+
+def build_executor(cloud: Cloud) -> Executor:
+    """The executor that the environment asks for."""
+    choice = os.environ.get(VARIABLE, "docker")
+    if choice not in CHOICES:
+        raise UnknownExecutor(f"{VARIABLE}={choice}: there is no such executor; use one of {', '.join(CHOICES)}.")
+    if choice == "noop":
+        from local.node.noop import NoopExecutor
+
+        return NoopExecutor()
+    relay = NodeRelay(cloud.ports.block(), imds_for_nodes(cloud))
+    if choice == "process":
+        from local.node.process_executor import ProcessExecutor
+
+        return ProcessExecutor(cloud.paths, relay, progress=_log.info)
+    from local.node.docker_executor import DockerExecutor
+
+    hosts = {SQL_NAME: NODE_GATEWAY}
+    return DockerExecutor(cloud.paths, relay, ports=cloud.ports.block(), hosts=hosts, progress=_log.info)

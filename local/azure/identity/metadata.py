@@ -1,0 +1,50 @@
+"""`GET /metadata/endpoints`: how clients of a cloud learn its parts (design 3.2). No token needed, one object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from local.azure.cloud import Cloud
+from local.azure.identity.tokens import ARM_AUDIENCES, BATCH_AUDIENCES
+from local.azure.ports import HOST
+
+
+def metadata_document(cloud: Cloud) -> dict[str, Any]:
+    """The cloud's description. Suffixes are what the SDKs append to account names; here accounts have ports instead."""
+    url = cloud.arm_url
+    return {
+        "name": "LocalAzure",
+        "portal": url,
+        "authentication": {
+            "loginEndpoint": url,
+            "audiences": [*ARM_AUDIENCES, url],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "resourceManager": url,
+        "batch": BATCH_AUDIENCES[0],
+        "gallery": url,
+        "graph": "https://graph.windows.net/",
+        "graphAudience": "https://graph.windows.net/",
+        "microsoftGraphResourceId": "https://graph.microsoft.com/",
+        "media": "https://rest.media.azure.net",
+        "sqlManagement": url,
+        "vmImageAliasDoc": f"{url}/aliases.json",
+        "suffixes": {
+            "storage": HOST,
+            "acrLoginServer": HOST,
+            "keyVaultDns": "vault.azure.net",
+            "sqlServerHostname": "azure.test",
+        },
+    }
+
+
+def metadata_routes(cloud: Cloud) -> list[web.RouteDef]:
+    """The one route."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(metadata_document(cloud))
+
+    return [web.get("/metadata/endpoints", answer)]

@@ -1,0 +1,97 @@
+"""What ARM's Microsoft.ContainerRegistry/registries does: a name, a port, an optional admin user."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from local.azure.arm.resources import Resource, Resources
+from local.azure.errors.registry import (
+    CredentialOperationsRefused,
+    UnknownRegistryAction,
+)
+from local.azure.identity.tokens import Caller
+from local.azure.ports import HOST, Ports
+from local.azure.registry.upstream import Images
+
+REGISTRIES = "Microsoft.ContainerRegistry/registries"
+_ADMIN_DOCUMENTATION = (
+    "https://docs.microsoft.com/en-us/azure/container-registry/container-registry-authentication#admin-account"
+)
+
+
+def port_name(registry: str) -> str:
+    """The name of a registry's port in the block."""
+    return f"registry/{registry.lower()}"
+
+
+def login_server(ports: Ports, registry: str) -> str:
+    """Where `docker` finds the registry. An address of 127.0.0.0/8 needs no certificate authority in the engine."""
+    return f"{HOST}:{ports.reserve(port_name(registry))}"
+
+
+class RegistryHooks:
+    """`opened` and `closed` tell the front that a registry's port must be served or not."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        ports: Ports,
+        images: Images,
+        *,
+        opened: Callable[[Resource], Awaitable[None]],
+        closed: Callable[[Resource], Awaitable[None]],
+    ) -> None:
+        self._resources, self._ports, self._images = resources, ports, images
+        self._opened, self._closed = opened, closed
+
+    async def validate(self, new: Resource, old: Resource | None) -> None:
+        """Nothing to add: ARM's table of types has the name rule."""
+
+    async def put(self, new: Resource, old: Resource | None) -> None:
+        """Give the registry its port and open it."""
+        new.properties.setdefault("adminUserEnabled", False)
+        new.system["port"] = self._ports.reserve(port_name(new.name))
+        if "passwords" not in new.system:
+            new.system["passwords"] = [_password(), _password()]
+        await self._opened(new)
+
+    async def delete(self, resource: Resource) -> None:
+        """Close the port and remove the images."""
+        await self._closed(resource)
+        self._images.delete(resource.name)
+        self._ports.release(port_name(resource.name))
+
+    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        """listCredentials, regenerateCredential, listUsages."""
+        verb = name.lower()
+        if verb == "listusages":
+            return {"value": []}
+        if verb not in ("listcredentials", "regeneratecredential"):
+            raise UnknownRegistryAction(
+                f"The local Azure has no registry action '{name}'; it has listCredentials, regenerateCredential and "
+                "listUsages."
+            )
+        if not resource.properties.get("adminUserEnabled"):
+            raise CredentialOperationsRefused(
+                f"Cannot perform credential operations for {resource.id} as admin user is disabled. "
+                f"Kindly enable admin user as per docs: {_ADMIN_DOCUMENTATION}"
+            )
+        if verb == "regeneratecredential":
+            index = {"password": 0, "password2": 1}.get(str(body.get("name")))
+            if index is None:
+                raise UnknownRegistryAction(f"name {body.get('name')!r} is not one of 'password', 'password2'.")
+            resource.system["passwords"][index] = _password()
+            self._resources.put(resource)
+        first, second = resource.system["passwords"]
+        passwords = [{"name": "password", "value": first}, {"name": "password2", "value": second}]
+        return {"username": resource.name, "passwords": passwords}
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """What GET adds."""
+        return {"loginServer": login_server(self._ports, resource.name), "creationDate": resource.created}
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(39)

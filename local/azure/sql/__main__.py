@@ -1,0 +1,55 @@
+"""`python -m local.azure.sql`: the SQL Server stand-in as a process, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from local.azure.paths import Paths
+from local.azure.ports import PortInUse, Ports
+from local.azure.sql.directory import Directory, SqlAccount
+from local.azure.sql.server import Server
+from local.azure.store import Store
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, serve, stop."""
+    parser = argparse.ArgumentParser(prog="python -m local.azure.sql", description=__doc__)
+    parser.add_argument("--home", type=Path, help="the local Azure's folder (default: .local of the checkout)")
+    parser.add_argument("--database", action="append", default=[], help="make this database unless it is there")
+    parser.add_argument("--sql-login", metavar="NAME", help="allow this SQL login (tests only; off by default)")
+    parser.add_argument("--password-file", type=Path, help="the file that holds the SQL login's password")
+    given = parser.parse_args(arguments)
+    if (given.sql_login is None) != (given.password_file is None):
+        parser.error("--sql-login and --password-file go together: give both or none")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # its warnings repeat what our refusals say
+    paths = Paths(given.home.resolve()) if given.home else Paths.default()
+    paths.ensure()
+    account = None
+    if given.sql_login:
+        account = SqlAccount(given.sql_login, given.password_file.read_text().rstrip("\n"))
+    store = Store(paths.database)
+    port = Ports(store).reserve("sql")
+    store.close()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with Server(paths, Directory(paths, account=account), port) as server:
+            for name in given.database:
+                server.databases.ensure(name)
+            logging.getLogger("local.azure.sql").info("listening on port %d", server.port)
+            stop.wait()
+    except PortInUse as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

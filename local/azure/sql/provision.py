@@ -1,0 +1,30 @@
+"""Runs a T-SQL script as the server's Entra administrator, in process: what `sqlcmd -G -i` does for a real server.
+
+For the script that the program generates (`python -m infra.sql`). Works beside a running server: both use the same
+files.
+"""
+
+from __future__ import annotations
+
+import re
+
+from local.azure.paths import Paths
+from local.azure.sql import tokens
+from local.azure.sql.databases import Databases
+from local.azure.sql.directory import Directory
+from local.azure.sql.execution import Execution
+from local.azure.sql.faults import Faults
+
+
+def provision(paths: Paths, database: str, script: str) -> None:
+    """Make the database unless it is there, then run the script in it, batch by batch (`GO`). Raises SqlError."""
+    databases = Databases(paths.state / "sql")
+    databases.ensure(database)
+    directory = Directory(paths)
+    execution = Execution(databases, directory, directory.administrator, database, Faults(), wait=lambda seconds: None)
+    try:
+        for batch in re.split(r"^\s*GO\s*$", script, flags=re.IGNORECASE | re.MULTILINE):
+            execution.batch(batch, {}, tokens.DONE, bytearray())
+    finally:
+        execution.close()
+        directory.close()

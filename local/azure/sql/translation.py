@@ -1,0 +1,163 @@
+"""T-SQL to SQLite, one statement at a time, by sqlglot.
+
+Owns the differences that sqlglot does not bridge: OUTPUT, table hints, schema names, `@@` variables. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from local.azure.sql.errors import CatalogWrite, InvalidObject, NotSupported, Syntax
+
+# Catalog views that exist as tables of each database (`databases.py`).
+_CATALOG: Final = frozenset({"database_principals", "database_role_members", "database_permissions"})
+# sqlglot takes the login's name for the user's (both are its CurrentUser); this one it leaves alone.
+_LOGIN_NAMES: Final = {
+    "SUSER_SNAME": "ORIGINAL_LOGIN", "SUSER_NAME": "ORIGINAL_LOGIN", "SYSTEM_USER": "ORIGINAL_LOGIN()",
+}  # fmt: skip
+_VERBS: Final = frozenset({
+    "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "BEGIN", "COMMIT",
+    "ROLLBACK", "SET", "PRINT", "THROW", "RAISERROR",
+})  # fmt: skip
+_HIDDEN: Final = ("sys_", "sqlite_")  # the tables behind the views, and SQLite's own
+# All that reaches SQLite. ATTACH, PRAGMA and their like would open other files.
+_STATEMENTS: Final = (
+    exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable,
+)  # fmt: skip
+_RIGHTS: Final[tuple[tuple[type[exp.Expr], str], ...]] = (
+    (exp.Insert, "INSERT"), (exp.Update, "UPDATE"), (exp.Delete, "DELETE"), (exp.Merge, "UPDATE"),
+    (exp.Create, "CREATE TABLE"), (exp.Drop, "ALTER"), (exp.Alter, "ALTER"), (exp.TruncateTable, "ALTER"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A statement for SQLite: its text, its verb, and the rights it needs with the tables it touches."""
+
+    sql: str
+    verb: str
+    needs: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...] | None  # names of the result's columns; None: as SQLite gives them
+
+
+def split(text: str) -> list[str]:
+    """The statements of a batch, still T-SQL, cut at semicolons and without comments."""
+    pieces, current, depth, end = [], "", 0, 0
+    for token in _tokens(text):
+        kind = token.token_type
+        depth += (kind == TokenType.L_PAREN) - (kind == TokenType.R_PAREN)
+        gap = " " if token.start > end else ""
+        end = token.end + 1
+        if kind == TokenType.SEMICOLON and depth == 0:
+            pieces.append(current)
+            current = ""
+        else:
+            current += gap + _LOGIN_NAMES.get(token.text.upper(), text[token.start : end])
+    return [piece.strip() for piece in (*pieces, current) if piece.strip()]
+
+
+def split_condition(text: str) -> tuple[str, str]:
+    """`IF condition statement`, without the IF, as condition and statement."""
+    depth = 0
+    for token in _tokens(text):
+        kind = token.token_type
+        depth += (kind == TokenType.L_PAREN) - (kind == TokenType.R_PAREN)
+        if depth == 0 and token.start and token.text.upper() in _VERBS:
+            return text[: token.start], text[token.start :]
+    raise NotSupported(f"this form of IF: {text[:60]}")
+
+
+def parse(text: str) -> list[exp.Expr]:
+    """The statements of a text that sqlglot reads; Syntax for what is no T-SQL."""
+    try:
+        return [tree for tree in sqlglot.parse(text, read="tsql") if tree is not None]
+    except ParseError as error:
+        detail = error.errors[0] if error.errors else {}
+        near = detail.get("highlight") or text[:40]
+        raise Syntax(f"Incorrect syntax near '{near}'.") from error
+
+
+def translate(tree: exp.Expr, variables: Mapping[str, int | str]) -> Translated:
+    """The statement for SQLite. Parameters stay: `@p` becomes `:p`."""
+    if not isinstance(tree, _STATEMENTS):
+        raise NotSupported(f"this statement: {' '.join(tree.sql('tsql').split())[:100]}")
+    needs = _needs(tree)
+    if isinstance(tree, exp.TruncateTable):
+        tree = exp.delete(tree.expressions[0])
+    tree = tree.transform(lambda node: exp.Literal.string(node.name) if isinstance(node, exp.National) else node)
+    for node in list(tree.find_all(exp.SessionParameter, exp.Parameter)):
+        if (name := _variable(node)) is None:
+            if not isinstance(node.parent, exp.Parameter):
+                node.replace(exp.Placeholder(this=node.name))
+            continue
+        if name not in variables:
+            raise NotSupported(f"@@{name}")
+        value = variables[name]
+        node.replace(exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value))
+    for kind in tree.find_all(exp.DataType):
+        if any(size.name.upper() == "MAX" for size in kind.expressions):
+            kind.set("expressions", [])
+    for node in list(tree.find_all(exp.CurrentUser)):
+        node.replace(exp.Anonymous(this="USER_NAME"))
+    if output := tree.args.get("returning") or tree.find(exp.Returning):
+        for column in output.find_all(exp.Column):
+            if column.table.upper() in ("INSERTED", "DELETED"):
+                column.set("table", None)
+    for table in tree.find_all(exp.Table):
+        if table.db.lower() == "sys":
+            if table.name.lower() not in _CATALOG:
+                raise NotSupported(f"the catalog view sys.{table.name}")
+            if not isinstance(tree, exp.Query):
+                raise CatalogWrite
+            table.set("this", exp.to_identifier(f"sys_{table.name.lower()}"))
+        elif table.name.lower().startswith(_HIDDEN):
+            raise InvalidObject(table.name)
+        table.set("hints", None)
+        table.set("db", None)
+        table.set("catalog", None)
+    sql = tree.sql("sqlite")
+    return Translated(sql, sql.split(None, 1)[0].upper(), needs, _column_names(tree))
+
+
+def _tokens(text: str) -> list[Token]:
+    try:
+        return sqlglot.tokenize(text, read="tsql")
+    except TokenError as error:
+        raise Syntax(f"Incorrect syntax near '{text[:40]}'.") from error
+
+
+def _variable(node: exp.Expr) -> str | None:
+    """The name of `@@NAME`, or None for an ordinary parameter."""
+    if isinstance(node, exp.SessionParameter):
+        return node.name.upper()
+    if isinstance(node.this, exp.Parameter):
+        return node.this.name.upper()
+    return None
+
+
+def _needs(tree: exp.Expr) -> tuple[tuple[str, str], ...]:
+    target = None
+    found: list[tuple[str, str]] = []
+    for kind, right in _RIGHTS:
+        if isinstance(tree, kind):
+            target = tree.find(exp.Table)
+            found.append((right, target.name if target else ""))
+    ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        if table is not target and table.db.lower() != "sys" and table.name.lower() not in ctes:
+            found.append(("SELECT", table.name))
+    return tuple(found)
+
+
+def _column_names(tree: exp.Expr) -> tuple[str, ...] | None:
+    """SQL Server leaves a computed column without a name; SQLite would show the expression."""
+    if not isinstance(tree, exp.Select) or tree.is_star:
+        return None
+    return tuple(one.alias_or_name if isinstance(one, (exp.Alias, exp.Column)) else "" for one in tree.expressions)

@@ -1,0 +1,96 @@
+"""The one store of the local Azure: JSON documents by (kind, key) in one SQLite file, safe against kill -9.
+
+Owns durability and atomicity; knows nothing of what the documents mean. WAL with `synchronous=NORMAL`: a killed process
+loses nothing that was committed; only a power cut may lose the last moments (never consistency).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS documents "
+    "(kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+)
+_LAST = "\U0010ffff"
+
+
+class Store:
+    """Documents by kind and key. Keys are listed in byte order, so pages can go on `after` the last one seen."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file (made with mode 0600), or a store in memory when `path` is None."""
+        if path is not None and not path.exists():
+            path.touch(mode=0o600)
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30)
+        if path is not None:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(_SCHEMA)
+
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return the document, or None."""
+        with self._lock:
+            row = self._db.execute("SELECT body FROM documents WHERE kind=? AND key=?", (kind, key)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put(self, kind: str, key: str, body: dict[str, Any]) -> None:
+        """Write the document, replacing one that is there."""
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, key, text))
+
+    def delete(self, kind: str, key: str) -> bool:
+        """Remove the document; False when there was none."""
+        with self._lock:
+            return self._db.execute("DELETE FROM documents WHERE kind=? AND key=?", (kind, key)).rowcount > 0
+
+    def items(
+        self, kind: str, prefix: str = "", after: str = "", limit: int | None = None
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Documents in key order: those whose key starts with `prefix` and is greater than `after`, at most `limit`."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT key, body FROM documents WHERE kind=? AND key>=? AND key<=? AND key>? ORDER BY key LIMIT ?",
+                (kind, prefix, prefix + _LAST, after, -1 if limit is None else limit),
+            ).fetchall()
+        return [(key, json.loads(body)) for key, body in rows]
+
+    def count(self, kind: str, prefix: str = "") -> int:
+        """How many documents of the kind have a key starting with `prefix`."""
+        with self._lock:
+            query = "SELECT COUNT(*) FROM documents WHERE kind=? AND key>=? AND key<=?"
+            return self._db.execute(query, (kind, prefix, prefix + _LAST)).fetchone()[0]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; an inner transaction that fails undoes only its own part. Never await inside."""
+        with self._lock:
+            name = f"level{self._depth}"
+            self._db.execute("BEGIN IMMEDIATE" if self._depth == 0 else f"SAVEPOINT {name}")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._db.execute("ROLLBACK")
+                else:
+                    self._db.execute(f"ROLLBACK TO {name}")
+                    self._db.execute(f"RELEASE {name}")
+                raise
+            self._depth -= 1
+            self._db.execute("COMMIT" if self._depth == 0 else f"RELEASE {name}")
+
+    def close(self) -> None:
+        """Close the file; every later call fails."""
+        with self._lock:
+            self._db.close()

@@ -1,0 +1,236 @@
+"""ARM below the SDKs: statuses, headers, refusals, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.azure.running import RunningAzure
+
+VERSION = "api-version=2024-07-01"
+PLACE = {"location": "westeurope"}
+
+
+class Http:
+    """Plain requests as the deployer."""
+
+    def __init__(self, azure: RunningAzure) -> None:
+        self.azure = azure
+        self.context = ssl.create_default_context(cafile=str(azure.paths.ca))
+        settings = azure.cloud.settings
+        self.token = azure.cloud.tokens.issue(
+            principal_id=settings.deployer_object_id,
+            client_id=settings.client_id,
+            audience="https://management.azure.com/",
+        )
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, query: str = VERSION
+    ) -> tuple[int, dict[str, str], Any]:
+        """Status, headers in lower case, document. `path` may be a URL."""
+        if path.startswith("https"):
+            parts = urlsplit(path)
+            path, query = parts.path, parts.query
+        elif not path.startswith("//"):
+            path = self.azure.cloud.subscription_scope + path
+        port = self.azure.cloud.ports.reserve("arm")
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=self.context)
+        headers = {"Content-Type": "application/json"}
+        given = self.token if token is None else token
+        if given:
+            headers["Authorization"] = f"Bearer {given}"
+        target = path.replace("//", "/") + (f"?{query}" if query else "")
+        connection.request(method, target, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, found, json.loads(text) if text else None
+
+
+@pytest.fixture
+def http_(azure: RunningAzure) -> Http:
+    """A client in a cloud with one group."""
+    client = Http(azure)
+    assert client("PUT", "/resourceGroups/rg1", PLACE)[0] == 201
+    return client
+
+
+def provider(path: str) -> str:
+    """A path in the group."""
+    return f"/resourceGroups/rg1/providers/{path}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "status", "code", "said"),
+    [
+        ("GET", "/resourceGroups/rg1", "", 400, "MissingApiVersionParameter", "api-version"),
+        ("GET", "/resourceGroups/rg1", "api-version=latest", 400, "InvalidApiVersionParameter", "latest"),
+        ("GET", "/resourceGroups/rg1", f"{VERSION}&colour=red", 400, "InvalidQueryParameter", "colour"),
+        ("GET", "/resourceGroups/none", VERSION, 404, "ResourceGroupNotFound", "'none'"),
+        (
+            "GET", provider("Microsoft.Batch/batchAccounts/none"), VERSION, 404, "ResourceNotFound",
+            "The Resource 'Microsoft.Batch/batchAccounts/none' under resource group 'rg1' was not found",
+        ),
+        (
+            "PUT", provider("Microsoft.Batch/batchAcounts/a"), VERSION, 400, "InvalidResourceType",
+            "Did you mean 'batchAccounts'",
+        ),
+        ("PUT", provider("Microsoft.Quantum/workspaces/a"), VERSION, 404, "InvalidResourceNamespace", "Quantum"),
+        ("PUT", provider("Microsoft.Batch/batchAccounts/Not_Valid"), VERSION, 400, "InvalidResourceName", "Not_Valid"),
+        ("PUT", provider("Microsoft.Batch/batchAccounts/a12/pools/p"), VERSION, 404, "ParentResourceNotFound", "a12"),
+        ("POST", provider("Microsoft.Batch/batchAccounts/a12/listKey"), VERSION, 404, "NotFound", "'listKeys'"),
+        ("PATCH", "/resourceGroups", VERSION, 405, "MethodNotAllowed", "PATCH"),
+        ("DELETE", "/resourceGroups/none", VERSION, 404, "ResourceGroupNotFound", "'none'"),
+    ],
+)  # fmt: skip
+def test_refusals_name_what_was_wrong(
+    http_: Http, method: str, path: str, query: str, status: int, code: str, said: str
+) -> None:
+    body = PLACE if method == "PUT" and "pools" not in path else {} if method == "PUT" else None
+    got, _, document = http_(method, path, body, query=query)
+    assert (got, document["error"]["code"]) == (status, code)
+    assert said in document["error"]["message"]
+
+
+def test_tokens_for_other_services_and_none_are_refused(http_: Http) -> None:
+    issue = http_.azure.cloud.tokens.issue
+    batch = issue(principal_id="p", client_id="c", audience="https://batch.core.windows.net/")
+    assert http_("GET", "/resourceGroups", token=batch)[2]["error"]["code"] == "InvalidAuthenticationTokenAudience"
+    status, headers, _ = http_("GET", "/resourceGroups", token="-")
+    assert status == 401
+    assert headers["www-authenticate"].startswith("Bearer")
+    assert http_("GET", "/resourceGroups", token=issue(principal_id="p", client_id="c", audience="x"))[0] == 401
+
+
+def test_head_says_by_its_status_whether_a_group_exists(http_: Http) -> None:
+    assert http_("HEAD", "/resourceGroups/RG1")[0] == 204
+    assert http_("HEAD", "/resourceGroups/rg2")[0] == 404
+
+
+def test_the_documents_without_resources(http_: Http) -> None:
+    assert http_("GET", "//subscriptions")[2]["value"][0]["state"] == "Enabled"
+    assert http_("GET", "//tenants")[2]["value"][0]["tenantId"] == http_.azure.cloud.settings.tenant_id
+    assert "westeurope" in [one["name"] for one in http_("GET", "/locations")[2]["value"]]
+    assert http_("GET", "/providers/Microsoft.Batch")[2]["registrationState"] == "Registered"
+    assert http_("POST", "/providers/Microsoft.Storage/register")[2]["registrationState"] == "Registered"
+    check = http_("POST", "/providers/Microsoft.Storage/checkNameAvailability", {"name": "UPPER"})[2]
+    assert check["nameAvailable"] is False
+    assert http_("GET", "//subscriptions/00000000-0000-0000-0000-000000000000")[0] == 404
+
+
+def test_a_deletes_location_answers_202_then_200_also_after_the_group_is_gone(http_: Http) -> None:
+    azure = http_.azure
+    registry = provider("Microsoft.ContainerRegistry/registries/myreg")
+    assert http_("PUT", registry, {**PLACE, "sku": {"name": "Basic"}})[0] == 201
+    batch = provider("Microsoft.Batch/batchAccounts/mybatch")
+    gate = azure.hooks["Microsoft.Batch/batchAccounts"].gate = threading.Event()
+    status, headers, _ = http_("PUT", batch, PLACE)
+    assert status == 202
+    assert http_("GET", batch)[2]["properties"]["provisioningState"] == "Creating"
+    assert http_("PUT", batch, PLACE)[2]["error"]["code"] == "AnotherOperationInProgress"
+    pending = http_("GET", headers["location"])
+    assert (pending[0], pending[1]["retry-after"]) == (202, "1")
+    gate.set()
+    settle(http_, headers["location"])
+    assert http_("GET", headers["location"])[2]["name"] == "mybatch"
+    status, deleted, _ = http_("DELETE", registry)
+    assert status == 202
+    assert settle(http_, deleted["location"]) == 200
+    assert http_("GET", deleted["azure-asyncoperation"])[2]["status"] == "Succeeded"
+    status, gone, _ = http_("DELETE", "/resourceGroups/rg1")
+    assert status == 202
+    assert settle(http_, gone["location"]) == 200
+    assert http_("GET", gone["location"])[0] == 200
+    assert http_("DELETE", "/resourceGroups/rg1")[0] == 404
+
+
+def settle(http_: Http, location: str) -> int:
+    """Ask until it is over."""
+    for _ in range(500):
+        status = http_("GET", location)[0]
+        if status != 202:
+            return status
+    raise AssertionError("the operation did not end")
+
+
+def test_a_group_that_is_being_deleted_takes_nothing_new(http_: Http) -> None:
+    group = http_.azure.cloud.resources.get(f"{http_.azure.cloud.subscription_scope}/resourceGroups/rg1")
+    assert group is not None
+    group.state = "Deleting"
+    http_.azure.cloud.resources.put(group)
+    got = http_("PUT", provider("Microsoft.Batch/batchAccounts/mybatch"), PLACE)
+    assert (got[0], got[2]["error"]["code"]) == (409, "ResourceGroupBeingDeleted")
+
+
+def test_a_name_unique_in_all_azure_is_taken_once(http_: Http) -> None:
+    http_("PUT", "/resourceGroups/rg2", PLACE)
+    body = {**PLACE, "sku": {"name": "Basic"}}
+    assert http_("PUT", provider("Microsoft.ContainerRegistry/registries/myreg"), body)[0] == 201
+    other = http_("PUT", "/resourceGroups/rg2/providers/Microsoft.ContainerRegistry/registries/MYREG", body)
+    assert (other[0], other[2]["error"]["code"]) == (409, "AlreadyInUse")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("Microsoft.Batch/batchAccounts/mybatch", {}),
+        ("Microsoft.Storage/storageAccounts/mystorage", {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2"}),
+        ("Microsoft.ContainerRegistry/registries/myreg", {"sku": {"name": "Basic"}}),
+    ],
+)
+def test_what_was_got_can_be_put_back(http_: Http, path: str, body: dict[str, Any]) -> None:
+    headers = http_("PUT", provider(path), {**PLACE, **body})[1]
+    if "location" in headers:
+        settle(http_, headers["location"])
+    got = http_("GET", provider(path))[2]
+    status, _, put = http_("PUT", provider(path), got)
+    assert status == 200
+    assert put == got
+
+
+def test_an_update_that_fails_leaves_the_resource_as_it_was(http_: Http) -> None:
+    from local.azure.errors.arm import InvalidResourceName
+
+    registry = provider("Microsoft.ContainerRegistry/registries/myreg")
+    http_("PUT", registry, {**PLACE, "sku": {"name": "Basic"}})
+    http_.azure.hooks["Microsoft.ContainerRegistry/registries"].fail = InvalidResourceName("no")
+    assert http_("PATCH", registry, {"sku": {"name": "Premium"}})[0] == 400
+    assert http_("GET", registry)[2]["sku"]["name"] == "Basic"
+
+
+def test_an_interrupted_put_and_delete_are_finished_at_the_next_start(tmp_path: Path) -> None:
+    with RunningAzure(tmp_path / "home") as first:
+        http_ = Http(first)
+        http_("PUT", "/resourceGroups/rg1", PLACE)
+        http_("PUT", provider("Microsoft.ContainerRegistry/registries/myreg"), {**PLACE, "sku": {"name": "Basic"}})
+        for name in ("Microsoft.Batch/batchAccounts", "Microsoft.ContainerRegistry/registries"):
+            first.hooks[name].gate = threading.Event()
+        put = http_("PUT", provider("Microsoft.Batch/batchAccounts/mybatch"), PLACE)[1]["location"]
+        assert http_("GET", put)[0] == 202
+    with RunningAzure(tmp_path / "home") as second:
+        http_ = Http(second)
+        assert settle(http_, put) == 200
+        assert second.hooks["Microsoft.Batch/batchAccounts"].calls == [("put", "mybatch")]
+        assert http_("GET", provider("Microsoft.ContainerRegistry/registries/myreg"))[0] == 200
+
+
+def test_a_type_whose_service_does_not_run_is_refused_by_name(tmp_path: Path) -> None:
+    azure = RunningAzure(tmp_path / "home")
+    from local.azure.arm.types import Types
+
+    azure.cloud.types = Types()
+    with azure:
+        http_ = Http(azure)
+        http_("PUT", "/resourceGroups/rg1", PLACE)
+        got = http_("PUT", provider("Microsoft.Batch/batchAccounts/mybatch"), PLACE)
+        assert (got[0], got[2]["error"]["code"]) == (501, "NotImplementedInLocalAzure")
+        assert "Microsoft.Batch/batchAccounts" in got[2]["error"]["message"]
+        assert http_("GET", provider("Microsoft.Batch/batchAccounts/mybatch"))[0] == 404

@@ -1,0 +1,66 @@
+"""Every pair of every table: either it leads somewhere, or it raises. The lists of refusals are written out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from local.azure.batch.states import (
+    ALLOCATION,
+    JOB,
+    NODE,
+    POOL,
+    TASK,
+    AllocationEvent,
+    AllocationState,
+    IllegalTransition,
+    JobEvent,
+    JobState,
+    NodeEvent,
+    PoolEvent,
+    PoolState,
+    Table,
+    TaskEvent,
+    TaskState,
+)
+from local.node.contract import NodeState
+
+MACHINES: list[tuple[Table[Any, Any], type[StrEnum], type[StrEnum], int]] = [
+    (JOB, JobState, JobEvent, 18),
+    (TASK, TaskState, TaskEvent, 11),
+    (POOL, PoolState, PoolEvent, 1),
+    (ALLOCATION, AllocationState, AllocationEvent, 7),
+    (NODE, NodeState, NodeEvent, 20),
+]
+
+
+@pytest.mark.parametrize(("table", "states", "events", "legal"), MACHINES, ids=lambda value: getattr(value, "name", ""))
+def test_every_pair_leads_to_a_known_state_or_raises(
+    table: Table[Any, Any], states: type[StrEnum], events: type[StrEnum], legal: int
+) -> None:
+    seen = 0
+    for state in states:
+        for event in events:
+            if table.allows(state, event):
+                assert table.next(state, event) in states
+                seen += 1
+            else:
+                with pytest.raises(IllegalTransition, match=table.name):
+                    table.next(state, event)
+    assert seen == legal == len(list(table))
+
+
+def test_a_job_can_be_deleted_in_every_state_but_while_it_is_being_deleted() -> None:
+    assert {state for state in JobState if not JOB.allows(state, JobEvent.DELETE)} == {JobState.DELETING}
+
+
+def test_a_completed_job_does_nothing_but_disappear() -> None:
+    assert {event for event in JobEvent if JOB.allows(JobState.COMPLETED, event)} == {JobEvent.DELETE}
+
+
+def test_every_way_out_of_a_tasks_run_ends_or_waits() -> None:
+    for state in (TaskState.PREPARING, TaskState.RUNNING):
+        after = {TASK.next(state, event) for event in TaskEvent if TASK.allows(state, event)}
+        assert after <= {TaskState.ACTIVE, TaskState.COMPLETED, TaskState.RUNNING}

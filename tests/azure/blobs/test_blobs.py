@@ -1,0 +1,206 @@
+"""The blob endpoint through azure-storage-blob: rights, keys, blobs as real clients use them, and kill -9."""
+
+from __future__ import annotations
+
+import os
+from asyncio import to_thread
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient, ContentSettings
+
+from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
+from local.azure.errors.blobs import UnknownStorageAction
+from local.azure.identity.tokens import Caller
+from tests.azure.blobs.conftest import World, started
+
+CALLER = Caller("deployer", "app", "app", "")
+
+
+def code_of(error: Any) -> str:
+    """The SDK puts the service's code on the exception without declaring it."""
+    return error.error_code
+
+
+async def refused(code: str, work: Callable[[], Any]) -> HttpResponseError:
+    with pytest.raises(HttpResponseError) as caught:
+        await to_thread(work)
+    assert code_of(caught.value) == code, caught.value
+    return caught.value
+
+
+def use_everything(client: BlobServiceClient) -> None:
+    container = client.create_container("job-hello")
+    assert [one.name for one in client.list_containers()] == ["job-hello"]
+    content = os.urandom(450_000)
+    blob = container.upload_blob("run 1/täsk&/out.bin", content, content_settings=ContentSettings(content_type="a/b"))
+    container.upload_blob("run 1/stdout.txt", b"")
+    assert blob.download_blob().readall() == content
+    assert blob.download_blob(offset=1000, length=10).readall() == content[1000:1010]
+    properties = blob.get_blob_properties()
+    assert (properties.size, properties.content_settings.content_type) == (450_000, "a/b")
+    blob.set_blob_metadata({"exit": "0"})
+    assert blob.get_blob_properties().metadata == {"exit": "0"}
+    names = [one.name for one in container.list_blobs(name_starts_with="run 1/", results_per_page=1)]
+    assert names == ["run 1/stdout.txt", "run 1/täsk&/out.bin"]
+    container.upload_blob("log", b"a", blob_type="AppendBlob")
+    container.get_blob_client("log").append_block(b"b")
+    assert container.download_blob("log").readall() == b"ab"
+    assert not container.get_blob_client("absent").exists()
+    container.delete_blob("log")
+    container.delete_container()
+
+
+async def test_a_data_contributor_uses_containers_and_blobs(world: World) -> None:
+    world.assign("jobs", "Contributor")
+    await to_thread(use_everything, world.client_of("jobs"))
+
+
+async def test_shared_key_works_on_an_account_that_allows_it(world: World) -> None:
+    account = await world.add_account("open1")
+    keys = (await world.cloud.types.get(ACCOUNTS).work().action(account, "listKeys", {}, CALLER))["keys"]
+    await to_thread(use_everything, world.client(keys[1]["value"], "open1"))
+
+
+async def test_a_wrong_key_is_refused(world: World) -> None:
+    await world.add_account("open1")
+    client = world.client("d3Jvbmc=", "open1")
+    await refused("AuthenticationFailed", lambda: list(client.list_containers()))
+
+
+async def test_shared_key_is_refused_on_an_entra_only_account(world: World) -> None:
+    account = world.cloud.resources.get(world.account_id)
+    assert account is not None
+    client = world.client(account.system["keys"][0])
+    error = await refused("KeyBasedAuthenticationNotPermitted", lambda: list(client.list_containers()))
+    assert "Key based authentication is not permitted on this storage account." in str(error)
+
+
+async def test_a_reader_reads_and_cannot_write(world: World) -> None:
+    world.assign("jobs", "Contributor")
+    world.assign("people", "Reader")
+    await world.add_container("job-hello")
+    await to_thread(lambda: world.client_of("jobs").get_container_client("job-hello").upload_blob("a", b"text"))
+    container = world.client_of("people").get_container_client("job-hello")
+    assert await to_thread(lambda: container.download_blob("a").readall()) == b"text"
+    error = await refused("AuthorizationPermissionMismatch", lambda: container.upload_blob("b", b"text"))
+    assert "This request is not authorized to perform this operation using this permission." in str(error)
+    await refused("AuthorizationPermissionMismatch", lambda: container.delete_blob("a"))
+
+
+async def test_a_right_on_one_container_is_no_right_on_another(world: World) -> None:
+    for name in ("job-a", "job-b"):
+        await world.add_container(name)
+    world.assign("node", "Contributor", world.scope("job-a"))
+    client = world.client_of("node")
+    await to_thread(lambda: client.get_container_client("job-a").upload_blob("x", b"1"))
+    await refused(
+        "AuthorizationPermissionMismatch", lambda: client.get_container_client("job-b").upload_blob("x", b"1")
+    )
+    await refused("AuthorizationPermissionMismatch", lambda: list(client.list_containers()))
+
+
+async def test_a_subscription_contributor_lists_containers_but_no_blobs(world: World) -> None:
+    """Contributor has every action and no data action."""
+    world.assign("deployer", "ArmContributor", world.cloud.subscription_scope)
+    await world.add_container("job-a")
+    client = world.client_of("deployer")
+    assert [one.name for one in await to_thread(lambda: list(client.list_containers()))] == ["job-a"]
+    container = client.get_container_client("job-a")
+    await refused("AuthorizationPermissionMismatch", lambda: list(container.list_blobs()))
+
+
+async def test_a_removed_role_has_effect_with_the_next_request(world: World) -> None:
+    assignment = world.assign("node", "Contributor")
+    await world.add_container("job-a")
+    container = world.client_of("node").get_container_client("job-a")
+    await to_thread(lambda: container.upload_blob("x", b"1"))
+    world.cloud.resources.delete(assignment)
+    await refused("AuthorizationPermissionMismatch", lambda: container.upload_blob("y", b"1"))
+
+
+async def test_tokens_for_another_audience_and_anonymous_callers_are_refused(world: World) -> None:
+    world.assign("jobs", "Contributor")
+    client = world.client_of("jobs", audience="https://management.azure.com/")
+    with pytest.raises(ClientAuthenticationError) as caught:
+        await to_thread(lambda: list(client.list_containers()))
+    assert code_of(caught.value) == "InvalidAuthenticationInfo"
+    await refused("NoAuthenticationInformation", lambda: list(world.client(None).list_containers()))
+
+
+async def test_a_missing_container_is_reported_as_azure_does(world: World) -> None:
+    world.assign("jobs", "Contributor")
+    container = world.client_of("jobs").get_container_client("absent")
+    with pytest.raises(ResourceNotFoundError) as caught:
+        await to_thread(lambda: container.upload_blob("a", b"text"))
+    assert code_of(caught.value) == "ContainerNotFound"
+
+
+async def test_what_is_not_there_yet_is_refused_by_name(world: World) -> None:
+    world.assign("jobs", "Contributor")
+    container = world.client_of("jobs").get_container_client("job-a")
+    error = await refused(
+        "NotImplemented", lambda: container.get_blob_client("a").start_copy_from_url("https://127.0.0.1/data1/x/y")
+    )
+    assert "x-ms-copy-source" in str(error)
+    signed = BlobServiceClient(
+        f"{world.url()}?sv=2021-12-02&sig=abc", connection_verify=str(world.cloud.paths.ca), retry_total=0
+    )
+    world.clients.append(signed)
+    assert "shared access signatures" in str(await refused("NotImplemented", lambda: list(signed.list_containers())))
+
+
+async def test_an_acknowledged_upload_survives_kill_9(world: World) -> None:
+    world.assign("jobs", "Contributor")
+    container = world.client_of("jobs").get_container_client("job-a")
+    await to_thread(container.create_container)
+    for number in range(5):
+        await to_thread(lambda n=number: container.upload_blob(f"b{n}", f"text {n}"))
+    world.azurite.kill()
+    await world.azurite.wait()
+    await refused("ServerBusy", lambda: container.download_blob("b4").readall())
+    world.azurite = await started(world.cloud)
+    for number in range(5):
+        text = await to_thread(lambda n=number: container.download_blob(f"b{n}").readall())
+        assert text == f"text {number}".encode()
+
+
+async def test_arm_knows_containers_that_clients_made_and_deleted(world: World) -> None:
+    world.assign("jobs", "Contributor")
+    container = world.client_of("jobs").get_container_client("job-a")
+    await to_thread(container.create_container)
+    assert world.cloud.resources.get(world.scope("job-a")) is not None
+    await to_thread(container.delete_container)
+    assert world.cloud.resources.get(world.scope("job-a")) is None
+
+
+async def test_deleting_an_account_removes_its_blobs_and_only_its(world: World) -> None:
+    world.assign("jobs", "Contributor", world.cloud.subscription_scope)
+    await world.add_container("job-a")
+    account = await world.add_account("open1")
+    kept = world.client(account.system["keys"][0], "open1")
+    await to_thread(kept.create_container, "job-a")
+    hooks = world.cloud.types.get(ACCOUNTS).work()
+    first = world.cloud.resources.get(world.account_id)
+    assert first is not None
+    await hooks.delete(first)
+    world.cloud.resources.delete(first.id)
+    assert world.cloud.resources.list(scope=first.id) == []
+    await world.add_account()
+    assert await to_thread(lambda: list(world.client_of("jobs").list_containers())) == []
+    assert [one.name for one in await to_thread(lambda: list(kept.list_containers()))] == ["job-a"]
+
+
+async def test_container_hooks_can_be_repeated(world: World) -> None:
+    hooks = world.cloud.types.get(CONTAINERS).work()
+    made = await world.add_container("job-a")
+    await hooks.put(made, made)
+    await hooks.delete(made)
+    await hooks.delete(made)
+
+
+async def test_unknown_actions_are_refused_by_name(world: World) -> None:
+    with pytest.raises(UnknownStorageAction, match="failover"):
+        await world.cloud.types.get(ACCOUNTS).work().action(await world.add_account("open1"), "failover", {}, CALLER)

@@ -1,0 +1,69 @@
+"""The authority as azure-identity sees it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from typing import Any
+
+import jwt
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+
+from local.azure.identity.directory import Directory
+from tests.azure.running import RunningAzure
+
+ARM = "https://management.azure.com/.default"
+
+
+def fetch(azure: RunningAzure, path: str) -> Any:
+    """GET a JSON document without a token."""
+    context = ssl.create_default_context(cafile=str(azure.paths.ca))
+    with urllib.request.urlopen(azure.cloud.arm_url + path, context=context) as answer:
+        return json.load(answer)
+
+
+def test_the_deployers_secret_buys_a_token_for_arm(azure: RunningAzure) -> None:
+    token = azure.credential().get_token(ARM).token
+    caller = azure.cloud.tokens.verify(token, azure.cloud.arm_audiences)
+    assert caller.principal_id == azure.cloud.settings.deployer_object_id
+
+
+def test_a_wrong_secret_gets_entras_words(azure: RunningAzure) -> None:
+    with pytest.raises(ClientAuthenticationError, match="AADSTS7000215: Invalid client secret") as refused:
+        azure.credential(secret="wrong").get_token(ARM)
+    assert azure.cloud.settings.client_secret not in str(refused.value)
+
+
+def test_an_unknown_application_and_an_unknown_resource_are_refused(azure: RunningAzure) -> None:
+    with pytest.raises(ClientAuthenticationError, match="AADSTS700016"):
+        azure.credential(client_id="00000000-0000-0000-0000-000000000001").get_token(ARM)
+    with pytest.raises(ClientAuthenticationError, match="AADSTS500011"):
+        azure.credential().get_token("https://manegement.azure.com/.default")
+
+
+def test_a_token_is_verified_with_the_published_key(azure: RunningAzure) -> None:
+    token = azure.credential().get_token("https://storage.azure.com/.default").token
+    tenant = azure.cloud.settings.tenant_id
+    uri = fetch(azure, f"/{tenant}/v2.0/.well-known/openid-configuration")["jwks_uri"]
+    key = jwt.PyJWK(fetch(azure, uri.removeprefix(azure.cloud.arm_url))["keys"][0])
+    claims = jwt.decode(token, key, algorithms=["RS256"], audience="https://storage.azure.com")
+    assert claims["iss"] == f"https://sts.windows.net/{tenant}/"
+
+
+def test_the_metadata_document_is_one_object_with_every_part(azure: RunningAzure) -> None:
+    document = fetch(azure, "/metadata/endpoints?api-version=2022-09-01")
+    wanted = {
+        "name", "authentication", "resourceManager", "batch", "gallery", "graphAudience", "media", "portal",
+        "sqlManagement", "vmImageAliasDoc", "suffixes",
+    }  # fmt: skip
+    assert wanted <= set(document)
+    assert {"loginEndpoint", "audiences"} <= set(document["authentication"])
+    assert {"storage", "acrLoginServer", "keyVaultDns", "sqlServerHostname"} <= set(document["suffixes"])
+
+
+def test_another_application_can_be_registered(azure: RunningAzure) -> None:
+    made = Directory(azure.cloud).create_application("submitter")
+    token = azure.credential(made.client_id, made.secret).get_token(ARM).token
+    assert azure.cloud.tokens.verify(token, azure.cloud.arm_audiences).principal_id == made.object_id

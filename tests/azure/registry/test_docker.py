@@ -1,0 +1,62 @@
+"""A real engine pushes to a registry and pulls from it, without a certificate authority."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from asyncio import to_thread
+
+import docker
+import pytest
+from docker.errors import APIError
+
+from local.azure.registry.grants import TOKEN_USER
+from tests.azure.registry.conftest import World
+
+pytestmark = pytest.mark.docker
+
+
+def empty_image(engine: docker.DockerClient, reference: str) -> None:
+    """A tiny image under this name."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(entry := tarfile.TarInfo("hello"), io.BytesIO(b""))
+        assert entry.size == 0
+    repository, tag = reference.rsplit(":", 1)
+    engine.api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag)
+
+
+def pull_anonymously(engine: docker.DockerClient, reference: str) -> str:
+    """What the engine says of it."""
+    try:
+        return str(list(engine.api.pull(reference, stream=True, decode=True)))
+    except APIError as error:
+        return str(error)
+
+
+async def test_an_engine_pushes_and_pulls_by_digest_with_short_lived_tokens(world: World) -> None:
+    world.assign("ci", "AcrPush")
+    world.assign("node", "AcrPull")
+    engine = docker.from_env()
+    repository = f"{world.server}/docker-worker"
+    login = {"username": TOKEN_USER, "password": await world.refresh("ci")}
+    await to_thread(empty_image, engine, f"{repository}:1")
+    try:
+        lines = await to_thread(
+            lambda: list(engine.api.push(repository, "1", stream=True, decode=True, auth_config=login))
+        )
+        assert not [line for line in lines if "error" in line], lines
+        pushed = next(line["aux"]["Digest"] for line in lines if "aux" in line)
+        await to_thread(engine.images.remove, f"{repository}:1")
+        login = {"username": TOKEN_USER, "password": await world.refresh("node")}
+        pulled = await to_thread(lambda: engine.images.pull(f"{repository}@{pushed}", auth_config=login))
+        assert pulled.attrs["RepoDigests"] == [f"{repository}@{pushed}"]
+        await to_thread(engine.images.remove, f"{repository}@{pushed}")
+        said = await to_thread(pull_anonymously, engine, f"{repository}@{pushed}")
+        assert "authentication required, visit https://aka.ms/acr/authorization" in said
+    finally:
+        for image in engine.images.list():
+            for name in [*image.tags, *image.attrs.get("RepoDigests", [])]:
+                if name.startswith(world.server):
+                    engine.images.remove(name, force=True)
+        engine.close()
