@@ -1,0 +1,26 @@
+"""The agent's process: `python3 -m local.node.agent BOOT_FILE`, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from local.node.agent.assembly import Agent
+from local.node.agent.config import read_config
+
+
+async def main(boot_file: Path) -> None:
+    """Run the agent until TERM or INT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    agent = Agent(read_config(boot_file))
+    await agent.open()
+    await stop.wait()
+    await agent.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

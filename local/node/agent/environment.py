@@ -1,0 +1,99 @@
+"""The environment of a command: Batch's own variables, and what host tasks get beside them.
+
+The names are the documented ones (facts/azure-batch-sdk.md 4); HOME and PATH are as observed on real nodes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from local.node.agent.accounts import Account
+from local.node.agent.config import NODE_ROOT, AgentConfig
+from local.node.contract import RunSpec, UserIdentity
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Which of `containerHostBatchBindMounts` gives which variables; without the mount they are not set (facts 4.4).
+_MOUNT_VARIABLES = {
+    "AZ_BATCH_NODE_SHARED_DIR": "Shared",
+    "AZ_BATCH_NODE_STARTUP_DIR": "Startup",
+    "AZ_BATCH_NODE_STARTUP_WORKING_DIR": "Startup",
+    "AZ_BATCH_NODE_MOUNTS_DIR": "VfsMounts",
+    "AZ_BATCH_TASK_DIR": "Task",
+    "AZ_BATCH_TASK_WORKING_DIR": "Task",
+    "AZ_BATCH_NODE_ROOT_DIR": "",
+}
+
+
+def batch_variables(config: AgentConfig, run: RunSpec, account: Account) -> dict[str, str]:
+    """What the run sets, and over it the node's own facts: its folders and the user are known here."""
+    node, root = config.node, config.root
+    task_dir = f"{root}/{run.directory}"
+    own = {
+        "AZ_BATCH_ACCOUNT_NAME": node.account_name,
+        "AZ_BATCH_ACCOUNT_URL": node.account_url,
+        "AZ_BATCH_POOL_ID": node.pool_id,
+        "AZ_BATCH_NODE_ID": node.node_id,
+        "AZ_BATCH_NODE_IS_DEDICATED": str(node.dedicated).lower(),
+        "AZ_BATCH_NODE_ROOT_DIR": root,
+        "AZ_BATCH_NODE_SHARED_DIR": f"{root}/shared",
+        "AZ_BATCH_NODE_STARTUP_DIR": f"{root}/startup",
+        "AZ_BATCH_NODE_STARTUP_WORKING_DIR": f"{root}/startup/wd",
+        "AZ_BATCH_NODE_MOUNTS_DIR": f"{root}/fsmounts",
+        "AZ_BATCH_TASK_DIR": task_dir,
+        "AZ_BATCH_TASK_WORKING_DIR": f"{task_dir}/wd",
+        "AZ_BATCH_TASK_USER": account.name,
+        "AZ_BATCH_TASK_USER_IDENTITY": _identity(run.user),
+    }
+    if run.job_id:
+        own["AZ_BATCH_JOB_ID"] = run.job_id
+    if run.task_id:
+        own["AZ_BATCH_TASK_ID"] = run.task_id
+    given = {name: value.replace(NODE_ROOT, root) for name, value in run.environment.items()}
+    return given | own
+
+
+def host_environment(config: AgentConfig, run: RunSpec, account: Account, imds: str) -> dict[str, str]:
+    """What a command on the node itself gets."""
+    root, working_dir = config.root_path, config.root_path / run.directory / "wd"
+    base = {
+        "PATH": f"{_PATH}:{root}/shared:{working_dir}",
+        "HOME": str(working_dir),
+        "USER": account.name,
+        "LANG": "C.UTF-8",
+    }
+    if not config.isolated:
+        base["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = imds  # there is no link-local address to answer on
+    return base | batch_variables(config, run, account)
+
+
+def container_environment(config: AgentConfig, run: RunSpec, account: Account) -> dict[str, str]:
+    """What a container gets: no PATH and HOME, which are the image's; no variable of a folder that is not mounted."""
+    variables = batch_variables(config, run, account)
+    mounts = run.container.bind_mounts if run.container else None
+    if mounts is None:
+        return variables
+    mounted = {str(mount["source"]).lower() for mount in mounts}
+    return {
+        name: value
+        for name, value in variables.items()
+        if name not in _MOUNT_VARIABLES or _MOUNT_VARIABLES[name].lower() in mounted
+    }
+
+
+def mount_sources(config: AgentConfig, run: RunSpec) -> dict[str, Path]:
+    """The folders that `containerHostBatchBindMounts` can name."""
+    root = config.root_path
+    return {
+        "task": root / run.directory,
+        "shared": root / "shared",
+        "startup": root / "startup",
+        "vfsmounts": root / "fsmounts",
+        "jobprep": root / "workitems" / run.job_id / "jobpreparation",
+        "applications": root / "applications",
+    }
+
+
+def _identity(user: UserIdentity) -> str:
+    if user.username:
+        return user.username
+    return f"{user.auto_user_scope.capitalize()}{'Admin' if user.admin else 'NonAdmin'}"

@@ -1,0 +1,115 @@
+"""The node's life from boot to idle: users, engine, images, start task; and its orderly stop.
+
+The agent reports boot states only; that a node is `running` is the scheduler's knowledge. Facts (4.2, SDK facts 4): a
+failed prefetch makes the node `unusable` and is not retried; a start task runs at each boot, and its failure makes the
+node `starttaskfailed` where the pool waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from local.node.agent import containers, failures
+from local.node.agent.accounts import AccountRefused, Accounts
+from local.node.agent.config import ROOT_FOLDERS, AgentConfig
+from local.node.agent.engine import Engine, EngineError
+from local.node.agent.images import Images
+from local.node.agent.journal import Journal
+from local.node.agent.runs import Runs
+from local.node.contract import NodeChanged, NodeState, RunEnded, RunSpec
+
+_ENGINE_SECONDS = 60
+_FOREVER = -1
+
+
+class Node:
+    """One node. `state` is what it last said of itself."""
+
+    def __init__(
+        self, config: AgentConfig, journal: Journal, accounts: Accounts, engine: Engine, images: Images, runs: Runs
+    ) -> None:
+        self._config, self._journal, self._accounts = config, journal, accounts
+        self._engine, self._images, self._runs = engine, images, runs
+        self._now = NodeChanged(node_id=config.node.node_id, state=NodeState.STARTING, at=datetime.now(UTC))
+        self._stopping = asyncio.Event()
+
+    @property
+    def state(self) -> NodeState:
+        """The last state."""
+        return self._now.state
+
+    async def boot(self) -> None:
+        """Bring the node up; whatever stops it is in its last event."""
+        self._say(NodeState.STARTING)
+        lost = self._lost_runs()
+        try:
+            self._make_folders()
+            await self._accounts.prepare(self._config.node.user_accounts)
+            await self._prepare_containers(lost)
+        except failures.RunFailed as failure:
+            details = "; ".join(value for _, value in failure.info.details)
+            return self._say(NodeState.UNUSABLE, errors=((failure.info.code, f"{failure.info.message}: {details}"),))
+        except (AccountRefused, EngineError, OSError) as error:
+            return self._say(NodeState.UNUSABLE, errors=(("NodeNotReady", str(error)),))  # GUESS: the code is ours
+        if self._config.node.start_task:
+            await self._start_task(self._config.node.start_task)
+        else:
+            self._say(NodeState.IDLE)
+
+    async def stop(self) -> None:
+        """Pass the stop on to what runs."""
+        self._stopping.set()
+        await self._runs.terminate_all()
+
+    def _lost_runs(self) -> list[str]:
+        """Runs of before the boot: their processes are gone with it. Said before any new run can start."""
+        lost = self._journal.unfinished()
+        for run_id in lost:
+            self._journal.add(
+                RunEnded(node_id=self._config.node.node_id, run_id=run_id, at=datetime.now(UTC), lost=True)
+            )
+        return lost
+
+    def _make_folders(self) -> None:
+        for name in ROOT_FOLDERS:
+            (self._config.root_path / name).mkdir(parents=True, exist_ok=True)
+        (self._config.root_path / "shared").chmod(0o1777)
+
+    async def _prepare_containers(self, lost: list[str]) -> None:
+        """With a container configuration: the engine, then the images. The leftovers of lost runs are removed."""
+        images = self._config.node.container_images
+        if images is None or not self._config.isolated:
+            return
+        await self._engine.wait_ready(_ENGINE_SECONDS)
+        for run_id in lost:
+            for container in await self._engine.labelled(f"{containers.LABEL}={run_id}"):
+                await self._engine.remove(container)
+        for image in images:
+            await self._images.ensure(image)
+
+    async def _start_task(self, run: RunSpec) -> None:
+        node = self._config.node
+        waiting = NodeState.WAITING_FOR_START_TASK if node.start_task_wait else NodeState.IDLE
+        attempts, retries = node.start_task_retries, 0
+        while True:
+            started = datetime.now(UTC)
+            self._say(waiting, start_task_started=started, start_task_retries=retries)
+            outcome = await self._runs.execute(run, self._stopping, lambda: None)
+            if self._stopping.is_set():
+                return  # the node goes down: it says nothing of a start task that it broke off itself
+            if outcome.failure is None or (attempts != _FOREVER and retries >= attempts):
+                break
+            retries += 1
+        failed = outcome.failure is not None and node.start_task_wait
+        self._say(
+            NodeState.START_TASK_FAILED if failed else NodeState.IDLE,
+            start_task_started=started, start_task_ended=datetime.now(UTC), start_task_retries=retries,
+            start_task_exit_code=outcome.exit_code, start_task_failure=outcome.failure,
+        )  # fmt: skip
+
+    def _say(self, state: NodeState, **more: object) -> None:
+        fresh = NodeChanged(node_id=self._config.node.node_id, state=state, at=datetime.now(UTC))
+        self._now = replace(fresh, **more)  # type: ignore[arg-type]
+        self._journal.add(self._now)

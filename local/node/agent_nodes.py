@@ -1,0 +1,169 @@
+"""What the docker and the process executor share: nodes that have an agent, and following what those report.
+
+Owns connections and events; making and removing nodes is the executors'. A node's events are followed from its journal,
+from the start at each `open`: the journal is the truth, so nothing has to be remembered here between two lives of the
+local Azure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import shutil
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import ClientError
+
+from local.node.agent.config import AgentConfig, read_config, write_config
+from local.node.agent_client import AgentClient
+from local.node.contract import (
+    FileInfo,
+    NodeChanged,
+    NodeEvent,
+    NodeSpec,
+    NodeState,
+    NodeUnreachable,
+    RunSpec,
+    UserAccount,
+)
+from local.node.relay import NodeRelay
+
+log = logging.getLogger(__name__)
+BOOT_FILE = "boot.json"
+_PAUSE_SECONDS = 0.05  # between looks for the socket of an agent that boots: a file has no event
+
+
+@dataclass
+class Agented:
+    """A node that we know: its specification, its folder on the host, and who follows its events."""
+
+    spec: NodeSpec
+    folder: Path
+    client: AgentClient
+    seen: int = 0
+    following: asyncio.Task[None] | None = None
+
+
+class AgentNodes:
+    """The table of nodes. Executors add to it; every question to a node goes through it."""
+
+    def __init__(self, folder: Path, relay: NodeRelay) -> None:
+        self._folder, self._relay = folder, relay
+        self._nodes: dict[str, Agented] = {}
+        self._on_event: Callable[[NodeEvent], None] = lambda event: None
+
+    # -- the table ---------------------------------------------------------------------------------------------------
+
+    async def open(self, on_event: Callable[[NodeEvent], None]) -> None:
+        """Take up the nodes whose boot files are here; `_attach` looks at what became of each."""
+        self._on_event = on_event
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for boot_file in sorted(self._folder.glob(f"*/{BOOT_FILE}")):
+            node = await self._add(read_config(boot_file).node)
+            await self._attach(node)
+
+    async def close(self) -> None:
+        """Stop following; the nodes go on."""
+        for node in list(self._nodes.values()):
+            await self._unfollow(node)
+        self._nodes.clear()
+        await self._relay.close()
+
+    async def _attach(self, node: Agented) -> None:
+        raise NotImplementedError
+
+    async def _add(self, spec: NodeSpec, config: AgentConfig | None = None) -> Agented:
+        folder = self._folder_of(spec.node_id)
+        node = Agented(spec, folder, AgentClient(spec.node_id, folder / "agent.sock"))
+        if config:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            write_config(folder / BOOT_FILE, config)
+        await self._relay.open_node(spec.node_id, folder / "host.sock", spec.identities)
+        self._nodes[spec.node_id] = node
+        return node
+
+    def _folder_of(self, node_id: str) -> Path:
+        """A short name: a socket's path has at most 108 bytes."""
+        return self._folder / hashlib.sha256(node_id.encode()).hexdigest()[:10]
+
+    async def _forget(self, node: Agented) -> None:
+        await self._unfollow(node)
+        await self._relay.close_node(node.spec.node_id)
+        self._nodes.pop(node.spec.node_id, None)
+        await asyncio.to_thread(shutil.rmtree, node.folder, ignore_errors=True)
+
+    def _known(self, node_id: str) -> Agented:
+        if node_id not in self._nodes:
+            raise NodeUnreachable(f"node {node_id} does not exist; its pool may have been resized or deleted")
+        return self._nodes[node_id]
+
+    # -- what nodes report -------------------------------------------------------------------------------------------
+
+    def _say(self, node: Agented, state: NodeState, *errors: tuple[str, str]) -> None:
+        at = datetime.now(UTC)
+        self._report(NodeChanged(node_id=node.spec.node_id, state=state, at=at, errors=errors))
+
+    def _report(self, event: NodeEvent) -> None:
+        try:
+            self._on_event(event)
+        except Exception:  # the receiver's bug must not end the following of a node
+            log.exception("an event of node %s was not taken: %s", event.node_id, event)
+
+    def _follow(self, node: Agented) -> None:
+        if node.following is None or node.following.done():
+            node.following = asyncio.create_task(self._following(node), name=f"follow {node.spec.node_id}")
+
+    async def _unfollow(self, node: Agented) -> None:
+        if node.following:
+            node.following.cancel()
+            await asyncio.gather(node.following, return_exceptions=True)
+            node.following = None
+
+    async def _following(self, node: Agented) -> None:
+        """Hear all that the agent writes down, over any number of connections, until the node is known to be down."""
+        while True:
+            try:
+                async for entry in node.client.events(node.seen):
+                    node.seen = entry.seq
+                    self._report(entry.event())
+            except (ClientError, OSError):
+                pass
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    # -- what is asked of a node -------------------------------------------------------------------------------------
+
+    async def start_run(self, node_id: str, run: RunSpec) -> None:
+        """Start a run on a node."""
+        await self._known(node_id).client.start_run(run)
+
+    async def terminate_run(self, node_id: str, run_id: str) -> None:
+        """End a run on a node."""
+        await self._known(node_id).client.terminate_run(run_id)
+
+    async def list_files(self, node_id: str, directory: str, recursive: bool) -> list[FileInfo]:
+        """List a folder of a node."""
+        return await self._known(node_id).client.list_files(directory, recursive)
+
+    async def stat_file(self, node_id: str, path: str) -> FileInfo:
+        """A file's properties."""
+        return await self._known(node_id).client.stat_file(path)
+
+    def read_file(self, node_id: str, path: str, start: int, end: int | None) -> AsyncIterator[bytes]:
+        """A file's bytes from `start` to before `end`."""
+        return self._known(node_id).client.read_file(path, start, end)
+
+    async def delete_file(self, node_id: str, path: str, recursive: bool) -> None:
+        """Remove a file or folder."""
+        await self._known(node_id).client.delete_file(path, recursive)
+
+    async def put_user(self, node_id: str, user: UserAccount) -> None:
+        """Add or change a login."""
+        await self._known(node_id).client.put_user(user)
+
+    async def delete_user(self, node_id: str, name: str) -> None:
+        """Remove a login."""
+        await self._known(node_id).client.delete_user(name)

@@ -1,0 +1,84 @@
+"""Removing everything of ours from the engine, and saying what is left: found by label, not by memory.
+
+Also works when the store is lost or the local Azure does not run. Images stay: they are a cache (`remove_images` drops
+them for `make clean`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import docker
+from docker.errors import APIError, DockerException
+
+from local.azure.paths import Paths
+from local.node.docker_executor import HOME_LABEL, home_id
+from local.node.image import LABEL
+from local.node.process_executor import FOLDER, agent_pid
+
+
+def remove_nodes(paths: Paths) -> None:
+    """Remove this local Azure's nodes: processes, containers, volumes, network, folders. Needs no running service."""
+    for folder in (paths.sockets / FOLDER).glob("*"):
+        if pid := agent_pid(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(paths.sockets / FOLDER, ignore_errors=True)
+    shutil.rmtree(paths.state / "process-nodes", ignore_errors=True)
+    client = docker.from_env()
+    filters = _ours(paths)
+    for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
+        container.remove(force=True, v=True)
+    for volume in client.volumes.list(filters=filters):
+        volume.remove(force=True)
+    for network in client.networks.list(filters=filters):
+        network.remove()
+    shutil.rmtree(paths.sockets / "nodes", ignore_errors=True)
+
+
+def stop_nodes(paths: Paths) -> int:
+    """Stop this local Azure's node containers, all at once; how many there were. Their disks stay."""
+    try:
+        containers = docker.from_env().containers.list(filters=_ours(paths), ignore_removed=True)
+    except DockerException:
+        return 0  # no engine, no nodes
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda container: container.stop(), containers))
+    return len(containers)
+
+
+def remaining(paths: Paths) -> list[str]:
+    """What there still is of this local Azure's nodes, in words; empty when nothing is left."""
+    agents = [f"process {pid}" for folder in (paths.sockets / FOLDER).glob("*") if (pid := agent_pid(folder))]
+    try:
+        client = docker.from_env()
+        filters = _ours(paths)
+        found = agents + [
+            f"container {one.name}" for one in client.containers.list(all=True, filters=filters, ignore_removed=True)
+        ]
+        found += [f"volume {one.name}" for one in client.volumes.list(filters=filters)]
+        return found + [f"network {one.name}" for one in client.networks.list(filters=filters)]
+    except DockerException:
+        return agents  # no engine: nothing of ours can be in it
+
+
+def remove_images() -> list[str]:
+    """Remove the images built by `image.py` that no container uses; the names removed."""
+    client = docker.from_env()
+    removed = []
+    for image in client.images.list(filters={"label": LABEL}):
+        for name in image.tags:
+            try:
+                client.images.remove(name)
+            except APIError:
+                continue  # in use, by a node or by an image built on it
+            removed.append(name)
+    return removed
+
+
+def _ours(paths: Paths) -> dict[str, str | list[str] | bool]:
+    return {"label": f"{HOME_LABEL}={home_id(paths)}"}

@@ -1,0 +1,239 @@
+"""Nodes as containers, each with an engine of its own: the executor that `make up` uses.
+
+Owns the containers, their volumes and network. What happens on a node is its agent's; the calls of the Docker SDK
+block, so they run in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import docker
+from docker.errors import DockerException, NotFound
+from docker.models.containers import Container
+
+from local.azure.paths import Paths
+from local.node.agent.config import AGENT_RUNTIME, AgentConfig
+from local.node.agent_nodes import Agented, AgentNodes
+from local.node.contract import NodeEvent, NodeSpec, NodeState, NodeUnreachable
+from local.node.image import ensure_node_image
+from local.node.privileges import node_rights
+from local.node.relay import NodeRelay
+
+HOME_LABEL = "org.local-azure.home"
+NODE_LABEL = "org.local-azure.node"
+_STOP_SECONDS = 30
+_REVIVE_SECONDS = 30  # Azure recovers nodes by itself; one that dies again within this time stays down
+_SSH_PORT = "22/tcp"
+
+
+def home_id(paths: Paths) -> str:
+    """What tells this local Azure's containers from another's on the same engine."""
+    return paths.sockets.name.rpartition("-")[2]
+
+
+class DockerExecutor(AgentNodes):
+    """The docker executor. `ports` and `hosts` tell nodes the way to the local Azure's services."""
+
+    name = "docker"
+
+    def __init__(
+        self,
+        paths: Paths,
+        relay: NodeRelay,
+        *,
+        ports: range,
+        hosts: Mapping[str, str] | None = None,
+        image: str | None = None,
+        terminate_with: str = "term",
+        progress: Callable[[str], None] = lambda words: None,
+    ) -> None:
+        super().__init__(paths.sockets / "nodes", relay)
+        self._paths, self._home, self._ports, self._hosts = paths, home_id(paths), ports, dict(hosts or {})
+        self._image, self._terminate_with, self._progress = image, terminate_with, progress
+        self._docker = docker.from_env()
+        self._making = asyncio.Lock()
+        self._sharing = threading.Lock()  # what all nodes have in common is made by one thread
+        self._planned: set[str] = set()  # nodes that go down because we said so
+        self._revived: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watcher: threading.Thread | None = None
+        self._engine_events: Any = None
+
+    async def open(self, on_event: Callable[[NodeEvent], None]) -> None:
+        """Take up the nodes of before, and watch the engine for nodes that die."""
+        await super().open(on_event)
+        loop = asyncio.get_running_loop()
+        filters = {"type": "container", "label": f"{HOME_LABEL}={self._home}", "event": ["die", "start"]}
+        self._engine_events = await asyncio.to_thread(self._docker.events, decode=True, filters=filters)
+        self._watcher = threading.Thread(target=self._watch, args=(loop, self._engine_events), daemon=True)
+        self._watcher.start()
+
+    async def close(self) -> None:
+        """Leave the nodes as they are and let go."""
+        if self._engine_events is not None:
+            await asyncio.to_thread(self._engine_events.close)
+        await super().close()
+        await asyncio.to_thread(self._docker.close)
+
+    async def create_node(self, spec: NodeSpec) -> None:
+        """Make and start a node; one that exists is started if it is down."""
+        if spec.node_id not in self._nodes:
+            image = await self._node_image()
+            config = AgentConfig(
+                node=spec, first_port=self._ports.start, port_count=len(self._ports), hosts=self._hosts,
+                terminate_with=self._terminate_with,
+            )  # fmt: skip
+            node = await self._add(spec, config)
+            self._say(node, NodeState.CREATING)
+            try:
+                await asyncio.to_thread(self._start, node, image)
+            except DockerException as error:
+                await asyncio.to_thread(self._remove, spec.node_id)  # so that the next attempt begins anew
+                return self._say(node, NodeState.UNUSABLE, ("NodeNotCreated", f"{error}"))  # GUESS: the code is ours
+        else:
+            node = self._nodes[spec.node_id]
+            await asyncio.to_thread(self._start, node, await self._node_image())
+        self._follow(node)
+
+    async def reboot_node(self, node_id: str) -> None:
+        """Restart a node. Its runs are lost; its disk is kept."""
+        node = self._known(node_id)
+        self._say(node, NodeState.REBOOTING)
+        self._planned.add(node_id)
+        try:
+            container = await asyncio.to_thread(self._container, node_id)
+            await asyncio.to_thread(container.restart, timeout=_STOP_SECONDS)
+        except DockerException as error:
+            raise NodeUnreachable(f"node {node_id} did not restart: {error}") from error
+        finally:
+            self._planned.discard(node_id)
+
+    async def delete_node(self, node_id: str) -> None:
+        """Remove a node with its disk and volume. One that is gone already is no error."""
+        self._planned.add(node_id)
+        try:
+            if node := self._nodes.get(node_id):
+                await self._unfollow(node)
+            await asyncio.to_thread(self._remove, node_id)
+            if node:
+                await self._forget(node)
+        finally:
+            self._planned.discard(node_id)
+
+    def remote_login(self, node_id: str) -> tuple[str, int]:
+        """Where the node's SSH server is reached from this machine."""
+        self._known(node_id)
+        try:
+            ports = self._container(node_id).attrs["NetworkSettings"]["Ports"]
+            return "127.0.0.1", int(ports[_SSH_PORT][0]["HostPort"])
+        except (DockerException, KeyError, IndexError, TypeError) as error:
+            raise NodeUnreachable(f"node {node_id} has no SSH port: it is not running") from error
+
+    # -- in threads --------------------------------------------------------------------------------------------------
+
+    def _start(self, node: Agented, image: str) -> None:
+        """Have the node's container running: made, started, or left as it is."""
+        try:
+            container = self._container(node.spec.node_id)
+        except NotFound:
+            container = self._create(node, image)
+        container.start()
+
+    def _create(self, node: Agented, image: str) -> Container:
+        name, labels = self._name(node.spec.node_id), self._labels(node.spec.node_id)
+        network = self._network()
+        volume = self._docker.volumes.create(f"{name}-docker", labels=labels)
+        api = self._docker.api
+        host = api.create_host_config(
+            binds=[f"{node.folder}:{AGENT_RUNTIME}", f"{volume.name}:/var/lib/docker"],
+            network_mode=network,
+            port_bindings={_SSH_PORT: ("127.0.0.1", None)},
+        ) | self._rights(image)
+        made = api.create_container(
+            image, name=name, hostname=_hostname(node.spec.node_id), labels=labels, ports=[(22, "tcp")],
+            stop_signal="SIGTERM", stop_timeout=_STOP_SECONDS, host_config=host,
+        )  # fmt: skip
+        return self._docker.containers.get(made["Id"])
+
+    def _remove(self, node_id: str) -> None:
+        with contextlib.suppress(NotFound):
+            self._container(node_id).remove(force=True, v=True)
+        with contextlib.suppress(NotFound):
+            self._docker.volumes.get(f"{self._name(node_id)}-docker").remove(force=True)
+
+    def _network(self) -> str:
+        """The id of our network. The engine would make two of one name: hence the lock, and the id."""
+        with self._sharing:
+            known = self._docker.networks.list(filters={"label": f"{HOME_LABEL}={self._home}"})
+            if known:
+                return str(known[0].id)
+            name = f"local-azure-{self._home}"
+            return str(self._docker.networks.create(name, driver="bridge", labels={HOME_LABEL: self._home}).id)
+
+    def _rights(self, image: str) -> dict[str, Any]:
+        with self._sharing:
+            return node_rights(self._docker, image, self._paths.state / "engine-rights.json")
+
+    def _container(self, node_id: str) -> Container:
+        return self._docker.containers.get(self._name(node_id))
+
+    def _name(self, node_id: str) -> str:
+        return f"local-azure-{self._home}-{re.sub(r'[^a-zA-Z0-9_.-]', '-', node_id)}"
+
+    def _labels(self, node_id: str) -> dict[str, str]:
+        return {HOME_LABEL: self._home, NODE_LABEL: node_id}
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, events: Any) -> None:
+        """The engine's word that a container of ours died or started, passed to the event loop."""
+        try:
+            for event in events:
+                node_id = event["Actor"]["Attributes"].get(NODE_LABEL, "")
+                loop.call_soon_threadsafe(self._engine_says, node_id, event["Action"])
+        except Exception:  # noqa: S110 - the stream was closed, or the engine went away: `open` takes it up again
+            pass
+
+    # -- on the loop -------------------------------------------------------------------------------------------------
+
+    def _engine_says(self, node_id: str, action: str) -> None:
+        node = self._nodes.get(node_id)
+        if node is None or node_id in self._planned:
+            return
+        if action == "start":
+            self._follow(node)
+            return
+        if node.following:
+            node.following.cancel()
+        self._say(node, NodeState.UNKNOWN, ("NodeDied", "the node's container ended"))  # GUESS: the code is ours
+        now = asyncio.get_running_loop().time()
+        if now - self._revived.get(node_id, -_REVIVE_SECONDS) >= _REVIVE_SECONDS:
+            self._revived[node_id] = now
+            task = asyncio.create_task(self._attach(node))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _attach(self, node: Agented) -> None:
+        """A node of before: follow it, start it first where it is down, report it where it is gone."""
+        try:
+            await asyncio.to_thread(lambda: self._container(node.spec.node_id).start())
+        except DockerException as error:
+            gone = "the node's container is gone" if isinstance(error, NotFound) else str(error)
+            self._say(node, NodeState.UNKNOWN, ("NodeDied", gone))
+            return
+        self._follow(node)
+
+    async def _node_image(self) -> str:
+        async with self._making:
+            if self._image is None:
+                self._image = await asyncio.to_thread(ensure_node_image, self._paths, self._progress)
+            return self._image
+
+
+def _hostname(node_id: str) -> str:
+    """The node's id as a host name: letters, digits and dashes, 63 at most."""
+    return re.sub(r"[^a-zA-Z0-9-]", "-", node_id)[:63].strip("-")

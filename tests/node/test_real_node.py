@@ -1,0 +1,386 @@
+"""The rules of a Batch node, each on one real node: a container with an engine of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import docker
+import pytest
+import pytest_asyncio
+
+from local.azure.certificates import ensure_authority
+from local.azure.paths import Paths
+from local.azure.ports import is_free
+from local.node import cleanup
+from local.node.contract import (
+    ContainerSettings,
+    NodeSpec,
+    NodeState,
+    NodeUnreachable,
+    OutputFile,
+    RunEnded,
+    RunSpec,
+    UserAccount,
+    UserIdentity,
+)
+from local.node.docker_executor import DockerExecutor
+from local.node.image import ensure_base_image, ensure_node_image
+from local.node.relay import NodeRelay
+from tests.node.conftest import IDENTITY, fake_imds, run
+from tests.node.events import Events
+
+pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
+
+ADMIN, MEMBER, USER = "batchadmin", "dockeruser", "batchuser"
+NODE_ID = "tvm-real-1"
+BOOT_SECONDS = 5.0  # measured 1.6 s on two idle cores
+PROVE = "sh -c 'id; usermod -aG docker dockeruser && usermod -aG docker batchadmin && docker version >&2'"
+
+
+class RealNode:
+    """The executor with one idle node and an image on it."""
+
+    def __init__(self, executor: DockerExecutor, events: Events, container: str, image: str, port: int) -> None:
+        self.executor, self.events, self.container, self.image, self.port = executor, events, container, image, port
+        self.boot_seconds = 0.0
+
+    async def text(self, path: str) -> str:
+        """A file of the node, through the executor."""
+        return b"".join([piece async for piece in self.executor.read_file(NODE_ID, path, 0, None)]).decode()
+
+    async def do(self, spec: RunSpec) -> tuple[RunEnded, str, str]:
+        """Run to the end; how it ended, stdout and stderr."""
+        await self.executor.start_run(NODE_ID, spec)
+        ended = await self.events.ended(spec.run_id)
+        return ended, await self.text(f"{spec.directory}/stdout.txt"), await self.text(f"{spec.directory}/stderr.txt")
+
+    def inside(self, *command: str) -> str:
+        """A command in the node's container, as the assertion's own eyes."""
+        words = ["docker", "exec", self.container, *command]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def node_spec(node_id: str = NODE_ID, start: str = PROVE) -> NodeSpec:
+    return NodeSpec(
+        node_id=node_id, pool_id="pool", account_name="account", account_url="https://127.0.0.1:1",
+        identities=(IDENTITY,), container_images=(),
+        user_accounts=(
+            UserAccount(name=ADMIN, password="Adm1n-pw-9", admin=True), UserAccount(name=MEMBER, password="x-9-Member"),
+            UserAccount(name=USER, password="x-9-User"),
+        ),
+        start_task=RunSpec(run_id="start", directory="startup", command_line=start, user=UserIdentity(admin=True)),
+    )  # fmt: skip
+
+
+def free_block() -> range:
+    return next(
+        range(first, first + 8) for first in range(23000, 32000, 8) if all(map(is_free, range(first, first + 8)))
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node() -> AsyncIterator[RealNode]:
+    """Boot the node; afterwards nothing of it is left."""
+    with tempfile.TemporaryDirectory(prefix="real-node-") as folder:
+        paths = Paths(Path(folder))
+        paths.ensure()
+        ensure_authority(paths)
+        image = await asyncio.to_thread(ensure_base_image, paths, print)
+        node_image = await asyncio.to_thread(ensure_node_image, paths, print)
+        block, events = free_block(), Events()
+        executor = DockerExecutor(
+            paths, NodeRelay(block, fake_imds), ports=block, hosts={"sql.azure.test": "168.63.129.16"}, image=node_image
+        )
+        await executor.open(events)
+        try:
+            begin = time.monotonic()
+            # Two at once, as a pool makes them: they share a network that is not there yet.
+            bad = node_spec("tvm-bad", "sh -c 'echo why >&2; exit 9'")
+            await asyncio.gather(executor.create_node(node_spec()), executor.create_node(bad))
+            idle = await events.node(NodeState.IDLE, NodeState.START_TASK_FAILED, NodeState.UNUSABLE, node_id=NODE_ID)
+            assert idle.state == NodeState.IDLE, idle
+            made = RealNode(executor, events, executor._name(NODE_ID), image, block.start)
+            made.boot_seconds = time.monotonic() - begin
+            load = f"docker save {image} | docker exec -i {made.container} docker load"
+            await asyncio.to_thread(subprocess.run, load, shell=True, check=True, capture_output=True)
+            yield made
+        finally:
+            await executor.close()
+            await asyncio.to_thread(cleanup.remove_nodes, paths)
+            left = await asyncio.to_thread(cleanup.remaining, paths)
+            for name in (image, node_image):
+                await asyncio.to_thread(docker.from_env().images.remove, name, force=True)
+        assert left == []
+
+
+def named(user: str) -> UserIdentity:
+    return UserIdentity(username=user)
+
+
+async def test_a_node_is_idle_within_five_seconds(node: RealNode) -> None:
+    assert node.boot_seconds < BOOT_SECONDS
+
+
+async def test_the_start_task_ran_as_root_and_its_output_is_kept(node: RealNode) -> None:
+    assert "uid=0(root)" in await node.text("startup/stdout.txt")
+    assert "Server:" in await node.text("startup/stderr.txt")
+
+
+async def test_date_and_hostname_runs_only_date_with_arguments(node: RealNode) -> None:
+    ended, out, err = await node.do(run("date", "date && hostname"))
+    assert ended.exit_code == 1
+    assert out == ""
+    assert "extra operand" in err or "invalid date" in err
+
+
+async def test_variables_are_not_expanded(node: RealNode) -> None:
+    _, out, _ = await node.do(run("echo", "echo $AZ_BATCH_NODE_ID ~ *"))
+    assert out == "$AZ_BATCH_NODE_ID ~ *\n"
+
+
+async def test_a_host_task_runs_as_the_auto_user_in_its_working_directory(node: RealNode) -> None:
+    _, out, _ = await node.do(run("who", "sh -c 'id -un; pwd; hostname; touch mine; stat -c %U mine'"))
+    assert out == f"_azbatch\n/mnt/batch/tasks/workitems/job/job-1/who/wd\n{NODE_ID}\n_azbatch\n"
+
+
+async def test_an_admin_has_sudo_and_docker(node: RealNode) -> None:
+    ended, out, _ = await node.do(run("admin", "sh -c 'sudo -n id -u && sudo -n docker ps'", user=named(ADMIN)))
+    assert ended.exit_code == 0
+    assert out.startswith("0\nCONTAINER ID")
+
+
+async def test_a_member_of_the_docker_group_runs_docker_without_sudo(node: RealNode) -> None:
+    ended, out, _ = await node.do(run("member", "sh -c 'id -un && docker ps'", user=named(MEMBER)))
+    assert ended.exit_code == 0
+    assert out.startswith(f"{MEMBER}\nCONTAINER ID")
+    ended, _, _ = await node.do(run("member-sudo", "sudo -n true", user=named(MEMBER)))
+    assert ended.exit_code == 1
+
+
+async def test_a_user_who_is_neither_can_do_neither(node: RealNode) -> None:
+    ended, _, err = await node.do(run("user-docker", "docker ps", user=named(USER)))
+    assert ended.exit_code == 1
+    assert "permission denied" in err.lower()
+    ended, _, err = await node.do(run("user-sudo", "sudo -n true", user=named(USER)))
+    assert ended.exit_code == 1
+    assert "password is required" in err
+
+
+async def test_a_task_scope_admin_is_a_user_of_its_own_that_goes_with_the_task(node: RealNode) -> None:
+    identity = UserIdentity(auto_user_scope="task", admin=True)
+    _, out, _ = await node.do(run("scoped", "sh -c 'id -un; sudo -n id -un'", user=identity))
+    assert out == "_azbatchtask1\nroot\n"
+    assert "_azbatchtask1" not in node.inside("cat", "/etc/passwd")
+
+
+async def test_a_container_runs_as_the_task_users_uid(node: RealNode) -> None:
+    settings = ContainerSettings(image=node.image, run_options="--rm")
+    uid = node.inside("id", "-u", USER).strip()
+    ended, out, _ = await node.do(
+        run("uid", "sh -c 'id -u; pwd; touch made; getent hosts sql.azure.test'", container=settings, user=named(USER))
+    )
+    lines = out.splitlines()
+    assert lines[:2] == [uid, "/mnt/batch/tasks/workitems/job/job-1/uid/wd"]
+    assert "168.63.129.16" in lines[2]
+    assert ended.container is not None
+    assert ended.container.state == "exited"
+
+
+async def test_run_options_decide_who_a_container_runs_as(node: RealNode) -> None:
+    settings = ContainerSettings(
+        image=node.image, run_options="--rm --init --cap-drop ALL --read-only --user 10001:10001"
+    )
+    ended, out, _ = await node.do(run("options", "sh -c 'id -u; touch made'", container=settings))
+    assert (ended.exit_code, out) == (0, "10001\n")
+
+
+async def test_a_pool_admin_auto_user_is_root_in_its_container(node: RealNode) -> None:
+    settings = ContainerSettings(image=node.image, run_options="--rm")
+    _, out, _ = await node.do(run("root", "id -u", container=settings, user=UserIdentity(admin=True)))
+    assert out == "0\n"
+
+
+async def test_a_containers_exit_code_streams_and_environment(node: RealNode) -> None:
+    settings = ContainerSettings(image=node.image)
+    spec = run(
+        "streams", "sh -c 'echo \"$TEXT\"; echo err >&2; exit 5'", container=settings, environment={"TEXT": "a\nb c"}
+    )
+    ended, out, err = await node.do(spec)
+    assert (ended.exit_code, out, err) == (5, "a\nb c\n", "err\n")
+    assert ended.failure is not None
+    assert ended.failure.code == "FailureExitCode"
+    assert ended.container is not None
+    assert ended.container.container_id in node.inside("docker", "ps", "-aq", "--no-trunc")
+
+
+async def test_without_mounts_a_container_sees_nothing_of_the_node(node: RealNode) -> None:
+    settings = ContainerSettings(
+        image=node.image, run_options="--rm", bind_mounts=(), working_directory="containerImageDefault"
+    )
+    ended, out, _ = await node.do(run("bare", "sh -c 'ls /mnt; env | grep -c _DIR; pwd'", container=settings))
+    assert (ended.exit_code, out) == (0, "0\n/\n")
+
+
+async def test_an_image_that_does_not_exist_is_the_users_error(node: RealNode) -> None:
+    async def unknown(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(unknown, "127.0.0.1", node.port)
+    settings = ContainerSettings(image=f"127.0.0.1:{node.port}/none:1")
+    ended, _, _ = await node.do(run("no-image", "true", container=settings))
+    server.close()
+    assert ended.exit_code is None
+    assert ended.failure is not None
+    assert (ended.failure.category, ended.failure.code) == ("usererror", "ContainerInvalidImage")
+
+
+async def test_a_container_without_such_a_program_or_with_bad_options_says_so(node: RealNode) -> None:
+    ended, _, _ = await node.do(
+        run("no-program", "no-such", container=ContainerSettings(image=node.image, run_options="--rm"))
+    )
+    assert ended.failure is not None
+    assert ended.failure.code == "CommandProgramNotFound"
+    ended, _, _ = await node.do(
+        run("bad", "true", container=ContainerSettings(image=node.image, run_options="--no-such"))
+    )
+    assert ended.failure is not None
+    assert "unknown flag: --no-such" in str(ended.failure.details)
+
+
+async def test_terminating_a_container_gives_its_program_the_signal(node: RealNode) -> None:
+    settings = ContainerSettings(image=node.image, run_options="--rm --init")
+    await node.executor.start_run(NODE_ID, run("term", "sleep 1000", container=settings))
+    await node.events.started("term")
+    assert "sleep" in node.inside("ps", "-eo", "args")
+    await node.executor.terminate_run(NODE_ID, "term")
+    ended = await node.events.ended("term")
+    assert ended.exit_code == 143
+    assert ended.failure is not None
+    assert ended.failure.code == "TaskEnded"
+
+
+async def test_files_are_readable_while_a_container_runs(node: RealNode) -> None:
+    settings = ContainerSettings(image=node.image, run_options="--rm --init")
+    command = "sh -c 'echo early; touch ready; while [ ! -e go ]; do sleep 0.1; done'"
+    await node.executor.start_run(NODE_ID, run("live", command, container=settings))
+    await node.events.started("live")
+    folder = "workitems/job/job-1/live"
+    while "ready" not in [info.path for info in await node.executor.list_files(NODE_ID, f"{folder}/wd", False)]:
+        pass
+    assert await node.text(f"{folder}/stdout.txt") == "early\n"
+    node.inside("touch", f"/mnt/batch/tasks/{folder}/wd/go")
+    assert (await node.events.ended("live")).exit_code == 0
+
+
+async def test_tasks_reach_the_local_azure_and_its_identity_endpoint_from_a_container(node: RealNode) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\nfrom the host")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", node.port + 1)
+    script = (
+        "import urllib.request as u; "
+        f"print(u.urlopen('http://sql.azure.test:{node.port + 1}').read().decode()); "
+        "print(u.urlopen(u.Request('http://169.254.169.254/metadata/identity/oauth2/token?client_id=client-1', "
+        "headers={'Metadata': 'true'})).read().decode())"
+    )
+    settings = ContainerSettings(image=node.image, run_options="--rm")
+    _, out, err = await node.do(run("reach", f'python3 -c "{script}"', container=settings))
+    server.close()
+    assert out.startswith("from the host\n"), err
+    assert "token of client-1" in out
+
+
+async def test_a_missing_output_container_is_the_services_error(node: RealNode) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nx-ms-error-code: ContainerNotFound\r\nContent-Length: 0\r\n\r\n")
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", node.port + 2)
+    url = f"http://127.0.0.1:{node.port + 2}/account/none"
+    output = OutputFile(file_pattern="../std*.txt", container_url=url, identity_client_id="client-1")
+    ended, _, _ = await node.do(run("upload", "echo hi", output_files=(output,)))
+    server.close()
+    assert ended.exit_code == 0
+    assert ended.failure is not None
+    assert ended.failure.code == "FileUploadContainerNotFound"
+
+
+async def test_a_login_is_added_and_its_port_answers_as_ssh(node: RealNode) -> None:
+    await node.executor.put_user(NODE_ID, UserAccount(name="operator", password="Login-pw-7", admin=True))
+    host, port = node.executor.remote_login(NODE_ID)
+    reader, writer = await asyncio.open_connection(host, port)
+    assert (await reader.readline()).startswith(b"SSH-2.0-OpenSSH")
+    writer.close()
+    assert "_azbatchsudogrp" in node.inside("id", "operator")
+    await node.executor.delete_user(NODE_ID, "operator")
+    with pytest.raises(FileNotFoundError):
+        await node.executor.delete_user(NODE_ID, "operator")
+
+
+async def test_no_password_is_on_a_command_line_or_in_the_containers_settings(node: RealNode) -> None:
+    inspected = str(docker.from_env().api.inspect_container(node.container))
+    assert "Adm1n-pw-9" not in inspected
+    assert "Adm1n-pw-9" not in node.inside("ps", "-eo", "args")
+    boot = "/run/node-agent/runtime/boot.json"
+    assert node.inside("stat", "-c", "%a %U", boot) == "600 root\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        node.inside("sudo", "-u", USER, "cat", boot)
+
+
+async def test_a_failing_start_task_makes_the_node_starttaskfailed_with_evidence(node: RealNode) -> None:
+    failed = await node.events.node(NodeState.START_TASK_FAILED, node_id="tvm-bad")
+    assert failed.start_task_exit_code == 9
+    pieces = node.executor.read_file("tvm-bad", "startup/stderr.txt", 0, None)
+    assert b"".join([piece async for piece in pieces]) == b"why\n"
+    await node.executor.delete_node("tvm-bad")
+    with pytest.raises(NodeUnreachable):
+        node.executor.remote_login("tvm-bad")
+
+
+async def test_another_life_of_the_local_azure_takes_up_node_and_runs(node: RealNode) -> None:
+    settings = ContainerSettings(image=node.image, run_options="--rm")
+    await node.executor.start_run(NODE_ID, run("across", "sleep 1", container=settings))
+    await node.events.started("across")
+    paths = node.executor._paths
+    await node.executor.close()
+    block, events = node.executor._ports, Events()
+    again = DockerExecutor(paths, NodeRelay(block, fake_imds), ports=block, image=node.executor._image)
+    await again.open(events)
+    node.executor, node.events = again, events
+    await again.create_node(node_spec())
+    assert (await events.node(NodeState.IDLE)).start_task_exit_code == 0
+    assert (await events.ended("across")).exit_code == 0
+    await again.start_run(NODE_ID, run("across", "sleep 1", container=settings))
+
+
+async def test_a_reboot_loses_the_runs_keeps_the_files_and_runs_the_start_task_again(node: RealNode) -> None:
+    await node.executor.start_run(NODE_ID, run("rebooted", "sleep 1000"))
+    await node.events.started("rebooted")
+    position = len(node.events.all)
+    await node.executor.reboot_node(NODE_ID)
+    assert (await node.events.ended("rebooted")).lost
+    await node.events.node(NodeState.STARTING, after=position)
+    await node.events.node(NodeState.IDLE, after=position)
+    assert (await node.do(run("after-reboot", "true")))[0].exit_code == 0
+    assert await node.text("workitems/job/job-1/echo/stdout.txt") == "$AZ_BATCH_NODE_ID ~ *\n"
+
+
+async def test_a_killed_node_is_reported_and_comes_back_without_its_runs(node: RealNode) -> None:
+    settings = ContainerSettings(image=node.image, run_options="--name left-over")
+    await node.executor.start_run(NODE_ID, run("killed", "sleep 1000", container=settings))
+    await node.events.started("killed")
+    position = len(node.events.all)
+    docker.from_env().containers.get(node.container).kill()
+    await node.events.node(NodeState.UNKNOWN, after=position)
+    assert (await node.events.ended("killed")).lost
+    await node.events.node(NodeState.IDLE, after=position)
+    assert "left-over" not in node.inside("docker", "ps", "--all")
