@@ -1,0 +1,104 @@
+"""`make up`: the main job from end to end, each step with its time.
+
+Starts the local Azure, deploys the stack "local" with the unmodified program, gives the node identity its database
+user, submits the sample job and shows its output. A second call finds everything as it is: it deploys nothing and shows
+the last run again. The steps are ordinary commands that a user could type; this module only orders them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local import background, database, stack
+from local.azure.paths import Paths
+from local.engine import commands
+from local.node.image import ensure_base_image, ensure_node_image
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "jobs" / "samples" / "hello.yaml"
+NEXT = """
+What to try next:
+  make preview                                     what a change would do (also STACK=dev, STACK=prod)
+  python -m jobs submit jobs/samples/hello.yaml    another run   (python is .venv/bin/python)
+  python -m jobs logs JOB TASK                     a task's output
+  python -m jobs nodes default                     the pool's nodes
+  make destroy                                     remove everything that was deployed
+"""
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Announce a step and say how long it took."""
+    say(f"==> {name}")
+    began = time.monotonic()
+    yield
+    say(f"==> {name}: done ({time.monotonic() - began:.1f}s)")
+
+
+def progress(text: str) -> None:
+    say(f"    {text}")
+
+
+def prepare(paths: Paths, tell: Callable[[str], None] = progress) -> None:
+    """Images and settings that the stack needs on this machine. Cached by content."""
+    base = ensure_base_image(paths, tell)
+    ensure_node_image(paths, tell)
+    cloud = stack.read_cloud(paths)
+    project = stack.PROJECT
+    stack.write_settings(
+        paths,
+        {
+            f"{project}:worker": {**stack.template_value("worker"), "base_image": base},
+            f"{project}:sql": {**stack.template_value("sql"), "server": cloud["sql"]["server_from_nodes"]},
+        },
+    )
+
+
+def run(paths: Paths) -> int:
+    """All of it; the exit code of the first step that failed, else that of the sample job."""
+    with step("local Azure"):
+        progress("started" if background.start(paths) else "runs already")
+    with step("images and settings of this machine"):
+        prepare(paths)
+    with step("up (stack local)"):
+        outcome = commands.up(stack.local_project(paths, stack.cloud_environment(paths)), commands.Options())
+        if outcome.exit_code:
+            return outcome.exit_code
+    with step("database user of the node identity"):
+        database.provision(paths, outcome.outputs)
+    code = sample_job(paths, outcome.outputs)
+    say(NEXT)
+    return code
+
+
+def sample_job(paths: Paths, outputs: Mapping[str, Any]) -> int:
+    """Submit the sample, or show its last run again if nothing that it depends on changed since."""
+    record = paths.stack / "last-run.json"
+    wanted = hashlib.sha256(json.dumps(dict(outputs), sort_keys=True).encode() + SAMPLE.read_bytes()).hexdigest()
+    last = json.loads(record.read_text()) if record.exists() else {}
+    if last.get("inputs") == wanted:
+        with step(f"sample job: nothing changed since {last['job']}; its output again"):
+            return jobs("report", last["job"])
+    job = f"hello-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    with step(f"sample job {job}"):
+        code = jobs("submit", str(SAMPLE), "--yes", "--watch", "--report", "--job-id", job)
+    if code == 0:
+        record.write_text(json.dumps({"job": job, "inputs": wanted}))
+    return code
+
+
+def jobs(*arguments: str) -> int:
+    """`python -m jobs ...`, as a user would type it."""
+    return subprocess.run([sys.executable, "-m", "jobs", *arguments], cwd=ROOT, check=False).returncode
