@@ -48,6 +48,10 @@ class Accounts:
         """The running account."""
         return self._accounts.get(name.lower())
 
+    def all(self) -> list[Account]:
+        """Every running account."""
+        return list(self._accounts.values())
+
     async def add(self, resource: Resource) -> Account:
         """Run an account (again: the one that runs)."""
         found = self.account(resource.name)

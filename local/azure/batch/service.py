@@ -21,22 +21,22 @@ class BatchService:
     name = "batch"
 
     def __init__(self, cloud: Cloud, executor: Executor) -> None:
-        self._accounts = Accounts(cloud, executor)
-        cloud.types.register(ACCOUNT_TYPE, AccountHooks(self._accounts))
-        cloud.types.register(POOL_TYPE, PoolHooks(self._accounts))
+        self.accounts = Accounts(cloud, executor)
+        cloud.types.register(ACCOUNT_TYPE, AccountHooks(self.accounts))
+        cloud.types.register(POOL_TYPE, PoolHooks(self.accounts))
 
     async def start(self) -> None:
         """Open the executor, go on with what was begun, then answer."""
-        await self._accounts.start()
+        await self.accounts.start()
 
     async def stop(self) -> None:
         """Close the ports, then the executor; nodes and state stay."""
-        await self._accounts.stop()
+        await self.accounts.stop()
 
     def account(self, name: str) -> Account | None:
         """The running account."""
-        return self._accounts.account(name)
+        return self.accounts.account(name)
 
     def node_identities(self, node_id: str) -> tuple[Identity, ...]:
         """The identities the node may speak as: its pool's. Empty for a node that is not known."""
-        return self._accounts.node_identities(node_id)
+        return self.accounts.node_identities(node_id)
