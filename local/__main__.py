@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 
 from local import background, stack, teardown, tour
-from local.azure.paths import Paths
+from local.azure.paths import PRIVATE_UMASK, Paths
 from local.engine import commands
 from local.engine.errors import EngineError
 from local.engine.project import Project
@@ -33,6 +34,7 @@ def start(paths: Paths, _arguments: argparse.Namespace) -> int:
 def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
     say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
     teardown.stop_nodes(paths)
+    teardown.remove_runtime_folder(paths)
     return 0
 
 
@@ -138,8 +140,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
+    os.umask(PRIVATE_UMASK)
     paths = Paths.default()
-    paths.ensure()
+    paths.ensure(sockets=False)
     try:
         return VERBS[arguments.verb][0](paths, arguments)
     except (LocalError, EngineError) as error:
