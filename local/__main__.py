@@ -66,7 +66,9 @@ def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
 def project_of(paths: Paths, arguments: argparse.Namespace, *, reaches_cloud: bool, prepare: bool) -> Project:
     """The project of the stack that `--stack` names; `prepare` brings its images and settings up to date first."""
     if arguments.stack != stack.LOCAL:
-        return stack.offline_project(paths, arguments.stack)
+        project = stack.offline_project(paths, arguments.stack)
+        say(f"offline: no cloud is reached; what only a subscription knows is from {project.offline}")
+        return project
     if prepare:
         tour.prepare(paths)
     return stack.local_project(paths, stack.cloud_environment(paths) if reaches_cloud else {})
