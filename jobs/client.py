@@ -70,7 +70,7 @@ class AzureBatch:
 
     def delete_job(self, job_id: str) -> None:
         with self._translated(f"job {job_id}"):
-            self._client.begin_delete_job(job_id, polling=False)
+            self._client.begin_delete_job(job_id)  # `polling=False` ends as an argument of requests: TypeError
 
     def job(self, job_id: str) -> JobState:
         with self._translated(f"job {job_id}"):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 
 from local import background, stack, teardown, tour
-from local.azure.paths import Paths
+from local.azure.paths import PRIVATE_UMASK, Paths
 from local.engine import commands
 from local.engine.errors import EngineError
 from local.engine.project import Project
@@ -33,6 +34,7 @@ def start(paths: Paths, _arguments: argparse.Namespace) -> int:
 def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
     say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
     teardown.stop_nodes(paths)
+    teardown.remove_runtime_folder(paths)
     return 0
 
 
@@ -64,7 +66,9 @@ def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
 def project_of(paths: Paths, arguments: argparse.Namespace, *, reaches_cloud: bool, prepare: bool) -> Project:
     """The project of the stack that `--stack` names; `prepare` brings its images and settings up to date first."""
     if arguments.stack != stack.LOCAL:
-        return stack.offline_project(paths, arguments.stack)
+        project = stack.offline_project(paths, arguments.stack)
+        say(f"offline: no cloud is reached; what only a subscription knows is from {project.offline}")
+        return project
     if prepare:
         tour.prepare(paths)
     return stack.local_project(paths, stack.cloud_environment(paths) if reaches_cloud else {})
@@ -138,8 +142,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
+    os.umask(PRIVATE_UMASK)
     paths = Paths.default()
-    paths.ensure()
+    paths.ensure(sockets=False)
     try:
         return VERBS[arguments.verb][0](paths, arguments)
     except (LocalError, EngineError) as error:

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from local.azure.paths import Paths
+from local.azure.paths import PRIVATE_UMASK, Paths
 from local.errors import LocalError
 from local.supervisor import status_file, supervisor_pid
 
@@ -36,6 +36,7 @@ def start(paths: Paths) -> bool:
             stdout=out,
             stderr=out,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
             env={**os.environ, "LOCAL_AZURE_HOME": str(paths.home)},
         )
     os.close(writer)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.azure.errors import AzureError
-from local.azure.paths import Paths
+from local.azure.paths import PRIVATE_UMASK, Paths
 from local.azure.ports import PortInUse
 from local.child import Child
 from local.children import children
@@ -170,6 +170,7 @@ class Supervisor:
 
 def main() -> int:
     """Run as the background process; `start` reads one line from the descriptor given: `ready` or the error."""
+    os.umask(PRIVATE_UMASK)
     paths, ready_fd = Paths.default(), int(sys.argv[1])
     paths.ensure()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -62,6 +62,12 @@ def stop_nodes(paths: Paths) -> None:
         say(f"stopped {stopped} node{'s' if stopped > 1 else ''}")
 
 
+def remove_runtime_folder(paths: Paths) -> None:
+    """Remove the sockets' folder of a stopped local Azure, unless a node waits in it for the next start."""
+    if not any(paths.sockets.glob("*/*/")):
+        shutil.rmtree(paths.sockets, ignore_errors=True)
+
+
 def remove_everything(paths: Paths, *, caches: bool) -> None:
     """Forget the whole local Azure of this folder: nodes, images, state. It must be stopped."""
     if background.status(paths):
@@ -69,7 +75,7 @@ def remove_everything(paths: Paths, *, caches: bool) -> None:
     try:
         cleanup.remove_nodes(paths)
         if caches:
-            cleanup.remove_images()
+            cleanup.remove_images(paths)
     except DockerException:
         say("no Docker engine answers: nothing was removed there")
     for folder in (paths.state, paths.stack, paths.run, paths.sockets):

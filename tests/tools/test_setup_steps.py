@@ -69,6 +69,26 @@ def test_the_environment_is_made_again_only_when_the_pinned_requirements_change(
     assert len(calls) == 4
 
 
+def test_a_linked_environment_of_another_checkout_is_let_go_and_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, mine = tmp_path / "other", tmp_path / "mine"
+    for name in ("venv", "node_modules"):
+        (other / name).mkdir(parents=True)
+        (other / name / "precious").touch()
+        mine.mkdir(exist_ok=True)
+        (mine / name).symlink_to(other / name)
+    (mine / "package-lock.json").write_text("{}")
+    monkeypatch.setattr(places, "VENV", mine / "venv")
+    monkeypatch.setattr(places, "PYTHON", mine / "venv" / "bin" / "python")
+    monkeypatch.setattr(places, "AZURITE", mine)
+    for module, folder in ((python_environment, "venv"), (azurite, "node_modules")):
+        monkeypatch.setattr(module, "run", lambda *_a, folder=folder, **_k: (mine / folder).mkdir(exist_ok=True))
+        module.ensure(lambda _text: None)
+        assert not (mine / folder).is_symlink()
+        assert [file.name for file in (other / folder).iterdir()] == ["precious"]
+
+
 def test_every_requirement_is_pinned_with_a_hash() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (places.CHECKOUT / name).read_text().replace("\\\n", " ")

@@ -61,6 +61,15 @@ def test_the_script_can_be_run_again(world: World) -> None:
     world.provision(script)
 
 
+def test_an_identity_made_anew_under_its_old_name_is_let_in_and_the_old_one_is_not(world: World) -> None:
+    old = world.identity("id-node")
+    world.provision(user_script(database="worklist", identity_name="id-node", client_id=old.system["clientId"]))
+    connection = node(world)
+    assert run(connection, "SELECT COUNT(*) FROM sys.database_principals WHERE name = 'id-node'") == [(1,)]
+    with pytest.raises(pytds.LoginError):
+        world.connect(world.token(old))
+
+
 def test_a_reader_cannot_write_nor_make_tables(world: World, admin: Any) -> None:
     run(admin, "CREATE TABLE t (n INT)")
     reader = node(
