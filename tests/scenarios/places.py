@@ -14,7 +14,7 @@ from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.storage import StorageManagementClient
 
 from local.azure.paths import Paths
-from tests.scenarios.checkout import Checkout, Run
+from tests.scenarios.checkout import SOURCE, Checkout, Run
 from tests.scenarios.clients import Clients
 
 SAMPLE = "jobs/samples/hello.yaml"
@@ -104,7 +104,8 @@ class Place:
 
     def clean_up(self) -> None:
         """Whatever happened: nothing of it stays."""
-        self.checkout.run(str(self.checkout.python), "-m", "local", "reset", "--yes", "--caches")
+        python = SOURCE / ".venv" / "bin" / "python"  # `make clean` removes the copy's own
+        self.checkout.run(str(python), "-m", "local", "reset", "--yes", "--caches")
 
 
 class Subscription(Place):
