@@ -58,16 +58,16 @@ def kill_up_at(place: Checkout, words: str) -> None:
     os.kill(up.pid, signal.SIGKILL)
     up.communicate()
     assert words in said[-1], f"up never said {words!r}:\n{''.join(said)}"
-    eventually(lambda: group_of(up.pid), lambda left: not left, "ended: the engine's plugins and the program")
+    eventually(lambda: session_of(up.pid), lambda left: not left, "ended: the engine's plugins and the program")
 
 
-def group_of(leader: int) -> list[str]:
-    """Command lines of the living processes of a process group."""
+def session_of(leader: int) -> list[str]:
+    """Command lines of the living processes that this one started: each has a group of its own, all one session."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            state, _, group = (folder / "stat").read_text().rsplit(") ", 1)[1].split()[:3]
-            if int(group) == leader and state != "Z":
+            state, _, _, session = (folder / "stat").read_text().rsplit(") ", 1)[1].split()[:4]
+            if int(session) == leader and state != "Z":
                 found.append((folder / "cmdline").read_text().replace("\0", " "))
         except (FileNotFoundError, ProcessLookupError):
             continue
