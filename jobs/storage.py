@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from .connection import Connection
 from .errors import Forbidden, NotFound, ServiceError, Unreachable
+
+_FORBIDDEN: Final = "Have yourself added to the stack's `submitters` (role Storage Blob Data Reader)"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def _translated(error: Exception, what: str) -> Exception:
     if isinstance(error, ClientAuthenticationError) or (
         isinstance(error, HttpResponseError) and error.status_code == 403
     ):
-        return Forbidden(f"{what}: you may not read it ({said}). Have yourself added to the stack's `submitters`", code)
+        why = f"{code}: {said}" if code else said
+        return Forbidden(f"{what}: you may not read it ({why}). {_FORBIDDEN}", code)
     if isinstance(error, HttpResponseError):
         return ServiceError(f"{what}: {said}", code)
     if isinstance(error, AzureError):
