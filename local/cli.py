@@ -101,9 +101,11 @@ def engine(
 
 
 def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
-    if arguments.stack == stack.LOCAL and not stack.settings_file(paths).exists():
-        say("nothing was deployed from this checkout")
-        return 0
+    if arguments.stack == stack.LOCAL:
+        if not stack.settings_file(paths).exists():
+            say("nothing was deployed from this checkout")
+            return 0
+        teardown.need_engine()
     code = engine(commands.destroy)(paths, arguments)
     if code:
         return code

@@ -227,7 +227,7 @@ def main() -> int:
         lock.flush()
         try:
             asyncio.run(supervise())
-        except (ChildFailed, PortInUse, NoPortLeft, AzureError, OSError) as error:
+        except (ChildFailed, LocalError, PortInUse, NoPortLeft, AzureError, OSError) as error:
             log.error("%s", error)
             tell(str(error))
             return 1

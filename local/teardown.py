@@ -21,6 +21,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def need_engine() -> None:
+    """Raise `DockerException` if no engine answers: what it holds could then not be removed."""
+    docker.from_env().close()
+
+
 def worker_images(paths: Paths) -> list[str]:
     """Tags that the engine of this machine has of this local Azure's registries (known by their ports)."""
     store = Store(paths.database)
