@@ -143,7 +143,9 @@ def translate(error: AzureError, what: str, endpoint: str) -> ServiceError:
     if not isinstance(error, HttpResponseError) or error.response is None:
         if isinstance(error, ClientAuthenticationError):
             said = " ".join(str(error.message).split())
-            return Forbidden(f"no token could be had: {said}. Log in (az login), or start the local Azure (make up)")
+            if "Failed to establish a new connection" in said:  # azure-identity makes every failure one of this class
+                return Unreachable(f"nobody answers where tokens are had: {said}. Start the local Azure (make up)")
+            return Forbidden(f"no token could be had: {said}. Log in: az login")
         verb = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer"
         return Unreachable(
             f"{endpoint} {verb}: {error.message}. Check the network, and that the account (or local Azure) is up"

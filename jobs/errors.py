@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Worded as fact, cause, next step; `__main__` prints it and exits with `exit`.
+"""What can go wrong, as one tree. Worded as fact, cause, next step; `cli.py` prints it and exits with `exit`.
 
 JobsError
 ├─ UsageError          the command line, a file or the connection: nothing was sent

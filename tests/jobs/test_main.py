@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.__main__ import VERBS, build_parser, main
+from jobs.cli import VERBS, build_parser, main
 from jobs.exits import MEANING, Exit, worst
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_a_wrong_command_line_is_a_usage_error_in_words(
 
 def test_help_needs_no_azure_package() -> None:
     """azure.batch and azure.identity take most of a second to load; only talking to the service needs them."""
-    code = "import sys, jobs.__main__ as m; m.build_parser(); print([n for n in sys.modules if n.startswith('azure')])"
+    code = "import sys, jobs.cli as m; m.build_parser(); print([n for n in sys.modules if n.startswith('azure')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.setup import __main__ as setup
 from tools.setup import azurite, debian_packages, places, process, python_environment
 from tools.setup.errors import SetupError
 
@@ -114,3 +115,35 @@ def test_a_wrong_mode_is_refused_with_the_right_ones() -> None:
     )
     assert run.returncode == 2
     assert "all|offline|stop-engine" in run.stderr and "everything" in run.stderr
+
+
+def test_without_npm_azurite_is_told_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(azurite, "is_current", lambda: False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"npm is not on this machine\n  cause: Azurite.*\n  next:  install Node.js"):
+        azurite.ensure(lambda _text: None)
+
+
+def test_a_machine_without_dpkg_is_told_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"no dpkg\n.*\n  next:  use Debian 12"):
+        debian_packages.ensure(["dpkg"], lambda _text: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (SetupError("fact", cause="why", next_step="do"), 1, "error: fact\n  cause: why\n  next:  do\n"),
+        (OSError(28, "No space left on device", "/f"), 1, "error: /f: No space left on device\n  next:  mend that"),
+        (KeyboardInterrupt(), 130, "interrupted; the next call goes on where this one stopped\n"),
+    ],
+)
+def test_every_end_of_the_set_up_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
+) -> None:
+    def fail(_say: object) -> None:
+        raise error
+
+    monkeypatch.setitem(setup.STEPS, "python packages", fail)
+    assert setup.main(["offline"]) == code
+    assert said in capsys.readouterr().err
