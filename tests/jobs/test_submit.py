@@ -19,8 +19,15 @@ HELLO = Path(__file__).parents[2] / "jobs" / "samples" / "hello.yaml"
 JOB = "hello-20261123-120000"
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints are written below the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 def run(scene: Stage, file: Path = HELLO, **options: object) -> Exit:
     given = {"yes": True, "dry_run": False, "job_id": None, "watch": False, "report": False, "timeout": None}
+    given |= {"resume": False, "checkpoint": None, "workers": 4}
     return submit.run(argparse.Namespace(file=file, **(given | options)), scene.session)
 
 
