@@ -59,10 +59,10 @@ class AzureBatch:
         with self._translated(f"job {definition['id']}"):
             self._client.create_job(models.BatchJobCreateOptions(dict(definition)))
 
-    def lane(self, *, connections: int, timeout: float) -> Lane:
+    def lane(self, *, timeout: float) -> Lane:
         """The way beneath `create_tasks`: the SDK's api-version, and its signing or the scope of its tokens."""
         from .submission.authority import SharedKeyAuthority, TokenAuthority
-        from .submission.http import HttpLane  # aiohttp: only who submits loads it
+        from .submission.http import HttpLane
 
         settings = self._client._config
         connection = self._connection
@@ -75,7 +75,6 @@ class AzureBatch:
             api_version=settings.api_version,
             authority=authority,
             ca=connection.ca,
-            connections=connections,
             timeout=timeout,
         )
 

@@ -1,4 +1,4 @@
-"""Which ids were seen, in 5 to 6 bytes each: exact, because a suspicion is looked up in a file on disk.
+"""Which ids were seen, in at most 6 bytes each: exact, because a suspicion is looked up in a file on disk.
 
 Batch compares ids without case and answers `TaskExists` to a second one, which a submitter must not take for success:
 so the input is checked here. A Python set of a million ids takes 120 MB.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import lt
 from typing import Final
 
 BUCKETS: Final = 1 << 14
@@ -37,35 +38,56 @@ class Presence:
 
 
 class IdSet(Presence):
-    """Exact, and in order: the ids themselves are on disk, and a suspicion is looked up there."""
+    """Exact, and in order: the ids themselves are on disk, and a suspicion is looked up there.
+
+    Ids that only go up, as numbered ones do, cannot repeat: they are not even hashed until one goes down.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._spool = tempfile.TemporaryFile(prefix="jobs-ids-")  # noqa: SIM115 - lives as long as this
         self._spool.write(b"\n")
         self._waiting: list[str] = []
+        self._last = ""
+        self._rising = True
         self.count = 0
 
     def add_all(self, ids: list[str]) -> tuple[str, int] | None:
         """Remember ids. The first one that was there ends it: that id, and the place (from 0) where it was before."""
-        buckets, waiting = self._buckets, self._waiting
-        for task_id in ids:
-            folded = task_id.lower()  # ids are ASCII
-            hashed = hash(folded)
-            part = (hashed >> 14 & 0xFFFFFFFF).to_bytes(4, "little")
-            bucket = buckets[hashed & _MASK]
-            if bucket is None:
-                buckets[hashed & _MASK] = bytearray(part)
-            else:
-                # Not aligned, so two neighbours can look like a third: only a suspicion more.
-                if part in bucket and (place := self._find(folded)) is not None:
-                    return task_id, place
-                bucket += part
-            waiting.append(folded)
-            self.count += 1
-        if len(waiting) >= 1000:
-            self._flush()
+        folded = [task_id.lower() for task_id in ids]  # ids are ASCII
+        if self._rising:
+            if all(map(lt, (self._last, *folded), folded)):
+                self._last = folded[-1]
+                self._keep(folded)
+                return None
+            self._rising = False
+            for task_id in self:
+                self._remember(task_id)
+        for place, task_id in enumerate(folded):
+            if (first := self._remember(task_id)) is not None:
+                return ids[place], first
+            self._keep((task_id,))
         return None
+
+    def _remember(self, folded: str) -> int | None:
+        """Into its bucket; where it was before, if it was."""
+        hashed = hash(folded)
+        part = (hashed >> 14 & 0xFFFFFFFF).to_bytes(4, "little")
+        bucket = self._buckets[hashed & _MASK]
+        if bucket is None:
+            self._buckets[hashed & _MASK] = bytearray(part)
+            return None
+        # Not aligned, so two neighbours can look like a third: only a suspicion more.
+        if part in bucket and (place := self._find(folded)) is not None:
+            return place
+        bucket += part
+        return None
+
+    def _keep(self, folded: Sequence[str]) -> None:
+        self._waiting += folded
+        self.count += len(folded)
+        if len(self._waiting) >= 1000:
+            self._flush()
 
     def __iter__(self) -> Iterator[str]:
         """All ids, lower case, in order."""

@@ -3,7 +3,7 @@
 `submit_tasks` is the way in. The stream is cut into collections (`chunks`), sent by workers (`workers`) at a rate the
 service accepts (`pace`), judged task by task (`verdicts`), written down so that a killed submission can go on
 (`checkpoint`), and counted against the service before anything is called done (`proof`). `lane` is what is needed of
-HTTP. Knows nothing of job files; imports neither azure.batch nor, before the first request, aiohttp.
+HTTP. Knows nothing of job files; does not import azure.batch.
 """
 
 from .run import submit_tasks

@@ -33,7 +33,7 @@ class Stopped(JobsError):
 
 
 class HasLane(Protocol):
-    def lane(self, *, connections: int, timeout: float) -> Lane: ...
+    def lane(self, *, timeout: float) -> Lane: ...
 
 
 def submit_tasks(
@@ -60,7 +60,7 @@ def submit_tasks(
     seen = IdSet()
     result: Result | None = None
     try:
-        lane = batch.lane(connections=options.workers, timeout=options.request_timeout)
+        lane = batch.lane(timeout=options.request_timeout)
         stream = iter(definitions)
         result = asyncio.run(_run(lane, job_id, stream, seen, options, checkpoint, progress or (lambda _: None)))
         return result

@@ -94,7 +94,7 @@ class FakeBatch:
                 self.set(job_id, TaskState(id=task["id"], state="active", changed=START))
         return verdicts
 
-    def lane(self, *, connections: int, timeout: float) -> FakeLane:
+    def lane(self, *, timeout: float) -> FakeLane:
         return FakeLane(self)
 
     def set(self, job_id: str, task: TaskState) -> None:

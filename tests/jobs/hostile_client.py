@@ -51,13 +51,12 @@ class Account:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def lane(self, *, connections: int, timeout: float) -> HttpLane:
+    def lane(self, *, timeout: float) -> HttpLane:
         return HttpLane(
             endpoint=f"http://127.0.0.1:{self.port}",
             api_version="2025-06-01",
             authority=Anybody(),
             ca=None,
-            connections=connections,
             timeout=timeout,
         )
 

@@ -39,10 +39,17 @@ def check(service: Service, result: Result, seed: int) -> None:
 
 
 def finish(service: Service, checkpoint: Path, seed: int) -> None:
-    """The service is well again: going on must bring everything to its end."""
+    """The service is well again: going on must bring everything to its end.
+
+    When the first run ended before its proof, the second finds out what the service said it had and has not, and the
+    third sends that.
+    """
     service.heal()
     result = client.submit(service.port, seed, checkpoint, resume=True, patience=60.0)
     check(service, result, seed)
+    if result.unsent:
+        result = client.submit(service.port, seed, checkpoint, resume=True, patience=60.0)
+        check(service, result, seed)
     assert result.stopped is None
     assert result.proved
     assert result.unsent == 0

@@ -94,7 +94,7 @@ def test_a_job_with_some_tasks_goes_on_and_the_others_are_named() -> None:
             for t in tasks
         ]
     ]
-    with pytest.raises(NotAllAdded, match=r"1 of 5 .*\n  date: "):
+    with pytest.raises(NotAllAdded, match=r"(?s)1 of 5 .*\n  date: "):
         run(scene)
     assert scene.batch.deleted == []
     assert scene.batch.order[-1] == "end when done"
