@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 NO_SKIPS := $(if $(CI),--no-skips)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy down clean test test-fast lint lock
+.PHONY: help setup up preview destroy down clean test test-fast hostile bench lint lock
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -45,6 +45,14 @@ test: setup     ## static checks, then all tests
 test-fast:      ## the tests that need neither Docker nor root
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m pytest $(PARALLEL) -m "not docker and not azure"
+
+hostile:        ## 300 hostile services, by seed, against the submitter, kills included (minutes)
+	@$(PYTHON) -m tools.setup offline
+	@HOSTILE_SEEDS=300 $(VENV_PYTHON) -m pytest -q -n 6 tests/jobs/test_hostile.py
+
+bench:          ## measure the submitter beside the SDK and a bare loop (minutes; wants a quiet machine)
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m benchmarks
 
 lint:           ## ruff and pyright
 	@$(PYTHON) -m tools.setup offline

@@ -6,7 +6,7 @@ JobsError
 └─ ServiceError        the service was asked and said no
    ├─ NotFound         ├─ Conflict        ├─ Forbidden      ├─ QuotaExceeded
    ├─ Refused          (a request it finds wrong)
-   ├─ RequestTooLarge  ├─ Throttled       (handled by `adding.py`)
+   ├─ RequestTooLarge  ├─ Throttled       (the submitter handles its own)
    ├─ Unreachable      no answer at all
    └─ NotAllAdded      some tasks were not accepted
 """

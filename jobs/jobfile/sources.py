@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import JobFileError
+from ..ids import IdSet
 from .model import ID, JobFile, Task
 from .placeholders import check_names, fill_task, values
 
@@ -19,16 +20,15 @@ def expand(file: JobFile, *, job_id: str, folder: Path) -> Iterator[Task]:
 
     Ids already seen are remembered: Batch compares them without case, and silently skips a second one.
     """
-    seen: dict[str, int] = {}
+    seen = IdSet()
     for index, task in enumerate(_tasks(file, job_id, folder)):
         if not ID.fullmatch(task.id):
             raise JobFileError([f"task {index}: id {task.id!r}: expected 1 to 64 letters, digits, '-' and '_'"])
-        if (first := seen.setdefault(task.id.casefold(), index)) != index:
-            raise JobFileError(
-                [f"task {index}: id {task.id!r} is also the id of task {first} (case does not count); make ids differ"]
-            )
+        if doubled := seen.add_all([task.id]):
+            where = f"is also the id of task {doubled[1]}"
+            raise JobFileError([f"task {index}: id {task.id!r} {where} (case does not count); make ids differ"])
         yield task
-    if not seen:
+    if not seen.count:
         raise JobFileError(["the file gives no tasks; a job without tasks would end at once"])
 
 
