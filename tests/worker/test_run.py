@@ -181,7 +181,9 @@ def test_transient_errors_are_tried_again(place: Place, tmp_path: Path, fault: s
     place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])
     error = {
         "deadlock": DeadlockVictim(),
-        "failover": SqlError("Database 'worklist' on server 's' is not currently available. Please retry.", number=40613),
+        "failover": SqlError(
+            "Database 'worklist' on server 's' is not currently available. Please retry.", number=40613
+        ),
         "cut": ConnectionClosed(),
     }[fault]
     worker = place.start(*RUN)
@@ -275,7 +277,5 @@ def test_the_examples_do_what_they_say(place: Place, tmp_path: Path) -> None:
     load = "docker_worker.examples.load:handle"
     place.run("migrate", "--handler", load)
     place.run("enqueue", "--queue", "load", "--key", "file", str(tmp_path / "files.jsonl"))
-    place.run(
-        "run", "--queue", "load", "--until-empty", WORKER_HANDLER=load, AZ_BATCH_TASK_WORKING_DIR=str(tmp_path)
-    )
+    place.run("run", "--queue", "load", "--until-empty", WORKER_HANDLER=load, AZ_BATCH_TASK_WORKING_DIR=str(tmp_path))
     assert place.rows("SELECT COUNT(*), SUM(value) FROM dbo.sensor_readings") == [(450, 449 * 450 / 4)]
