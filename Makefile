@@ -6,7 +6,7 @@ STACK ?= local
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy down clean test test-fast lint lock
+.PHONY: help setup up preview destroy down clean test test-fast chaos sbom lint lock
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -40,6 +40,13 @@ test: setup     ## all tests
 test-fast:      ## the tests that need neither Docker nor root
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m pytest -m "not docker and not azure"
+
+chaos: up       ## kill workers, nodes and the database at random on the local stack (CHAOS_RUNS=200, CHAOS_SEED=1)
+	@$(VENV_PYTHON) -m tests.scenarios.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
+
+sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json)
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m cyclonedx_py requirements --output-reproducible --of JSON -o $(or $(SBOM),worker.cdx.json) worker/requirements.txt
 
 lint:           ## ruff and pyright
 	@$(PYTHON) -m tools.setup offline

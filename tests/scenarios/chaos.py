@@ -89,7 +89,7 @@ class Chaos:
 
     def _verify(self, queue: str, keys: set[str]) -> None:
         items, steps = self.cluster.items(queue), self.cluster.steps(queue)
-        assert {key: item[:2] for key, item in items.items()} == {key: ("done", STEPS) for key in keys}, items
+        assert {key: item[:2] for key, item in items.items()} == dict.fromkeys(keys, ("done", STEPS)), items
         assert steps == sorted((key, step) for key in keys for step in range(STEPS)), steps
         self.happened["items"] += len(keys)
         self.happened["claims"] += sum(item[2] for item in items.values())

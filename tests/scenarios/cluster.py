@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -40,7 +41,11 @@ class Cluster:
 
     def __init__(self, home: Path) -> None:
         self.home, self.paths = home, Paths(home)
-        self.connection = connect(None, None, {**os.environ, "LOCAL_AZURE_HOME": str(home)})
+        environment = {**os.environ, "LOCAL_AZURE_HOME": str(home)}
+        outputs = home / "run" / "outputs.json"
+        command = [sys.executable, "-m", "local", "outputs", "--json"]
+        outputs.write_text(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+        self.connection = connect("local", outputs, environment)
         assert self.connection.outputs is not None
         self.outputs = self.connection.outputs
         self.batch = AzureBatch(self.connection)
@@ -53,14 +58,19 @@ class Cluster:
 
     # -- work --------------------------------------------------------------------------------------------------------
 
-    def submit(self, commands: Sequence[Sequence[str]], *, retries: int = 0, name: str = "drill") -> str:
+    def submit(
+        self, commands: Sequence[Sequence[str]], *, retries: int = 0, name: str = "drill", **environment: str
+    ) -> str:
         """A job with a task for each command, in the worker's image."""
         job = Job(family="hello", max_retries=retries)
         identifier = f"{name}-{datetime.now(UTC):%H%M%S%f}"
         self.batch.create_job(job_definition(job, identifier, self.outputs))
         tasks = [
             task_definition(
-                Task(id=f"w{number}", command=list(command)), job=job, identifier=identifier, outputs=self.outputs
+                Task(id=f"w{number}", command=list(command), environment=environment),
+                job=job,
+                identifier=identifier,
+                outputs=self.outputs,
             )
             for number, command in enumerate(commands)
         ]
@@ -90,12 +100,12 @@ class Cluster:
 
         return self.wait(f"task {task} of {job}", completed, seconds)
 
-    def run(self, *command: str, expect: int = 0) -> str:
-        """One task to its end; its stdout."""
-        job = self.submit([command])
+    def run(self, *command: str, expect: int = 0, **environment: str) -> str:
+        """One task to its end; what it wrote, stdout and then stderr."""
+        job = self.submit([command], **environment)
         info = self.wait_for_task(job)
-        text = self.text(job)
-        assert info["exitCode"] == expect, f"{info}\n{text}\n{self.text(job, file='stderr.txt')}"
+        text = self.text(job) + self.text(job, file="stderr.txt")
+        assert info["exitCode"] == expect, f"{info}\n{text}"
         return text
 
     def terminate(self, job: str, task: str = "w0") -> None:
