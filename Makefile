@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 NO_SKIPS := $(if $(CI),--no-skips)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy down clean test test-fast hostile bench lint lock
+.PHONY: help setup up preview destroy down clean test test-fast hostile chaos bench sbom lint lock
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -53,6 +53,13 @@ hostile:        ## 300 hostile services, by seed, against the submitter, kills i
 bench:          ## measure the submitter beside the SDK and a bare loop (minutes; wants a quiet machine)
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m benchmarks
+
+chaos: up       ## kill workers, nodes and the database at random on the local stack (CHAOS_RUNS=200, CHAOS_SEED=1)
+	@$(VENV_PYTHON) -m tests.scenarios.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
+
+sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json)
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m cyclonedx_py requirements --output-reproducible --of JSON -o $(or $(SBOM),worker.cdx.json) worker/requirements.txt
 
 lint:           ## ruff and pyright
 	@$(PYTHON) -m tools.setup offline
