@@ -16,6 +16,7 @@ from local.azure.certificates import ensure_authority
 from local.azure.paths import Paths
 from local.azure.sql.directory import Directory, SqlAccount
 from local.azure.sql.errors import SqlError
+from local.azure.sql.faults import Fault
 from local.azure.sql.server import Server
 from tests.azure.sql.conftest import World, run_mssql_python
 
@@ -162,7 +163,7 @@ def test_sql_logins_are_off_unless_configured(world: World) -> None:
     with pytest.raises(pytds.Error, match="Login failed for user 'sa'"):
         pytds.connect("localhost", user="sa", password="secret", **where)
     directory = Directory(world.cloud.paths, account=SqlAccount("sa", "secret"))
-    with Server(world.cloud.paths, directory, 0) as server:
+    with Server(world.cloud.paths, directory, 0, world.server.databases) as server:
         where["port"] = server.port
         with pytds.connect("localhost", user="sa", password="secret", **where) as connection:
             assert connection.cursor().execute_scalar("SELECT USER_NAME()") == "dbo"
@@ -182,8 +183,7 @@ def test_a_client_that_cannot_encrypt_is_sent_away(world: World) -> None:
 
 
 def test_a_fault_at_login_is_what_the_client_sees(world: World) -> None:
-    refused = SqlError("Database 'worklist' is not currently available.", number=40613)
-    world.faults.login = [refused] * 100  # the driver tries again until its login timeout
+    world.faults.set(Fault("failover", times=0))  # the driver tries again until its login timeout
     assert "not currently available" in refusal(world, world.admin_token)
 
 
