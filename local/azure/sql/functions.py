@@ -25,7 +25,8 @@ def register(connection: sqlite3.Connection, facts: Facts) -> None:
     for name in ("SYSUTCDATETIME", "GETUTCDATE", "SYSDATETIME", "GETDATE"):
         connection.create_function(name, 0, _now)
     connection.create_function("SYSDATETIMEOFFSET", 0, lambda: dt.datetime.now(dt.UTC).isoformat(" "))
-    connection.create_function("NEWID", 0, lambda: str(uuid.uuid4()).upper(), deterministic=False)
+    for name in ("NEWID", "UUID"):  # sqlglot writes the second for the first
+        connection.create_function(name, 0, lambda: str(uuid.uuid4()).upper(), deterministic=False)
     connection.create_function("SERVERPROPERTY", 1, _property)
     connection.create_function("DATEADD", 3, _date_add)
     connection.create_function("DATEDIFF", 3, _date_difference)

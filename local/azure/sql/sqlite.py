@@ -61,6 +61,9 @@ def to_sqlite(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
         arguments = [part.this if isinstance(part, (exp.TimeStrToTime, exp.TsOrDsToTimestamp)) else part
                      for part in (first, second)]  # fmt: skip
         node.replace(exp.Anonymous(this=name, expressions=[unit, *(part.copy() for part in arguments)]))
+    for default in tree.find_all(exp.DefaultColumnConstraint):
+        if isinstance(default.this, exp.Func):
+            default.set("this", exp.Paren(this=default.this))
     return tree.sql("sqlite"), ()
 
 

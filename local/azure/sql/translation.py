@@ -31,6 +31,7 @@ _VERBS: Final = frozenset({
     "ROLLBACK", "SET", "PRINT", "THROW", "RAISERROR",
 })  # fmt: skip
 _STORAGE: Final = frozenset({"CLUSTERED", "NONCLUSTERED"})
+_MOST_REMEMBERED: Final = 10_000  # characters: longer texts carry data and are not sent twice
 _HIDDEN: Final = ("sys_", "sqlite_", "pg_")  # the tables behind the views, and the stores' own
 # All that reaches a store. ATTACH, PRAGMA, COPY and their like would open other files.
 _STATEMENTS: Final = (
@@ -54,8 +55,17 @@ class Translated:
     columns: tuple[str, ...] | None  # names of the result's columns; None: as the store gives them
 
 
-def split(text: str) -> list[str]:
+def split(text: str) -> tuple[str, ...]:
     """The statements of a batch, still T-SQL, cut at semicolons and without comments."""
+    return _split_remembered(text) if len(text) < _MOST_REMEMBERED else _split(text)
+
+
+@lru_cache(maxsize=512)
+def _split_remembered(text: str) -> tuple[str, ...]:
+    return _split(text)
+
+
+def _split(text: str) -> tuple[str, ...]:
     pieces, current, depth, end = [], "", 0, 0
     for token in _tokens(text):
         kind = token.token_type
@@ -69,7 +79,7 @@ def split(text: str) -> list[str]:
             current = ""
         else:
             current += gap + _LOGIN_NAMES.get(token.text.upper(), text[token.start : end])
-    return [piece.strip() for piece in (*pieces, current) if piece.strip()]
+    return tuple(piece.strip() for piece in (*pieces, current) if piece.strip())
 
 
 def split_condition(text: str) -> tuple[str, str]:
@@ -95,7 +105,7 @@ def parse(text: str) -> list[exp.Expr]:
 
 def translations(text: str, variables: Mapping[str, int | str], dialect: Dialect) -> tuple[Translated, ...]:
     """The statements of a text for a store. Parsing takes milliseconds, so texts without variables are remembered."""
-    if "@@" in text:
+    if "@@" in text or len(text) >= _MOST_REMEMBERED:
         return tuple(translate(tree, variables, dialect) for tree in parse(text))
     return _remembered(text, dialect)
 
@@ -154,6 +164,9 @@ def _plain(node: exp.Expr) -> exp.Expr:
     """Nodes that the generators of other dialects get wrong, as plain ones."""
     if isinstance(node, exp.National):
         return exp.Literal.string(node.name)
+    if isinstance(node, exp.Add) and any(isinstance(side, (exp.National, exp.Literal)) and not side.is_number
+                                         for side in (node.left, node.right)):  # fmt: skip
+        return exp.DPipe(this=node.left, expression=node.right, safe=True)
     if isinstance(node, exp.CurrentUser):
         return exp.Anonymous(this="USER_NAME")
     if isinstance(node, exp.CurrentTimestamp):

@@ -99,8 +99,9 @@ def without_databases(databases: Backend) -> Backend:
 
 @pytest.fixture
 def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    """An empty store: PostgreSQL, or what a test names as the fixture's parameter."""
-    if getattr(request, "param", "postgres") == "sqlite":
+    """An empty store: PostgreSQL, or SQLite where a test's parameter `place` says so."""
+    call = getattr(request.node, "callspec", None)
+    if call is not None and call.params.get("place") == "sqlite":
         return SqliteBackend(tmp_path / "state" / "sql")
     return without_databases(PostgresBackend(request.getfixturevalue("cluster")))
 

@@ -1,7 +1,8 @@
 """T-SQL trees as PostgreSQL: names, types, parameters, and what the table hints of a queue mean there.
 
-Hints: READPAST with UPDLOCK is FOR UPDATE SKIP LOCKED, UPDLOCK or XLOCK alone is FOR UPDATE, others change nothing (a
-lock on a range, HOLDLOCK, does not exist here). Names compare without case, so all are written small; that a result's
+Hints: READPAST with UPDLOCK is FOR UPDATE SKIP LOCKED, UPDLOCK or XLOCK alone is FOR UPDATE, others change nothing.
+HOLDLOCK locks a range, which PostgreSQL has not; where it guards an insert (INSERT ... WHERE NOT EXISTS (... WITH
+(HOLDLOCK))), ON CONFLICT DO NOTHING does the same: the second one waits for the first, and then adds nothing. Names compare without case, so all are written small; that a result's
 columns keep their case is `translation.py`'s work.
 """
 
@@ -22,6 +23,7 @@ _TYPES: Final = {
     exp.DType.FLOAT: "DOUBLE PRECISION",
 }  # fmt: skip
 _FOR_UPDATE: Final = frozenset({"UPDLOCK", "XLOCK"})
+_RANGE: Final = frozenset({"HOLDLOCK", "SERIALIZABLE"})
 
 
 def to_postgres(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
@@ -32,9 +34,6 @@ def to_postgres(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
     for kind in list(tree.find_all(exp.DataType)):
         if name := _TYPES.get(kind.this):
             kind.replace(exp.DataType.build(name, dialect="postgres"))
-    for node in list(tree.find_all(exp.Add)):
-        if any(isinstance(side, exp.Literal) and side.is_string for side in (node.left, node.right)):
-            node.replace(exp.DPipe(this=node.left.copy(), expression=node.right.copy(), safe=True))
     for key in list(tree.find_all(exp.PrimaryKey)):
         key.set("expressions", [one.this if isinstance(one, exp.Ordered) else one for one in key.expressions])
     for column in tree.find_all(exp.Identifier):
@@ -45,7 +44,7 @@ def to_postgres(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
             if isinstance(assignment.this, exp.Column):
                 assignment.this.set("table", None)  # SET t.a = 1 is not PostgreSQL's
     names: list[str] = []
-    for node in tree.find_all(exp.Placeholder, bfs=False):
+    for node in list(tree.find_all(exp.Placeholder)):
         names.append(node.name)
         node.replace(exp.Parameter(this=exp.Literal.number(len(names))))
     return tree.sql("postgres"), tuple(names)
@@ -68,6 +67,8 @@ def _lock(tree: exp.Expr) -> None:
         tree.set("where", _among(chosen))
     for table in list(tree.find_all(exp.Table)):
         hints = _hints(table)
+        if isinstance(tree, exp.Insert) and hints & _RANGE:
+            tree.set("conflict", exp.OnConflict(action=exp.var("DO NOTHING")))
         select = table.find_ancestor(exp.Select)
         if select is None or not hints & _FOR_UPDATE:
             continue
@@ -103,4 +104,4 @@ def _through_cte(tree: exp.Update) -> exp.Update:
 
 def _among(rows: exp.Select) -> exp.Where:
     """The rows with these physical addresses: chosen and locked by the same statement, so they do not move."""
-    return exp.Where(this=exp.column("ctid").eq(exp.Any(this=exp.func("ARRAY", rows))))
+    return exp.Where(this=exp.column("ctid").eq(exp.Any(this=exp.Paren(this=exp.func("ARRAY", rows)))))
