@@ -70,8 +70,7 @@ class World:
             cafile=str(self.cloud.paths.ca),
             validate_host=False,  # its check crashes on names that are in the SAN only
             access_token_callable=lambda: token,
-            timeout=10,
-            **{"login_timeout": 5, "autocommit": True, **options},
+            **{"timeout": 10, "login_timeout": 5, "autocommit": True, **options},
         )
         self.open.append(made)
         return made
