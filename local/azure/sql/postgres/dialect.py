@@ -2,8 +2,8 @@
 
 Hints: READPAST with UPDLOCK is FOR UPDATE SKIP LOCKED, UPDLOCK or XLOCK alone is FOR UPDATE, others change nothing.
 HOLDLOCK locks a range, which PostgreSQL has not; where it guards an insert (INSERT ... WHERE NOT EXISTS (... WITH
-(HOLDLOCK))), ON CONFLICT DO NOTHING does the same: the second one waits for the first, and then adds nothing. Names compare without case, so all are written small; that a result's
-columns keep their case is `translation.py`'s work.
+(HOLDLOCK))), ON CONFLICT DO NOTHING does the same: the second one waits for the first, and then adds nothing.
+Names compare without case, so all are written small; `translation.py` keeps the case of a result's columns.
 """
 
 from __future__ import annotations
