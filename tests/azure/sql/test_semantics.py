@@ -187,6 +187,7 @@ def test_values_are_converted_to_the_type_of_their_place(place: Place) -> None:
     session.run(f"INSERT INTO {table} (k, s, n) VALUES (?, ?, ?)", 1, 42, "17")
     assert session.run(f"SELECT s, n FROM {table} WHERE n = ?", "17") == [("42", 17)]
     if place.kind != "sqlite":
+        assert session.run(f"SELECT n FROM {table} WHERE s = ?", 42) == [(17,)]
         assert "conver" in session.refusal(f"UPDATE {table} SET n = ?", "seventeen").lower()
         assert "truncated" in session.refusal(f"UPDATE {table} SET s = ?", "x" * 21).lower()
 

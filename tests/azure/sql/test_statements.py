@@ -66,7 +66,7 @@ def test_an_identity_made_anew_under_its_old_name_is_let_in_and_the_old_one_is_n
     world.provision(user_script(database="worklist", identity_name="id-node", client_id=old.system["clientId"]))
     connection = node(world)
     assert run(connection, "SELECT COUNT(*) FROM sys.database_principals WHERE name = 'id-node'") == [(1,)]
-    with pytest.raises(pytds.LoginError):
+    with pytest.raises(pytds.OperationalError, match="Login failed"):
         world.connect(world.token(old))
 
 

@@ -142,18 +142,7 @@ class PostgresConnection:
             raise VariableMissing(missing[0])
         given = [parameter(values[name]) for name in statement.parameters]
         typings = [given, *retries(given)] if given else [given]
-        for last, typing in enumerate(typings, 1 - len(typings)):
-            try:
-                answer = self._query(statement.sql, typing, look)
-                break
-            except Refused as error:
-                if last or error.code not in _TYPES:
-                    refusal = as_sql_error(error.fields, self._database)
-                    if isinstance(refusal, DeadlockVictim):
-                        self.rollback()
-                    raise refusal from error
-        else:
-            raise AssertionError("the last typing either gave an answer or an error")
+        answer = self._first_that_fits(statement.sql, typings, look)
         if not answer.described:
             count = answer.tag.rpartition(" ")[2]
             return Result(None, [], int(count) if count.isdecimal() else 0)
@@ -190,6 +179,23 @@ class PostgresConnection:
     def close(self) -> None:
         """Leave; PostgreSQL undoes what is open."""
         self._client.close()
+
+    def _first_that_fits(self, sql: str, typings: list[list[Parameter]], look: Look) -> Answer:
+        """The answer with the first typing of the parameters that PostgreSQL finds consistent; else the first error."""
+        problem: Refused | None = None
+        for typing in typings:
+            try:
+                return self._query(sql, typing, look)
+            except Refused as error:
+                if error.code not in _TYPES:
+                    problem = error
+                    break
+                problem = problem or error
+        assert problem is not None, "there is at least one typing"
+        refusal = as_sql_error(problem.fields, self._database)
+        if isinstance(refusal, DeadlockVictim):
+            self.rollback()
+        raise refusal from problem
 
     def _query(self, sql: str, given: list[Parameter], look: Look | None) -> Answer:
         first = ""

@@ -34,6 +34,8 @@ def to_postgres(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
     for kind in list(tree.find_all(exp.DataType)):
         if name := _TYPES.get(kind.this):
             kind.replace(exp.DataType.build(name, dialect="postgres"))
+    for node in list(tree.find_all(exp.HexString)):
+        node.replace(exp.cast(exp.Literal.string(f"\\x{node.name}"), "BYTEA", dialect="postgres"))
     for key in list(tree.find_all(exp.PrimaryKey)):
         key.set("expressions", [one.this if isinstance(one, exp.Ordered) else one for one in key.expressions])
     for column in tree.find_all(exp.Identifier):
