@@ -34,7 +34,8 @@ def test_the_script_is_made_by_the_program_and_run_in_the_database(
     assert "CREATE USER [id-abp-local-node]" in script
 
 
-def test_running_it_again_changes_nothing(paths: Paths) -> None:
+def test_running_it_again_changes_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_AZURE_SQL", "sqlite")  # needs no server to run
     store = Store(paths.database)
     load_or_create(paths, store)
     store.close()
