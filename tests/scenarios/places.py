@@ -24,7 +24,7 @@ class Place:
     """A copy of the checkout and the cloud it deploys to."""
 
     name = "local"
-    minutes = 5.0  # for one verb
+    minutes = 15.0  # for one verb: set-up may make an environment first
 
     def __init__(self, root: Path) -> None:
         self.checkout = Checkout(root)
