@@ -25,15 +25,12 @@ time.sleep(300)
 
 
 @pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     home = tmp_path / "home"
     monkeypatch.setenv(HOME_VARIABLE, str(home))
     paths = Paths(home)
     paths.ensure()
-    yield paths
-    for folder in sorted(paths.sockets.rglob("*"), reverse=True):
-        folder.rmdir() if folder.is_dir() else folder.unlink()
-    paths.sockets.rmdir()
+    return paths
 
 
 @pytest.fixture

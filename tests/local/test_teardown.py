@@ -86,12 +86,11 @@ def test_everything_is_forgotten_also_without_an_engine(
             raise DockerException("no engine")
 
     monkeypatch.setattr(cleanup, "remove_nodes", remove)
-    monkeypatch.setattr(cleanup, "remove_images", lambda: pytest.fail("caches were to stay"))
+    monkeypatch.setattr(cleanup, "remove_images", lambda _paths: pytest.fail("caches were to stay"))
     paths.cloud_json.write_text("{}")
     teardown.remove_everything(paths, caches=False)
     assert sorted(file.name for file in paths.home.iterdir()) == ["log"]
     assert ("no Docker engine answers" in capsys.readouterr().err) is not answers
-    paths.ensure()  # for the fixture's end
 
 
 def test_stopped_nodes_are_counted(
