@@ -7,6 +7,10 @@ Each worker is a process with the Microsoft driver over verified TLS, as the doc
 handler's time, and the checkpoint. So the handler's time passes inside a transaction that has written: with one writer
 a database (SQLite) the workers wait for each other, with row locks (PostgreSQL) they need not. Every run checks that
 each item was done exactly once. Data to stdout, words to stderr.
+
+Measured in November 2026 on 2 cores that other work shared (load 6 to 9), items/s with 1, 2, 4, 8 workers:
+50 ms handler: SQLite 14, 13, 15, 16 (p95 of a claim 3.9 s with 8), PostgreSQL 12, 26, 57, 59 (24 ms); 0 ms: SQLite 142,
+136, 234, 164, PostgreSQL 99, 85, 298, 310. Hence PostgreSQL. Its price: a first start of 2.1 s instead of 0.5 s.
 """
 
 from __future__ import annotations

@@ -147,3 +147,15 @@ def test_every_end_of_the_set_up_is_said(
     monkeypatch.setitem(setup.STEPS, "python packages", fail)
     assert setup.main(["offline"]) == code
     assert said in capsys.readouterr().err
+
+
+def test_postgresql_comes_without_a_database_of_the_machines_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings, seen = tmp_path / "postgresql-common" / "createcluster.conf", []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(debian_packages, "CLUSTER_SETTINGS", settings)
+    monkeypatch.setattr(debian_packages, "missing", lambda _packages: ["postgresql"])
+    monkeypatch.setattr(debian_packages, "run", lambda command, **_k: seen.append((command[1], settings.read_text())))
+    debian_packages.ensure(["postgresql"], lambda _text: None)
+    assert seen == [("update", "create_main_cluster = false\n"), ("install", "create_main_cluster = false\n")]

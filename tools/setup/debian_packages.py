@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from tools.setup.errors import SetupError
 from tools.setup.process import run
@@ -19,6 +20,9 @@ ALWAYS = {
     "libkrb5-3": "the SQL Server driver, for tests on this machine",
     "libgssapi-krb5-2": "the SQL Server driver, for tests on this machine",
 }
+# PostgreSQL's package would start a database of the machine's own on port 5432. Nobody asked for that: ours is a child
+# of the SQL server. Written before the installation, and only where the package never was.
+CLUSTER_SETTINGS = Path("/etc/postgresql-common/createcluster.conf")
 FOR_VENV = {"python3-venv": "creates the virtual environment"}
 FOR_ENGINE = {"docker.io": "the Docker engine", "iptables": "networks of the Docker engine"}
 
@@ -54,7 +58,10 @@ def ensure(packages: Iterable[str], say: Callable[[str], None]) -> None:
             next_step=f"sudo apt-get update && sudo apt-get install {' '.join(absent)}",
         )
     say(f"installing Debian packages: {' '.join(absent)}")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
+    if "postgresql" in absent and not CLUSTER_SETTINGS.exists():
+        CLUSTER_SETTINGS.parent.mkdir(exist_ok=True)
+        CLUSTER_SETTINGS.write_text("create_main_cluster = false\n")
     run(["apt-get", "update"], what="apt-get update", next_step="check the machine's apt sources", env=env)
     run(
         ["apt-get", "install", "--yes", "--no-install-recommends", *absent],

@@ -22,7 +22,7 @@ from local.azure.sql.backend import Backend
 from local.azure.sql.directory import IDENTITIES, Directory
 from local.azure.sql.faults import Faults, Listener
 from local.azure.sql.postgres.backend import PostgresBackend
-from local.azure.sql.postgres.cluster import Cluster, socket_of
+from local.azure.sql.postgres.cluster import Cluster, ClusterError, programs, socket_of
 from local.azure.sql.provision import provision
 from local.azure.sql.server import Server
 from local.azure.sql.sqlite import SqliteBackend
@@ -79,9 +79,20 @@ class World:
         provision(self.cloud.paths, database, script, self.server.databases)
 
 
+def needs_postgres() -> None:
+    """Skip on a machine without PostgreSQL; CI has it."""
+    try:
+        programs()
+    except ClusterError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(f"{error} (`make setup` installs it)")
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A running PostgreSQL: its socket."""
+    needs_postgres()
     paths = Paths(tmp_path_factory.mktemp("cluster"))
     paths.ensure()
     with Cluster(paths):

@@ -17,7 +17,9 @@ import pytest
 from tests.azure.sql.conftest import World
 
 DSN = "SQLSERVER_TEST_DSN"
-PLACES = ("postgres", "sqlite", "server")
+_SERVER = pytest.param("server", marks=pytest.mark.azure)  # like a subscription: nobody has one by default
+PLACES = ("postgres", "sqlite", _SERVER)
+WITH_ROW_LOCKS = WITH_TYPES = ("postgres", _SERVER)  # SQLite has one writer a database, and five types
 
 
 class Session:
@@ -53,10 +55,6 @@ class Place:
         self.tables.append(name)
         self.session().run(f"CREATE TABLE {name} ({columns})")
         return name
-
-    def needs_row_locks(self) -> None:
-        if self.kind == "sqlite":
-            pytest.skip("SQLite has one writer a database")
 
 
 def open_place(kind: str, request: pytest.FixtureRequest) -> Iterator[Place]:

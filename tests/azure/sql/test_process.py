@@ -19,7 +19,7 @@ import pytest
 from local.azure.cloud import Cloud
 from local.azure.paths import Paths
 from local.azure.sql.backend import KINDS, VARIABLE
-from tests.azure.sql.conftest import AUDIENCE
+from tests.azure.sql.conftest import AUDIENCE, needs_postgres
 
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
@@ -71,6 +71,8 @@ def start(home: Path, port: int, kind: str) -> subprocess.Popen[bytes]:
 
 @pytest.fixture(params=KINDS)
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
+    if request.param == "postgres":
+        needs_postgres()
     cloud = Cloud.open(Paths(tmp_path))
     port, settings = cloud.ports.reserve("sql"), cloud.settings
     token = cloud.tokens.issue(

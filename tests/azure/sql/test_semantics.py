@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.azure.sql.places import PLACES, Place, Session, open_place
+from tests.azure.sql.places import PLACES, WITH_ROW_LOCKS, WITH_TYPES, Place, Session, open_place
 
 NOW = "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"
 QUEUE = "id INT NOT NULL PRIMARY KEY, status NVARCHAR(10) NOT NULL, owner NVARCHAR(50) NULL, until BIGINT NOT NULL"
@@ -45,9 +45,9 @@ def background(work: Any) -> threading.Thread:
     return thread
 
 
+@pytest.mark.parametrize("place", WITH_ROW_LOCKS, indirect=True)
 @pytest.mark.parametrize("claim", [CLAIM, CLAIM_BY_CTE], ids=["subquery", "cte"])
 def test_a_claim_passes_over_rows_that_another_is_taking(place: Place, claim: str) -> None:
-    place.needs_row_locks()
     table = queue(place, 3)
     first, second = place.session(), place.session()
     first.run("BEGIN TRANSACTION")
@@ -82,8 +82,8 @@ def test_a_lease_that_ran_out_is_claimed_again(place: Place) -> None:
     assert session.run(f"SELECT owner FROM {table}") == [("living",)]
 
 
+@pytest.mark.parametrize("place", WITH_ROW_LOCKS, indirect=True)
 def test_of_two_who_add_the_same_row_one_waits_and_adds_nothing(place: Place) -> None:
-    place.needs_row_locks()
     table = place.table("k NVARCHAR(20) NOT NULL PRIMARY KEY, n INT NOT NULL")
     add = (
         f"INSERT INTO {table} (k, n) OUTPUT inserted.k SELECT ?, ? "
@@ -99,8 +99,8 @@ def test_of_two_who_add_the_same_row_one_waits_and_adds_nothing(place: Place) ->
     assert second.run(f"SELECT n FROM {table}") == [(1,)]
 
 
+@pytest.mark.parametrize("place", WITH_ROW_LOCKS, indirect=True)
 def test_writers_of_different_rows_do_not_wait(place: Place) -> None:
-    place.needs_row_locks()
     table, first, second = queue(place, 2), place.session(), place.session()
     first.run("BEGIN TRANSACTION")
     first.run(f"UPDATE {table} SET owner = 'a' WHERE id = 1")
@@ -120,8 +120,8 @@ def test_a_writer_that_waits_too_long_is_told(place: Place) -> None:
     second.run(f"UPDATE {table} SET owner = 'b' WHERE id = 1")
 
 
+@pytest.mark.parametrize("place", WITH_ROW_LOCKS, indirect=True)
 def test_of_two_that_wait_for_each_other_one_is_the_victim(place: Place) -> None:
-    place.needs_row_locks()
     table, sessions, refused = queue(place, 2), [place.session(), place.session()], []
     update = f"UPDATE {table} SET owner = ? WHERE id = ?"
     for number, session in enumerate(sessions, 1):
@@ -164,9 +164,8 @@ def test_with_xact_abort_it_undoes_everything(place: Place) -> None:
     assert session.run(f"SELECT k FROM {table}") == []
 
 
+@pytest.mark.parametrize("place", WITH_TYPES, indirect=True)
 def test_values_come_back_with_their_types(place: Place) -> None:
-    if place.kind == "sqlite":
-        pytest.skip("SQLite has five types")
     table = place.table(
         "k INT NOT NULL PRIMARY KEY, n BIGINT, d DECIMAL(10, 2), f FLOAT, b BIT, s NVARCHAR(MAX), v VARBINARY(MAX), "
         "w DATETIME2(6), o DATETIMEOFFSET, day DATE, u UNIQUEIDENTIFIER"

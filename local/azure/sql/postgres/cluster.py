@@ -57,16 +57,16 @@ class Cluster:
         self._as_root = os.geteuid() == 0
 
     def __enter__(self) -> Cluster:
-        programs = _programs()
+        binaries = programs()
         if not (self._folder / "data" / "PG_VERSION").exists():
-            self._make(programs)
+            self._make(binaries)
         self._end_leftover()
         self._link()
         where = Path(_MOUNT_POINT) if self._as_root else self._paths.sockets
         data = where / "data" if self._as_root else self._folder / "data"
         sockets = where / "socket" if self._as_root else self._paths.sockets / "sql"
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        command = [f"{programs}/postgres", "-D", str(data), "-k", str(sockets), *settings]
+        command = [f"{binaries}/postgres", "-D", str(data), "-k", str(sockets), *settings]
         self._process = subprocess.Popen(self._within(command), stdin=subprocess.DEVNULL)
         try:
             self._wait_until_ready()
@@ -91,7 +91,7 @@ class Cluster:
         """Whether PostgreSQL lives."""
         return self._process is not None and self._process.poll() is None
 
-    def _make(self, programs: str) -> None:
+    def _make(self, binaries: str) -> None:
         """initdb, into a folder that gets its name only when it is whole."""
         folder, new = self._folder, self._folder.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -101,7 +101,7 @@ class Cluster:
                 user = _account()
                 os.chown(made, user.pw_uid, user.pw_gid)
         data = f"{_MOUNT_POINT}/data" if self._as_root else str(new / "data")
-        command = [f"{programs}/initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-locale"]
+        command = [f"{binaries}/initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-locale"]
         done = subprocess.run(
             self._within([*command, "--no-sync"], folder=new), capture_output=True, text=True, check=False
         )
@@ -173,7 +173,8 @@ def _postmaster(file: Path) -> int | None:
     return pid if ours else None
 
 
-def _programs() -> str:
+def programs() -> str:
+    """The folder of PostgreSQL's programs."""
     for folder in _PROGRAMS:
         if Path(folder, "initdb").exists() and Path(folder, "postgres").exists():
             return folder
