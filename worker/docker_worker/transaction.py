@@ -61,7 +61,7 @@ class Transaction:
         try:
             cursor = self._cursors.of(statement)
             cursor.execute(statement, parameters)
-            # fetchall() binds buffers for a thousand rows of the widest kind first: 8 ms even for one (mssql-python 1.16)
+            # fetchall() binds buffers for a thousand of the widest rows: 8 ms even for one (mssql-python 1.16)
             rows = [tuple(row) for row in iter(cursor.fetchone, None)]
             _drain(cursor)
             return rows
