@@ -76,6 +76,7 @@ def place_with_server() -> Iterator[Place]:
         server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         stack.callback(lambda: (server.terminate(), server.wait()))
         _await_port(place.port)
+        place.let_in()
         place.run("migrate", "--handler", HANDLER)
         yield place
 

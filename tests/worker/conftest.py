@@ -1,4 +1,7 @@
-"""Workers as processes of this machine, against the SQL Server stand-in, logged in by token through a fake IMDS."""
+"""Workers as processes of this machine, against the SQL Server stand-in, logged in by token through a fake IMDS.
+
+The server is in this process, over the PostgreSQL that the tests of `local/azure/sql` share.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,18 @@ from urllib.parse import parse_qs, urlsplit
 import pytds
 import pytest
 
-from infra.sql import user_script
+from infra.sql import GRANTS, ROLES
 from local.azure.arm.resources import Resource
 from local.azure.cloud import Cloud
 from local.azure.paths import Paths
+from local.azure.sql.backend import Backend
 from local.azure.sql.directory import IDENTITIES, Directory
+from local.azure.sql.faults import Faults
 from local.azure.sql.provision import provision
 from local.azure.sql.server import Server
-from tests.azure.sql.conftest import AUDIENCE, Scripted
+from tests.azure.sql.conftest import AUDIENCE, cluster, databases
+
+__all__ = ["cluster", "databases"]  # fixtures, found here by pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "worklist"
@@ -130,12 +137,21 @@ class Place:
     imds: Imds
     directory: Directory
     port: int
-    faults: Scripted
+    databases: Backend | None
+    faults: Faults = field(default_factory=Faults)
     workers: list[Worker] = field(default_factory=list)
     server: Server | None = None
 
+    def let_in(self) -> None:
+        """Make the database, with a user for the node identity."""
+        rights = [f"ALTER ROLE {role} ADD MEMBER [id-node]" for role in ROLES]
+        rights += [f"GRANT {grant} TO [id-node]" for grant in GRANTS]
+        script = ";\n".join(["CREATE USER [id-node] FROM EXTERNAL PROVIDER", *rights])
+        provision(self.cloud.paths, DATABASE, script, self.databases)
+
     def serve(self) -> None:
-        self.server = Server(self.cloud.paths, self.directory, self.port, self.faults)
+        assert self.databases is not None
+        self.server = Server(self.cloud.paths, self.directory, self.port, self.databases, self.faults)
         self.server.__enter__()
         self.port = self.server.port
 
@@ -195,8 +211,8 @@ class Place:
         self.run("enqueue", "--queue", queue, "--key", "name", str(file))
 
 
-def open_place(stack: ExitStack, home: Path) -> Place:
-    """A cloud in this folder; everything ends with the stack."""
+def open_place(stack: ExitStack, home: Path, databases: Backend | None = None) -> Place:
+    """A cloud in this folder; everything ends with the stack. Without a backend the server is another process's."""
     cloud = Cloud.open(Paths(home))
     stack.callback(cloud.close)
     cloud.resources.put(
@@ -205,20 +221,21 @@ def open_place(stack: ExitStack, home: Path) -> Place:
             name="id-node", system={"principalId": PRINCIPAL_ID, "clientId": CLIENT_ID},
         )
     )  # fmt: skip
-    provision(cloud.paths, DATABASE, user_script(database=DATABASE, identity_name="id-node", client_id=CLIENT_ID))
-    imds = stack.enter_context(Imds(cloud))
-    threading.Thread(target=imds.serve_forever, daemon=True).start()
-    stack.callback(imds.shutdown)
-    directory = Directory(cloud.paths)
-    stack.callback(directory.close)
-    return Place(cloud, imds, directory, 0, Scripted())
+    made = Place(cloud, Imds(cloud), Directory(cloud.paths), 0, databases)
+    if databases is not None:
+        made.let_in()
+    stack.enter_context(made.imds)
+    threading.Thread(target=made.imds.serve_forever, daemon=True).start()
+    stack.callback(made.imds.shutdown)
+    stack.callback(made.directory.close)
+    return made
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, databases: Backend) -> Iterator[Place]:
     """A migrated database with a running server."""
     with ExitStack() as stack:
-        made = open_place(stack, tmp_path / "home")
+        made = open_place(stack, tmp_path / "home", databases)
         stack.callback(made.cut)
         made.serve()
         try:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.azure.sql.errors import ConnectionClosed, DeadlockVictim, SqlError
-from local.azure.sql.execution import Execution
+from local.azure.sql.faults import Fault
 from tests.worker.conftest import HANDLERS, Place
 
 HANDLE = ("--handler", f"{HANDLERS}:handle")
@@ -175,49 +174,33 @@ def test_a_handlers_mistakes_are_its_items_failures(place: Place, tmp_path: Path
     assert said in place.run(*words).events("dead_letter")[0]["error"]
 
 
-@pytest.mark.parametrize("at", ["commit", "batch"])
-@pytest.mark.parametrize("fault", ["deadlock", "failover", "cut"])
-def test_transient_errors_are_tried_again(place: Place, tmp_path: Path, fault: str, at: str) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("deadlock", match="steps_done"),
+        Fault("failover", match="steps_done"),
+        Fault("failover", match="COMMIT", times=3),
+        Fault("cut", match="steps_done"),
+        Fault("cut-before-commit", times=4),
+    ],
+    ids=lambda fault: f"{fault.kind} {fault.match}",
+)
+def test_transient_errors_are_tried_again(place: Place, tmp_path: Path, fault: Fault) -> None:
     place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])
-    error = {
-        "deadlock": DeadlockVictim(),
-        "failover": SqlError(
-            "Database 'worklist' on server 's' is not currently available. Please retry.", number=40613
-        ),
-        "cut": ConnectionClosed(),
-    }[fault]
-    worker = place.start(*RUN)
-    armed = [error]
-    if at == "commit":
-        place.faults.commit = [error]
-    else:
-        place.faults.at_batch = lambda text: _raise(armed) if "steps_done" in text else None  # type: ignore[method-assign]
-    assert worker.end() == 0, worker.text
-    assert worker.events("retry")
+    number = place.faults.set(fault)
+    worker = place.run(*RUN)
+    assert place.faults.state()[number]["fired"] == fault.times
+    assert len(worker.events("retry")) == fault.times
     assert steps(place) == [("a", 0), ("a", 1), ("a", 2)]
-
-
-def _raise(armed: list[Exception]) -> None:
-    if armed:
-        raise armed.pop()
 
 
 def test_a_commit_whose_answer_is_lost_is_not_repeated(place: Place, tmp_path: Path) -> None:
     """The worst moment: the server commits, and the connection goes before the answer."""
     place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])
-    lost, original = [0], Execution.commit
-
-    def commit(self: Execution) -> None:
-        original(self)
-        if lost[0] < 4:  # the version's look-up, the claim, two steps
-            lost[0] += 1
-            raise ConnectionClosed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Execution, "commit", commit)
-        worker = place.run(*RUN)
-    assert lost[0] == 4
-    assert len(worker.events("retry")) == 4
+    number = place.faults.set(Fault("cut-after-commit", times=5))
+    worker = place.run(*RUN)
+    assert place.faults.state()[number]["fired"] == 5
+    assert len(worker.events("retry")) == 5
     assert steps(place) == [("a", 0), ("a", 1), ("a", 2)]
     assert items(place)["a"] == ("done", 3, 1)
 

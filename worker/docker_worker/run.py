@@ -52,23 +52,28 @@ class Runner:
         self, session: Session, queue: Queue, handler: Handler, settings: RunSettings, *, say: Say, stop: Stop
     ) -> None:
         self._session, self._queue, self._handler, self._settings = session, queue, handler, settings
-        self._say, self._stop, self._seldom = say, stop, Seldom()
+        self._say, self._stop, self._seldom, self._taken = say, stop, Seldom(), 0
         self.totals = Totals()
 
     def run(self) -> None:
         """Until a stop, an empty queue or the number of items, as the settings say."""
-        taken = 0
-        while not self._stop.asked.is_set() and (self._settings.max_items is None or taken < self._settings.max_items):
-            item = self._session.transact(self._queue.claim)
+        item: Item | None = None
+        while item is not None or self._goes_on():
+            item = item or self._session.transact(self._queue.claim)
             if item is not None:
-                taken += 1
-                self._work_on(item)
+                self._taken += 1
+                item = self._work_on(item)
             elif self._settings.until_empty and not self._session.transact(lambda tx, again: self._queue.is_open(tx)):
                 break
             else:
                 self._stop.asked.wait(random.uniform(*POLL_SECONDS))  # noqa: S311 - no secret
 
-    def _work_on(self, item: Item) -> None:
+    def _goes_on(self) -> bool:
+        most = self._settings.max_items
+        return not self._stop.asked.is_set() and (most is None or self._taken < most)
+
+    def _work_on(self, item: Item) -> Item | None:
+        """Do an item; the next one, where it was claimed with the end of this one."""
         say = bound(self._say, item=item.key, attempt=item.attempt)
         say("claimed", step=item.step)
         try:
@@ -78,16 +83,17 @@ class Runner:
                 self.totals.dead += 1
                 say("dead_letter", step=item.step, error=text)
             else:
-                self._steps(item, say)
+                return self._steps(item, say)
         except LeaseLost as lost:
             self.totals.lost += 1
             say("lease_lost", error=str(lost))
+        return None
 
-    def _steps(self, item: Item, say: Say) -> None:
+    def _steps(self, item: Item, say: Say) -> Item | None:
         while not self._stop.asked.is_set():
             began = time.monotonic()
             try:
-                status = self._step(item)
+                status, following = self._step(item)
             except LeaseLost:
                 raise
             except WorkerError as error:
@@ -103,24 +109,30 @@ class Runner:
             item = replace(item, step=item.step + 1, failures=0)
             if status is DONE:
                 self.totals.done += 1
-                return say("done", steps=item.step)
+                say("done", steps=item.step)
+                return following
             if self._seldom.due():
                 say("progress", step=item.step)
         self._give_back(item, say)
+        return None
 
-    def _step(self, item: Item) -> Next:
-        """The handler's writes and the checkpoint, in one transaction."""
+    def _step(self, item: Item) -> tuple[Next, Item | None]:
+        """The handler's writes and the checkpoint in one transaction, which with the last step claims the next item."""
 
-        def work(tx: Transaction, again: bool) -> Next:
+        def work(tx: Transaction, again: bool) -> tuple[Next, Item | None]:
             if again:
                 status, step = self._queue.look(tx, item)
                 if step != item.step:  # the commit whose answer we missed took effect
-                    return DONE if status == FINISHED else Next.MORE
+                    return self._followed(tx, DONE if status == FINISHED else Next.MORE, again)
             result = outcome(self._handler(item, item.step, tx.at(item.id, item.step)))
             self._queue.checkpoint(tx, item, done=result is DONE)
-            return result
+            return self._followed(tx, result, False)
 
         return self._session.transact(work)
+
+    def _followed(self, tx: Transaction, status: Next, again: bool) -> tuple[Next, Item | None]:
+        """With the end of an item the next one, unless we are to stop."""
+        return status, self._queue.claim(tx, again) if status is DONE and self._goes_on() else None
 
     def _failed(self, item: Item, error: BaseException, say: Say) -> None:
         """The handler's failure: try again later, or a dead letter."""

@@ -17,7 +17,7 @@ from .errors import Transient, WorkerError
 from .lines import Say
 from .settings import SqlSettings
 from .signals import Stop
-from .transaction import Transaction
+from .transaction import Cursors, Transaction
 
 T = TypeVar("T")
 PATIENCE_SECONDS: Final = 60.0
@@ -38,6 +38,7 @@ class Session:
     ) -> None:
         self._sql, self._connect, self._stop, self._say, self._patience = sql, connect, stop, say, patience
         self._connection: Connection | None = None
+        self._cursors: Cursors | None = None
 
     def transact(self, work: Callable[[Transaction, bool], T], *, persist: bool = False) -> T:
         """The result of `work(tx, again)`, committed.
@@ -70,13 +71,10 @@ class Session:
         self._undo(keep=False)
 
     def _once(self, work: Callable[[Transaction, bool], T], *, again: bool) -> T:
-        if self._connection is None:
+        if self._connection is None or self._cursors is None:
             self._connection = self._connect(self._sql)
-        try:
-            cursor = self._connection.cursor()
-        except Exception as error:
-            raise self._translate(error) from error
-        result = work(Transaction(cursor, self._translate), again)
+            self._cursors = Cursors(self._connection.cursor)
+        result = work(Transaction(self._cursors, self._translate), again)
         try:
             self._connection.commit()
         except Exception as error:
@@ -93,7 +91,7 @@ class Session:
         except Exception:
             keep = False
         if not keep:
-            self._connection = None
+            self._connection = self._cursors = None
             with contextlib.suppress(Exception):  # a broken connection cannot even be closed
                 connection.close()
 
