@@ -20,7 +20,7 @@ BACK: Final = 0.02  # below the measured rate after a refusal
 CUBIC: Final = 2e-4  # a second cubed: 4.6 s to come back, +20 % after 15 s, three times the rate after 25 s
 PLATEAU: Final = (BACK / CUBIC) ** (1 / 3)
 STEADY: Final = 1.5  # seconds before a first guess is doubled every second
-ANCHORS: Final = (1.0, 15.0)  # seconds that a refusal must be past, and may be, to measure from
+ANCHORS: Final = (1.0, 60.0)  # seconds that a refusal must be past, and may be, to measure from
 SLOT: Final = 0.05  # seconds in which accepted requests are counted together
 JITTER: Final = 0.1  # seconds one may be late and still catch up
 MAKE_UP: Final = 1.5  # seconds of a pause that are made up for
@@ -134,20 +134,23 @@ class Pacer:
         return 0.0
 
     def _learn(self, now: float) -> None:
-        recent = max(self._within(now, 1.0), self._within(now, 3.0) / 3.0)
-        measured = [
+        """A new base. What was accepted lately is at most the service's rate and its burst; what was accepted between
+        refusals is at least its rate, and exactly that unless we were so slow that its allowance overflowed."""
+        at_most = max(self._within(now, 1.0), self._within(now, 3.0) / 3.0)
+        if self._base is None or (rate := self.rate) is None:
+            self._base = max(LEAST, self._within(now, 1.0) * (1 - BACK))
+            return
+        measured = (
             (self._accepted - count) / (now - when)
             for when, count in self._anchors
             if ANCHORS[0] <= now - when <= ANCHORS[1]
-        ]
-        if self._base is None:
-            self._base, self._guessed = max(LEAST, recent * (1 - BACK)), True
-        elif self._guessed:  # the rate was doubled until now, so what lies further back says little
-            self._base, self._guessed = max(LEAST, recent), False
-        elif measured:
-            self._base = max(LEAST, min(recent, max(measured)))
-        else:
-            self._base = max(LEAST, min(recent, self._base) * 0.9)
+        )
+        at_least, likely = min(max(measured, default=0.0), at_most), min(rate, at_most)
+        if now - self._episode < ANCHORS[0]:
+            likely *= 0.9  # too soon to measure
+        if at_least >= 0.9 * likely:
+            likely = at_least
+        self._base, self._guessed = max(LEAST, likely), False
 
     def _within(self, now: float, seconds: float) -> float:
         return sum(count for when, count in self._slots if now - when <= seconds)
