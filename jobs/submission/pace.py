@@ -26,6 +26,8 @@ JITTER: Final = 0.1  # seconds one may be late and still catch up
 MAKE_UP: Final = 1.5  # seconds of a pause that are made up for
 FIRST_PAUSE: Final = 0.05  # after a refusal without Retry-After; doubled while nothing is accepted
 LONGEST_PAUSE: Final = 20.0
+SPORADIC: Final = 0.008  # refusals for each accepted request
+LOOK_BACK: Final = 10.0  # seconds
 LEAST: Final = 0.5  # requests a second
 
 
@@ -53,6 +55,7 @@ class Pacer:
         self._streak = 0  # episodes in a row without anything accepted
         self._anchors: deque[tuple[float, int]] = deque(maxlen=32)
         self._slots: deque[list[float]] = deque()
+        self._refusals: deque[float] = deque()  # episodes
         self.refusals = 0
 
     async def turn(self) -> float:
@@ -72,7 +75,7 @@ class Pacer:
             self._slots[-1][1] += 1
         else:
             self._slots.append([now, 1])
-            while now - self._slots[0][0] > 3.0:
+            while now - self._slots[0][0] > LOOK_BACK:
                 self._slots.popleft()
 
     def refused(self, sent: float, retry_after: float | None) -> None:
@@ -88,6 +91,11 @@ class Pacer:
         pause = retry_after
         if pause is None:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._streak) * random.uniform(0.75, 1.5)  # noqa: S311
+        self._refusals.append(now)
+        if self._base is not None and moved and retry_after is None and self._sporadic(now):
+            self._gate = now + pause
+            self._episode, self._accepted_at_episode = now, self._accepted
+            return
         if self._base is None or moved:
             self._learn(now)
         if now - self._next > JITTER:  # while making up for the last pause: that was too much
@@ -151,6 +159,12 @@ class Pacer:
         if at_least >= 0.9 * likely:
             likely = at_least
         self._base, self._guessed = max(LEAST, likely), False
+
+    def _sporadic(self, now: float) -> bool:
+        """So rare that it need not be a limit: the rate goes on growing, and then they get more if it is one."""
+        while now - self._refusals[0] > LOOK_BACK:
+            self._refusals.popleft()
+        return len(self._refusals) <= SPORADIC * self._within(now, LOOK_BACK)
 
     def _within(self, now: float, seconds: float) -> float:
         return sum(count for when, count in self._slots if now - when <= seconds)

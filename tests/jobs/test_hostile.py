@@ -66,7 +66,7 @@ def test_nothing_is_lost_or_doubled(seed: int, tmp_path: Path) -> None:
     with hostile(seed) as service:
         began = time.monotonic()
         result = client.submit(service.port, seed, checkpoint, resume=False)
-        assert time.monotonic() - began < 240
+        assert time.monotonic() - began < 900  # bounded, on any machine
         check(service, result, seed)
         assert result.complete == (not checkpoint.exists())
         if not result.complete:

@@ -177,10 +177,8 @@ class Limited:
 @pytest.mark.parametrize("retry_after", [None, 1.0])
 @pytest.mark.parametrize("latency", [0.004, 0.15])
 @pytest.mark.parametrize("workers", [8, 32])
-async def test_the_pacer_finds_a_limit_of_40_a_second(
-    burst: int, retry_after: float | None, latency: float, workers: int
-) -> None:
-    service = Limited(40, burst, retry_after, latency)
+async def test_the_pacer_finds_a_limit_of_40_a_second(retry_after: float | None, latency: float, workers: int) -> None:
+    service = Limited(40, 40, retry_after, latency)
     await service.run(30, workers)
     later = [when for when in service.accepted if when > 1]
     refused = [when for when in service.refused if when > 1]
