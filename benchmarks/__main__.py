@@ -58,6 +58,8 @@ def speed(quick: bool) -> None:
         row = "  ".join(f"{figures['rate']:>8.0f} ({figures['workers']:>3})" for figures in (sdk, ours, bare))
         ratio, share = ours["rate"] / sdk["rate"], ours["rate"] / bare["rate"]
         print(f"latency {float(latency) * 1000:>3.0f} ms          {row}   {ratio:>6.1f} x  {share:>6.0%}", flush=True)
+        used = [figures["cpu"] / count * 1e6 for figures, count in ((sdk, few), (ours, many), (bare, many))]
+        print("  processor time     " + "  ".join(f"{micro:>6.1f} us/task" for micro in used), flush=True)
 
 
 def limits(quick: bool) -> None:
