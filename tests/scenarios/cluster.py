@@ -74,7 +74,8 @@ class Cluster:
             )
             for number, command in enumerate(commands)
         ]
-        assert all(verdict.status == "success" for verdict in self.batch.add_collection(identifier, tasks))
+        answer = self.client.create_task_collection(identifier, models.BatchTaskGroup({"value": tasks})).as_dict()
+        assert all(one["status"].casefold() == "success" for one in answer["value"]), answer
         self.batch.end_when_done(identifier)
         return identifier
 
@@ -119,8 +120,8 @@ class Cluster:
 
     def nodes_idle(self, count: int = 2) -> bool:
         """Whether the pool has this many nodes that take work."""
-        states = [node.state for node in self.client.list_nodes(self.pool)]
-        return len(states) == count and all(str(state).casefold() in ("idle", "running") for state in states)
+        states = [node.as_dict()["state"].casefold() for node in self.client.list_nodes(self.pool)]
+        return len(states) == count and set(states) <= {"idle", "running"}
 
     def renew_nodes(self, count: int = 2) -> None:
         """New nodes for the old ones: a setting of nodes holds for those that are made."""

@@ -20,7 +20,7 @@ def steps(place: Place) -> list[tuple[str, int]]:
 
 
 def items(place: Place) -> dict[str, tuple[str, int, int]]:
-    found = place.rows("SELECT item_key, status, step, attempts FROM dbo.work_items")
+    found = place.rows("SELECT item_key, status, step, attempts FROM dbo.work_items ORDER BY id")
     return {key: (status, step, attempts) for key, status, step, attempts in found}
 
 
