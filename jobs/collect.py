@@ -15,8 +15,7 @@ from .storage import Blob, Blobs
 WORKERS: Final = 8
 
 
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("collect", parents=parents, help="download a job's outputs")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB")
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.set_defaults(run=run)

@@ -14,8 +14,7 @@ from .session import Session
 FOLLOW_PAUSE: Final = 0.5  # seconds between two ranged reads of a growing file
 
 
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("logs", parents=parents, help="print what tasks wrote")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB")
     parser.add_argument("task", metavar="TASK", nargs="?", help="default: every task, one after the other")
     parser.add_argument("--stderr", action="store_true", help="stderr instead of stdout")

@@ -14,8 +14,7 @@ from .session import Session
 LINES_OF_LOG = 10
 
 
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("nodes", parents=parents, help="the nodes of a pool and their states")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pool",
         metavar="POOL",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import adding, report, tasks, watch
+from . import adding, durations, report, tasks, watch
 from .connection import Outputs
 from .errors import Conflict, NotAllAdded, NotFound, UsageError
 from .exits import Exit
@@ -37,8 +37,7 @@ class Plan:
         return _definitions(self.file, self.folder, self.job_id, self.outputs)
 
 
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("submit", parents=parents, help="create a job and its tasks from a job file")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     parser.add_argument(
@@ -48,7 +47,7 @@ def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
     parser.add_argument("--watch", action="store_true", help="watch the job to its end")
     parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
     parser.add_argument(
-        "--timeout", type=watch.seconds, metavar="TIME", help="give up watching after this, for example 10m"
+        "--timeout", type=durations.argument, metavar="TIME", help="give up watching after this, for example 10m"
     )
     parser.set_defaults(run=run)
 
@@ -94,6 +93,12 @@ def make_plan(path: Path, outputs: Outputs | None, *, job_id: str | None, now: A
         first = first or task
         count += 1
     return Plan(file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs)
+
+
+def check_file(path: Path) -> int:
+    """The number of tasks, when the file and all of them are right; what only a stack knows is not checked."""
+    file = load(path)
+    return sum(1 for _ in expand(file, job_id="job", folder=path.parent))
 
 
 def describe(plan: Plan) -> str:

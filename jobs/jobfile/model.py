@@ -8,23 +8,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
+from ..durations import duration
+
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Batch: up to 64 letters, digits, '-' and '_'
 SHELL_WORDS: Final = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
 NOT_YET: Final = ("blobs", "python")
 SOURCES: Final = ("list", "sweep", "rows")
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-
-
-def duration(value: Any) -> Any:
-    """`90s`, `30m`, `2h`, `1d12h` as a time; anything else is an error that shows the form."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
-    if match is None:
-        raise ValueError(f"expected a time like 90s, 30m, 2h or 1d12h, got {value!r}")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    result = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if result <= timedelta(0):
-        raise ValueError(f"expected a time above zero, got {value!r}")
-    return result
 
 
 def text(value: Any) -> Any:
