@@ -1,7 +1,7 @@
 """Why a task failed, in words: what its exit code or the service's failure code means, and what to do about it.
 
-Failure codes: facts/azure-batch-sdk.md 4, from learn.microsoft.com/azure/batch/batch-job-task-error-checking and the REST
-reference. Exit codes above 128 are a signal's number plus 128 (docker, and every shell); 125 to 127 are docker's own
+Failure codes: learn.microsoft.com/azure/batch/batch-job-task-error-checking and the REST reference. Exit codes above
+128 are a signal's number plus 128 (docker, and every shell); 125 to 127 are docker's own
 (https://docs.docker.com/engine/containers/run/#exit-status).
 """
 
@@ -14,7 +14,7 @@ from .batch import TaskState
 
 CODES: Final = {
     "FailureExitCode": "the program ran and ended with a failure",
-    "TaskEnded": "the task was ended before it finished: by `cancel`, by its wall clock (max_wall_clock), or with its job",
+    "TaskEnded": "ended before it finished: by `cancel`, by its wall clock (max_wall_clock), or with its job",
     "CommandProgramNotFound": "the program does not exist in the image; correct `command` or `entrypoint`",
     "CommandLaunchFailed": "the program could not be started; look at its file's rights and at the image's platform",
     "ContainerInvalidImage": "the image could not be had; check its name and digest (images) and the pool's registry",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -61,6 +62,8 @@ class AzureBatch:
             credential = token_credential(connection)
         verify: dict[str, Any] = {} if connection.ca is None else {"connection_verify": str(connection.ca)}
         self._endpoint = connection.batch_endpoint
+        # It logs a traceback for every error without a JSON body, also for a range past a file's end.
+        logging.getLogger("azure.batch._utils.model_base").setLevel(logging.CRITICAL)
         self._client = BatchClient(connection.batch_endpoint, credential, **RETRIES, **verify)
         self._time_filter = True
         self._refused: set[str] = set()  # filters that this service does not take
@@ -170,11 +173,22 @@ class AzureBatch:
         return list(itertools.islice(found, most))
 
     def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
-        with self._translated(f"job {job_id}"):
-            for task in self._client.list_tasks(job_id, filter="state eq 'completed'"):
-                wire = task.as_dict()
-                if not TaskState.parse(wire).succeeded:
-                    yield wire
+        """Whole definitions of the failed tasks, one after the other."""
+        text, fits = CHOICES["failed"]
+        for chosen in (text, "state eq 'completed'"):
+            if chosen in self._refused:
+                continue
+            try:
+                with self._translated(f"job {job_id}"):
+                    for task in self._client.list_tasks(job_id, filter=chosen):
+                        wire = task.as_dict()
+                        if fits(TaskState.parse(wire)):
+                            yield wire
+                return
+            except Refused:
+                if chosen != text:
+                    raise
+                self._refused.add(text)
 
     def terminate_task(self, job_id: str, task_id: str) -> None:
         with self._translated(f"task {task_id} of job {job_id}"):
@@ -192,7 +206,8 @@ class AzureBatch:
     def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None:
         targets = {"targetDedicatedNodes": dedicated, "targetLowPriorityNodes": low_priority}
         with self._translated(f"pool {pool_id}"):
-            options = models.BatchPoolResizeOptions({name: value for name, value in targets.items() if value is not None})
+            given = {name: value for name, value in targets.items() if value is not None}
+            options = models.BatchPoolResizeOptions(given)
             self._client.begin_resize_pool(pool_id, options, polling=False)
 
     def stop_resize(self, pool_id: str) -> None:

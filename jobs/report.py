@@ -6,7 +6,6 @@ A task whose node is gone is read from the container too; the source is always n
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from . import outputs_of
 from .batch import JobState, TaskState

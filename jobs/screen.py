@@ -53,7 +53,9 @@ class Screen:
         ]
         running = self._running(look)
         lines += [f"{_BLUE}running{_PLAIN}  {task.id}   {since(task, self._session)}" for task in running]
-        lines += [f"{_RED}failed{_PLAIN}   {task.id}   {describe(task).removeprefix('failed, ')}" for task in self._failed]
+        lines += [
+            f"{_RED}failed{_PLAIN}   {task.id}   {describe(task).removeprefix('failed, ')}" for task in self._failed
+        ]
         return lines
 
     def _running(self, look: Look) -> list[TaskState]:

@@ -43,7 +43,9 @@ def show_job(session: Session, job: JobState) -> Exit:
         render.data(f"failed tasks{f' (the first {len(failures)})' if counts.failed > len(failures) else ''}:")
         for task in failures:
             render.data(f"  {task.id}: {describe(task).removeprefix('failed, ')}")
-        render.words(f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}")
+        render.words(
+            f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
+        )
     elif counts.active and not counts.running and job.state == "active":
         for line in _why_waiting(session, job):
             render.data(f"  {line}")
@@ -57,9 +59,12 @@ def _job_facts(session: Session, job: JobState, counts: Counts) -> Iterator[tupl
     yield "submitted", f"{durations.age(job.created, now)} ago" if job.created else "?"
     if job.created and job.ended:
         yield "took", durations.words((job.ended - job.created).total_seconds())
-    yield "tasks", (
-        f"{counts.total}: {counts.active} waiting, {counts.running} running, "
-        f"{counts.succeeded} succeeded, {counts.failed} failed"
+    yield (
+        "tasks",
+        (
+            f"{counts.total}: {counts.active} waiting, {counts.running} running, "
+            f"{counts.succeeded} succeeded, {counts.failed} failed"
+        ),
     )
     yield "output", f"{job.container}/{job.id}/" if job.container else "on its nodes (submitted without a stack)"
 
@@ -74,7 +79,8 @@ def _why_waiting(session: Session, job: JobState) -> Iterator[str]:
     if not found:
         pool = session.batch.pool(job.pool_id)
         yield from pool.resize_errors
-        yield f"it wants {pool.target_dedicated} dedicated and {pool.target_low_priority} spot nodes ({pool.allocation})"
+        wanted = f"{pool.target_dedicated} dedicated and {pool.target_low_priority} spot nodes"
+        yield f"it wants {wanted} ({pool.allocation})"
 
 
 def show_task(session: Session, job: JobState, task_id: str) -> Exit:
