@@ -1,8 +1,8 @@
 """`connect NODE`: a user made for this on a node, and ssh as that user. By default a key made for this connection.
 
-The user is an administrator of the node only with `--admin`, ends by itself after days, and is removed when ssh ends (`--print`:
-when you say `--remove`). A password is shown once and kept nowhere. What a node's host key is cannot be asked of Batch:
-it is trusted at first use, and remembered nowhere.
+The user is an administrator of the node only with `--admin`, ends by itself after days, and is removed when ssh ends
+(with `--print`: when you say `--remove`). A password is shown once and kept nowhere. Batch tells no
+node's host key: it is trusted at first use, and remembered nowhere.
 """
 
 from __future__ import annotations

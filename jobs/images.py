@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from . import durations
 from .exits import Exit
-from .registry import Manifest, Registry
 from .session import Session
+
+if TYPE_CHECKING:
+    from .registry import Manifest
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +19,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    from .registry import Registry  # loads requests, which `--help` does not need
+
     registry = Registry(session.connection)
     names = [arguments.repository] if arguments.repository else sorted(registry.repositories())
     found = [manifest for name in names for manifest in registry.manifests(name)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from .connection import Outputs
 from .errors import Conflict, NotAllAdded, NotFound, UsageError
 from .exits import Exit
 from .jobfile import JobFile, expand, load
+from .jobfile.sources import ListBlobs
 from .session import Session
+from .storage import Blob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +30,14 @@ class Plan:
     count: int
     first: dict[str, Any]
     outputs: Outputs | None
+    list_blobs: ListBlobs | None = None
 
     @property
     def job_id(self) -> str:
         return self.job["id"]
 
     def definitions(self) -> Iterator[dict[str, Any]]:
-        return _definitions(self.file, self.folder, self.job_id, self.outputs)
+        return _definitions(self.file, self.folder, self.job_id, self.outputs, self.list_blobs)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +57,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render = session.render
-    plan = make_plan(arguments.file, session.connection.outputs, job_id=arguments.job_id, now=session.clock.now())
+    plan = plan_of(arguments.file, session, job_id=arguments.job_id)
     if arguments.dry_run:
         render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
         for definition in plan.definitions():
@@ -80,7 +83,21 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return outcome
 
 
-def make_plan(path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any) -> Plan:
+def plan_of(path: Path, session: Session, *, job_id: str | None = None) -> Plan:
+    """The plan for the session's stack; its containers are listed only when the file asks for blobs."""
+
+    def list_blobs(container: str, prefix: str) -> tuple[str, Iterable[Blob]]:
+        assert outputs is not None
+        return f"{outputs.blob_endpoint.rstrip('/')}/{container}", session.blobs.list(container, prefix)
+
+    outputs = session.connection.outputs
+    listing = None if outputs is None else list_blobs
+    return make_plan(path, outputs, job_id=job_id, now=session.clock.now(), list_blobs=listing)
+
+
+def make_plan(
+    path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any, list_blobs: ListBlobs | None = None
+) -> Plan:
     """Read and check the whole file, every task included. Raises `UsageError`; nothing is sent."""
     file = load(path)
     job = (
@@ -89,10 +106,12 @@ def make_plan(path: Path, outputs: Outputs | None, *, job_id: str | None, now: A
     identifier = tasks.job_id(job, now=now)
     definition = tasks.job_definition(job, identifier, outputs)
     count, first = 0, {}
-    for task in _definitions(file, path.parent, identifier, outputs):
+    for task in _definitions(file, path.parent, identifier, outputs, list_blobs):
         first = first or task
         count += 1
-    return Plan(file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs)
+    return Plan(
+        file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs, list_blobs=list_blobs
+    )
 
 
 def check_file(path: Path) -> int:
@@ -155,8 +174,10 @@ def submit(plan: Plan, session: Session) -> adding.Tally:
     return tally
 
 
-def _definitions(file: JobFile, folder: Path, identifier: str, outputs: Outputs | None) -> Iterator[dict[str, Any]]:
-    for task in expand(file, job_id=identifier, folder=folder):
+def _definitions(
+    file: JobFile, folder: Path, identifier: str, outputs: Outputs | None, list_blobs: ListBlobs | None
+) -> Iterator[dict[str, Any]]:
+    for task in expand(file, job_id=identifier, folder=folder, list_blobs=list_blobs):
         yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs)
 
 

@@ -27,10 +27,7 @@ def validate(path: Path, session: Session, *, offline: bool) -> Exit:
     """Check one file as `submit` does."""
     render = session.render
     try:
-        if offline:
-            count = submit.check_file(path)
-        else:
-            count = submit.make_plan(path, session.connection.outputs, job_id=None, now=session.clock.now()).count
+        count = submit.check_file(path) if offline else submit.plan_of(path, session).count
     except UsageError as error:
         if not render.as_json:
             render.data(str(error))
