@@ -3,8 +3,8 @@
 Known defects of azure-batch 15.1 that shape this file (read in the wheel and run):
 - `create_tasks` returns normally with tasks missing when the service capitalises statuses; so collections are added one
   by one with `create_task_collection`, and every item's status is read (`adding.py`).
-- The pollers of `begin_*` never raise: on an error `.result()` is None. Here nothing waits on a poller.
-- `begin_terminate_job`, `begin_reboot_node` and others fail without `options` (azure-sdk-for-python#46815).
+- The pollers of `begin_*` never raise, take no `polling=False`, and poll in a thread from the start; some fail without
+  `options` (azure-sdk-for-python#46815). So long-running operations are begun by `_begin`, and states are asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, Final
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.rest import HttpRequest
 
 from .batch import Choice, Counts, JobState, NodeState, PoolState, TaskState, Verdict
 from .connection import Connection, SharedKey
@@ -46,6 +47,8 @@ CHOICES: Final[Mapping[Choice, tuple[str, Callable[[TaskState], bool]]]] = {
     "unended": ("state ne 'completed'", lambda task: not task.completed),
     "changed": ("", lambda task: True),
 }
+API_VERSION: Final = "2025-06-01"
+JSON: Final = {"Content-Type": "application/json; odata=minimalmetadata"}
 PAGE: Final = 1000  # the most that one answer lists
 # azure-core: three connection attempts with 0, 1.6 and 3.2 s between them: a dead service is told in seconds.
 RETRIES: Final = {"retry_total": 5, "retry_connect": 2, "retry_status": 3, "connection_timeout": 20}
@@ -84,22 +87,16 @@ class AzureBatch:
             self._client.update_job(job_id, models.BatchJobUpdateOptions({"onAllTasksComplete": "terminatejob"}))
 
     def terminate_job(self, job_id: str, reason: str) -> None:
-        with self._translated(f"job {job_id}"):
-            self._client.begin_terminate_job(job_id, {"terminateReason": reason}, polling=False)  # type: ignore[arg-type]
+        self._begin("POST", f"/jobs/{job_id}/terminate", f"job {job_id}", {"terminateReason": reason})
 
     def delete_job(self, job_id: str) -> None:
-        with self._translated(f"job {job_id}"):
-            self._client.begin_delete_job(job_id, polling=False)
+        self._begin("DELETE", f"/jobs/{job_id}", f"job {job_id}")
 
     def disable_job(self, job_id: str) -> None:
-        with self._translated(f"job {job_id}"):
-            self._client.begin_disable_job(
-                job_id, models.BatchJobDisableOptions({"disableTasks": "requeue"}), polling=False
-            )
+        self._begin("POST", f"/jobs/{job_id}/disable", f"job {job_id}", {"disableTasks": "requeue"})
 
     def enable_job(self, job_id: str) -> None:
-        with self._translated(f"job {job_id}"):
-            self._client.begin_enable_job(job_id, polling=False)
+        self._begin("POST", f"/jobs/{job_id}/enable", f"job {job_id}")
 
     def move_job(self, job_id: str, pool_id: str) -> None:
         with self._translated(f"job {job_id}"):
@@ -205,14 +202,11 @@ class AzureBatch:
 
     def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None:
         targets = {"targetDedicatedNodes": dedicated, "targetLowPriorityNodes": low_priority}
-        with self._translated(f"pool {pool_id}"):
-            given = {name: value for name, value in targets.items() if value is not None}
-            options = models.BatchPoolResizeOptions(given)
-            self._client.begin_resize_pool(pool_id, options, polling=False)
+        given = {name: value for name, value in targets.items() if value is not None}
+        self._begin("POST", f"/pools/{pool_id}/resize", f"pool {pool_id}", given)
 
     def stop_resize(self, pool_id: str) -> None:
-        with self._translated(f"pool {pool_id}"):
-            self._client.begin_stop_pool_resize(pool_id, polling=False)
+        self._begin("POST", f"/pools/{pool_id}/stopresize", f"pool {pool_id}")
 
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
         with self._translated(f"pool {pool_id}"):
@@ -271,6 +265,18 @@ class AzureBatch:
     def read_node_file(self, pool_id: str, node_id: str, path: str) -> Iterator[bytes]:
         with self._translated(f"{path} of node {node_id}"):
             yield from self._client.download_node_file(pool_id, node_id, path)
+
+    def _begin(self, method: str, path: str, what: str, body: Mapping[str, Any] | None = None) -> None:
+        """Start a long-running operation with the SDK's pipeline, and no poller: its thread would outlive the verb."""
+        request = HttpRequest(
+            method,
+            f"{{endpoint}}{path}",
+            params={"api-version": API_VERSION},
+            json=body,
+            headers=JSON if body else None,
+        )
+        with self._translated(what):
+            self._client.send_request(request).raise_for_status()
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:

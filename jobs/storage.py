@@ -1,7 +1,7 @@
 """Blobs of job containers. The only importer of azure.storage.blob.
 
-Listing is the SDK's. Reading goes by plain requests with the SDK's token and service version: for many small files the
-SDK's download costs several times the request itself (figures: benchmarks/collect.py).
+Listing is the SDK's. Reading goes by urllib3 (which requests, and so the SDK, is made of) with the same token: for many
+small files the SDK's download costs several times the request itself (figures: benchmarks/collect.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .errors import Forbidden, NotFound, ServiceError, Unreachable
 CONNECTIONS: Final = 32  # kept open; the SDK's default of 10 would make a new TLS connection for most requests
 VERSION: Final = "2021-12-02"  # of the Blob service's REST API
 SCOPE: Final = "https://storage.azure.com/.default"
+TRANSIENT: Final = (429, 500, 502, 503, 504)
 PIECE: Final = 1 << 20
 SECONDS: Final = (20, 60)  # to connect, and without a byte
 _ADMITTED: Final = "Have yourself added to the stack's `submitters`"
@@ -43,10 +44,10 @@ class AzureBlobs:
     """Blobs with the caller's own identity (Storage Blob Data Reader). Reading may be done by many threads."""
 
     def __init__(self, connection: Connection) -> None:
-        import requests
+        import certifi
         from azure.storage.blob import BlobServiceClient
-        from requests.adapters import HTTPAdapter
-        from urllib3.util.retry import Retry
+        from requests.utils import get_environ_proxies
+        from urllib3 import PoolManager, ProxyManager, Retry, Timeout
 
         from .credentials import token_credential
 
@@ -56,12 +57,15 @@ class AzureBlobs:
         self._credential = token_credential(connection)
         self._client = BlobServiceClient(self._endpoint, credential=self._credential, **verify)
         self._token, self._token_until = "", 0.0
-        retry = Retry(total=5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
-        self._session = requests.Session()
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retry))
-        if connection.ca is not None:
-            self._session.verify = str(connection.ca)
-            self._session.trust_env = False  # a local Azure is reached by no proxy
+        options: dict[str, Any] = {
+            "maxsize": CONNECTIONS,
+            "retries": Retry(total=5, backoff_factor=0.5, status_forcelist=TRANSIENT, raise_on_status=False),
+            "timeout": Timeout(connect=SECONDS[0], read=SECONDS[1]),
+            "ca_certs": str(connection.ca or certifi.where()),
+        }
+        # A local Azure is reached by no proxy.
+        proxy = "" if connection.ca else get_environ_proxies(self._endpoint).get("https", "")
+        self._http = ProxyManager(proxy, **options) if proxy else PoolManager(**options)
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
         """All blobs whose names begin so."""
@@ -73,18 +77,22 @@ class AzureBlobs:
 
     def read(self, container: str, name: str) -> Iterator[bytes]:
         """The blob in pieces. Fewer bytes than announced are an error (urllib3 counts them)."""
-        import requests
+        from urllib3.exceptions import HTTPError
 
         what = f"blob {container}/{name}"
         headers = {"Authorization": f"Bearer {self._bearer(what)}", "x-ms-version": VERSION}
         try:
-            with self._session.get(
-                f"{self._endpoint}/{container}/{quote(name)}", headers=headers, stream=True, timeout=SECONDS
-            ) as answer:
-                if answer.status_code != 200:
-                    raise _refusal(answer.status_code, answer.headers.get("x-ms-error-code") or "", what)
-                yield from answer.iter_content(PIECE)
-        except requests.RequestException as error:
+            url = f"{self._endpoint}/{container}/{quote(name)}"
+            answer = self._http.request("GET", url, headers=headers, preload_content=False)
+            try:
+                if answer.status != 200:
+                    raise _refusal(answer.status, answer.headers.get("x-ms-error-code") or "", what)
+                while piece := answer.read(PIECE):
+                    yield piece
+            finally:
+                answer.drain_conn()
+                answer.release_conn()
+        except HTTPError as error:
             raise Unreachable(f"{what}: the storage account does not answer: {error}") from error
 
     def _bearer(self, what: str) -> str:
