@@ -4,9 +4,13 @@
 PYTHON ?= python3
 STACK ?= local
 VENV_PYTHON := .venv/bin/python
+# A file's tests stay in one process, with its fixtures. Tests with Docker share an engine: one after the other.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile
+# In CI a test that does not run is a failure; only those that need a subscription may be skipped.
+NO_SKIPS := $(if $(CI),--no-skips)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy down clean test test-fast lint lock
+.PHONY: help setup up preview destroy down clean test test-fast hostile chaos bench sbom lint lock
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -33,13 +37,29 @@ clean:          ## stop, and delete state, caches and packages of this checkout
 	@$(PYTHON) -m tools.setup stop-engine
 	@rm -rf .local .venv local/azure/blobs/node_modules .pytest_cache .ruff_cache
 
-test: setup     ## all tests
+test: setup     ## static checks, then all tests
 	@$(VENV_PYTHON) -m tools.check
-	@$(VENV_PYTHON) -m pytest
+	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(PARALLEL) -m "not docker and not azure"
+	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) -m "docker or azure"
 
 test-fast:      ## the tests that need neither Docker nor root
 	@$(PYTHON) -m tools.setup offline
-	@$(VENV_PYTHON) -m pytest -m "not docker and not azure"
+	@$(VENV_PYTHON) -m pytest $(PARALLEL) -m "not docker and not azure"
+
+hostile:        ## 300 hostile services, by seed, against the submitter, kills included (minutes)
+	@$(PYTHON) -m tools.setup offline
+	@HOSTILE_SEEDS=300 $(VENV_PYTHON) -m pytest -q -n 6 tests/jobs/test_hostile.py
+
+bench:          ## measure the submitter beside the SDK and a bare loop (minutes; wants a quiet machine)
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m benchmarks
+
+chaos: up       ## kill workers, nodes and the database at random on the local stack (CHAOS_RUNS=200, CHAOS_SEED=1)
+	@$(VENV_PYTHON) -m tests.scenarios.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
+
+sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json)
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m cyclonedx_py requirements --output-reproducible --of JSON -o $(or $(SBOM),worker.cdx.json) worker/requirements.txt
 
 lint:           ## ruff and pyright
 	@$(PYTHON) -m tools.setup offline

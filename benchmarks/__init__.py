@@ -1,1 +1,1 @@
-"""Measurements, side by side in one run: `python -m benchmarks`."""
+"""Measurements, each beside a floor or a rival in the same run. Not tests: run them on an idle machine."""

@@ -1,7 +1,7 @@
 """The T-SQL that lets the node identity into the database. No resource: server and database are settings.
 
 `pulumi stack output --json | python -m infra.sql` prints it; `docs/sql.md` says who runs it and what it grants. Run by
-the server's Entra administrator, once per database; running it again changes nothing.
+the server's Entra administrator, once per database and identity; running it again changes nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ def user_script(*, database: str, identity_name: str, client_id: str) -> str:
     lines = [
         f"-- Lets the node identity {_comment(identity_name)} into database {_comment(database)} (infra/sql.py).",
         f"-- Run it while connected to {_comment(database)}, as the server's Microsoft Entra administrator.",
+        # An identity made anew (a destroy, then an up) has its old name and another client id.
+        f"IF EXISTS (SELECT 1 FROM sys.database_principals WHERE name = {literal} AND sid <> {sid})",  # noqa: S608
+        f"    DROP USER {name};",
         f"IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = {literal})",  # noqa: S608 - quoted above
         f"    CREATE USER {name} WITH SID = {sid}, TYPE = E;",
     ]

@@ -1,40 +1,28 @@
-"""`python -m jobs`: runs one verb; the one place where errors become exit codes."""
+"""`python -m jobs VERB`. The verbs are in `jobs/cli.py`; this module only finds out whether they can be loaded."""
 
 from __future__ import annotations
 
-import os
 import sys
 
-from .errors import JobsError
 from .exits import Exit
-from .parser import parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one verb."""
-    said = sys.stderr
+def main() -> int:
+    """Run the verb; a Python without the project's packages is told in words which one to use."""
     try:
-        arguments = parse(sys.argv[1:] if argv is None else argv)
-        from .clock import SystemClock  # after the parser: `--help` loads none of these
-        from .connection import connect
-        from .render import Render
-        from .session import Session
+        from .cli import main as run
 
-        session = Session(
-            find_connection=lambda: connect(arguments.stack, arguments.outputs, os.environ),
-            render=Render(as_json=arguments.json),
-            clock=SystemClock(),
+        return run()  # a verb is loaded, and with it its packages, when it is asked for
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("", "jobs"):
+            raise
+        print(
+            f"error: this Python ({sys.executable}) has no package '{error.name}'\n"
+            "  cause: the project's packages are in its own virtual environment\n"
+            "  next:  make setup, then: .venv/bin/python -m jobs",
+            file=sys.stderr,
         )
-        return arguments.run(arguments, session)
-    except JobsError as error:
-        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=said, flush=True)
-        return error.exit
-    except KeyboardInterrupt:
-        print("interrupted; what was submitted goes on", file=said, flush=True)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing at exit either
-        return Exit.OK
+        return Exit.USAGE
 
 
 if __name__ == "__main__":

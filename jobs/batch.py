@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+if TYPE_CHECKING:
+    from .submission.lane import Lane
 
 Choice = Literal["failed", "running", "unended", "changed"]
 COMPLETED = "completed"
@@ -239,7 +242,7 @@ class Batch(Protocol):
     """The Batch data plane. Every method raises `errors.ServiceError` only."""
 
     def create_job(self, definition: Mapping[str, Any]) -> None: ...
-    def add_collection(self, job_id: str, tasks: Sequence[Mapping[str, Any]]) -> list[Verdict]: ...
+    def lane(self, *, timeout: float) -> Lane: ...
     def end_when_done(self, job_id: str) -> None: ...
     def terminate_job(self, job_id: str, reason: str) -> None: ...
     def delete_job(self, job_id: str) -> None: ...

@@ -1,8 +1,8 @@
 """The Batch service through azure-batch 15.1: its only importer. SDK exceptions end here.
 
 Known defects of azure-batch 15.1 that shape this file (read in the wheel and run):
-- `create_tasks` returns normally with tasks missing when the service capitalises statuses; so collections are added one
-  by one with `create_task_collection`, and every item's status is read (`adding.py`).
+- `create_tasks` returns normally with tasks missing when the service capitalises statuses; so tasks are added
+  beneath it, over `lane`, and every item's status is read (`submission/`).
 - The pollers of `begin_*` never raise, take no `polling=False`, and poll in a thread from the start; some fail without
   `options` (azure-sdk-for-python#46815). So long-running operations are begun by `_begin`, and states are asked for.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,7 +22,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azure.core.rest import HttpRequest
 
-from .batch import Choice, Counts, JobState, NodeState, PoolState, TaskState, Verdict
+from .batch import Choice, Counts, JobState, NodeState, PoolState, TaskState
 from .connection import Connection, SharedKey
 from .credentials import token_credential
 from .errors import (
@@ -36,6 +36,7 @@ from .errors import (
     Throttled,
     Unreachable,
 )
+from .submission.lane import Lane
 
 TASK_FIELDS: Final = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 # Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
@@ -59,6 +60,7 @@ class AzureBatch:
     """`batch.Batch` on the real data plane (or anything that speaks it)."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         if isinstance(connection.credential, SharedKey):
             credential: Any = AzureNamedKeyCredential(connection.credential.account, connection.credential.key)
         else:
@@ -75,11 +77,24 @@ class AzureBatch:
         with self._translated(f"job {definition['id']}"):
             self._client.create_job(models.BatchJobCreateOptions(dict(definition)))
 
-    def add_collection(self, job_id: str, tasks: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-        with self._translated(f"job {job_id}"):
-            group = models.BatchTaskGroup({"value": [dict(task) for task in tasks]})
-            answer = self._client.create_task_collection(job_id, group).as_dict()
-        return [_verdict(item) for item in answer.get("value") or ()]
+    def lane(self, *, timeout: float) -> Lane:
+        """The way beneath `create_tasks`: the SDK's api-version, and its signing or the scope of its tokens."""
+        from .submission.authority import SharedKeyAuthority, TokenAuthority
+        from .submission.http import HttpLane
+
+        settings = self._client._config
+        connection = self._connection
+        if isinstance(connection.credential, SharedKey):
+            authority: Any = SharedKeyAuthority(settings.authentication_policy)
+        else:
+            authority = TokenAuthority(lambda: token_credential(connection), tuple(settings.credential_scopes))
+        return HttpLane(
+            endpoint=self._endpoint,
+            api_version=settings.api_version,
+            authority=authority,
+            ca=connection.ca,
+            timeout=timeout,
+        )
 
     def end_when_done(self, job_id: str) -> None:
         # A PATCH replaces whole sub-objects; this one names a single plain property, so nothing else is reset.
@@ -291,7 +306,9 @@ def translate(error: AzureError, what: str, endpoint: str) -> ServiceError:
     if not isinstance(error, HttpResponseError) or error.response is None:
         if isinstance(error, ClientAuthenticationError):
             said = " ".join(str(error.message).split())
-            return Forbidden(f"no token could be had: {said}. Log in (az login), or start the local Azure (make up)")
+            if "Failed to establish a new connection" in said:  # azure-identity makes every failure one of this class
+                return Unreachable(f"nobody answers where tokens are had: {said}. Start the local Azure (make up)")
+            return Forbidden(f"no token could be had: {said}. Log in: az login")
         verb = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer"
         return Unreachable(
             f"{endpoint} {verb}: {error.message}. Check the network, and that the account (or local Azure) is up"
@@ -331,15 +348,3 @@ def _body(error: HttpResponseError) -> tuple[str, str]:
     said = " ".join(line for line in text.splitlines() if not line.startswith(("RequestId:", "Time:")))
     values = ", ".join(f"{item.get('key')}={item.get('value')}" for item in body.get("values") or ())
     return str(body.get("code") or ""), f"{said} [{values}]" if values else said
-
-
-def _verdict(item: Mapping[str, Any]) -> Verdict:
-    wrong: Mapping[str, Any] = item.get("error") or {}
-    values = ", ".join(f"{value.get('key')}={value.get('value')}" for value in wrong.get("values") or ())
-    said = " ".join(str((wrong.get("message") or {}).get("value", "")).split("RequestId:")[0].split())
-    return Verdict(
-        task_id=item.get("taskId", ""),
-        status=str(item.get("status", "")).casefold(),
-        code=str(wrong.get("code") or ""),
-        message=f"{said} [{values}]" if values else said,
-    )

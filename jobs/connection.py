@@ -124,7 +124,7 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
     endpoint = _url(outputs.batch_endpoint)
     if stack != LOCAL:
         return Connection(batch_endpoint=endpoint, credential=None, outputs=outputs)
-    facts = _read(cloud)
+    facts = _read(cloud, "Start the local Azure again (it is written then): python -m local stop, then start")
     try:
         credential = ClientSecret(
             authority=facts["authority"],
@@ -154,13 +154,13 @@ def _url(endpoint: str, *, http_allowed: bool = False) -> str:
     return endpoint
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --json` wrote") -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read as JSON: {error}") from error
+        raise UsageError(f"{path}: cannot be read as JSON: {error}. {next_step}") from error
     if not isinstance(data, dict):
-        raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}")
+        raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}. {next_step}")
     return data
 
 
@@ -178,8 +178,9 @@ def _ask(stack: str) -> dict[str, Any]:
             f"the outputs of stack {stack!r} cannot be had: `{shown}`: {error}. Use --outputs FILE"
         ) from error
     if done.returncode != 0:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise UsageError(f"the outputs of stack {stack!r} cannot be had: `{shown}`: {said}")
+        said = done.stderr.strip().removeprefix("error: ") or f"exit code {done.returncode}"
+        lines = "\n".join(f"  {line}" for line in said.splitlines())
+        raise UsageError(f"the outputs of stack {stack!r} cannot be had. `{shown}` says:\n{lines}")
     try:
         return json.loads(done.stdout or "{}")
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from .connection import ClientSecret, Connection, SharedKey
@@ -14,6 +15,7 @@ def token_credential(connection: Connection) -> Any:
         raise UsageError(
             "with AZURE_BATCH_ACCESS_KEY there is no token for the storage account. Unset it and use --stack"
         )
+    logging.getLogger("azure").addHandler(logging.NullHandler())  # it logs what it raises, too: said twice
     if isinstance(connection.credential, ClientSecret):
         from azure.identity import ClientSecretCredential
 

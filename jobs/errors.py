@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Worded as fact, cause, next step; `__main__` prints it and exits with `exit`.
+"""What can go wrong, as one tree. Worded as fact, cause, next step; `cli.py` prints it and exits with `exit`.
 
 JobsError
 ├─ UsageError          the command line, a file or the connection: nothing was sent
@@ -6,7 +6,7 @@ JobsError
 └─ ServiceError        the service was asked and said no
    ├─ NotFound         ├─ Conflict        ├─ Forbidden      ├─ QuotaExceeded
    ├─ Refused          (a request it finds wrong)
-   ├─ RequestTooLarge  ├─ Throttled       (handled by `adding.py`)
+   ├─ RequestTooLarge  ├─ Throttled       (the submitter handles its own)
    ├─ Unreachable      no answer at all
    └─ NotAllAdded      some tasks were not accepted
 """

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from . import adding, asking
+from . import asking
 from .batch import JobState
 from .errors import Conflict, NotAllAdded, NotFound, UsageError
 from .exits import Exit
 from .jobfile.model import ID
 from .session import Session
+from .submission import Options, submit_tasks
 
 AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-r(?P<number>\d+))?$")
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d+))?$")
@@ -56,19 +57,24 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         return Exit.OK
     if new_job:
         batch.create_job({"id": target, **_kept(batch.job_definition(job.id), OF_JOB)})
-    tally = adding.add_all(
-        batch, target, again(session, job, wanted, target), sleep=session.clock.sleep, progress=lambda _: None
-    )
+    result = submit_tasks(batch, target, again(session, job, wanted, target), Options(total=len(wanted)))
+    if result.stopped is not None:
+        result.stopped.add_note(
+            f"{result.accepted} of {len(wanted)} tasks are in job {target}; retry again for the rest"
+        )
+        raise result.stopped
     if new_job:
         batch.end_when_done(target)
     if render.as_json:
-        render.record({"job": target, "added": tally.added - tally.existed, "running_already": tally.existed})
-    if tally.existed:
-        render.words(f"{tally.existed} of them were run again already")
-    if tally.failed:
+        added = result.accepted - result.existed
+        render.record({"job": target, "added": added, "running_already": result.existed})
+    if result.existed:
+        render.words(f"{result.existed} of them were run again already")
+    if not result.complete:
+        first_refused = "".join(f", first {one.task_id}: {one.code}: {one.message}" for one in result.failures[:1])
         raise NotAllAdded(
-            f"{len(tally.failed)} of {len(wanted)} tasks were not accepted, first {tally.failed[0].task_id}: "
-            f"{tally.failed[0].code}: {tally.failed[0].message}"
+            f"{len(wanted) - result.accepted} of {len(wanted)} tasks were not accepted{first_refused}. "
+            "Correct the cause and retry again"
         )
     render.words(f"next: python -m jobs watch {target}")
     return Exit.OK

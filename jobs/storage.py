@@ -21,7 +21,7 @@ SCOPE: Final = "https://storage.azure.com/.default"
 TRANSIENT: Final = (429, 500, 502, 503, 504)
 PIECE: Final = 1 << 20
 SECONDS: Final = (20, 60)  # to connect, and without a byte
-_ADMITTED: Final = "Have yourself added to the stack's `submitters`"
+_ADMITTED: Final = "Have yourself added to the stack's `submitters` (role Storage Blob Data Reader)"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def _translated(error: Exception, what: str) -> Exception:
     if isinstance(error, ClientAuthenticationError) or (
         isinstance(error, HttpResponseError) and error.status_code == 403
     ):
-        return Forbidden(f"{what}: you may not read it ({said}). {_ADMITTED}", code)
+        why = f"{code}: {said}" if code else said
+        return Forbidden(f"{what}: you may not read it ({why}). {_ADMITTED}", code)
     if isinstance(error, HttpResponseError):
         return ServiceError(f"{what}: {said}", code)
     if isinstance(error, AzureError):

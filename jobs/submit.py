@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from . import adding, durations, report, tasks, watch
+from . import durations, report, tasks, watch
 from .connection import Outputs
-from .errors import Conflict, NotAllAdded, NotFound, UsageError
+from .errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
 from .exits import Exit
 from .jobfile import JobFile, expand, load
 from .jobfile.sources import ListBlobs
 from .session import Session
 from .storage import Blob
+from .submission import Options, Progress, Result, submit_tasks
+
+CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
+SAID_FROM: Final = 1000  # tasks from which progress is told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +53,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print the definitions that would be sent, and send nothing"
     )
     parser.add_argument("--job-id", help="instead of job.id of the file")
+    parser.add_argument("--resume", action="store_true", help="go on with a submission that did not end")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume"
+    )
+    parser.add_argument("--workers", type=int, default=32, metavar="N", help="requests at a time (default 32)")
     parser.add_argument("--watch", action="store_true", help="watch the job to its end")
     parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
     parser.add_argument(
@@ -57,7 +68,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render = session.render
-    plan = plan_of(arguments.file, session, job_id=arguments.job_id)
+    job_id = arguments.job_id
+    if arguments.resume and job_id is None:
+        job_id = _resumable(arguments.checkpoint)
+    plan = plan_of(arguments.file, session, job_id=job_id)
     if arguments.dry_run:
         render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
         for definition in plan.definitions():
@@ -67,13 +81,22 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     if not arguments.yes and not _confirmed():
         render.words("nothing was sent")
         return Exit.OK
-    tally = submit(plan, session)
+    result = submit(
+        plan,
+        session,
+        Options(
+            total=plan.count,
+            workers=arguments.workers,
+            checkpoint=arguments.checkpoint or CHECKPOINTS / f"{plan.job_id}.checkpoint",
+            resume=arguments.resume,
+            fingerprint=hashlib.blake2b(json.dumps(plan.job).encode(), digest_size=12).hexdigest(),
+        ),
+        again=f"python -m jobs submit {shlex.quote(str(arguments.file))} --resume --job-id {plan.job_id}",
+    )
     if render.as_json:
-        render.record(
-            {"job": plan.job_id, "added": tally.added, "failed": [verdict.task_id for verdict in tally.failed]}
-        )
+        render.record({"job": plan.job_id, "added": result.accepted, "existed": result.existed, "failed": []})
     else:
-        render.words(f"submitted {tally.added} tasks as job {plan.job_id}")
+        render.words(f"submitted {result.accepted} tasks as job {plan.job_id}")
     if not (arguments.watch or arguments.report):
         render.words(f"next: python -m jobs watch {plan.job_id}")
         return Exit.OK
@@ -133,8 +156,50 @@ def describe(plan: Plan) -> str:
     )
 
 
-def submit(plan: Plan, session: Session) -> adding.Tally:
-    """Create the job, add the tasks, then set `terminatejob`. A job that got no task at all is deleted again."""
+def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Result:
+    """Create the job, add the tasks, prove the count, then set `terminatejob`. Raises unless every task is in the job.
+
+    A job that got no task at all is deleted again. `again` is the command that goes on after an early end.
+    """
+    batch = session.batch
+    created = _create(plan, session, resume=options.resume)
+    try:
+        result = submit_tasks(batch, plan.job_id, plan.definitions(), options, lambda now: _progress(session, now))
+    except UsageError:  # the checkpoint: nothing was sent
+        if created:
+            batch.delete_job(plan.job_id)
+        raise
+    if result.complete:
+        batch.end_when_done(plan.job_id)
+        return result
+    shown = [f"  {verdict.task_id}: {verdict.code}: {verdict.message}" for verdict in result.failures[:5]]
+    if created and result.accepted == 0 and not _has_tasks(session, plan.job_id):
+        batch.delete_job(plan.job_id)
+        if options.checkpoint is not None:
+            options.checkpoint.unlink(missing_ok=True)
+        kept = f"{plan.count} of {plan.count} tasks were not accepted; the job was deleted again"
+    else:
+        kept = (
+            f"{plan.count - result.accepted} of {plan.count} tasks were not accepted: {result.failed} refused, "
+            f"{result.unsent} not sent" + (f" ({result.uncertain} of them perhaps)" if result.uncertain else "")
+        )
+        if result.unsent or result.stopped:
+            kept += f". Job {plan.job_id} has the {result.accepted} others and stays active. Go on with:\n  {again}"
+        else:
+            kept += f". Job {plan.job_id} has the others and goes on"
+            batch.end_when_done(plan.job_id)
+            if options.checkpoint is not None:
+                options.checkpoint.unlink(missing_ok=True)
+    if shown:
+        kept += "\nThe first ones:\n" + "\n".join(shown)
+    if result.stopped is not None:
+        result.stopped.add_note(kept)
+        raise result.stopped
+    raise NotAllAdded(kept)
+
+
+def _create(plan: Plan, session: Session, *, resume: bool) -> bool:
+    """The job, on a pool that takes it. True: it was created now."""
     batch, pool = session.batch, plan.job["poolInfo"]["poolId"]
     try:
         state = batch.pool_state(pool)
@@ -147,31 +212,27 @@ def submit(plan: Plan, session: Session) -> adding.Tally:
     try:
         batch.create_job(plan.job)
     except Conflict as error:
-        if error.code == "JobExists":
-            raise Conflict(f"job {plan.job_id} exists already. Submit under a new --job-id", error.code) from error
-        raise
-    tally = adding.Tally()
+        if error.code != "JobExists":
+            raise
+        if not resume:
+            raise Conflict(
+                f"job {plan.job_id} exists already. Submit under a new --job-id, or go on with --resume", error.code
+            ) from error
+        return False
+    return True
+
+
+def _resumable(checkpoint: Path | None) -> str:
+    """The id of the job whose checkpoint is there, when there is one only."""
+    found = sorted(CHECKPOINTS.glob("*.checkpoint")) if checkpoint is None else [checkpoint]
+    if len(found) != 1:
+        names = ", ".join(path.stem for path in found) or "none"
+        raise UsageError(f"--resume needs to know which job: in {CHECKPOINTS} there are: {names}. Add --job-id")
     try:
-        tally = adding.add_all(
-            batch,
-            plan.job_id,
-            plan.definitions(),
-            sleep=session.clock.sleep,
-            progress=lambda now: _progress(session, now, plan.count),
-        )
-    finally:
-        if tally.added == 0 and not _has_tasks(session, plan.job_id):
-            batch.delete_job(plan.job_id)
-    if tally.failed:
-        examples = "\n".join(f"  {verdict.task_id}: {verdict.code}: {verdict.message}" for verdict in tally.failed[:5])
-        kept = f"job {plan.job_id} has the others and goes on" if tally.added else "the job was deleted again"
-        if tally.added:
-            batch.end_when_done(plan.job_id)
-        raise NotAllAdded(
-            f"{len(tally.failed)} of {plan.count} tasks were not accepted; {kept}. The first ones:\n{examples}"
-        )
-    batch.end_when_done(plan.job_id)
-    return tally
+        with found[0].open(encoding="utf-8") as stream:
+            return json.loads(stream.readline())["job"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{found[0]}: not a checkpoint: {error}. Add --job-id") from error
 
 
 def _definitions(
@@ -182,18 +243,18 @@ def _definitions(
 
 
 def _has_tasks(session: Session, job_id: str) -> bool:
-    """After an exception only: an answer may have been lost, so the service is asked."""
-    from .errors import ServiceError
-
+    """An answer may have been lost, so the service is asked."""
     try:
         return next(iter(session.batch.tasks(job_id)), None) is not None
     except ServiceError:
         return True  # not known: then nothing is deleted
 
 
-def _progress(session: Session, tally: adding.Tally, count: int) -> None:
-    if count > adding.MAX_TASKS:
-        session.render.words(f"  {tally.added} of {count} added")
+def _progress(session: Session, now: Progress) -> None:
+    if now.total is not None and now.total >= SAID_FROM:
+        left = "" if now.seconds_left is None else f", {now.seconds_left:.0f} s left"
+        note = f" ({now.note})" if now.note else ""
+        session.render.words(f"  {now.settled} of {now.total} settled, {now.rate:.0f}/s{left}{note}")
 
 
 def _confirmed() -> bool:

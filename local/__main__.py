@@ -1,153 +1,25 @@
-"""`python -m local VERB`: run the local Azure and deploy to it.
-
-Data goes to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-"""
+"""`python -m local VERB`. The verbs are in `local/cli.py`; this module only finds out whether they can be loaded."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from collections.abc import Callable
-
-from local import background, stack, teardown, tour
-from local.azure.paths import Paths
-from local.engine import commands
-from local.engine.errors import EngineError
-from local.engine.project import Project
-from local.errors import LocalError
-
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def start(paths: Paths, _arguments: argparse.Namespace) -> int:
-    say("the local Azure was started" if background.start(paths) else "the local Azure runs already")
-    say(f"connection facts: {paths.cloud_json}\nlogs: {paths.log}")
-    return 0
-
-
-def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
-    say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
-    teardown.stop_nodes(paths)
-    return 0
-
-
-def status(paths: Paths, arguments: argparse.Namespace) -> int:
-    processes = background.status(paths)
-    if arguments.json:
-        print(json.dumps({"running": bool(processes), "processes": processes}))
-    elif processes:
-        print("\n".join(f"{name:16} pid {pid}" for name, pid in processes.items()))
-    else:
-        say("the local Azure does not run")
-    return 0 if processes else FAILED
-
-
-def reset(paths: Paths, arguments: argparse.Namespace) -> int:
-    if not arguments.yes:
-        raise LocalError(
-            "reset deletes every resource, node and blob of the local Azure", next_step="python -m local reset --yes"
-        )
-    background.stop(paths)
-    teardown.remove_everything(paths, caches=arguments.caches)
-    return 0
-
-
-def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
-    return tour.run(paths)
-
-
-def project_of(paths: Paths, arguments: argparse.Namespace, *, reaches_cloud: bool, prepare: bool) -> Project:
-    """The project of the stack that `--stack` names; `prepare` brings its images and settings up to date first."""
-    if arguments.stack != stack.LOCAL:
-        return stack.offline_project(paths, arguments.stack)
-    if prepare:
-        tour.prepare(paths)
-    return stack.local_project(paths, stack.cloud_environment(paths) if reaches_cloud else {})
-
-
-def engine(
-    run: Callable[[Project, commands.Options], commands.Outcome], *, reaches_cloud: bool = True, prepare: bool = False
-) -> Callable[[Paths, argparse.Namespace], int]:
-    """A verb of the engine."""
-
-    def verb(paths: Paths, arguments: argparse.Namespace) -> int:
-        project = project_of(paths, arguments, reaches_cloud=reaches_cloud, prepare=prepare)
-        options = commands.Options(json=arguments.json, expect_no_changes=arguments.expect_no_changes)
-        return run(project, options).exit_code
-
-    return verb
-
-
-def preview(paths: Paths, arguments: argparse.Namespace) -> int:
-    if arguments.stack == stack.LOCAL:
-        background.start(paths)
-    return engine(commands.preview, prepare=True)(paths, arguments)
-
-
-def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
-    if arguments.stack == stack.LOCAL:
-        if not stack.settings_file(paths).exists():
-            say("nothing was deployed from this checkout")
-            return 0
-        background.start(paths)
-    code = engine(commands.destroy)(paths, arguments)
-    if code:
-        return code
-    teardown.remove_worker_images(paths)
-    return teardown.show_remaining(paths)
-
-
-VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
-    "start": (start, "start the local Azure in the background"),
-    "stop": (stop, "stop it, and the nodes; all state is kept"),
-    "status": (status, "which processes run"),
-    "reset": (reset, "delete all its state"),
-    "tour": (run_tour, "the main job from end to end (make up)"),
-    "up": (engine(commands.up, prepare=True), "deploy the stack"),
-    "preview": (preview, "show what up would change"),
-    "refresh": (engine(commands.refresh), "bring the state up to date with the cloud"),
-    "destroy": (destroy, "remove everything the stack deployed"),
-    "outputs": (engine(commands.outputs, reaches_cloud=False), "the stack's outputs"),
-    "export": (engine(commands.export, reaches_cloud=False), "the stack's state"),
-    "recover": (engine(commands.recover), "settle operations that a killed run left open"),
-}
-
-
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m local", description="The local Azure and the engine that deploys to it."
-    )
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, (_, text) in VERBS.items():
-        verb = verbs.add_parser(name, help=text, description=text)
-        verb.add_argument(
-            "--stack", "-s", default=stack.LOCAL, help="local (default), or dev/prod for an offline preview"
-        )
-        verb.add_argument("--json", action="store_true", help="data as JSON on stdout")
-        verb.add_argument("--expect-no-changes", action="store_true", help="fail if anything would change")
-        if name == "reset":
-            verb.add_argument("--yes", action="store_true", help="do it")
-            verb.add_argument("--caches", action="store_true", help="delete cached images, too")
-    return top
-
-
-def main(argv: list[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
-    paths = Paths.default()
-    paths.ensure()
+def main() -> int:
+    """Run the verb; a Python without the project's packages is told in words which one to use."""
     try:
-        return VERBS[arguments.verb][0](paths, arguments)
-    except (LocalError, EngineError) as error:
-        say(f"error: {error}")
-        return FAILED
-    except KeyboardInterrupt:
-        say("interrupted")
-        return INTERRUPTED
+        from local.cli import main as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("", "local"):
+            raise
+        print(
+            f"error: this Python ({sys.executable}) has no package '{error.name}'\n"
+            "  cause: the project's packages are in its own virtual environment\n"
+            "  next:  make setup, then: .venv/bin/python -m local",
+            file=sys.stderr,
+        )
+        return 1
+    return run()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -11,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from local.azure.paths import Paths
+from local.azure.paths import PRIVATE_UMASK, Paths
 from local.errors import LocalError
-from local.supervisor import status_file, supervisor_pid
+from local.supervisor import BUSY, READY, status_file, supervisor_pid
 
 START_SECONDS = 90.0
 STOP_SECONDS = 60.0
@@ -21,9 +22,36 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def start(paths: Paths) -> bool:
-    """Start it unless it runs; returns when every service answers. True: it was started by this call."""
-    if supervisor_pid(paths) is not None:
-        return False
+    """Start it unless it runs; returns when every service answers. True: it was started by this call.
+
+    Two calls at once, and a call after one that was interrupted, find a supervisor that is not ready yet: they wait
+    for it as if it were their own.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        if supervisor_pid(paths) is None:
+            answer = _launch(paths)
+            if answer != BUSY:
+                return _check(answer, paths)
+        elif status_file(paths).exists():
+            return False
+        if time.monotonic() > deadline:
+            return _check(f"the one that is being started was not ready within {START_SECONDS:.0f} s", paths)
+        time.sleep(0.05)
+
+
+def _check(answer: str, paths: Paths) -> bool:
+    if answer == READY:
+        return True
+    raise LocalError(
+        f"the local Azure did not start: {answer or 'it ended without a word'}",
+        cause=f"the logs: {paths.log}",
+        next_step="mend the cause, then: python -m local start",
+    )
+
+
+def _launch(paths: Paths) -> str:
+    """Start the supervisor; what it says: READY, BUSY, or what is wrong."""
     paths.ensure()
     reader, writer = os.pipe()
     log = paths.log / "supervisor.log"
@@ -36,23 +64,20 @@ def start(paths: Paths) -> bool:
             stdout=out,
             stderr=out,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
             env={**os.environ, "LOCAL_AZURE_HOME": str(paths.home)},
         )
     os.close(writer)
     with os.fdopen(reader, "rb", buffering=0) as pipe:
         readable, _, _ = select.select([pipe], [], [], START_SECONDS)
         answer = pipe.read(10_000).decode() if readable else ""
-    if answer == "ready":
-        return True
+    if answer == READY:
+        return answer
     if not answer and process.poll() is None:
         process.terminate()
         answer = f"it did not become ready within {START_SECONDS:.0f} s"
     process.wait(STOP_SECONDS)
-    raise LocalError(
-        f"the local Azure did not start: {answer or 'it ended without a word'}",
-        cause=f"the logs: {paths.log}",
-        next_step="mend the cause, then: python -m local start",
-    )
+    return answer
 
 
 def stop(paths: Paths) -> bool:
@@ -60,7 +85,8 @@ def stop(paths: Paths) -> bool:
     pid = supervisor_pid(paths)
     if pid is None:
         return False
-    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while supervisor_pid(paths) is not None:
         if time.monotonic() > deadline:
@@ -78,5 +104,5 @@ def status(paths: Paths) -> dict[str, int]:
         return {}
     try:
         return json.loads(status_file(paths).read_text())
-    except FileNotFoundError:
+    except FileNotFoundError:  # it is starting
         return {"supervisor": supervisor_pid(paths) or 0}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from local.azure.app import READY_FILE
@@ -15,6 +16,7 @@ from local.azure.paths import Paths
 from local.azure.ports import HOST, PortInUse, Ports
 from local.azure.registry.upstream import upstream_command, upstream_socket, write_upstream_config
 from local.child import Child
+from local.errors import LocalError
 
 _LOOK_SECONDS = 0.05
 _DYING_SECONDS = 5.0
@@ -30,6 +32,7 @@ def children(paths: Paths) -> list[Child]:
         blobs, sql = azurite_port(cloud.ports), cloud.ports.reserve("sql")
     finally:
         cloud.close()
+    require_programs([upstream_command(paths), azurite])
     socket, ready = upstream_socket(paths), paths.run / READY_FILE
     socket.unlink(missing_ok=True)
     ready.unlink(missing_ok=True)
@@ -40,6 +43,16 @@ def children(paths: Paths) -> list[Child]:
         Child(name="azure", argv=[sys.executable, "-m", "local.azure"], env=home, ready=existing(ready)),
         Child(name="sql", argv=[sys.executable, "-m", "local.azure.sql"], env=home, ready=accepting_port(sql)),
     ]
+
+
+def require_programs(commands: Iterable[Sequence[str]]) -> None:
+    """Refuse to start without what the set-up installs, before anything runs."""
+    for program, *arguments in commands:
+        missing = [] if shutil.which(program) else [program]
+        missing += [word for word in arguments if word.endswith(".js") and not Path(word).is_file()]
+        if missing:
+            cause = "the set-up did not run, or not to its end"
+            raise LocalError(f"{missing[0]} is not on this machine", cause=cause, next_step="make setup")
 
 
 def _wait_for_ports(ports: Ports) -> None:

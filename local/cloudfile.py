@@ -11,7 +11,14 @@ from local.supervisor import supervisor_pid
 
 
 def read_cloud(paths: Paths) -> dict[str, Any]:
-    """The file's content; `LocalError` if the local Azure does not run."""
+    """The file's content; `LocalError` if the local Azure does not run, or the file is not what it wrote."""
     if supervisor_pid(paths) is None:
         raise LocalError("the local Azure does not run", next_step="python -m local start   (or: make up)")
-    return json.loads(paths.cloud_json.read_text())
+    try:
+        return json.loads(paths.cloud_json.read_text())
+    except (OSError, ValueError) as error:
+        raise LocalError(
+            f"{paths.cloud_json} cannot be read",
+            cause=f"something else changed it ({error})",
+            next_step="python -m local stop, then: python -m local start   (it is written again)",
+        ) from None

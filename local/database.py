@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from local.azure.paths import Paths
+from local.azure.sql.errors import SqlError
 from local.azure.sql.provision import provision as run_script
 from local.errors import LocalError
 
@@ -31,4 +32,11 @@ def provision(paths: Paths, outputs: Mapping[str, Any]) -> None:
             f"the database script was not made: {made.stderr.strip()}",
             next_step="python -m local outputs --json | python -m infra.sql",
         )
-    run_script(paths, outputs["sql"]["database"], made.stdout)
+    try:
+        run_script(paths, outputs["sql"]["database"], made.stdout)
+    except SqlError as error:
+        raise LocalError(
+            f"the database {outputs['sql']['database']} was not opened to the node identity",
+            cause=f"SQL error {error.shown_number}: {error}",
+            next_step="python -m local outputs --json | python -m infra.sql   shows the script",
+        ) from error

@@ -18,7 +18,7 @@ import yaml
 from local.azure.paths import Paths
 from local.cloudfile import read_cloud
 from local.engine.project import Project
-from local.engine.stack_file import set_secret
+from local.engine.stack_file import read_stack_file, set_secret
 from local.errors import LocalError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,29 +36,51 @@ def passphrase(paths: Paths) -> str:
     try:
         return file.read_text()
     except FileNotFoundError:
+        if "encryptionsalt" in _known_settings(paths):
+            raise LocalError(
+                f"{file} is gone, and the secrets of the stack 'local' were sealed with it",
+                next_step="put it back, or forget everything deployed locally: python -m local reset --yes",
+            ) from None
         text = secrets.token_urlsafe(32)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
             new.write(text)
         return text
 
 
+def template() -> dict[str, Any]:
+    """The template's configuration. What its values must be is for the program to say."""
+    config = read_stack_file(TEMPLATE).get("config")
+    if not isinstance(config, dict):
+        raise LocalError(f"{TEMPLATE} has no settings", next_step="write them under `config:`")
+    return config
+
+
 def template_value(section: str) -> dict[str, Any]:
     """One section of the template, to be completed."""
-    return yaml.safe_load(TEMPLATE.read_text())["config"][f"{PROJECT}:{section}"]
+    value = template().get(f"{PROJECT}:{section}", {})
+    if not isinstance(value, dict):
+        raise LocalError(
+            f"{TEMPLATE}: {PROJECT}:{section} must be a section of keys and values, got {value!r}",
+            next_step="correct it; Pulumi.dev.yaml shows its form",
+        )
+    return value
 
 
 def settings_file(paths: Paths) -> Path:
     return paths.stack / "Pulumi.local.yaml"
 
 
+def _known_settings(paths: Paths) -> dict[str, Any]:
+    file = settings_file(paths)
+    return read_stack_file(file) if file.exists() else {}
+
+
 def write_settings(paths: Paths, machine: Mapping[str, Any]) -> None:
     """Write the settings: the template, then `machine`, then the secrets that the file has already."""
-    template = yaml.safe_load(TEMPLATE.read_text())
-    file = settings_file(paths)
-    known: dict[str, Any] = yaml.safe_load(file.read_text()) if file.exists() else {}
+    file, known = settings_file(paths), _known_settings(paths)
     kept = {key: value for key, value in (known.get("config") or {}).items() if key in SECRETS}
     wanted = {key: value for key, value in known.items() if key == "encryptionsalt"}
-    wanted |= {"config": {**template["config"], **machine, **kept}}
+    wanted |= {"config": {**template(), **machine, **kept}}
     if wanted != known:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             yaml.safe_dump(wanted, out, sort_keys=False)
@@ -67,14 +89,19 @@ def write_settings(paths: Paths, machine: Mapping[str, Any]) -> None:
             set_secret(file, key, secrets.token_urlsafe(18) + "aA1!", passphrase(paths))
 
 
-def local_project(paths: Paths, environment: Mapping[str, str]) -> Project:
-    """The unmodified program with the stack's settings; `environment` says which cloud it reaches."""
+def require_settings(paths: Paths) -> None:
+    """Refuse what needs a stack that was deployed, or at least previewed."""
     if not settings_file(paths).exists():
         raise LocalError(
             "the stack 'local' has no settings yet",
             cause="it was never deployed from this checkout",
             next_step="make up",
         )
+
+
+def local_project(paths: Paths, environment: Mapping[str, str]) -> Project:
+    """The unmodified program with the stack's settings; `environment` says which cloud it reaches."""
+    require_settings(paths)
     return Project.load(
         PROJECT_FILE, settings_file(paths), paths.stack, passphrase=passphrase(paths), environment=environment
     )

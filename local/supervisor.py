@@ -14,20 +14,27 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from local.azure.errors import AzureError
-from local.azure.paths import Paths
-from local.azure.ports import PortInUse
+from local.azure.paths import PRIVATE_UMASK, Paths
+from local.azure.ports import NoPortLeft, PortInUse
 from local.child import Child
 from local.children import children
+from local.errors import LocalError
 
 PR_SET_PDEATHSIG = 1
 RESTART_DELAYS = (0.2, 1.0, 3.0, 10.0)  # seconds before the first, second, ... restart of a child
 QUIET_SECONDS = 60.0  # a child that ran this long starts again with the first delay
+
+READY = "ready"  # what `start` is told when all children answer
+BUSY = "another supervisor of this folder is running"
+LOOK_SECONDS = 0.01
+PID_SECONDS = 10.0  # from taking the lock to writing the process id: microseconds, on any machine that lives
 
 log = logging.getLogger("local.supervisor")
 
@@ -37,7 +44,7 @@ class ChildFailed(Exception):
 
 
 def status_file(paths: Paths) -> Path:
-    """Process ids by name, written once all are ready; only meaningful while the lock is held."""
+    """Process ids by name. It is there while a supervisor runs whose children were all ready: `start` waits for it."""
     return paths.run / "supervisor.json"
 
 
@@ -47,15 +54,27 @@ def lock_file(paths: Paths) -> Path:
 
 def supervisor_pid(paths: Paths) -> int | None:
     """The running supervisor's process id, or None. The lock decides, not the file's text."""
-    try:
-        with lock_file(paths).open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read() or 0)
-    except FileNotFoundError:
-        pass
-    return None
+    deadline = time.monotonic() + PID_SECONDS
+    while True:
+        try:
+            with lock_file(paths).open("r+") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    text = file.read()
+                else:
+                    return None
+        except FileNotFoundError:
+            return None
+        if text.isdecimal() and int(text) > 0:  # never 0: a signal sent to it would meet the sender's own group
+            return int(text)
+        if time.monotonic() > deadline:
+            raise LocalError(
+                f"{lock_file(paths)} is locked by a process that does not say which ({text!r})",
+                cause="something else wrote to that file",
+                next_step=f"end the process that has it open (fuser {lock_file(paths)}), then try again",
+            )
+        time.sleep(LOOK_SECONDS)
 
 
 def die_with_parent(death_signal: int) -> Callable[[], None]:
@@ -130,8 +149,9 @@ class Supervisor:
         try:
             for child in self._table:
                 process = await launch(child, self._paths)
-                self._note(child.name, process.pid)
+                self._pids[child.name] = process.pid
                 keepers.append(asyncio.create_task(self._keep(child, process)))
+            self._write_status()
             on_ready()
             await asyncio.wait({stopped, *keepers}, return_when=asyncio.FIRST_COMPLETED)
             for keeper in keepers:
@@ -156,20 +176,27 @@ class Supervisor:
                 await asyncio.sleep(RESTART_DELAYS[attempt])
                 attempt, began = attempt + 1, time.monotonic()
                 process = await launch(child, self._paths)
-                self._note(child.name, process.pid)
+                self._pids[child.name] = process.pid
+                self._write_status()
         finally:
             await end(child, process)
 
-    def _note(self, name: str, pid: int) -> None:
-        self._pids[name] = pid
+    def _write_status(self) -> None:
         file = status_file(self._paths)
         new = file.with_suffix(".new")
         new.write_text(json.dumps({"supervisor": os.getpid(), **self._pids}))
         new.replace(file)
 
 
+def _damage(error: Exception, paths: Paths) -> str:
+    if not isinstance(error, sqlite3.DatabaseError):
+        return ""
+    return f"{paths.database}: {error}. Restore it, or forget everything deployed: python -m local reset --yes"
+
+
 def main() -> int:
     """Run as the background process; `start` reads one line from the descriptor given: `ready` or the error."""
+    os.umask(PRIVATE_UMASK)
     paths, ready_fd = Paths.default(), int(sys.argv[1])
     paths.ensure()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -186,22 +213,27 @@ def main() -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await Supervisor(paths, children(paths), stop).run(lambda: tell("ready"))
+        await Supervisor(paths, children(paths), stop).run(lambda: tell(READY))
 
     with lock_file(paths).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell("another supervisor of this folder is running")
+            tell(BUSY)
             return 1
+        status_file(paths).unlink(missing_ok=True)  # of one that was killed
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         try:
             asyncio.run(supervise())
-        except (ChildFailed, PortInUse, AzureError, OSError) as error:
+        except (ChildFailed, LocalError, PortInUse, NoPortLeft, AzureError, OSError) as error:
             log.error("%s", error)
             tell(str(error))
+            return 1
+        except Exception as error:
+            log.exception("the local Azure did not start")
+            tell(_damage(error, paths) or f"{type(error).__name__}: {error}")
             return 1
         finally:
             status_file(paths).unlink(missing_ok=True)

@@ -21,6 +21,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def need_engine() -> None:
+    """Raise `DockerException` if no engine answers: what it holds could then not be removed."""
+    docker.from_env().close()
+
+
 def worker_images(paths: Paths) -> list[str]:
     """Tags that the engine of this machine has of this local Azure's registries (known by their ports)."""
     store = Store(paths.database)
@@ -34,14 +39,9 @@ def worker_images(paths: Paths) -> list[str]:
 
 def remove_worker_images(paths: Paths) -> None:
     """Untag the images that the docker plugin built; their layers stay as the engine's build cache."""
-    try:
-        client = docker.from_env()
-        for name in worker_images(paths):
-            client.images.remove(name, noprune=True)
-    except DockerException as error:
-        raise LocalError(
-            f"the built images are not removed: {error}", next_step="start Docker, then try again"
-        ) from None
+    client = docker.from_env()
+    for name in worker_images(paths):
+        client.images.remove(name, noprune=True)
 
 
 def show_remaining(paths: Paths) -> int:
@@ -62,6 +62,12 @@ def stop_nodes(paths: Paths) -> None:
         say(f"stopped {stopped} node{'s' if stopped > 1 else ''}")
 
 
+def remove_runtime_folder(paths: Paths) -> None:
+    """Remove the sockets' folder of a stopped local Azure, unless a node waits in it for the next start."""
+    if not any(paths.sockets.glob("*/*/")):
+        shutil.rmtree(paths.sockets, ignore_errors=True)
+
+
 def remove_everything(paths: Paths, *, caches: bool) -> None:
     """Forget the whole local Azure of this folder: nodes, images, state. It must be stopped."""
     if background.status(paths):
@@ -69,7 +75,7 @@ def remove_everything(paths: Paths, *, caches: bool) -> None:
     try:
         cleanup.remove_nodes(paths)
         if caches:
-            cleanup.remove_images()
+            cleanup.remove_images(paths)
     except DockerException:
         say("no Docker engine answers: nothing was removed there")
     for folder in (paths.state, paths.stack, paths.run, paths.sockets):

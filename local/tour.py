@@ -53,9 +53,9 @@ def progress(text: str) -> None:
 
 def prepare(paths: Paths, tell: Callable[[str], None] = progress) -> None:
     """Images and settings that the stack needs on this machine. Cached by content."""
+    cloud = stack.read_cloud(paths)
     base = ensure_base_image(paths, tell)
     ensure_node_image(paths, tell)
-    cloud = stack.read_cloud(paths)
     project = stack.PROJECT
     stack.write_settings(
         paths,
@@ -87,7 +87,7 @@ def sample_job(paths: Paths, outputs: Mapping[str, Any]) -> int:
     """Submit the sample, or show its last run again if nothing that it depends on changed since."""
     record = paths.stack / "last-run.json"
     wanted = hashlib.sha256(json.dumps(dict(outputs), sort_keys=True).encode() + SAMPLE.read_bytes()).hexdigest()
-    last = json.loads(record.read_text()) if record.exists() else {}
+    last = last_run(record)
     if last.get("inputs") == wanted:
         with step(f"sample job: nothing changed since {last['job']}; its output again"):
             return jobs("report", last["job"])
@@ -97,6 +97,15 @@ def sample_job(paths: Paths, outputs: Mapping[str, Any]) -> int:
     if code == 0:
         record.write_text(json.dumps({"job": job, "inputs": wanted}))
     return code
+
+
+def last_run(record: Path) -> dict[str, str]:
+    """What the last call noted; nothing, if it noted nothing that can be read: the sample is then run again."""
+    try:
+        found = json.loads(record.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and "job" in found else {}
 
 
 def jobs(*arguments: str) -> int:

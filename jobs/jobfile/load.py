@@ -116,6 +116,9 @@ def _problem(lines: Mapping[Place, int], error: Mapping[str, Any]) -> tuple[int,
         message = NOT_YET.get(name.rpartition(".")[2]) or f"unknown key{_nearest(place)}"
     elif kind == "missing":
         message = "is missing"
+    elif kind in ("model_type", "model_attributes_type"):
+        got = "a list" if isinstance(error["input"], list) else repr(error["input"])
+        message = f"expected a section with some of: {', '.join(_known(place))}; got {got:.60}"
     elif kind == "value_error":
         message = message.removeprefix("Value error, ")
     else:
@@ -123,11 +126,16 @@ def _problem(lines: Mapping[Place, int], error: Mapping[str, Any]) -> tuple[int,
     return _line(lines, place), f"{name}: {message}"
 
 
-def _nearest(place: Place) -> str:
-    names = [part for part in place[:-1] if isinstance(part, str)]
+def _known(place: Place) -> list[str]:
+    """The keys that the section at this place may have."""
+    names = [part for part in place if isinstance(part, str)]
     section = _SECTIONS.get(names[-1] if names else "")
-    if section is None:
-        return ""
-    known = [field.alias or name for name, field in section.model_fields.items()]
+    return [field.alias or name for name, field in section.model_fields.items()] if section else []
+
+
+def _nearest(place: Place) -> str:
+    known = _known(place[:-1])
     close = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known here: {', '.join(known)}" if known else ""

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
 from ..errors import JobFileError
+from ..ids import IdSet
 from .generator import rows_of
 from .model import ID, ZIP, JobFile, Task, listed
 from .placeholders import check_names, fill_task
@@ -37,16 +38,15 @@ def expand(file: JobFile, *, job_id: str, folder: Path, list_blobs: ListBlobs | 
 
     Ids already seen are remembered: Batch compares them without case, and silently skips a second one.
     """
-    seen: dict[str, int] = {}
+    seen = IdSet()
     for index, task in enumerate(_tasks(file, job_id, folder, list_blobs)):
         if not ID.fullmatch(task.id):
             raise JobFileError([f"task {index}: id {task.id!r}: expected 1 to 64 letters, digits, '-' and '_'"])
-        if (first := seen.setdefault(task.id.casefold(), index)) != index:
-            raise JobFileError(
-                [f"task {index}: id {task.id!r} is also the id of task {first} (case does not count); make ids differ"]
-            )
+        if doubled := seen.add_all([task.id]):
+            where = f"is also the id of task {doubled[1]}"
+            raise JobFileError([f"task {index}: id {task.id!r} {where} (case does not count); make ids differ"])
         yield task
-    if not seen:
+    if not seen.count:
         raise JobFileError(["the file gives no tasks; a job without tasks would end at once"])
 
 

@@ -16,12 +16,16 @@ from local.node.relay import NodeRelay
 
 VARIABLE = "LOCAL_AZURE_EXECUTOR"
 CHOICES = ("docker", "process", "noop")
+# How nodes that are made from now on end a task. Azure documents neither signal nor grace: "term" (SIGTERM, 10 s, then
+# SIGKILL) is a GUESS, "kill" the worst case that work must survive.
+TERMINATE_VARIABLE = "LOCAL_AZURE_TERMINATE_WITH"
+TERMINATE_CHOICES = ("term", "kill")
 NODE_GATEWAY = "168.63.129.16"  # Azure's own wire server address: inside a node it leads to the local Azure
 _log = logging.getLogger("local.azure.nodes")
 
 
 class UnknownExecutor(Exception):
-    """LOCAL_AZURE_EXECUTOR says something else."""
+    """LOCAL_AZURE_EXECUTOR or LOCAL_AZURE_TERMINATE_WITH says something else."""
 
 
 def build_executor(cloud: Cloud) -> Executor:
@@ -41,4 +45,14 @@ def build_executor(cloud: Cloud) -> Executor:
     from local.node.docker_executor import DockerExecutor
 
     hosts = {SQL_NAME: NODE_GATEWAY}
-    return DockerExecutor(cloud.paths, relay, ports=cloud.ports.block(), hosts=hosts, progress=_log.info)
+    return DockerExecutor(
+        cloud.paths, relay, ports=cloud.ports.block(), hosts=hosts, terminate_with=terminate_with(), progress=_log.info
+    )
+
+
+def terminate_with() -> str:
+    """How new nodes end a task: the environment's choice."""
+    choice = os.environ.get(TERMINATE_VARIABLE, TERMINATE_CHOICES[0])
+    if choice not in TERMINATE_CHOICES:
+        raise UnknownExecutor(f"{TERMINATE_VARIABLE}={choice}: use one of {', '.join(TERMINATE_CHOICES)}.")
+    return choice

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOME_VARIABLE = "LOCAL_AZURE_HOME"
+PRIVATE_UMASK = 0o077
+"""Of every process of ours, children included: what the local Azure writes is for its owner only."""
 
 
 class UnsafeFolder(Exception):
@@ -66,15 +68,19 @@ class Paths:
         return self.state / "azure.db"
 
     @property
+    def id(self) -> str:
+        """What tells this home from another on the same machine, in names and labels."""
+        return hashlib.sha256(str(self.home.resolve()).encode()).hexdigest()[:8]
+
+    @property
     def sockets(self) -> Path:
         """Unix sockets: a short path, because the kernel allows 108 bytes."""
-        digest = hashlib.sha256(str(self.home.resolve()).encode()).hexdigest()[:8]
-        return Path(tempfile.gettempdir()) / f"local-azure-{digest}"
+        return Path(tempfile.gettempdir()) / f"local-azure-{self.id}"
 
-    def ensure(self) -> None:
-        """Make the folders, readable by their owner only."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        for folder in (self.run, self.state, self.log, self.stack, self.sockets):
+    def ensure(self, *, sockets: bool = True) -> None:
+        """Make the folders, readable by their owner only; that of the sockets is needed while services run."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.run, self.state, self.log, self.stack, *([self.sockets] if sockets else [])):
             folder.mkdir(mode=0o700, exist_ok=True)
             owner = folder.lstat().st_uid
             if folder.is_symlink() or owner != os.geteuid():

@@ -27,7 +27,7 @@ class PortInUse(Exception):
         super().__init__(
             f"port {port} on {HOST} (recorded for {name!r}) is taken by another program. "
             f"Stop that program (`ss -ltnp 'sport = :{port}'` names it), "
-            "or run `python -m local reset` to choose new ports; that forgets everything deployed locally."
+            "or run `python -m local reset --yes` to choose new ports; that forgets everything deployed locally."
         )
 
 

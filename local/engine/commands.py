@@ -100,6 +100,7 @@ class _Run:
         elif code and not self.session.stop_reason:
             self.session.note("error", "", "the program failed without saying why")
         self.session.check_running()
+        self.executor.settle_stack_outputs()
         self.deletion.unseen()
 
     def refresh(self) -> None:
@@ -141,11 +142,8 @@ class _Run:
 
 
 def _run(project: Project, options: Options, title: str, work: Callable[[_Run], None], *, preview: bool) -> Outcome:
-    if project.offline and not (preview and work is _Run.deploy):
-        raise UsageError(
-            f"stack {project.stack} is opened offline, with placeholders from {project.offline.name}: it can be "
-            "previewed, and nothing else. Deploy it with the real CLI: pulumi up -s " + project.stack
-        )
+    if not (preview and work is _Run.deploy):
+        _refuse_offline(project)
     started = time.monotonic()
     words = options.err if options.json else options.out
     snapshot = project.snapshot()
@@ -156,6 +154,14 @@ def _run(project: Project, options: Options, title: str, work: Callable[[_Run], 
         with interruptible(run.cancel, run.kill, options.err):
             run.perform(work)
         return _outcome(run, options, display, time.monotonic() - started)
+
+
+def _refuse_offline(project: Project) -> None:
+    if project.offline:
+        raise UsageError(
+            f"stack {project.stack} is opened offline, with placeholders from {project.offline.name}: it can be "
+            "previewed, and nothing else. Use the real CLI for it, like: pulumi up -s " + project.stack
+        )
 
 
 def _outcome(run: _Run, options: Options, display: Display, seconds: float) -> Outcome:
@@ -200,6 +206,7 @@ def destroy(project: Project, options: Options | None = None) -> Outcome:
 
 def outputs(project: Project, options: Options | None = None) -> Outcome:
     """The stack's outputs as they were left by the last `up`."""
+    _refuse_offline(project)
     options = options or Options()
     found = stack_outputs(project.snapshot())
     shown = scrub(found, options.show_secrets)
@@ -217,6 +224,7 @@ def outputs(project: Project, options: Options | None = None) -> Outcome:
 
 def export(project: Project, options: Options | None = None) -> Outcome:
     """The state as `pulumi stack export` has it; secrets stay encrypted."""
+    _refuse_offline(project)
     options = options or Options()
     body = {"version": 3, "deployment": project.snapshot().deployment()}
     print(json.dumps(body, indent=4), file=options.out)
@@ -227,6 +235,7 @@ def recover(
     project: Project, options: Options | None = None, *, imports: Mapping[str, str] | None = None, clear: bool = False
 ) -> Outcome:
     """By hand what `up` does by itself: adopt interrupted creations (`imports`: URN -> id), or forget them."""
+    _refuse_offline(project)
     options = options or Options()
     ids = dict(imports or {})
     with project.snapshot().exclusive(), Display(options.out, preview=False) as display:
@@ -235,6 +244,7 @@ def recover(
         if unknown := sorted(ids.keys() - known):
             raise UsageError(f"no operation on {unknown[0]} is pending; see `export`, pending_operations.")
         run.perform(lambda run: _recover(run, ids, clear))
+        display.diagnostics([d for d in run.session.diagnostics if d.severity == "error"])
         failed = bool(run.session.stop_reason)
     return Outcome(FAILED if failed else OK)
 

@@ -84,12 +84,15 @@ class Display:
                 self._line(step, f"**{WORDS[step.op][1]} failed** ({self._clock() - started[1]:.1f}s)")
 
     def note(self, diagnostic: Diagnostic) -> None:
-        """Something was said."""
+        """Something was said. An error is only counted here: its text comes once, at the end, as Pulumi does it."""
+        if diagnostic.severity == "error":
+            with self._lock:
+                self._print(f"    {_place(diagnostic)}1 error")
+            return
         label = "" if diagnostic.severity == "info" else f"{diagnostic.severity}: "
-        where = f"{type_of(diagnostic.urn)}  {name_of(diagnostic.urn)}  " if diagnostic.urn else ""
         with self._lock:
             for line in f"{label}{diagnostic.message}".splitlines() or [""]:
-                self._print(f"    {where}{line}".rstrip())
+                self._print(f"    {_place(diagnostic)}{line}".rstrip())
 
     def status(self, urn: str, text: str) -> None:
         """How far a plugin is; shown with the next tick."""
@@ -111,15 +114,9 @@ class Display:
         seconds: float,
         show_secrets: bool,
     ) -> None:
-        """The last lines: errors once more, outputs (old, new), counts, time."""
+        """The last lines: the errors, outputs (old, new), counts, time."""
+        self.diagnostics(errors)
         with self._lock:
-            if errors:
-                self._print("Diagnostics:")
-                for error in errors:
-                    self._print(f"  {type_of(error.urn)} ({name_of(error.urn)}):" if error.urn else "  engine:")
-                    for line in f"error: {error.message}".splitlines():
-                        self._print(f"    {line}")
-                self._print("")
             if outputs is not None and (lines := output_lines(*outputs, show_secrets=show_secrets)):
                 self._print("Outputs:")
                 for line in lines:
@@ -130,6 +127,18 @@ class Display:
                 self._print(line)
             self._print("")
             self._print(f"Duration: {duration(seconds)}")
+
+    def diagnostics(self, errors: Sequence[Diagnostic]) -> None:
+        """The errors, each with its whole text."""
+        if not errors:
+            return
+        with self._lock:
+            self._print("Diagnostics:")
+            for error in errors:
+                self._print(f"  {type_of(error.urn)} ({name_of(error.urn)}):" if error.urn else "  engine:")
+                for line in f"error: {error.message}".splitlines():
+                    self._print(f"    {line}")
+            self._print("")
 
     def _tick(self) -> None:
         while not self._closed.wait(1):
@@ -148,6 +157,10 @@ class Display:
 
     def _print(self, line: str) -> None:
         print(line, file=self._out, flush=True)
+
+
+def _place(diagnostic: Diagnostic) -> str:
+    return f"{type_of(diagnostic.urn)}  {name_of(diagnostic.urn)}  " if diagnostic.urn else ""
 
 
 def _diff(step: Step) -> str:

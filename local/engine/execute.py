@@ -22,7 +22,7 @@ from local.engine.recovery import Recovery
 from local.engine.session import Session
 from local.engine.snapshot import Pending
 from local.engine.state import Resource, now
-from local.engine.urn import PROVIDER_PREFIX, UNKNOWN_ID, Urn, is_provider, make_urn, package_of
+from local.engine.urn import PROVIDER_PREFIX, STACK_TYPE, UNKNOWN_ID, Urn, is_provider, make_urn, package_of
 
 WORDS_NOT_FOUND: Final = "resource '{}' does not exist"
 
@@ -33,6 +33,7 @@ class Executor:
     def __init__(self, session: Session, providers: Providers, recovery: Recovery, deletion: Deletion) -> None:
         self._session, self._providers, self._recovery, self._deletion = session, providers, recovery, deletion
         self._snapshot, self._preview = session.snapshot, session.preview
+        self._stack_outputs: tuple[Resource, dict[str, Any]] | None = None
 
     # -- what the program may ask
 
@@ -83,6 +84,18 @@ class Executor:
             resource = self._session.news.get(urn)
         if resource is None:
             raise ProgramError(f"outputs for a resource that was not registered: {urn}")
+        if resource.type == STACK_TYPE:
+            # A program that fails registers what it has got so far: what it had before must not be lost by that.
+            self._stack_outputs = (resource, outputs)
+            outputs = {**resource.outputs, **outputs}
+        self._set_outputs(resource, outputs)
+
+    def settle_stack_outputs(self) -> None:
+        """The program ended well: the stack has exactly the outputs that it named."""
+        if self._stack_outputs:
+            self._set_outputs(*self._stack_outputs)
+
+    def _set_outputs(self, resource: Resource, outputs: dict[str, Any]) -> None:
         if self._preview:
             resource.outputs = outputs
             return

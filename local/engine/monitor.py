@@ -142,12 +142,13 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
     # -- Engine
 
     def Log(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        """What the program and the plugins say."""
+        """What the program and the plugins say. An error that names no resource is the stack's, as in Pulumi."""
         severity = SEVERITIES.get(request.severity, "info")
         if request.ephemeral:
             self._session.observer.status(request.urn, request.message)
         elif severity != "debug":
-            self._session.note(severity, request.urn, request.message.rstrip("\n"))
+            urn = request.urn or (self._root if severity == "error" else "")
+            self._session.note(severity, urn, request.message.rstrip("\n"))
         return empty_pb2.Empty()
 
     def GetRootResource(self, request: Any, context: grpc.ServicerContext) -> engine_pb2.GetRootResourceResponse:

@@ -30,7 +30,9 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{what} {path} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{what} {path} is not YAML: {' '.join(str(error).split())}.") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{what} {path}{place}: not YAML: {' '.join(str(problem).split())}.") from error
     if body is None:
         return {}
     if not isinstance(body, dict):

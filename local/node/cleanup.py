@@ -17,7 +17,7 @@ from docker.errors import APIError, DockerException
 
 from local.azure.paths import Paths
 from local.node.docker_executor import HOME_LABEL, home_id
-from local.node.image import LABEL
+from local.node.image import OWNER_LABEL
 from local.node.process_executor import FOLDER, agent_pid
 
 
@@ -66,18 +66,13 @@ def remaining(paths: Paths) -> list[str]:
         return agents  # no engine: nothing of ours can be in it
 
 
-def remove_images() -> list[str]:
-    """Remove the images built by `image.py` that no container uses; the names removed."""
+def remove_images(paths: Paths) -> None:
+    """Remove this home's images: base, node, and what was built on them, untagged ones too. Those without a home's CA
+    are every checkout's, and stay."""
     client = docker.from_env()
-    removed = []
-    for image in client.images.list(filters={"label": LABEL}):
-        for name in image.tags:
-            try:
-                client.images.remove(name)
-            except APIError:
-                continue  # in use, by a node or by an image built on it
-            removed.append(name)
-    return removed
+    for image in client.images.list(filters={"label": f"{OWNER_LABEL}={paths.id}"}):
+        with contextlib.suppress(APIError):  # in use by a container that is not ours to remove
+            client.images.remove(image.id, force=True)
 
 
 def _ours(paths: Paths) -> dict[str, str | list[str] | bool]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import docker
-from docker.errors import DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from local.azure.paths import Paths
@@ -34,7 +34,7 @@ _SSH_PORT = "22/tcp"
 
 def home_id(paths: Paths) -> str:
     """What tells this local Azure's containers from another's on the same engine."""
-    return paths.sockets.name.rpartition("-")[2]
+    return paths.id
 
 
 class DockerExecutor(AgentNodes):
@@ -123,6 +123,7 @@ class DockerExecutor(AgentNodes):
             await asyncio.to_thread(self._remove, node_id)
             if node:
                 await self._forget(node)
+            await asyncio.to_thread(self._remove_unused_network)
         finally:
             self._planned.discard(node_id)
 
@@ -175,6 +176,15 @@ class DockerExecutor(AgentNodes):
                 return str(known[0].id)
             name = f"local-azure-{self._home}"
             return str(self._docker.networks.create(name, driver="bridge", labels={HOME_LABEL: self._home}).id)
+
+    def _remove_unused_network(self) -> None:
+        """The network goes with the last node. A node being made is in the table before it asks for the network, so
+        under the lock it either is seen here, or makes the network anew."""
+        with self._sharing:
+            if not self._nodes:
+                for network in self._docker.networks.list(filters={"label": f"{HOME_LABEL}={self._home}"}):
+                    with contextlib.suppress(APIError):  # in use by a container that we do not know: not ours to end
+                        network.remove()
 
     def _rights(self, image: str) -> dict[str, Any]:
         with self._sharing:

@@ -24,6 +24,7 @@ from docker.errors import APIError, BuildError, ImageNotFound
 from local.azure.paths import Paths
 
 LABEL = "org.local-azure.image"
+OWNER_LABEL = "org.local-azure.image.home"  # on what has one home's CA in it; inherited by images built on it
 _FILES = Path(__file__).with_name("image_files")
 _SUITE = "bookworm"
 _PACKAGES = "python3,python3-venv,ca-certificates,usr-is-merged"
@@ -44,7 +45,7 @@ def ensure_base_image(paths: Paths, progress: Progress) -> str:
     rootfs = _ensure_rootfs(client, progress)
     ca = paths.ca.read_bytes()
     context = {f"root/{_CA_PATH}": ca, "Dockerfile": _file("base.Dockerfile")}
-    return _ensure(client, "base", rootfs, context, progress)
+    return _ensure(client, "base", rootfs, context, progress, {OWNER_LABEL: paths.id})
 
 
 def ensure_node_image(paths: Paths, progress: Progress) -> str:
@@ -57,7 +58,7 @@ def ensure_node_image(paths: Paths, progress: Progress) -> str:
         f"root/{_CA_PATH}": paths.ca.read_bytes(),
         "root/usr/local/sbin/node_boot": _file("node_boot.sh"),
     }
-    return _ensure(client, "node", packages, context | _agent_files(), progress)
+    return _ensure(client, "node", packages, context | _agent_files(), progress, {OWNER_LABEL: paths.id})
 
 
 def cache_folder() -> Path:
@@ -103,7 +104,10 @@ def _bootstrap(tar: Path) -> None:
     part = tar.with_suffix(f".{os.getpid()}.part")
     command = ["sh", str(_FILES / "rootfs.sh"), str(part), _SUITE, _PACKAGES]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_BOOTSTRAP_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_BOOTSTRAP_SECONDS, check=False,
+            umask=0o022,  # ours is stricter, and would be that of the folders in the image
+        )  # fmt: skip
         if done.returncode:
             tail = "\n".join(done.stderr.strip().splitlines()[-5:])
             raise ImageBuildFailed(
@@ -118,7 +122,12 @@ def _bootstrap(tar: Path) -> None:
 
 
 def _ensure(
-    client: docker.DockerClient, kind: str, parent: str, context: Mapping[str, bytes], progress: Progress
+    client: docker.DockerClient,
+    kind: str,
+    parent: str,
+    context: Mapping[str, bytes],
+    progress: Progress,
+    labels: Mapping[str, str] | None = None,
 ) -> str:
     parts = [parent.encode(), *(part for name in sorted(context) for part in (name.encode(), context[name]))]
     name = f"local-azure/{kind}:{_fingerprint(*parts)}"
@@ -128,7 +137,7 @@ def _ensure(
     try:
         client.images.build(
             fileobj=_context_tar(context), custom_context=True, tag=name, rm=True, forcerm=True,
-            buildargs={"BASE_IMAGE": parent}, labels={LABEL: kind},
+            buildargs={"BASE_IMAGE": parent}, labels={LABEL: kind, **(labels or {})},
         )  # fmt: skip
     except BuildError as error:
         lines = [str(line.get("stream") or line.get("error") or "").strip() for line in error.build_log]

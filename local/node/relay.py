@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from local.azure.cloud import Cloud
-from local.azure.identity.imds import Machine, imds_response
 from local.node.agent.forwarders import splice
 from local.node.contract import Identity
 
@@ -36,18 +34,8 @@ class NodeRelay:
     """All nodes' sockets.
 
     `imds(node_id, identities, method, path and query, headers)` answers the identity endpoint; `ports` is the block.
+    `local/azure/executors.py` builds one with the local Azure's own.
     """
-
-    @classmethod
-    def of(cls, cloud: Cloud) -> NodeRelay:
-        """The relay of a local Azure: its ports, its identity endpoint."""
-
-        def imds(
-            node_id: str, identities: tuple[Identity, ...], method: str, target: str, headers: Mapping[str, str]
-        ) -> Answer:
-            return imds_response(cloud, identities, method, target, headers, Machine(name=node_id))
-
-        return cls(cloud.ports.block(), imds)
 
     def __init__(self, ports: Collection[int], imds: Imds, patience: float = _PATIENCE_SECONDS) -> None:
         self._ports, self._imds, self._patience = ports, imds, patience

@@ -74,12 +74,16 @@ def test_a_failure_and_what_is_said_name_the_resource():
         step = Step(Op.CREATE, URN, None, POOL)
         display.begin(step)
         display.failed(step)
-        display.note(Diagnostic("error", URN, "first\nsecond"))
+        display.note(Diagnostic("error", URN, "its text comes at the end, once"))
+        display.note(Diagnostic("error", "", "this one's, too"))
+        display.note(Diagnostic("warning", URN, "first\nsecond"))
         display.note(Diagnostic("info", "", "printed"))
 
     assert shown(work)[1:] == [
         " +  azure-native:batch:Pool  pool  **creating failed** (0.0s)",
-        "    azure-native:batch:Pool  pool  error: first",
+        "    azure-native:batch:Pool  pool  1 error",
+        "    1 error",
+        "    azure-native:batch:Pool  pool  warning: first",
         "    azure-native:batch:Pool  pool  second",
         "    printed",
     ]

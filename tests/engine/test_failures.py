@@ -129,3 +129,12 @@ def _parent(pid):
 
 def _command(pid):
     return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_a_program_that_fails_does_not_take_the_stacks_outputs_away(stack):
+    assert stack.run("up", text='import pulumi\npulumi.export("kept", 1)\npulumi.export("dropped", 2)').code == 0
+    r = stack.run("up", text='import pulumi\npulumi.export("new", 3)\nraise ValueError("wrong")')
+    assert r.code == 255 and r.out.count("ValueError: wrong") == 1 + 1, r.out  # the diagnostic, and the JSON digest
+    assert stack.run("outputs", "--json").json == {"kept": 1, "dropped": 2, "new": 3}
+    assert stack.run("up", text='import pulumi\npulumi.export("kept", 1)').code == 0
+    assert stack.run("outputs", "--json").json == {"kept": 1}

@@ -78,7 +78,7 @@ def test_setting_the_same_secret_again_leaves_the_file_alone(folder):
         ("config: {'demo:a:b': 1}", "'demo:a:b' is not a configuration key"),
         ("confg: {}", "unknown key 'confg'; known are config"),
         ("environment: [x]", r"environment \(Pulumi ESC\) is not supported"),
-        ("config: {a", "is not YAML"),
+        ("config: {a", "line 1: not YAML"),
         ("- 1", "must be a map, got list"),
         ("config: {pw: {secure: 'v1:AAAA:AAAA'}}", "demo:pw is secret, but there is no encryptionsalt"),
         ("config: {pw: {secure: 3}}", "demo:pw.secure must be text, got int"),

@@ -24,6 +24,9 @@ OUTPUTS = {
 
 def test_the_script_makes_the_user_from_the_client_id_and_grants_what_tasks_need() -> None:
     assert sql.script_for(OUTPUTS).splitlines()[2:] == [
+        "IF EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'id-abp-dev-node' "
+        "AND sid <> 0x443322116655887799AABBCCDDEEFF00)",
+        "    DROP USER [id-abp-dev-node];",
         "IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'id-abp-dev-node')",
         "    CREATE USER [id-abp-dev-node] WITH SID = 0x443322116655887799AABBCCDDEEFF00, TYPE = E;",
         "ALTER ROLE db_datareader ADD MEMBER [id-abp-dev-node];",

@@ -16,6 +16,8 @@ from jobs.render import Render
 from jobs.session import Session
 from jobs.storage import Blob
 
+from .fake_lane import FakeLane
+
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 OUTPUTS = {
@@ -98,6 +100,9 @@ class FakeBatch:
                 self.sent[job_id][task["id"]] = task
                 self.set(job_id, TaskState(id=task["id"], state="active", changed=START))
         return verdicts
+
+    def lane(self, *, timeout: float) -> FakeLane:
+        return FakeLane(self)
 
     def set(self, job_id: str, task: TaskState) -> None:
         self.task_states[job_id][task.id] = task

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from jobs.adding import add_all
 from jobs.client import AzureBatch, translate
 from jobs.connection import Connection, SharedKey
 from jobs.errors import (
@@ -31,6 +30,7 @@ from jobs.errors import (
     Throttled,
     Unreachable,
 )
+from jobs.submission import Options, submit_tasks
 
 
 @dataclass
@@ -101,9 +101,10 @@ def test_capitalised_statuses_are_read_and_a_failed_task_is_not_lost(server: Ser
         "error": wrong("InvalidPropertyValue", "bad", PropertyName="commandLine"),
     }
     server.answer(200, {"value": [ok, bad]})
-    tally = add_all(batch, "j", [{"id": "a"}, {"id": "b"}], sleep=lambda _: None, progress=lambda _: None)
-    assert tally.added == 1
-    assert [(v.task_id, v.code, v.message) for v in tally.failed] == [
+    server.answer(200, {"value": [{"id": "a"}]})
+    result = submit_tasks(batch, "j", [{"id": "a"}, {"id": "b"}], Options(handle_signals=False))
+    assert (result.accepted, result.failed, result.unsent, result.complete) == (1, 1, 0, False)
+    assert [(v.task_id, v.code, v.message) for v in result.failures] == [
         ("b", "InvalidPropertyValue", "bad [PropertyName=commandLine]")
     ]
 
@@ -191,7 +192,7 @@ def test_service_errors_become_ours(
 ) -> None:
     server.answer(status, wrong(code, PropertyName="x") if status == 400 else wrong(code))
     with pytest.raises(kind) as caught:
-        batch.add_collection("j", [{"id": "a"}])
+        batch.end_when_done("j")
     assert said in str(caught.value)
     assert "RequestId" not in str(caught.value)
     assert isinstance(caught.value, ServiceError)

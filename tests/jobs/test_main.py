@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs import completion
-from jobs.__main__ import main
+from jobs.cli import main
 from jobs.exits import MEANING, Exit, worst
 from jobs.manual import manual
 from jobs.parser import build_parser
@@ -66,7 +66,7 @@ def test_a_wrong_command_line_is_a_usage_error_in_words(
 def test_help_loads_no_slow_package(words: str) -> None:
     """azure.batch, azure.identity and pydantic take most of a second; only reading files and services needs them."""
     code = (
-        "import sys, jobs.__main__ as m\n"
+        "import sys, jobs.cli as m\n"
         f"try: m.main({words.split()!r})\n"
         "except SystemExit: pass\n"
         "print([n for n in sys.modules if n.split('.')[0] in ('azure', 'msal', 'requests')], file=sys.stderr)"

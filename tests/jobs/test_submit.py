@@ -19,8 +19,15 @@ HELLO = Path(__file__).parents[2] / "jobs" / "samples" / "hello.yaml"
 JOB = "hello-20261123-120000"
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints are written below the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 def run(scene: Stage, file: Path = HELLO, **options: object) -> Exit:
     given = {"yes": True, "dry_run": False, "job_id": None, "watch": False, "report": False, "timeout": None}
+    given |= {"resume": False, "checkpoint": None, "workers": 4}
     return submit.run(argparse.Namespace(file=file, **(given | options)), scene.session)
 
 
@@ -87,7 +94,7 @@ def test_a_job_with_some_tasks_goes_on_and_the_others_are_named() -> None:
             for t in tasks
         ]
     ]
-    with pytest.raises(NotAllAdded, match=r"1 of 5 .*\n  date: "):
+    with pytest.raises(NotAllAdded, match=r"(?s)1 of 5 .*\n  date: "):
         run(scene)
     assert scene.batch.deleted == []
     assert scene.batch.order[-1] == "end when done"

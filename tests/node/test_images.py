@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from local.node.agent import images
+from local.node.agent import images, patience
 from local.node.agent.engine import Engine, EngineError
 from local.node.agent.failures import RunFailed
 from local.node.agent.images import NULL_USER, Images
@@ -69,6 +69,23 @@ async def test_tasks_that_need_the_same_image_share_one_pull() -> None:
     some = Images(engine, FakeTokens(""), ())
     await asyncio.gather(*(some.ensure(IMAGE) for _ in range(4)))
     assert len(engine.pulled) == 1
+
+
+async def test_a_registry_that_is_away_for_a_while_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
+    away = EngineError(500, 'Get "https://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: connection refused')
+
+    class BackSoon(FakeEngine):
+        async def pull(self, image: str, user: str = "", password: str = "") -> None:
+            self.pulled.append(("try", user, password))
+            if len(self.pulled) < 3:
+                raise away
+
+    engine = BackSoon()
+    await Images(engine, FakeTokens(""), ()).ensure(IMAGE)
+    assert len(engine.pulled) == 3
+    with pytest.raises(RunFailed):
+        await Images(FakeEngine(away), FakeTokens(""), ()).ensure(IMAGE)
 
 
 async def test_a_failed_pull_is_an_invalid_image_with_the_engines_words() -> None:

@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
 
-from local.node.agent import transfer
+from local.node.agent import patience, transfer
 from local.node.agent.failures import RunFailed
 from local.node.agent.tokens import Tokens
 from local.node.agent.transfer import Transfer, matches
@@ -38,6 +39,18 @@ class Blobs:
     types: dict[str, str] = field(default_factory=dict)
     blocks: list[bytes] = field(default_factory=list)
     authorizations: set[str] = field(default_factory=set)
+    outages: list[int] = field(default_factory=list)
+    """What is answered first: a status, or 0 for a connection that breaks."""
+
+    @web.middleware
+    async def outage(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self.outages:
+            return await handler(request)
+        if status := self.outages.pop(0):
+            return web.Response(status=status, headers={"x-ms-error-code": "ServerBusy"})
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
 
     async def put(self, request: web.Request) -> web.Response:
         container, name = request.match_info["container"], request.match_info["name"]
@@ -67,7 +80,8 @@ class Blobs:
 
 @pytest_asyncio.fixture
 async def blobs() -> AsyncIterator[Blobs]:
-    service, application = Blobs(), web.Application(client_max_size=2**27)
+    service = Blobs()
+    application = web.Application(client_max_size=2**27, middlewares=[service.outage])
     application.router.add_put("/{container}/{name:.+}", service.put)
     application.router.add_get("/{container}/{name:.+}", service.get)
     application.router.add_get("/{container}", service.list)
@@ -104,6 +118,24 @@ def wd(tmp_path: Path) -> Path:
 def test_patterns_give_blob_names(wd: Path, pattern: str, path: str | None, names: list[str]) -> None:
     spec = OutputFile(file_pattern=pattern, container_url="u", path=path)
     assert [name for _, name in matches(spec, wd)] == names
+
+
+async def test_a_service_that_is_away_for_a_while_is_asked_again(
+    wd: Path, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0))
+    client = Transfer(FixedTokens())
+    blobs.outages = [0, 503, 500]
+    await client.upload(output("a.csv", f"{blobs.url}/job-hello"), wd)
+    assert blobs.blobs == {"job-hello/a.csv": b"a.csv"}
+    blobs.outages = [503, 0]
+    got = ResourceFile(http_url=f"{blobs.url}/job-hello/a.csv", file_path="again.csv")
+    assert [path.read_text() for path in await client.fetch(got, wd)] == ["a.csv"]
+    blobs.outages = [503] * 4
+    with pytest.raises(RunFailed) as failed:
+        await client.upload(output("a.csv", f"{blobs.url}/job-hello"), wd)
+    assert failed.value.info.code == "FileUploadMiscError"
+    assert "ServerBusy" in str(failed.value.info.details)
 
 
 async def test_files_are_uploaded_with_the_identitys_token_and_their_type(wd: Path, blobs: Blobs) -> None:

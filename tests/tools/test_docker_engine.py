@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,95 @@ def test_each_case_that_we_cannot_mend_has_its_own_message(
         docker_engine.ensure(lambda _text: None)
     assert fact in str(caught.value)
     assert next_step in str(caught.value)
+
+
+@pytest.fixture
+def no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without `docker` and `dockerd`."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+
+@pytest.fixture
+def listening(tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    """A Unix socket as an engine has one, mounted into a container, say."""
+    with tempfile.TemporaryDirectory(prefix="e-") as folder, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{folder}/docker.sock")
+        server.listen()
+        server.settimeout(20)
+        yield server, f"unix://{folder}/docker.sock"
+
+
+def answer(server: socket.socket, text: bytes) -> threading.Thread:
+    def serve() -> None:
+        line, _ = server.accept()
+        with line:
+            line.recv(1000)
+            line.sendall(text)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(b"HTTP/1.0 200 OK\r\n\r\n{}", EngineState.RUNNING), (b"HTTP/1.0 503 No\r\n\r\n", EngineState.UNREACHABLE)],
+)
+def test_without_a_client_the_engine_itself_is_asked(
+    no_client: None,
+    listening: tuple[socket.socket, str],
+    monkeypatch: pytest.MonkeyPatch,
+    text: bytes,
+    expected: EngineState,
+) -> None:
+    server, address = listening
+    monkeypatch.setenv("DOCKER_HOST", address)
+    thread = answer(server, text)
+    assert docker_engine.state() is expected
+    thread.join()
+
+
+@pytest.mark.parametrize("address", ["unix:///no/such.sock", "tcp://127.0.0.1:1", "nonsense"])
+def test_an_engine_elsewhere_that_does_not_answer_is_never_replaced_by_one_of_ours(
+    no_client: None, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(docker_engine, "start", lambda _say: pytest.fail("an engine was started"))
+    with pytest.raises(SetupError, match=f"no Docker engine answers at DOCKER_HOST={address}"):
+        docker_engine.ensure(lambda _text: None)
+
+
+def test_a_client_without_an_engine_and_without_root_is_told_both_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tmp_path / "docker"
+    client.write_text("#!/bin/sh\necho Cannot connect to the Docker daemon >&2\nexit 1\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(
+        SetupError, match=r"only a client is installed\n  next:  start Docker .* or run `make setup` as root"
+    ):
+        docker_engine.ensure(lambda _text: None)
+
+
+def test_an_engine_that_hangs_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tmp_path / "docker"
+    client.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(docker_engine, "ANSWER_SECONDS", 0.2)
+    assert docker_engine.ask_version() == (False, "no answer within 0 s")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'])
+def test_a_damaged_marker_ends_nothing_and_is_named(own_home: Path, text: str) -> None:
+    own_home.mkdir()
+    docker_engine.marker().write_text(text)
+    with pytest.raises(SetupError, match=r"docker-engine\.json does not say which"):
+        docker_engine.stop(lambda _text: None)
 
 
 def test_an_engine_that_answers_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

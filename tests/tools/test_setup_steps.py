@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.setup import __main__ as setup
 from tools.setup import azurite, debian_packages, places, process, python_environment
 from tools.setup.errors import SetupError
 
@@ -69,6 +70,26 @@ def test_the_environment_is_made_again_only_when_the_pinned_requirements_change(
     assert len(calls) == 4
 
 
+def test_a_linked_environment_of_another_checkout_is_let_go_and_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, mine = tmp_path / "other", tmp_path / "mine"
+    for name in ("venv", "node_modules"):
+        (other / name).mkdir(parents=True)
+        (other / name / "precious").touch()
+        mine.mkdir(exist_ok=True)
+        (mine / name).symlink_to(other / name)
+    (mine / "package-lock.json").write_text("{}")
+    monkeypatch.setattr(places, "VENV", mine / "venv")
+    monkeypatch.setattr(places, "PYTHON", mine / "venv" / "bin" / "python")
+    monkeypatch.setattr(places, "AZURITE", mine)
+    for module, folder in ((python_environment, "venv"), (azurite, "node_modules")):
+        monkeypatch.setattr(module, "run", lambda *_a, folder=folder, **_k: (mine / folder).mkdir(exist_ok=True))
+        module.ensure(lambda _text: None)
+        assert not (mine / folder).is_symlink()
+        assert [file.name for file in (other / folder).iterdir()] == ["precious"]
+
+
 def test_every_requirement_is_pinned_with_a_hash() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (places.CHECKOUT / name).read_text().replace("\\\n", " ")
@@ -94,3 +115,35 @@ def test_a_wrong_mode_is_refused_with_the_right_ones() -> None:
     )
     assert run.returncode == 2
     assert "all|offline|stop-engine" in run.stderr and "everything" in run.stderr
+
+
+def test_without_npm_azurite_is_told_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(azurite, "is_current", lambda: False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"npm is not on this machine\n  cause: Azurite.*\n  next:  install Node.js"):
+        azurite.ensure(lambda _text: None)
+
+
+def test_a_machine_without_dpkg_is_told_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"no dpkg\n.*\n  next:  use Debian 12"):
+        debian_packages.ensure(["dpkg"], lambda _text: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (SetupError("fact", cause="why", next_step="do"), 1, "error: fact\n  cause: why\n  next:  do\n"),
+        (OSError(28, "No space left on device", "/f"), 1, "error: /f: No space left on device\n  next:  mend that"),
+        (KeyboardInterrupt(), 130, "interrupted; the next call goes on where this one stopped\n"),
+    ],
+)
+def test_every_end_of_the_set_up_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
+) -> None:
+    def fail(_say: object) -> None:
+        raise error
+
+    monkeypatch.setitem(setup.STEPS, "python packages", fail)
+    assert setup.main(["offline"]) == code
+    assert said in capsys.readouterr().err

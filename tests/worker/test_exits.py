@@ -23,7 +23,10 @@ DRIVER_TEXTS = {
     "Communication link failure": (errors.Unreachable, 75),
     "Timeout expired": (errors.Unreachable, 75),
     "ManagedIdentityCredential authentication unavailable": (errors.TokenUnavailable, 75),
-    "Transaction was deadlocked on lock resources": (errors.StatementFailed, 75),
+    "Transaction was deadlocked on lock resources": (errors.Deadlock, 75),
+    "Database 'app' on server 's' is not currently available": (errors.ServerBusy, 75),
+    "Invalid object name 'dbo.work_items'.": (errors.NotMigrated, 78),
+    "Invalid object name 'dbo.other'.": (errors.StatementFailed, 70),
 }  # fmt: skip
 
 
@@ -39,7 +42,7 @@ def test_the_drivers_text_becomes_a_cause_and_an_exit_code(text: str) -> None:
 def test_the_table_is_complete() -> None:
     assert set(MEANING) == set(Exit)
     assert {code.name: code.value for code in Exit} == {
-        "OK": 0, "USAGE": 64, "BUG": 70, "TRANSIENT": 75, "REFUSED": 77, "CONFIG": 78,
+        "OK": 0, "USAGE": 64, "INPUT": 65, "BUG": 70, "TRANSIENT": 75, "REFUSED": 77, "CONFIG": 78,
     }  # fmt: skip
     assert [signalled(number) for number in (15, 2, 1)] == [143, 130, 129]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -97,6 +98,40 @@ def test_the_image_says_who_it_is_and_holds_no_pip_and_no_secret(image: str) -> 
     ]
     found = docker("run", *HARDENED, "--entrypoint", "/opt/worker/bin/python3", image, "-m", "pip", check=False)
     assert "No module named pip" in found.stderr
+
+
+def test_a_team_derives_its_image_in_three_lines(image: str, tmp_path: Path) -> None:
+    """The lines of docs/worker.md, with the image just built in place of the registry's."""
+    guide = (WORKER.parent / "docs" / "worker.md").read_text()
+    [lines] = re.findall(r"```dockerfile\n(.*?)```", guide, re.DOTALL)
+    [handler] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert len(lines.splitlines()) == 3
+    (tmp_path / "Dockerfile").write_text(re.sub(r"(?m)^FROM .*", f"FROM {image}", lines))
+    (tmp_path / "handlers.py").write_text(handler)
+    name = f"worker-derived-test:{uuid.uuid4().hex[:8]}"
+    docker("build", "--quiet", "--tag", name, str(tmp_path))
+    try:
+        done = docker("run", *HARDENED, *OTHER_USER, name, "run", "--queue", "q", check=False)
+        assert (done.returncode, "no SQL_SERVER" in done.stderr) == (78, True)  # it found its handler: else 64
+        done = docker("run", *HARDENED, name, "run", "--queue", "q", "--handler", "handlers:nothing", check=False)
+        assert (done.returncode, "handlers:nothing" in done.stderr) == (64, True)
+    finally:
+        docker("image", "rm", "--force", name)
+
+
+def test_the_image_has_no_secret_in_any_file_of_ours(image: str) -> None:
+    """Private keys, tokens and connection strings with a password, in all that the image adds to its base."""
+    scan = (
+        "import pathlib, re\n"
+        "bad = re.compile(rb'-----BEGIN [A-Z ]*PRIVATE KEY-----\\s+[A-Za-z0-9+/]{40}"
+        "|eyJ[\\w-]{20,}\\.eyJ|AccountKey=\\w{20}')\n"
+        "files = [f for f in pathlib.Path('/opt/worker').rglob('*') if f.is_file()]\n"
+        "print(len(files), [str(f) for f in files if bad.search(f.read_bytes())])"
+    )
+    done = docker("run", *HARDENED, "--entrypoint", "/opt/worker/bin/python3", image, "-c", scan)
+    count, _, found = done.stdout.strip().partition(" ")
+    assert int(count) > 500
+    assert found == "[]"
 
 
 def test_nothing_but_the_package_and_its_lock_is_in_the_build_context() -> None:

@@ -53,6 +53,13 @@ def main(argv: list[str]) -> int:
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(
+            f"error: {error.filename or 'a system call'}: {error.strerror or error}\n"
+            "  next:  mend that, then the same command again",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("interrupted; the next call goes on where this one stopped", file=sys.stderr)
         return 130

@@ -30,6 +30,7 @@ def ensure(say: Callable[[str], None]) -> None:
             cause="Azurite, the blob service, comes from npm",
             next_step="install Node.js 20 with npm",
         )
+    places.unlink_shared(places.AZURITE / "node_modules")
     say("installing Azurite from its npm lock file")
     run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(places.AZURITE)],

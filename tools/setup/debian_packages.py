@@ -14,6 +14,7 @@ from tools.setup.process import run
 ALWAYS = {
     "docker-registry": "the registry behind the local ACR",
     "mmdebstrap": "bootstraps the base image of nodes and worker",
+    "postgresql": "the store behind the SQL Server stand-in",
     "libltdl7": "the SQL Server driver, for tests on this machine",
     "libkrb5-3": "the SQL Server driver, for tests on this machine",
     "libgssapi-krb5-2": "the SQL Server driver, for tests on this machine",

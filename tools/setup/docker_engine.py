@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from tools.setup import debian_packages, places
 from tools.setup.errors import SetupError
 
 SOCKET = "/var/run/docker.sock"
+ANSWER_SECONDS = 30.0
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 
@@ -55,19 +57,39 @@ def state() -> EngineState:
 
 
 def ask_version() -> tuple[bool, str]:
-    """Ask the engine for its version; without a client, look whether its socket can be opened."""
-    if shutil.which("docker"):
+    """Ask the engine for its version: with the client, or without one (a mounted socket, say) at its socket."""
+    if not shutil.which("docker"):
+        return ask_socket()
+    try:
         asked = subprocess.run(
             ["docker", "version", "--format", "{{.Server.Version}}"],
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=ANSWER_SECONDS,
         )
-        return asked.returncode == 0, asked.stdout + asked.stderr
-    if Path(SOCKET).exists() and not os.access(SOCKET, os.W_OK):
-        return False, "permission denied"
-    return False, "no client"
+    except subprocess.TimeoutExpired:
+        return False, f"no answer within {ANSWER_SECONDS:.0f} s"
+    return asked.returncode == 0, asked.stdout + asked.stderr
+
+
+def ask_socket() -> tuple[bool, str]:
+    """`GET /version` of the engine's HTTP interface, at the socket or address that DOCKER_HOST names."""
+    kind, _, place = os.environ.get("DOCKER_HOST", f"unix://{SOCKET}").partition("://")
+    try:
+        if kind == "unix":
+            line = socket.socket(socket.AF_UNIX)
+            line.settimeout(ANSWER_SECONDS)
+            line.connect(place or SOCKET)
+        else:
+            host, _, port = place.partition(":")
+            line = socket.create_connection((host, int(port or 2375)), timeout=ANSWER_SECONDS)
+        with line:
+            line.sendall(b"GET /version HTTP/1.0\r\nHost: docker\r\n\r\n")
+            answer = line.recv(1000).decode(errors="replace")
+    except (OSError, ValueError) as error:
+        return False, str(error)
+    return " 200 " in answer.partition("\r\n")[0], answer
 
 
 def ensure(say: Callable[[str], None]) -> None:
@@ -75,26 +97,32 @@ def ensure(say: Callable[[str], None]) -> None:
     found = state()
     if found is EngineState.RUNNING:
         return
+    if found in (EngineState.DENIED, EngineState.UNREACHABLE) or os.geteuid() != 0:
+        raise trouble(found)
+    debian_packages.ensure(debian_packages.FOR_ENGINE, say)
+    start(say)
+
+
+def trouble(found: EngineState) -> SetupError:
+    """What to say of an engine that cannot be used."""
     if found is EngineState.DENIED:
-        raise SetupError(
+        return SetupError(
             f"a Docker engine runs, but this user may not use {SOCKET}",
             cause="permission denied",
             next_step="sudo usermod -aG docker $(id -un), then log in again",
         )
     if found is EngineState.UNREACHABLE:
-        raise SetupError(
-            f"no Docker engine answers at DOCKER_HOST={os.environ['DOCKER_HOST']}",
+        return SetupError(
+            f"no Docker engine answers at DOCKER_HOST={os.environ.get('DOCKER_HOST', '')}",
             next_step="start that engine, or unset DOCKER_HOST to use one on this machine",
         )
-    if os.geteuid() != 0:
-        raise SetupError(
-            "no Docker engine answers on this machine",
-            cause="only a client is installed" if shutil.which("docker") else "Docker is not installed",
-            next_step="start Docker (sudo systemctl start docker), or run this as root: "
-            "it then starts an engine of its own",
-        )
-    debian_packages.ensure(debian_packages.FOR_ENGINE, say)
-    start(say)
+    client = "only a client is installed" if shutil.which("docker") else "Docker is not installed"
+    return SetupError(
+        "no Docker engine answers on this machine",
+        cause="an engine is installed, but it does not run" if found is EngineState.STOPPED else client,
+        next_step="start Docker (sudo systemctl start docker), or run `make setup` as root: "
+        "it then starts an engine of its own",
+    )
 
 
 def start(say: Callable[[str], None]) -> None:
@@ -154,13 +182,20 @@ def stop(say: Callable[[str], None]) -> None:
     """End the engine that this checkout started; leave every other one alone."""
     if not marker().exists():
         return
-    mine = json.loads(marker().read_text())
-    pid = int(mine["pid"])
-    if started(pid) and started(pid) == mine["started"]:
+    try:
+        mine = json.loads(marker().read_text())
+        pid, began = int(mine["pid"]), str(mine["started"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SetupError(
+            f"{marker()} does not say which Docker engine was started from here",
+            cause=f"{type(error).__name__}: {error}",
+            next_step="end that engine by hand, if it runs, and delete the file",
+        ) from None
+    if started(pid) and started(pid) == began:
         say("stopping the Docker engine that make started")
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
-        while started(pid) == mine["started"]:
+        while started(pid) == began:
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"the Docker engine (pid {pid}) did not stop within {STOP_SECONDS:.0f} s",

@@ -21,3 +21,9 @@ def engine_home() -> Path:
     """State of a Docker engine that we start: it belongs to the machine's user, not to one checkout."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "azure-batch-platform" / "engine"
+
+
+def unlink_shared(folder: Path) -> None:
+    """Let go of a folder that is a link, before it is filled anew: what it points to belongs to another checkout."""
+    if folder.is_symlink():
+        folder.unlink()

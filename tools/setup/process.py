@@ -14,9 +14,11 @@ SHOWN_LINES = 15
 
 def log_file() -> Path:
     folder = places.home() / "log"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     places.home().chmod(0o700)
-    return folder / "setup.log"
+    file = folder / "setup.log"
+    file.touch(mode=0o600)
+    return file
 
 
 def run(argv: Sequence[str], *, what: str, next_step: str, env: Mapping[str, str] | None = None) -> None:

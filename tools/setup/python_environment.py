@@ -33,6 +33,7 @@ def ensure(say: Callable[[str], None]) -> None:
         )
     if is_current():
         return
+    places.unlink_shared(places.VENV)
     say("creating .venv from requirements-dev.txt (hash-pinned)")
     stamp = places.VENV / "requirements.sha256"
     if places.VENV.exists() and not stamp.exists():

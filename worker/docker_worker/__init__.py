@@ -1,7 +1,13 @@
 """The docker-worker: what runs inside a Batch task's container.
 
-Owns reaching SQL Server with the node's managed identity, stopping cleanly on a signal, and exit codes that say what is
-wrong. Does not know Batch's API or any Azure resource: everything it needs comes from the environment (`settings.py`).
+Owns reaching SQL Server with the node's managed identity, leased work items and their handlers, stopping cleanly on a
+signal, and exit codes that say what is wrong. Does not know Batch's API or any Azure resource: everything it needs
+comes from the environment (`settings.py`). The names below are what a handler imports.
 """
 
-VERSION = "0.1.0"
+from .handlers import DONE, MORE, Item
+from .transaction import Transaction
+
+VERSION = "0.2.0"
+
+__all__ = ["DONE", "MORE", "VERSION", "Item", "Transaction"]

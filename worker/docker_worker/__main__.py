@@ -1,67 +1,16 @@
-"""The worker's command line: parse, run the verb in the worker thread, turn the outcome into an exit code."""
+"""The worker's process: parse, run the verb in the work thread, turn the outcome into an exit code."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import NoReturn
 
-from . import VERSION, check, database, lines, settings
+from . import lines, settings
+from .command import VERBS, build_parser
 from .errors import UsageError, WorkerError
-from .exits import MEANING, Exit, signalled
-from .signals import GRACE_SECONDS, Stop, Work, finish, listening
-
-Verb = Callable[[argparse.Namespace, lines.Say, Stop], None]
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse exits with 2; the worker's usage code is another."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(
-            message, cause=f"usage: {self.format_usage().removeprefix('usage: ').strip()}", next_step="See --help"
-        )
-
-
-def seconds(text: str) -> float:
-    """A time that is not negative, and is a number."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
-    return value
-
-
-def build_parser() -> Parser:
-    """All verbs and their arguments."""
-    epilog = (
-        "exit codes: " + "; ".join(f"{code.value} {MEANING[code]}" for code in Exit) + "; 128+n stopped by signal n"
-    )
-    parser = Parser(
-        prog="docker-worker", description="Work against SQL Server from inside a Batch task.", epilog=epilog
-    )
-    parser.add_argument("--version", action="version", version=f"docker-worker {VERSION}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
-    verbs.add_parser("check", help="reach SQL Server; print its version, our identity, and a row written and read back")
-    wait = verbs.add_parser("wait", help="do nothing for a while; for testing signals")
-    wait.add_argument("--seconds", type=seconds, required=True)
-    return parser
-
-
-def run_check(_arguments: argparse.Namespace, say: lines.Say, _stop: Stop) -> None:
-    check.check(settings.load_sql(os.environ), settings.load_task(os.environ), say=say, connect=database.connect)
-
-
-def run_wait(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
-    say("waiting", seconds=arguments.seconds, uid=os.getuid(), pid=os.getpid())
-    if not stop.asked.wait(arguments.seconds):
-        say("done")
-
-
-VERBS: dict[str, Verb] = {"check": run_check, "wait": run_wait}
+from .exits import Exit, signalled
+from .signals import GRACE_SECONDS, Work, finish, listening
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,15 +20,20 @@ def main(argv: list[str] | None = None) -> int:
     except UsageError as error:
         lines.complain(str(error))
         return error.exit
+    task = settings.load_task(os.environ)
+    say = lines.to(sys.stdout, job=task.job_id, task=task.task_id, node=task.node_id)
+    grace = getattr(arguments, "grace", GRACE_SECONDS)
     with listening() as stop:
-        work = Work(lambda: VERBS[arguments.verb](arguments, lines.to(sys.stdout), stop))
+        work = Work(lambda: VERBS[arguments.verb](arguments, say, stop))
         work.start()
-        ended = finish(work, stop)
+        ended = finish(work, stop, grace=grace)
         if stop.number is not None:
-            name = signal.Signals(stop.number).name
-            lines.complain(
-                f"stopped by {name}" + ("" if ended else f"; the work did not end within {GRACE_SECONDS:g} s")
-            )
+            if isinstance(work.error, WorkerError):
+                lines.complain(str(work.error))
+            unfinished = "" if ended else f"; the work did not end within {grace:g} s"
+            if not ended and stop.at_once.is_set():
+                unfinished = "; a second signal, so at once"
+            lines.complain(f"stopped by {stop.reason}{unfinished}")
             return signalled(stop.number)
     if isinstance(work.error, WorkerError):
         lines.complain(str(work.error))

@@ -1,7 +1,7 @@
 """The connection to SQL Server: passwordless, encrypted, verified; and the driver's errors in our words.
 
-May block: connecting up to CONNECT_SECONDS, a statement up to STATEMENT_SECONDS (the driver has no way to cancel from
-another thread, so every statement is bounded below the grace period of `signals.py`).
+May block: connecting up to CONNECT_SECONDS, a statement up to `SqlSettings.statement_seconds` (the driver has no way to
+cancel from another thread, so every statement is bounded below the grace period of `signals.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from typing import Any, Final, Protocol
 from .errors import (
     CertificateNotTrusted,
     DatabaseMissing,
+    Deadlock,
     LoginRefused,
     NameNotResolved,
+    NotMigrated,
     PermissionMissing,
+    ServerBusy,
+    SettingsError,
     StatementFailed,
     TokenUnavailable,
     Unreachable,
@@ -25,7 +29,6 @@ from .errors import (
 from .settings import SqlSettings
 
 CONNECT_SECONDS: Final = 15
-STATEMENT_SECONDS: Final = 5
 # What proves that the server is there before the driver is asked: its own text for both cases is "unable to connect".
 PROBE_SECONDS: Final = 5
 
@@ -35,6 +38,7 @@ class Cursor(Protocol):
 
     def execute(self, operation: str, *parameters: Any) -> Any: ...
     def fetchone(self) -> Any: ...
+    def fetchall(self) -> Any: ...
 
 
 class Connection(Protocol):
@@ -48,9 +52,21 @@ Connect = Callable[[SqlSettings], Connection]
 
 
 def connection_string(sql: SqlSettings) -> str:
-    """No password and no trust setting: Encrypt=yes verifies the chain (the image's own CA store) and the host name."""
-    return (
-        f"Server={sql.server};Database={sql.database};Encrypt=yes;Authentication=ActiveDirectoryMSI;UID={sql.client_id}"
+    """No trust setting: Encrypt verifies the chain (against the image's own CA store) and the host name. No password,
+    but for a test server on this machine."""
+    place = f"Server={sql.server};Database={sql.database};Encrypt={sql.encrypt};"
+    if sql.login_file is None:
+        return f"{place}Authentication=ActiveDirectoryMSI;UID={sql.client_id}"
+    try:
+        user, password = sql.login_file.read_text().splitlines()[:2]
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{sql.login_file} cannot be read as a login",
+            cause="expected a user name and a password, one a line" if isinstance(error, ValueError) else str(error),
+            next_step="Mount the file readable for the container's user",
+        ) from None
+    return place + ";".join(
+        f"{name}={{{value.replace('}', '}}')}}}" for name, value in (("UID", user), ("PWD", password))
     )
 
 
@@ -89,12 +105,39 @@ def connect(sql: SqlSettings) -> Connection:
         connection = mssql_python.connect(connection_string(sql), timeout=CONNECT_SECONDS)
     except (mssql_python.Error, RuntimeError, ValueError) as error:
         raise translate(error, sql) from error
-    connection.timeout = STATEMENT_SECONDS
+    connection.timeout = sql.statement_seconds
     return connection
 
 
 # (pieces of the driver's text, error, fact, cause, next step). mssql-python exposes no error numbers, only text.
 _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ...]] = (
+    (
+        ("deadlock", "serialization failure", "lock request time out"),
+        Deadlock,
+        "{server} rolled our transaction back",
+        "another one had the lock",
+        "Try again",
+    ),
+    (
+        ("is not currently available", "is currently busy", "error processing your request", "not enough resources"),
+        ServerBusy,
+        "{server} cannot serve {database!r} now",
+        "a failover, or too much load",
+        "Try again in a minute",
+    ),
+    (
+        (
+            "invalid object name 'dbo.work_",
+            "invalid object name 'work_items",
+            "invalid object name 'work_results",
+            "invalid object name 'dbo.docker_worker_schema",
+            "invalid object name 'docker_worker_schema",
+        ),
+        NotMigrated,
+        "database {database!r} has no tables of the worker",
+        "nobody ran `migrate` in it",
+        "Run `migrate` once, as an identity that may create tables (docs/worker.md)",
+    ),
     (
         ("managedidentity", "imds", "identity endpoint", "azure ad token", "acquire", "token from"),
         TokenUnavailable,
@@ -151,6 +194,9 @@ _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ..
             "timeout expired",
             "login timeout",
             "tcp provider",
+            "connection not open",
+            "connection is closed",
+            "closed connection",
         ),
         Unreachable,
         "the connection to {server} failed",

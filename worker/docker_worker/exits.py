@@ -11,6 +11,7 @@ class Exit(IntEnum):
 
     OK = 0
     USAGE = 64
+    INPUT = 65
     BUG = 70
     TRANSIENT = 75
     REFUSED = 77
@@ -20,10 +21,11 @@ class Exit(IntEnum):
 MEANING: Final[dict[Exit, str]] = {
     Exit.OK: "done",
     Exit.USAGE: "the command line is wrong",
-    Exit.BUG: "the worker itself failed",
+    Exit.INPUT: "the file of items cannot be read",
+    Exit.BUG: "the worker itself or a statement of it failed",
     Exit.TRANSIENT: "the database or the identity endpoint did not answer; trying again may help",
     Exit.REFUSED: "the database refused the identity",
-    Exit.CONFIG: "a setting, the certificate or the database name is wrong; trying again does not help",
+    Exit.CONFIG: "a setting, the certificate, the database's name or its tables are wrong; trying again does not help",
 }
 
 

@@ -6,8 +6,10 @@ AZ_BATCH_*. None of them is a secret: the token comes from the node's identity e
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from .errors import SettingsError
@@ -15,20 +17,35 @@ from .errors import SettingsError
 SQL_SERVER: Final = "SQL_SERVER"
 SQL_DATABASE: Final = "SQL_DATABASE"
 CLIENT_ID: Final = "AZURE_CLIENT_ID"
+ENCRYPT: Final = "SQL_ENCRYPT"
+LOGIN_FILE: Final = "SQL_LOGIN_FILE"
+HANDLER: Final = "WORKER_HANDLER"
+METADATA: Final = "AZURE_POD_IDENTITY_AUTHORITY_HOST"  # azure-identity's own name for it
 JOB_ID: Final = "AZ_BATCH_JOB_ID"
 TASK_ID: Final = "AZ_BATCH_TASK_ID"
 NODE_ID: Final = "AZ_BATCH_NODE_ID"
 
 DEFAULT_SQL_PORT: Final = 1433
+METADATA_ADDRESS: Final = "http://169.254.169.254"
+STATEMENT_SECONDS: Final = 5
+ENCRYPTIONS: Final = ("yes", "strict")  # `strict` is TDS 8.0: SQL Server 2022 and Azure SQL
+TEST_HOSTS: Final = ("localhost", "127.0.0.1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SqlSettings:
-    """Which database, and as whom. `server` is `host` or `host,port`, as SQL Server's own tools write it."""
+    """Which database, and as whom. `server` is `host` or `host,port`, as SQL Server's own tools write it.
+
+    `login_file` holds a user name and a password, one a line: for a test server on this machine only. The password is
+    read when connecting and kept nowhere.
+    """
 
     server: str
     database: str
     client_id: str
+    encrypt: str = "yes"
+    login_file: Path | None = None
+    statement_seconds: int = STATEMENT_SECONDS
 
     @property
     def host(self) -> str:
@@ -48,10 +65,16 @@ class TaskSettings:
     task_id: str = "local"
     node_id: str = "local"
 
+    def owner(self) -> str:
+        """A name for this process: readable, and never given twice."""
+        return f"{self.job_id}/{self.task_id}/{self.node_id}/{uuid.uuid4().hex[:12]}"
 
-def load_sql(environment: Mapping[str, str]) -> SqlSettings:
+
+def load_sql(environment: Mapping[str, str], *, statement_seconds: int = STATEMENT_SECONDS) -> SqlSettings:
     """The database's settings; all missing names are told at once."""
-    missing = [name for name in (SQL_SERVER, SQL_DATABASE, CLIENT_ID) if not environment.get(name)]
+    login_file = environment.get(LOGIN_FILE) or None
+    wanted = (SQL_SERVER, SQL_DATABASE) if login_file else (SQL_SERVER, SQL_DATABASE, CLIENT_ID)
+    missing = [name for name in wanted if not environment.get(name)]
     if missing:
         raise SettingsError(
             f"the environment has no {', '.join(missing)}",
@@ -59,9 +82,19 @@ def load_sql(environment: Mapping[str, str]) -> SqlSettings:
             next_step="Set sql.server and sql.database of the stack, run up, and submit with --stack",
         )
     sql = SqlSettings(
-        server=environment[SQL_SERVER], database=environment[SQL_DATABASE], client_id=environment[CLIENT_ID]
+        server=environment[SQL_SERVER],
+        database=environment[SQL_DATABASE],
+        client_id=environment.get(CLIENT_ID, ""),
+        encrypt=environment.get(ENCRYPT) or ENCRYPTIONS[0],
+        login_file=Path(login_file) if login_file else None,
+        statement_seconds=statement_seconds,
     )
-    # Values go into a connection string, where these characters would end a value or begin another setting.
+    _check(sql)
+    return sql
+
+
+def _check(sql: SqlSettings) -> None:
+    """Values go into a connection string, where these characters would end a value or begin another setting."""
     for name, value in ((SQL_SERVER, sql.server), (SQL_DATABASE, sql.database), (CLIENT_ID, sql.client_id)):
         if any(character in value for character in ";{}="):
             raise SettingsError(
@@ -76,7 +109,34 @@ def load_sql(environment: Mapping[str, str]) -> SqlSettings:
             cause="expected HOST or HOST,PORT",
             next_step="For example: my-server.database.windows.net,1433",
         )
-    return sql
+    if sql.encrypt not in ENCRYPTIONS:
+        raise SettingsError(
+            f"{ENCRYPT} is {sql.encrypt!r}",
+            cause="the worker never speaks in clear",
+            next_step=f"Use {' or '.join(ENCRYPTIONS)}",
+        )
+    if sql.login_file is not None and sql.host not in TEST_HOSTS and not sql.host.endswith(".test"):
+        raise SettingsError(
+            f"{LOGIN_FILE} is set for {sql.host}",
+            cause="a password is for a test server on this machine only",
+            next_step=f"Remove {LOGIN_FILE} and set {CLIENT_ID}: the node's identity needs none",
+        )
+
+
+def load_handler(environment: Mapping[str, str], given: str | None) -> str:
+    """Which handler: the command line's, or the image's."""
+    if found := given or environment.get(HANDLER):
+        return found
+    raise SettingsError(
+        "no handler is named",
+        cause=f"neither --handler nor {HANDLER} says which function handles items",
+        next_step=f"Set {HANDLER} in your image to module:function (docs/worker.md)",
+    )
+
+
+def metadata_address(environment: Mapping[str, str]) -> str:
+    """Where the node's metadata service answers."""
+    return environment.get(METADATA) or METADATA_ADDRESS
 
 
 def load_task(environment: Mapping[str, str]) -> TaskSettings:

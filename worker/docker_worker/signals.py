@@ -28,16 +28,23 @@ class Stop:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.reason = ""
         self.asked = threading.Event()
         self.at_once = threading.Event()
 
     def handle(self, number: int, _frame: FrameType | None = None) -> None:
         """The signal handler: keeps the number, sets an event, nothing else."""
         if self.number is None:
-            self.number = number
+            self.number, self.reason = number, signal.Signals(number).name
             self.asked.set()
         else:
             self.at_once.set()
+
+    def notice(self, kind: str) -> None:
+        """The node goes away: as if SIGTERM had come, but never the second signal."""
+        if self.number is None:
+            self.number, self.reason = signal.SIGTERM, f"the node's notice ({kind})"
+            self.asked.set()
 
 
 @contextmanager

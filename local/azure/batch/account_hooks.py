@@ -5,10 +5,11 @@ Properties and quotas: https://learn.microsoft.com/rest/api/batchmanagement/batc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local.azure.arm.resources import Resource
 from local.azure.batch.account import Account, allowed_modes
+from local.azure.batch.accounts import Accounts
 from local.azure.batch.authentication import SHARED_KEY
 from local.azure.errors.batch import (
     AutoStorageAuthorizationFailed,
@@ -18,9 +19,6 @@ from local.azure.errors.batch import (
     SharedKeyNotAllowed,
 )
 from local.azure.identity.tokens import Caller
-
-if TYPE_CHECKING:
-    from local.azure.batch.service import BatchService
 
 STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -36,8 +34,8 @@ _NOT_YET = (
 class AccountHooks:
     """`TypeHooks` of Microsoft.Batch/batchAccounts."""
 
-    def __init__(self, service: BatchService) -> None:
-        self._service = service
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
         """Refuse what is not there yet and a linked storage account that cannot work."""
@@ -52,19 +50,19 @@ class AccountHooks:
 
     async def put(self, new: Resource, old: Resource | None) -> None:
         """Open the account's port."""
-        account = await self._service.add(new)
+        account = await self._accounts.add(new)
         new.system["accountEndpoint"] = account.endpoint
 
     async def delete(self, resource: Resource) -> None:
         """Remove pools, jobs, nodes, keys and the port."""
-        await self._service.remove(resource.name)
+        await self._accounts.remove(resource.name)
 
     async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
         """listKeys, regenerateKeys, syncAutoStorageKeys."""
         verb = name.lower()
         if verb == "syncautostoragekeys":
             return {}
-        account = self._service.account(resource.name)
+        account = self._accounts.account(resource.name)
         if account is None or verb not in ("listkeys", "regeneratekeys"):
             raise ResourceNotFound(f"The action '{name}' of {resource.id} was not found.")
         if SHARED_KEY not in allowed_modes(resource.properties):
@@ -79,7 +77,7 @@ class AccountHooks:
     def view(self, resource: Resource) -> dict[str, Any]:
         """Endpoint, quotas and defaults. Every quota is Azure's documented default or plenty for one machine."""
         properties = resource.properties
-        account = self._service.account(resource.name)
+        account = self._accounts.account(resource.name)
         endpoint = resource.system.get("accountEndpoint") or (account.endpoint if account else None)
         shown: dict[str, Any] = {
             "accountEndpoint": endpoint,
@@ -111,7 +109,7 @@ class AccountHooks:
         facts 6 (azure-batch-service.md): with BatchAccountManagedIdentity the account's own identity needs its role on
         the storage account before the Batch account is made.
         """
-        cloud = self._service.cloud
+        cloud = self._accounts.cloud
         storage_id = str(linked.get("storageAccountId", ""))
         storage = cloud.resources.get(storage_id)
         if storage is None or storage.type.lower() != STORAGE_TYPE.lower():

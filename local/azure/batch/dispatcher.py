@@ -46,7 +46,7 @@ class Dispatcher:
         self.on_node_settled: Callable[[Node], None] = lambda node: None
         self.timers = Timers(clock)
         self._due: set[str] = set()
-        self.jobs = JobLife(self)
+        self.jobs = JobLife(state, clock, self.timers, self)
 
     # -- what nodes report -------------------------------------------------------------------------------------------
 

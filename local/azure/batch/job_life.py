@@ -6,23 +6,39 @@ Owns what happens to a job as a whole; single tasks and nodes are the dispatcher
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from local.azure.batch import failures, scheduler
-from local.azure.batch.model import Ending, Job
+from local.azure.batch.account_state import AccountState
+from local.azure.batch.model import Ending, Job, Task
 from local.azure.batch.states import JobEvent, JobState
+from local.azure.batch.timers import Timers
+from local.azure.clock import Clock
 
-if TYPE_CHECKING:
-    from local.azure.batch.dispatcher import Dispatcher
+
+class TaskControl(Protocol):
+    """What the dispatcher does for a job: with its runs, its pool and its files."""
+
+    def end_run(self, task: Task, ending: Ending) -> None:
+        """Have a running task stopped."""
+        ...
+
+    def wake(self, pool_id: str) -> None:
+        """Look for work for a pool's nodes."""
+        ...
+
+    def erase_files(self, node_ids: Iterable[str | None], directory: str) -> None:
+        """Remove a job's folder from the nodes that had it."""
+        ...
 
 
 class JobLife:
     """One account's jobs."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
-        self._state, self._clock = dispatcher.state, dispatcher.clock
+    def __init__(self, state: AccountState, clock: Clock, timers: Timers, tasks: TaskControl) -> None:
+        self._state, self._clock, self._timers, self._tasks = state, clock, timers, tasks
 
     def terminate(self, job: Job, reason: str) -> None:
         """Begin to terminate: running tasks are ended, waiting ones stay active (documented)."""
@@ -51,7 +67,7 @@ class JobLife:
             self._state.save(job)
             if ending is not None:
                 for task in [task for task in self._state.tasks(job).values() if task.on_node]:
-                    self._dispatcher.end_run(task, ending)
+                    self._tasks.end_run(task, ending)
         asyncio.get_running_loop().call_soon(self.settle, job)
 
     def settle(self, job: Job, failed_task: bool = False) -> None:
@@ -66,25 +82,25 @@ class JobLife:
         if job.state is JobState.ENABLING:
             job.happen(JobEvent.QUIET, now)
             self._state.save(job)
-            self._dispatcher.wake(job.pool_id)
+            self._tasks.wake(job.pool_id)
         elif job.state is JobState.DELETING and not self._state.running(job):
-            self._dispatcher.timers.cancel("job", job.id.lower())
+            self._timers.cancel("job", job.id.lower())
             nodes = {task.node_id for task in self._state.tasks(job).values()}
-            self._dispatcher.erase_files(nodes, f"workitems/{job.id}")
+            self._tasks.erase_files(nodes, f"workitems/{job.id}")
             self._state.drop(job)
         elif job.state in (JobState.DISABLING, JobState.TERMINATING) and not self._state.running(job):
             job.happen(JobEvent.QUIET, now)
             if job.state is JobState.COMPLETED:
                 job.ended = now
-                self._dispatcher.timers.cancel("job", job.id.lower())
+                self._timers.cancel("job", job.id.lower())
             self._state.save(job)
 
     def watch(self, job: Job) -> None:
         """(Re)arm the job's wall clock; call after it was made or changed."""
-        self._dispatcher.timers.cancel("job", job.id.lower())
+        self._timers.cancel("job", job.id.lower())
         if job.max_seconds is not None and job.state not in (JobState.COMPLETED, JobState.DELETING):
             when = job.created + timedelta(seconds=job.max_seconds)
-            self._dispatcher.timers.arm("job", job.id.lower(), when, lambda: self._overdue(job))
+            self._timers.arm("job", job.id.lower(), when, lambda: self._overdue(job))
 
     def _overdue(self, job: Job) -> None:
         current = self._state.jobs.get(job.id.lower())

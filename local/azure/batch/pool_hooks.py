@@ -6,11 +6,12 @@ In-place changes: https://learn.microsoft.com/rest/api/batchmanagement/pool/upda
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local.azure.arm.resources import Resource
 from local.azure.batch import arm_shapes
 from local.azure.batch.account import Account
+from local.azure.batch.accounts import Accounts
 from local.azure.batch.durations import stamp
 from local.azure.batch.images import SUPPORTED_IMAGES, is_supported
 from local.azure.batch.model import Pool
@@ -18,9 +19,6 @@ from local.azure.batch.operations.pools import view as pool_view
 from local.azure.batch.states import ALLOCATION, AllocationEvent
 from local.azure.errors import batch as errors
 from local.azure.identity.tokens import Caller
-
-if TYPE_CHECKING:
-    from local.azure.batch.service import BatchService
 
 FIXED = (
     ("virtualMachineConfiguration", "deploymentConfiguration"),
@@ -40,8 +38,8 @@ accept a new start task, but nodes that exist never run it, so that a program th
 class PoolHooks:
     """`TypeHooks` of Microsoft.Batch/batchAccounts/pools."""
 
-    def __init__(self, service: BatchService) -> None:
-        self._service = service
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
         """Refuse what is not there yet, what cannot work, and changes that Batch cannot make."""
@@ -88,7 +86,7 @@ class PoolHooks:
 
     async def delete(self, resource: Resource) -> None:
         """Remove the nodes, then the pool."""
-        account = self._service.account(_account_name(resource))
+        account = self._accounts.account(_account_name(resource))
         pool = None if account is None else account.state.pools.get(resource.name.lower())
         if account is not None and pool is not None:
             await account.allocation.delete(pool).wait()
@@ -109,7 +107,7 @@ class PoolHooks:
 
     def view(self, resource: Resource) -> dict[str, Any]:
         """Allocation, present nodes, and the target as it is now (the data plane may have resized the pool)."""
-        account = self._service.account(_account_name(resource))
+        account = self._accounts.account(_account_name(resource))
         pool = None if account is None else account.state.pools.get(resource.name.lower())
         secretless = copy.deepcopy(resource.properties)
         arm_shapes.strip_secrets(secretless)  # while the pool is being made its record still has them
@@ -148,7 +146,7 @@ class PoolHooks:
 
     def _account(self, resource: Resource) -> Account:
         name = _account_name(resource)
-        account = self._service.account(name)
+        account = self._accounts.account(name)
         if account is None:
             raise errors.ResourceNotFound(f"The Batch account '{name}' does not exist.")
         return account

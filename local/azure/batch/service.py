@@ -1,98 +1,42 @@
-"""The Batch service: accounts and their ports, the one executor, and the ARM hooks for accounts and pools.
+"""The Batch service: the accounts of the local Azure, and the ARM hooks by which they and their pools come and go.
 
-Owns starting and stopping; accounts are made and removed by `account_hooks.py` as ARM says.
+Owns the assembly only: `accounts.py` runs the accounts, the hooks translate what ARM says.
 """
 
 from __future__ import annotations
 
-from local.azure.arm.resources import Resource
 from local.azure.batch.account import Account
 from local.azure.batch.account_hooks import AccountHooks
+from local.azure.batch.accounts import ACCOUNT_TYPE, Accounts
 from local.azure.batch.pool_hooks import PoolHooks
-from local.azure.batch.server import AccountServer
 from local.azure.cloud import Cloud
-from local.azure.sites import Site
-from local.node.contract import Executor, Identity, NodeEvent
+from local.node.contract import Executor, Identity
 
-ACCOUNT_TYPE = "Microsoft.Batch/batchAccounts"
 POOL_TYPE = "Microsoft.Batch/batchAccounts/pools"
 
 
 class BatchService:
-    """All Batch accounts of the local Azure."""
+    """Batch as one of the local Azure's services."""
 
     name = "batch"
 
     def __init__(self, cloud: Cloud, executor: Executor) -> None:
-        self.cloud, self.executor = cloud, executor
-        self._accounts: dict[str, Account] = {}
-        self._sites: dict[str, Site] = {}
-        cloud.types.register(ACCOUNT_TYPE, AccountHooks(self))
-        cloud.types.register(POOL_TYPE, PoolHooks(self))
+        self.accounts = Accounts(cloud, executor)
+        cloud.types.register(ACCOUNT_TYPE, AccountHooks(self.accounts))
+        cloud.types.register(POOL_TYPE, PoolHooks(self.accounts))
 
     async def start(self) -> None:
         """Open the executor, go on with what was begun, then answer."""
-        resources = self.cloud.resources.list(ACCOUNT_TYPE)
-        for resource in resources:
-            self._accounts[resource.name.lower()] = Account(self.cloud, self.executor, resource)
-        await self.executor.open(self._on_event)
-        for account in self._accounts.values():
-            account.resume()
-        for account in self._accounts.values():
-            await self._open(account)
+        await self.accounts.start()
 
     async def stop(self) -> None:
         """Close the ports, then the executor; nodes and state stay."""
-        for site in self._sites.values():
-            await site.stop()
-        self._sites.clear()
-        for account in self._accounts.values():
-            await account.close()
-        self._accounts.clear()
-        await self.executor.close()
+        await self.accounts.stop()
 
     def account(self, name: str) -> Account | None:
         """The running account."""
-        return self._accounts.get(name.lower())
-
-    async def add(self, resource: Resource) -> Account:
-        """Run an account (again: the one that runs)."""
-        found = self.account(resource.name)
-        if found is None:
-            found = self._accounts[resource.name.lower()] = Account(self.cloud, self.executor, resource)
-            await self._open(found)
-        return found
-
-    async def remove(self, name: str) -> None:
-        """Remove an account with its pools, jobs, nodes and keys."""
-        account = self.account(name)
-        if account is None:
-            return
-        for gone in [account.allocation.delete(pool) for pool in list(account.state.pools.values())]:
-            await gone.wait()
-        site = self._sites.pop(name.lower(), None)
-        if site is not None:
-            await site.stop()
-        await account.close()
-        del self._accounts[name.lower()]
-        account.erase()
+        return self.accounts.account(name)
 
     def node_identities(self, node_id: str) -> tuple[Identity, ...]:
         """The identities the node may speak as: its pool's. Empty for a node that is not known."""
-        for account in self._accounts.values():
-            node = account.state.nodes.get(node_id)
-            pool = None if node is None else account.state.pools.get(node.pool_id.lower())
-            if pool is not None:
-                return account.dispatcher.specs.identities(pool)
-        return ()
-
-    async def _open(self, account: Account) -> None:
-        site = Site(AccountServer(account).app(), f"batch/{account.name}", account.port, self.cloud.paths)
-        await site.start()
-        self._sites[account.name.lower()] = site
-
-    def _on_event(self, event: NodeEvent) -> None:
-        for account in self._accounts.values():
-            if event.node_id in account.state.nodes:
-                account.dispatcher.on_event(event)
-                return
+        return self.accounts.node_identities(node_id)

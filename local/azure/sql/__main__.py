@@ -7,13 +7,22 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 from local.azure.paths import Paths
 from local.azure.ports import PortInUse, Ports
+from local.azure.sql.backend import UnknownBackend, chosen, open_backend
 from local.azure.sql.directory import Directory, SqlAccount
+from local.azure.sql.faults import Faults, Listener
+from local.azure.sql.postgres.cluster import Cluster, ClusterError
 from local.azure.sql.server import Server
 from local.azure.store import Store
+
+log = logging.getLogger("local.azure.sql")
+
+_LOOK_SECONDS: Final = 0.5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,13 +48,21 @@ def main(arguments: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    faults = Faults()
     try:
-        with Server(paths, Directory(paths, account=account), port) as server:
+        with ExitStack() as stack:
+            cluster = stack.enter_context(Cluster(paths)) if chosen() == "postgres" else None
+            databases = open_backend(paths)
             for name in given.database:
-                server.databases.ensure(name)
-            logging.getLogger("local.azure.sql").info("listening on port %d", server.port)
-            stop.wait()
-    except PortInUse as error:
+                databases.ensure(name)
+            stack.enter_context(Listener(paths, faults))
+            server = stack.enter_context(Server(paths, Directory(paths, account=account), port, databases, faults))
+            log.info("listening on port %d, on %s", server.port, chosen())
+            while not stop.wait(_LOOK_SECONDS):
+                if cluster is not None and not cluster.running:
+                    log.error("PostgreSQL ended; so do we, and the next start recovers what was committed")
+                    return 1
+    except (PortInUse, ClusterError, UnknownBackend) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

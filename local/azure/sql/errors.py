@@ -214,6 +214,18 @@ class DeadlockVictim(SqlError):
         )
 
 
+class Unavailable(SqlError):
+    """The database is moving to another machine, or its store is down: try again."""
+
+    number, severity, fatal = 40613, 17, True
+
+    def __init__(self, database: str) -> None:
+        super().__init__(
+            f"Database '{database}' on server 'local-azure-sql' is not currently available. Please retry the "
+            "connection later."
+        )
+
+
 class ProcedureMissing(SqlError):
     """No such stored procedure."""
 

@@ -5,28 +5,20 @@ Owns what a statement does; its grammar is `translation.py`'s and `security.py`'
 
 from __future__ import annotations
 
+import contextlib
 import re
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from local.azure.sql import functions, tokens
-from local.azure.sql.databases import Databases
+from local.azure.sql import tokens
+from local.azure.sql.backend import Backend, Facts, Look
 from local.azure.sql.directory import Directory, Login
 from local.azure.sql.errors import (
     ActionDenied,
-    ConstraintViolated,
     DatabaseDenied,
-    InvalidColumn,
-    InvalidObject,
-    LockTimeout,
     NotSupported,
-    NullRefused,
-    ObjectExists,
     SqlError,
-    Syntax,
     UserMissing,
-    VariableMissing,
 )
 from local.azure.sql.faults import Faults
 from local.azure.sql.rights import Rights
@@ -42,32 +34,39 @@ from local.azure.sql.security import (
     read_security,
 )
 from local.azure.sql.transactions import Transactions
-from local.azure.sql.translation import Translated, parse, split, split_condition, translate
+from local.azure.sql.translation import Translated, split, split_condition, translations
 from local.azure.sql.values import Value
 
-_WRITES: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "REPLACE"})
+VERSION: Final = (
+    "Microsoft SQL Server 2022 (stand-in of the local Azure) - 16.0.1000.6 (X64)\n"
+    "\tNot SQL Server: the protocol and the way to it are real, statements run on another store"
+)
 # Options of a session that change nothing here. Others are refused by name.
 _OPTIONS: Final = re.compile(
-    r"(NOCOUNT|XACT_ABORT|ANSI_\w+|QUOTED_IDENTIFIER|TEXTSIZE|LOCK_TIMEOUT|TRANSACTION\s+ISOLATION\s+LEVEL|ARITHABORT|"
+    r"(NOCOUNT|ANSI_\w+|QUOTED_IDENTIFIER|TEXTSIZE|TRANSACTION\s+ISOLATION\s+LEVEL|ARITHABORT|"
     r"CONCAT_NULL_YIELDS_NULL|DATEFORMAT|DATEFIRST|LANGUAGE|NUMERIC_ROUNDABORT|CURSOR_CLOSE_ON_COMMIT|FMTONLY)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 
 
 class Execution:
-    """One session's database, user, transaction and last row count. `wait(seconds)` raises Attention when cancelled."""
+    """One session's database, user, transaction and last row count.
+
+    `wait(seconds)` and `look()` raise Attention when the client cancelled its request.
+    """
 
     def __init__(
         self,
-        databases: Databases,
+        databases: Backend,
         directory: Directory,
         login: Login,
         database: str,
         faults: Faults,
         wait: Callable[[float], None],
+        look: Look,
     ) -> None:
         self._databases, self._directory, self._login = databases, directory, login
-        self._faults, self._wait = faults, wait
+        self._faults, self._wait, self._look = faults, wait, look
         self._row_count = 0
         self.use(database)
 
@@ -82,30 +81,34 @@ class Execution:
         self.close()
         self._db, self._rights, self.user, self.database = connection, rights, user, database
         self.transactions = Transactions(connection)
-        facts = {
-            "ORIGINAL_LOGIN": lambda: self._login.name,
-            "USER_NAME": lambda: self.user,
-            "DB_NAME": lambda: self.database,
-            "SCHEMA_NAME": lambda: "dbo",
-        }
-        functions.register(connection, facts)
+        connection.introduce(Facts(self._login.name, user, database))
 
     def close(self) -> None:
         """Undo what is open and leave the database."""
         if hasattr(self, "_db"):
-            self.transactions.abandon()
+            with contextlib.suppress(SqlError):  # the store is gone, and what was open with it
+                self.transactions.abandon()
             self._db.close()
 
     def commit(self) -> None:
         """COMMIT, also by a transaction manager request."""
-        self._faults.at_commit()
+        outermost = self.transactions.count == 1
+        if outermost:
+            self._faults.at_commit(self.database)
         self.transactions.commit()
+        if outermost:
+            self._faults.after_commit(self.database)
 
     def batch(self, text: str, values: Mapping[str, Value], token: int, out: bytearray) -> None:
         """Run every statement; replies are appended to `out`, which keeps those before an error."""
-        self._faults.at_batch(text)
-        for statement in split(text):
-            self._statement(statement, values, token, out)
+        try:
+            self._faults.at_batch(text, self.database, self._wait)
+            for statement in split(text):
+                self._statement(statement, values, token, out)
+        except SqlError as problem:
+            if self.transactions.failed(problem):
+                out += tokens.transaction_ended(kept=False)
+            raise
         if not out:
             out += tokens.done(token)
 
@@ -122,12 +125,12 @@ class Execution:
             self._secure(security)
             out += tokens.done(token, tokens.MORE)
             return
-        for tree in parse(text):
-            self._run(translate(tree, self._variables()), values, token, out)
+        for statement in translations(text, self._variables(), self._databases.dialect):
+            self._run(statement, values, token, out)
 
     def _variables(self) -> dict[str, int | str]:
         return {
-            "VERSION": functions.VERSION,
+            "VERSION": VERSION,
             "TRANCOUNT": self.transactions.count,
             "ROWCOUNT": self._row_count,
             "SPID": 51,
@@ -137,33 +140,24 @@ class Execution:
         }
 
     def _run(self, statement: Translated, values: Mapping[str, Value], token: int, out: bytearray) -> None:
-        for right, name in statement.needs:
-            self._rights.require(self.user, right, name, self.database)
-        self.transactions.before(writes=statement.verb in _WRITES or "RETURNING" in statement.sql)
-        try:
-            cursor = self._db.execute(statement.sql, values)
-            rows = cursor.fetchall() if cursor.description else []
-        except sqlite3.Error as error:
-            raise _as_sql_error(error) from error
-        if cursor.description:
-            self._row_count = len(rows)
-            names = statement.columns or [column[0] for column in cursor.description]
-            out += tokens.result(names, rows) + tokens.done(token, tokens.MORE, len(rows), statement.verb)
+        self._rights.require(self.user, statement.needs, self.database)
+        self.transactions.before(writes=statement.writes)
+        result = self._db.run(statement, values, self._look)
+        self._row_count = result.count
+        if result.columns is not None:
+            names = statement.columns or result.columns
+            out += tokens.result(names, result.rows) + tokens.done(token, tokens.MORE, result.count, statement.verb)
         else:
-            self._row_count = max(cursor.rowcount, 0)
-            counted = self._row_count if statement.verb in tokens.COMMANDS else None
+            counted = result.count if statement.verb in tokens.COMMANDS else None
             out += tokens.done(token, tokens.MORE, counted, statement.verb)
 
     def _condition(self, text: str, values: Mapping[str, Value]) -> bool:
         """Whether an IF's condition holds."""
-        [tree] = parse(f"SELECT CASE WHEN {text} THEN 1 ELSE 0 END")
-        statement = translate(tree, self._variables())
-        for right, name in statement.needs:
-            self._rights.require(self.user, right, name, self.database)
-        try:
-            return bool(self._db.execute(statement.sql, values).fetchone()[0])
-        except sqlite3.Error as error:
-            raise _as_sql_error(error) from error
+        text = f"SELECT CASE WHEN {text} THEN 1 ELSE 0 END"
+        [statement] = translations(text, self._variables(), self._databases.dialect)
+        self._rights.require(self.user, statement.needs, self.database)
+        self.transactions.before(writes=False)
+        return bool(self._db.run(statement, values, self._look).rows[0][0])
 
     def _secure(self, statement: Statement) -> None:
         """Only the administrator changes users, roles and databases."""
@@ -190,32 +184,6 @@ class Execution:
                     self._rights.set_grant(permission, grantee, present=give)
 
 
-def _as_sql_error(error: sqlite3.Error) -> SqlError:
-    """SQLite's complaint in SQL Server's words."""
-    text = str(error)
-    subject = text.rpartition(": ")[2]
-    if text.startswith("UNIQUE constraint failed"):
-        table = subject.split(".")[0]
-        return ConstraintViolated(
-            f"Violation of PRIMARY KEY or UNIQUE KEY constraint. Cannot insert duplicate key in object 'dbo.{table}'."
-        )
-    if text.startswith("NOT NULL constraint failed"):
-        return NullRefused(f"Cannot insert the value NULL into column '{subject}'; column does not allow nulls.")
-    if "constraint failed" in text:
-        return ConstraintViolated(f"The statement conflicted with a constraint ({text}).", number=547)
-    if text.startswith("no such table"):
-        return InvalidObject(subject)
-    if text.startswith("no such column") or "has no column named" in text:
-        return InvalidColumn(text.rpartition(" ")[2])
-    if match := re.fullmatch(r"table \"?([^\"]+?)\"? already exists", text):
-        return ObjectExists(match[1])
-    if "locked" in text:
-        return LockTimeout()
-    if match := re.search(r"value for parameter :(\w+)|supply a value for binding parameter ':?(\w+)'", text):
-        return VariableMissing(match[1] or match[2])
-    return Syntax(f"Incorrect syntax, or more than the local SQL Server stand-in can do: {text}.")
-
-
 # Statements that sqlglot need not see: what they do, and what is left to run after them.
 _Run = Callable[[Execution, re.Match[str], Mapping[str, Value], bytearray], str | None]
 
@@ -229,6 +197,10 @@ def _set(run: Execution, match: re.Match[str], values: Mapping[str, Value], out:
     option = match[1]
     if implicit := re.fullmatch(r"IMPLICIT_TRANSACTIONS\s+(ON|OFF)", option, re.IGNORECASE):
         run.transactions.implicit = implicit[1].upper() == "ON"
+    elif abort := re.fullmatch(r"XACT_ABORT\s+(ON|OFF)", option, re.IGNORECASE):
+        run.transactions.abort_on_error = abort[1].upper() == "ON"
+    elif timeout := re.fullmatch(r"LOCK_TIMEOUT\s+(-?\d+)", option, re.IGNORECASE):
+        run._db.lock_timeout(int(timeout[1]))
     elif not _OPTIONS.fullmatch(option):
         raise NotSupported(f"SET {option[:60]}")
 

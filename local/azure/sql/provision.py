@@ -1,7 +1,6 @@
 """Runs a T-SQL script as the server's Entra administrator, in process: what `sqlcmd -G -i` does for a real server.
 
-For the script that the program generates (`python -m infra.sql`). Works beside a running server: both use the same
-files.
+For the script that the program generates (`python -m infra.sql`). Works beside a running server, on the same store.
 """
 
 from __future__ import annotations
@@ -10,18 +9,20 @@ import re
 
 from local.azure.paths import Paths
 from local.azure.sql import tokens
-from local.azure.sql.databases import Databases
+from local.azure.sql.backend import Backend, open_backend
 from local.azure.sql.directory import Directory
 from local.azure.sql.execution import Execution
 from local.azure.sql.faults import Faults
 
 
-def provision(paths: Paths, database: str, script: str) -> None:
+def provision(paths: Paths, database: str, script: str, databases: Backend | None = None) -> None:
     """Make the database unless it is there, then run the script in it, batch by batch (`GO`). Raises SqlError."""
-    databases = Databases(paths.state / "sql")
+    databases = databases or open_backend(paths)
     databases.ensure(database)
     directory = Directory(paths)
-    execution = Execution(databases, directory, directory.administrator, database, Faults(), wait=lambda seconds: None)
+    execution = Execution(
+        databases, directory, directory.administrator, database, Faults(), wait=lambda seconds: None, look=lambda: None
+    )
     try:
         for batch in re.split(r"^\s*GO\s*$", script, flags=re.IGNORECASE | re.MULTILINE):
             execution.batch(batch, {}, tokens.DONE, bytearray())

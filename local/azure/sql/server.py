@@ -12,7 +12,7 @@ import threading
 from local.azure.certificates import server_files
 from local.azure.paths import Paths
 from local.azure.ports import HOST, PortInUse
-from local.azure.sql.databases import Databases
+from local.azure.sql.backend import Backend
 from local.azure.sql.directory import Directory
 from local.azure.sql.faults import Faults
 from local.azure.sql.session import Parts, Session
@@ -26,12 +26,13 @@ NAMES = ("sql.azure.test", "localhost", HOST)
 class Server:
     """`with Server(...) as server:` answers until the block ends."""
 
-    def __init__(self, paths: Paths, directory: Directory, port: int, faults: Faults | None = None) -> None:
+    def __init__(
+        self, paths: Paths, directory: Directory, port: int, databases: Backend, faults: Faults | None = None
+    ) -> None:
         tls = _context(paths)
         tls.maximum_version = ssl.TLSVersion.TLSv1_2  # [MS-TDS]: TLS 1.3 only with TDS 8.0
         strict = _context(paths)
         strict.set_alpn_protocols(["tds/8.0"])
-        databases = Databases(paths.state / "sql")
         self._parts = Parts(databases, directory, tls, strict, faults or Faults())
         self._port = port
         self._socket: socket.socket | None = None
@@ -39,7 +40,7 @@ class Server:
         self._lock = threading.Lock()
 
     @property
-    def databases(self) -> Databases:
+    def databases(self) -> Backend:
         """The server's databases."""
         return self._parts.databases
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import ssl
-import struct
 import time
 from dataclasses import dataclass
 from typing import Final
 
 from local.azure.sql import tokens, wire
-from local.azure.sql.databases import MASTER, Databases
+from local.azure.sql.backend import MASTER, Backend
 from local.azure.sql.directory import Directory
 from local.azure.sql.errors import (
     TOKEN_LOGIN,
@@ -34,8 +33,6 @@ from local.azure.sql.rpc import Call, bind, read_call, without_headers
 log = logging.getLogger("local.azure.sql")
 
 _TLS_HELLO: Final = 0x16
-_DESCRIPTOR: Final = b"\x08" + struct.pack("<Q", 1)
-_NO_DESCRIPTOR: Final = b"\x00"
 _BEGIN, _COMMIT, _ROLLBACK = 5, 7, 8
 _LOOK_SECONDS: Final = 0.05  # how often a waiting statement looks for a cancellation
 
@@ -44,7 +41,7 @@ _LOOK_SECONDS: Final = 0.05  # how often a waiting statement looks for a cancell
 class Parts:
     """What every session shares. `strict` is the TLS context of TDS 8.0."""
 
-    databases: Databases
+    databases: Backend
     directory: Directory
     tls: ssl.SSLContext
     strict: ssl.SSLContext
@@ -118,7 +115,7 @@ class Session:
         if not parts.databases.exists(database):
             raise CannotOpenDatabase(database) if login.is_admin else LoginFailed(words)
         try:
-            return Execution(parts.databases, parts.directory, login, database, parts.faults, self._wait)
+            return Execution(parts.databases, parts.directory, login, database, parts.faults, self._wait, self._look)
         except DatabaseDenied as error:
             raise LoginFailed(words) from error
 
@@ -127,6 +124,10 @@ class Session:
         while (left := end - time.monotonic()) > 0:
             if self._wire.has_input(min(left, _LOOK_SECONDS)):
                 raise Attention
+
+    def _look(self) -> None:
+        if self._wire.has_input(0):
+            raise Attention
 
     def _request(self, execution: Execution, kind: int, body: bytes) -> None:
         out, token = bytearray(), tokens.DONE_PROC if kind == wire.RPC else tokens.DONE
@@ -158,17 +159,17 @@ class Session:
         kind = reader.number("<H")
         if kind == _BEGIN:
             execution.transactions.begin()
-            out += tokens.environment(8, _DESCRIPTOR, _NO_DESCRIPTOR)
+            out += tokens.transaction_begun()
         elif kind in (_COMMIT, _ROLLBACK):
             if kind == _COMMIT:
                 execution.commit()
             else:
                 execution.transactions.rollback()
-            out += tokens.environment(9 if kind == _COMMIT else 10, _NO_DESCRIPTOR, _DESCRIPTOR)
+            out += tokens.transaction_ended(kept=kind == _COMMIT)
             reader.take(2 * reader.number("<B"))
             if reader.left and reader.number("<B") & 1:
                 execution.transactions.begin()
-                out += tokens.environment(8, _DESCRIPTOR, _NO_DESCRIPTOR)
+                out += tokens.transaction_begun()
         else:
             raise NotSupported(f"transaction manager request {kind}")
         out += tokens.done()

@@ -17,6 +17,8 @@ _OTHER_COMMAND: Final = 0xC6
 SERVER_NAME: Final = "local-azure-sql"
 PROGRAM_VERSION: Final = bytes([16, 0, 3, 232])
 NULLABLE: Final = 0x0009
+_DESCRIPTOR: Final = b"\x08" + struct.pack("<Q", 1)
+_NO_DESCRIPTOR: Final = b"\x00"
 
 
 def short_text(text: str) -> bytes:
@@ -74,6 +76,16 @@ def database_changed(new: str, old: str) -> bytes:
     """What a client is told at login and after USE."""
     change = environment(1, short_text(new), short_text(old))
     return change + info(5701, f"Changed database context to '{new}'.")
+
+
+def transaction_begun() -> bytes:
+    """What a client is told when its transaction begins."""
+    return environment(8, _DESCRIPTOR, _NO_DESCRIPTOR)
+
+
+def transaction_ended(*, kept: bool) -> bytes:
+    """What a client is told when its transaction is over: also when an error undid it."""
+    return environment(9 if kept else 10, _NO_DESCRIPTOR, _DESCRIPTOR)
 
 
 def collation_changed() -> bytes:

@@ -1,46 +1,41 @@
-"""Transactions of a session, on SQLite.
+"""Transactions of a session: SQL Server's counting of them, over the store's own.
 
-SQL Server counts nested BEGINs and reads committed data by default. So SQLite's own transaction begins with the first
-*write*: until then reads see what is committed now, as they would, and no session is refused because another one wrote
-meanwhile. SQLite has one writer a database; the next one waits, and is refused with 1222 after some seconds.
+SQL Server counts nested BEGINs, and a batch that is refused leaves its transaction open unless the error dooms it or
+XACT_ABORT is on. When the store's transaction begins is the backend's knowledge.
 """
 
 from __future__ import annotations
 
-import sqlite3
-
-from local.azure.sql.errors import LockTimeout, NoTransaction
+from local.azure.sql.backend import Connection
+from local.azure.sql.errors import DeadlockVictim, NoTransaction, SqlError
 
 
 class Transactions:
     """The transaction state of one connection."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
         self.count = 0
-        self.implicit = False
+        self.implicit = self.abort_on_error = False
 
     def begin(self) -> None:
         """BEGIN TRANSACTION, possibly within another."""
         self.count += 1
 
     def before(self, *, writes: bool) -> None:
-        """Before a statement: implicit transactions begin, and the first write takes the lock."""
+        """Before a statement: implicit transactions begin, and the store's own."""
         if self.implicit and not self.count:
             self.begin()
-        if writes and self.count and not self._db.in_transaction:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise LockTimeout from error
+        if self.count:
+            self._db.enter(writes=writes)
 
     def commit(self) -> None:
         """COMMIT: only the outermost one writes."""
         if not self.count:
             raise NoTransaction("COMMIT")
         self.count -= 1
-        if not self.count and self._db.in_transaction:
-            self._db.execute("COMMIT")
+        if not self.count:
+            self._db.commit()
 
     def rollback(self) -> None:
         """ROLLBACK ends all levels."""
@@ -48,8 +43,14 @@ class Transactions:
             raise NoTransaction("ROLLBACK")
         self.abandon()
 
+    def failed(self, problem: SqlError) -> bool:
+        """After a refusal: undo everything if it dooms the transaction; True if there was one to undo."""
+        doomed = bool(self.count) and (self.abort_on_error or problem.fatal or isinstance(problem, DeadlockVictim))
+        if doomed:
+            self.abandon()
+        return doomed
+
     def abandon(self) -> None:
         """Undo whatever is open."""
         self.count = 0
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
+        self._db.rollback()

@@ -1,12 +1,14 @@
-"""T-SQL to SQLite, one statement at a time, by sqlglot.
+"""T-SQL to what a store understands, one statement at a time, by sqlglot.
 
-Owns the differences that sqlglot does not bridge: OUTPUT, table hints, schema names, `@@` variables. Pure.
+Owns what all stores need: OUTPUT, schema names, `@@` variables, rights. A store's own part (hints, types) is its
+`Dialect`. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import sqlglot
@@ -16,7 +18,9 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from local.azure.sql.errors import CatalogWrite, InvalidObject, NotSupported, Syntax
 
-# Catalog views that exist as tables of each database (`databases.py`).
+# A tree (which it may change) to the text and the names of its parameters, if the text numbers them.
+Dialect = Callable[[exp.Expr], tuple[str, tuple[str, ...]]]
+# Catalog views that exist as tables of each database.
 _CATALOG: Final = frozenset({"database_principals", "database_role_members", "database_permissions"})
 # sqlglot takes the login's name for the user's (both are its CurrentUser); this one it leaves alone.
 _LOGIN_NAMES: Final = {
@@ -26,8 +30,10 @@ _VERBS: Final = frozenset({
     "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "BEGIN", "COMMIT",
     "ROLLBACK", "SET", "PRINT", "THROW", "RAISERROR",
 })  # fmt: skip
-_HIDDEN: Final = ("sys_", "sqlite_")  # the tables behind the views, and SQLite's own
-# All that reaches SQLite. ATTACH, PRAGMA and their like would open other files.
+_STORAGE: Final = frozenset({"CLUSTERED", "NONCLUSTERED"})
+_MOST_REMEMBERED: Final = 10_000  # characters: longer texts carry data and are not sent twice
+_HIDDEN: Final = ("sys_", "sqlite_", "pg_")  # the tables behind the views, and the stores' own
+# All that reaches a store. ATTACH, PRAGMA, COPY and their like would open other files.
 _STATEMENTS: Final = (
     exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable,
 )  # fmt: skip
@@ -39,28 +45,41 @@ _RIGHTS: Final[tuple[tuple[type[exp.Expr], str], ...]] = (
 
 @dataclass(frozen=True)
 class Translated:
-    """A statement for SQLite: its text, its verb, and the rights it needs with the tables it touches."""
+    """A statement for a store: its text, its verb, and the rights it needs with the tables it touches."""
 
     sql: str
+    parameters: tuple[str, ...]  # names of `$1`, `$2`, ...; empty where the text has the names itself
     verb: str
+    writes: bool
     needs: tuple[tuple[str, str], ...]
-    columns: tuple[str, ...] | None  # names of the result's columns; None: as SQLite gives them
+    columns: tuple[str, ...] | None  # names of the result's columns; None: as the store gives them
 
 
-def split(text: str) -> list[str]:
+def split(text: str) -> tuple[str, ...]:
     """The statements of a batch, still T-SQL, cut at semicolons and without comments."""
+    return _split_remembered(text) if len(text) < _MOST_REMEMBERED else _split(text)
+
+
+@lru_cache(maxsize=512)
+def _split_remembered(text: str) -> tuple[str, ...]:
+    return _split(text)
+
+
+def _split(text: str) -> tuple[str, ...]:
     pieces, current, depth, end = [], "", 0, 0
     for token in _tokens(text):
         kind = token.token_type
         depth += (kind == TokenType.L_PAREN) - (kind == TokenType.R_PAREN)
         gap = " " if token.start > end else ""
         end = token.end + 1
+        if kind == TokenType.VAR and token.text.upper() in _STORAGE:
+            continue  # sqlglot does not know them everywhere, and they change no result
         if kind == TokenType.SEMICOLON and depth == 0:
             pieces.append(current)
             current = ""
         else:
             current += gap + _LOGIN_NAMES.get(token.text.upper(), text[token.start : end])
-    return [piece.strip() for piece in (*pieces, current) if piece.strip()]
+    return tuple(piece.strip() for piece in (*pieces, current) if piece.strip())
 
 
 def split_condition(text: str) -> tuple[str, str]:
@@ -84,14 +103,26 @@ def parse(text: str) -> list[exp.Expr]:
         raise Syntax(f"Incorrect syntax near '{near}'.") from error
 
 
-def translate(tree: exp.Expr, variables: Mapping[str, int | str]) -> Translated:
-    """The statement for SQLite. Parameters stay: `@p` becomes `:p`."""
+def translations(text: str, variables: Mapping[str, int | str], dialect: Dialect) -> tuple[Translated, ...]:
+    """The statements of a text for a store. Parsing takes milliseconds, so texts without variables are remembered."""
+    if "@@" in text or len(text) >= _MOST_REMEMBERED:
+        return tuple(translate(tree, variables, dialect) for tree in parse(text))
+    return _remembered(text, dialect)
+
+
+@lru_cache(maxsize=512)
+def _remembered(text: str, dialect: Dialect) -> tuple[Translated, ...]:
+    return tuple(translate(tree, {}, dialect) for tree in parse(text))
+
+
+def translate(tree: exp.Expr, variables: Mapping[str, int | str], dialect: Dialect) -> Translated:
+    """The statement for a store. Parameters become placeholders, which the dialect writes in its way."""
     if not isinstance(tree, _STATEMENTS):
         raise NotSupported(f"this statement: {' '.join(tree.sql('tsql').split())[:100]}")
     needs = _needs(tree)
     if isinstance(tree, exp.TruncateTable):
         tree = exp.delete(tree.expressions[0])
-    tree = tree.transform(lambda node: exp.Literal.string(node.name) if isinstance(node, exp.National) else node)
+    tree = tree.transform(_plain)
     for node in list(tree.find_all(exp.SessionParameter, exp.Parameter)):
         if (name := _variable(node)) is None:
             if not isinstance(node.parent, exp.Parameter):
@@ -104,12 +135,15 @@ def translate(tree: exp.Expr, variables: Mapping[str, int | str]) -> Translated:
     for kind in tree.find_all(exp.DataType):
         if any(size.name.upper() == "MAX" for size in kind.expressions):
             kind.set("expressions", [])
-    for node in list(tree.find_all(exp.CurrentUser)):
-        node.replace(exp.Anonymous(this="USER_NAME"))
-    if output := tree.args.get("returning") or tree.find(exp.Returning):
+    columns = _column_names(tree)
+    for output in tree.find_all(exp.Returning):
         for column in output.find_all(exp.Column):
+            if column.table.upper() == "DELETED" and isinstance(tree, exp.Update):
+                raise NotSupported("OUTPUT DELETED of an UPDATE (the stores give new values only)")
             if column.table.upper() in ("INSERTED", "DELETED"):
                 column.set("table", None)
+        if output.args.get("into"):
+            raise NotSupported("OUTPUT ... INTO")
     for table in tree.find_all(exp.Table):
         if table.db.lower() == "sys":
             if table.name.lower() not in _CATALOG:
@@ -119,11 +153,34 @@ def translate(tree: exp.Expr, variables: Mapping[str, int | str]) -> Translated:
             table.set("this", exp.to_identifier(f"sys_{table.name.lower()}"))
         elif table.name.lower().startswith(_HIDDEN):
             raise InvalidObject(table.name)
-        table.set("hints", None)
         table.set("db", None)
         table.set("catalog", None)
-    sql = tree.sql("sqlite")
-    return Translated(sql, sql.split(None, 1)[0].upper(), needs, _column_names(tree))
+    verb, writes = _verb(tree), not isinstance(tree, exp.Query)
+    sql, parameters = dialect(tree)
+    return Translated(sql, parameters, verb, writes, needs, columns)
+
+
+def _plain(node: exp.Expr) -> exp.Expr:
+    """Nodes that the generators of other dialects get wrong, as plain ones."""
+    if isinstance(node, exp.National):
+        return exp.Literal.string(node.name)
+    if isinstance(node, exp.Add) and any(isinstance(side, (exp.National, exp.Literal)) and not side.is_number
+                                         for side in (node.left, node.right)):  # fmt: skip
+        return exp.DPipe(this=node.left, expression=node.right, safe=True)
+    if isinstance(node, exp.CurrentUser):
+        return exp.Anonymous(this="USER_NAME")
+    if isinstance(node, exp.CurrentTimestamp):
+        return exp.Anonymous(this="GETDATE")
+    if isinstance(node, exp.CurrentTimestampLTZ):
+        return exp.Anonymous(this="SYSDATETIMEOFFSET")
+    return node
+
+
+def _verb(tree: exp.Expr) -> str:
+    for kind, verb in ((exp.Insert, "INSERT"), (exp.Update, "UPDATE"), (exp.Delete, "DELETE"), (exp.Merge, "MERGE")):
+        if isinstance(tree, kind):
+            return verb
+    return "SELECT" if isinstance(tree, exp.Query) else ""
 
 
 def _tokens(text: str) -> list[Token]:
@@ -157,7 +214,8 @@ def _needs(tree: exp.Expr) -> tuple[tuple[str, str], ...]:
 
 
 def _column_names(tree: exp.Expr) -> tuple[str, ...] | None:
-    """SQL Server leaves a computed column without a name; SQLite would show the expression."""
-    if not isinstance(tree, exp.Select) or tree.is_star:
+    """SQL Server leaves a computed column without a name; the stores would show something of their own."""
+    listed = tree if isinstance(tree, exp.Select) else tree.args.get("returning")
+    if listed is None or any(one.is_star for one in listed.expressions):
         return None
-    return tuple(one.alias_or_name if isinstance(one, (exp.Alias, exp.Column)) else "" for one in tree.expressions)
+    return tuple(one.alias_or_name if isinstance(one, (exp.Alias, exp.Column)) else "" for one in listed.expressions)

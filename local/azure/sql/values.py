@@ -1,7 +1,8 @@
 """Values: parameters as clients send them, and columns as they are sent back.
 
-SQLite has five types and T-SQL some thirty: parameters are read into what SQLite stores (dates and uniqueidentifiers as
-ISO text, decimals as REAL), columns are typed by the values in them. [MS-TDS] 2.2.5.4, 2.2.5.5.
+Parameters are read into Python's types (dates and uniqueidentifiers as ISO text, which takes the type of its place), a
+column is typed by the values in it. `plain` is what SQLite, with its five types, stores of a value. [MS-TDS] 2.2.5.4,
+2.2.5.5.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Final
 from local.azure.sql.errors import NotSupported
 from local.azure.sql.reader import Reader
 
-Value = int | float | str | bytes | None
+Value = int | float | str | bytes | decimal.Decimal | dt.datetime | dt.date | dt.time | uuid.UUID | None
+Row = tuple[Value, ...]
 COLLATION: Final = bytes.fromhex("0904d00034")  # SQL_Latin1_General_CP1_CI_AS
+_WIDE_CONTEXT: Final = decimal.Context(prec=60)
 _EPOCH: Final = dt.datetime(1900, 1, 1)
 _FIXED: Final = {0x30: "<B", 0x32: "<B", 0x34: "<h", 0x38: "<i", 0x7F: "<q", 0x3E: "<d", 0x3B: "<f"}
 _GUID, _INT, _BIT, _FLOAT, _MONEY, _DATETIME = 0x24, 0x26, 0x68, 0x6D, 0x6E, 0x6F
@@ -78,7 +81,7 @@ def _decimal(reader: Reader) -> Value:
     if not data:
         return None
     number = int.from_bytes(data[1:], "little")
-    return float(decimal.Decimal(number if data[0] else -number).scaleb(-scale))
+    return decimal.Decimal(number if data[0] else -number).scaleb(-scale)
 
 
 def _temporal(kind: int, reader: Reader) -> Value:
@@ -135,6 +138,12 @@ def column(values: Sequence[Value]) -> tuple[bytes, Callable[[Value], bytes]]:
     known = [value for value in values if value is not None]
     if known and all(isinstance(value, int) for value in known):
         return _integers(known)  # type: ignore[arg-type]
+    if known and all(isinstance(value, (int, decimal.Decimal)) for value in known):
+        return _decimals([decimal.Decimal(value) for value in known])  # type: ignore[arg-type]
+    if known and (temporal := _moments(known)):
+        return temporal
+    if known and all(isinstance(value, uuid.UUID) for value in known):
+        return b"\x24\x10", lambda v: b"\x10" + v.bytes_le if isinstance(v, uuid.UUID) else b"\x00"
     if known and all(isinstance(value, (int, float)) for value in known):
         return b"\x6d\x08", lambda v: b"\x00" if v is None else b"\x08" + struct.pack("<d", v)
     if known and all(isinstance(value, bytes) for value in known):
@@ -151,6 +160,66 @@ def _integers(known: Sequence[int]) -> tuple[bytes, Callable[[Value], bytes]]:
         return bytes([size]) + value.to_bytes(size, "little", signed=True)
 
     return bytes([0x26, size]), write
+
+
+def _decimals(known: Sequence[decimal.Decimal]) -> tuple[bytes, Callable[[Value], bytes]]:
+    """DECIMAL(38, s): s is the longest fraction among the values."""
+    scale = max(0, *(-int(value.as_tuple().exponent) for value in known))
+    if scale > 38 or any(abs(value) >= decimal.Decimal(10) ** (38 - scale) for value in known):
+        return b"\x6d\x08", lambda v: b"\x00" if v is None else b"\x08" + struct.pack("<d", v)
+
+    def write(value: Value) -> bytes:
+        if not isinstance(value, (int, decimal.Decimal)):
+            return b"\x00"
+        number = int(decimal.Decimal(value).scaleb(scale, _WIDE_CONTEXT))
+        return b"\x11" + bytes([number >= 0]) + abs(number).to_bytes(16, "little")
+
+    return bytes([0x6C, 17, 38, scale]), write
+
+
+def _moments(known: Sequence[Value]) -> tuple[bytes, Callable[[Value], bytes]] | None:
+    """DATE, TIME, DATETIME2 or DATETIMEOFFSET, with the microseconds that Python has; None for anything else."""
+    if all(isinstance(value, dt.datetime) for value in known):
+        if all(value.tzinfo is not None for value in known):  # type: ignore[union-attr]
+            return bytes([_OFFSET, 6]), _written(lambda v: _clock(v.astimezone(dt.UTC)) + _zone(v))
+        return bytes([_DATETIME2, 6]), _written(_clock)
+    if all(type(value) is dt.date for value in known):
+        return bytes([_DATE]), _written(_days)
+    if all(isinstance(value, dt.time) for value in known):
+        return bytes([_TIME, 6]), _written(_ticks)
+    return None
+
+
+def _written(encode: Callable[..., bytes]) -> Callable[[Value], bytes]:
+    def write(value: Value) -> bytes:
+        if value is None:
+            return b"\x00"
+        data = encode(value)
+        return bytes([len(data)]) + data
+
+    return write
+
+
+def _clock(value: dt.datetime) -> bytes:
+    return _ticks(value.time()) + _days(value.date())
+
+
+def _days(value: dt.date) -> bytes:
+    return (value.toordinal() - 1).to_bytes(3, "little")
+
+
+def _ticks(value: dt.time) -> bytes:
+    seconds = (value.hour * 60 + value.minute) * 60 + value.second
+    return (seconds * 1_000_000 + value.microsecond).to_bytes(5, "little")
+
+
+def _zone(value: dt.datetime) -> bytes:
+    return struct.pack("<h", int((value.utcoffset() or dt.timedelta()).total_seconds() // 60))
+
+
+def plain(value: Value) -> int | float | str | bytes | None:
+    """The value in a type that SQLite has."""
+    return float(value) if isinstance(value, decimal.Decimal) else value  # type: ignore[return-value]
 
 
 def _strings(

@@ -13,11 +13,17 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from local.node.agent import failures
 from local.node.agent.engine import Engine, EngineError
+from local.node.agent.patience import may_pass, patiently
 from local.node.agent.tokens import REGISTRY, TokenRefused, Tokens
 from local.node.contract import ContainerRegistry
 
 NULL_USER = "00000000-0000-0000-0000-000000000000"
 _TIMEOUT = ClientTimeout(total=90)
+_PASSING = (
+    "EOF", "connection refused", "connection reset", "i/o timeout", "TLS handshake timeout",
+    "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Time",
+)  # fmt: skip
+"""What the engine says of a registry that is away. It answers 500 whatever the reason, so its words must do."""
 
 
 class Images:
@@ -32,10 +38,13 @@ class Images:
         async with self._pulling[image]:  # tasks that need the same image wait for one pull
             try:
                 if not await self._engine.has_image(image):
-                    user, password = await self._credentials(registry or self._registry_of(image))
-                    await self._engine.pull(image, user, password)
+                    await patiently(lambda: self._pull(image, registry or self._registry_of(image)), _passes)
             except (EngineError, TokenRefused) as error:
                 raise failures.RunFailed(failures.invalid_image(image, str(error))) from error
+
+    async def _pull(self, image: str, registry: ContainerRegistry | None) -> None:
+        user, password = await self._credentials(registry)
+        await self._engine.pull(image, user, password)
 
     def _registry_of(self, image: str) -> ContainerRegistry | None:
         host = image.split("/")[0]
@@ -50,6 +59,12 @@ class Images:
             return "", ""
         token = await self._tokens.get(REGISTRY, registry.identity_client_id)
         return NULL_USER, await _exchange(_host(registry.server), token)
+
+
+def _passes(error: Exception) -> bool:
+    if isinstance(error, EngineError):
+        return any(words in str(error) for words in _PASSING)
+    return may_pass(error)
 
 
 def _host(server: str) -> str:

@@ -3,6 +3,8 @@
 Facts (4.7): patterns are relative to the working directory; a wildcard pattern's `path` is a prefix, another pattern's
 is the blob's name; the container must exist. Names keep their folders below the working directory, a leading `..` is
 left out, so `../std*.txt` gives `stdout.txt` (the exact naming of nested patterns is a GUESS).
+
+A service that does not answer is asked again (`patience.py`): both directions may be repeated without harm.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from xml.etree import ElementTree
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from local.node.agent import failures
+from local.node.agent.patience import patiently
 from local.node.agent.tokens import STORAGE, TokenRefused, Tokens
 from local.node.contract import OutputFile, ResourceFile
 
@@ -46,9 +49,13 @@ class Transfer:
         async with ClientSession(timeout=_TIMEOUT) as session:
             for path, name in matches(output, working_dir):
                 url = blob_url(output.container_url, name)
-                try:
+
+                async def put(url: str = url, path: Path = path) -> None:
                     headers = await self._headers(output.identity_client_id, output.container_url)
                     await _put(session, url, headers, path)
+
+                try:
+                    await patiently(put)
                 except (ClientError, TimeoutError, OSError, TokenRefused) as error:
                     status = getattr(error, "status", 0)
                     raise failures.RunFailed(failures.upload(status, _bare(url), str(error))) from error
@@ -61,24 +68,29 @@ class Transfer:
             reason = "autoStorageContainerName reached the node; the service turns it into a container URL"
             raise failures.RunFailed(failures.resource_file(0, resource.auto_storage_container_name, reason))
         source = resource.http_url or resource.storage_container_url or ""
-        written = []
         async with ClientSession(timeout=_TIMEOUT) as session:
             try:
-                headers = await self._headers(resource.identity_client_id, source)
-                async for url, name in self._sources(session, resource, headers):
-                    target = _inside(working_dir, name)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    async with session.get(url, headers=headers) as reply:
-                        await _check(reply)
-                        with target.open("wb") as file:
-                            async for piece in reply.content.iter_chunked(_PIECE_BYTES):
-                                file.write(piece)
-                    if resource.file_mode:
-                        target.chmod(int(resource.file_mode, 8))
-                    written.append(target)
+                return await patiently(lambda: self._fetch(session, resource, source, working_dir))
             except (ClientError, TimeoutError, OSError, TokenRefused) as error:
                 status = getattr(error, "status", 0)
                 raise failures.RunFailed(failures.resource_file(status, _bare(source), str(error))) from error
+
+    async def _fetch(
+        self, session: ClientSession, resource: ResourceFile, source: str, working_dir: Path
+    ) -> list[Path]:
+        written = []
+        headers = await self._headers(resource.identity_client_id, source)
+        async for url, name in self._sources(session, resource, headers):
+            target = _inside(working_dir, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            async with session.get(url, headers=headers) as reply:
+                await _check(reply)
+                with target.open("wb") as file:
+                    async for piece in reply.content.iter_chunked(_PIECE_BYTES):
+                        file.write(piece)
+            if resource.file_mode:
+                target.chmod(int(resource.file_mode, 8))
+            written.append(target)
         return written
 
     async def _sources(

@@ -75,7 +75,7 @@ class LocalBatch:
     async def _settle(self) -> None:
         for _ in range(6):
             await asyncio.sleep(0)
-            for account in self.service._accounts.values():
+            for account in self.service.accounts.all():
                 await account.dispatcher.mailbox.idle()
 
     def restart(self) -> None:

@@ -1,8 +1,9 @@
-"""A SQL server of a cloud with two identities, one of them a user of the database `worklist`."""
+"""A SQL server of a cloud, over a PostgreSQL that a run of the tests shares, with an empty database `worklist`."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -17,28 +18,16 @@ import pytest
 from local.azure.arm.resources import Resource
 from local.azure.cloud import Cloud
 from local.azure.paths import Paths
+from local.azure.sql.backend import Backend
 from local.azure.sql.directory import IDENTITIES, Directory
-from local.azure.sql.faults import Faults
+from local.azure.sql.faults import Faults, Listener
+from local.azure.sql.postgres.backend import PostgresBackend
+from local.azure.sql.postgres.cluster import Cluster, socket_of
 from local.azure.sql.provision import provision
 from local.azure.sql.server import Server
+from local.azure.sql.sqlite import SqliteBackend
 
 AUDIENCE = "https://database.windows.net/"
-
-
-@dataclass
-class Scripted(Faults):
-    """Faults that a test sets."""
-
-    login: list[Exception] = field(default_factory=list)
-    commit: list[Exception] = field(default_factory=list)
-
-    def at_login(self, database: str) -> None:
-        if self.login:
-            raise self.login.pop(0)
-
-    def at_commit(self) -> None:
-        if self.commit:
-            raise self.commit.pop(0)
 
 
 @dataclass
@@ -47,7 +36,7 @@ class World:
 
     cloud: Cloud
     server: Server
-    faults: Scripted
+    faults: Faults
     open: list[Any] = field(default_factory=list)
 
     def identity(self, name: str, group: str = "g") -> Resource:
@@ -81,28 +70,54 @@ class World:
             cafile=str(self.cloud.paths.ca),
             validate_host=False,  # its check crashes on names that are in the SAN only
             access_token_callable=lambda: token,
-            timeout=10,
-            **{"login_timeout": 5, "autocommit": True, **options},
+            **{"timeout": 10, "login_timeout": 5, "autocommit": True, **options},
         )
         self.open.append(made)
         return made
 
     def provision(self, script: str, database: str = "worklist") -> None:
-        provision(self.cloud.paths, database, script)
+        provision(self.cloud.paths, database, script, self.server.databases)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A running PostgreSQL: its socket."""
+    paths = Paths(tmp_path_factory.mktemp("cluster"))
+    paths.ensure()
+    with Cluster(paths):
+        yield socket_of(paths)
+    shutil.rmtree(paths.sockets)
+
+
+def without_databases(databases: Backend) -> Backend:
+    for name in ("worklist", "other"):
+        if databases.exists(name):
+            databases.drop(name)
+    return databases
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """An empty store: PostgreSQL, or SQLite where a test's parameter `place` says so."""
+    call = getattr(request.node, "callspec", None)
+    if call is not None and call.params.get("place") == "sqlite":
+        return SqliteBackend(tmp_path / "state" / "sql")
+    return without_databases(PostgresBackend(request.getfixturevalue("cluster")))
+
+
+@pytest.fixture
+def world(tmp_path: Path, databases: Backend) -> Iterator[World]:
     cloud = Cloud.open(Paths(tmp_path))
-    directory, faults = Directory(cloud.paths), Scripted()
-    with Server(cloud.paths, directory, 0, faults) as server:
-        server.databases.ensure("worklist")
+    directory, faults = Directory(cloud.paths), Faults()
+    with Listener(cloud.paths, faults), Server(cloud.paths, directory, 0, databases, faults) as server:
+        databases.ensure("worklist")
         made = World(cloud, server, faults)
         yield made
         for connection in made.open:
             connection.close()
     directory.close()
     cloud.close()
+    shutil.rmtree(cloud.paths.sockets, ignore_errors=True)
 
 
 def run_mssql_python(program: str, ca: Path | None, **values: str | int) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from local.azure.certificates import ensure_authority
 from local.azure.paths import Paths
 from local.azure.sql.directory import Directory, SqlAccount
 from local.azure.sql.errors import SqlError
+from local.azure.sql.faults import Fault
 from local.azure.sql.server import Server
 from tests.azure.sql.conftest import World, run_mssql_python
 
@@ -95,6 +96,53 @@ print(cursor.fetchone()[0])
     assert ran.stdout.split() == ["cancelled", "True", "7"], ran.stderr[-2000:]
 
 
+def test_a_statement_that_waits_for_a_lock_is_cancelled_and_the_connection_goes_on(world: World) -> None:
+    holder = world.connect(world.admin_token, autocommit=False)
+    holder.cursor().execute("CREATE TABLE t (n INT)")
+    holder.cursor().execute("INSERT INTO t VALUES (1)")
+    holder.commit()
+    holder.cursor().execute("UPDATE t SET n = 2")
+    program = (
+        MICROSOFT_DRIVER.split("cursor.execute")[0]
+        + """
+cursor.execute("INSERT INTO t VALUES (5)")
+connection.timeout = 1
+try:
+    connection.cursor().execute("UPDATE t SET n = 3")
+except mssql_python.Error as error:
+    print("cancelled", "timeout expired" in str(error))
+connection.timeout = 0
+cursor = connection.cursor()
+cursor.execute("SELECT SUM(n) FROM t")
+print(cursor.fetchone()[0])
+connection.commit()
+"""
+    )
+    ran = run_mssql_python(
+        program, world.cloud.paths.ca, TOKEN=world.admin_token, HOST="localhost", SQL_PORT=world.server.port,
+        ENCRYPT="yes",
+    )  # fmt: skip
+    assert ran.stdout.split() == ["cancelled", "True", "6"], ran.stderr[-2000:]
+    holder.commit()
+    assert holder.cursor().execute_scalar("SELECT SUM(n) FROM t") == 7
+
+
+def test_a_client_that_goes_away_while_it_waits_leaves_no_lock(world: World) -> None:
+    """pytds ends its connection at its timeout; the row that it had locked before must be free then."""
+    admin = world.connect(world.admin_token)
+    admin.cursor().execute("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+    admin.cursor().execute("INSERT INTO t VALUES (1, 0), (2, 0)")
+    holder, leaver = (world.connect(world.admin_token, autocommit=False, timeout=2) for _ in range(2))
+    holder.cursor().execute("UPDATE t SET n = 1 WHERE id = 1")
+    leaver.cursor().execute("UPDATE t SET n = 2 WHERE id = 2")
+    with pytest.raises((pytds.Error, OSError)):
+        leaver.cursor().execute("UPDATE t SET n = 2 WHERE id = 1")
+    leaver.close()
+    admin.cursor().execute("UPDATE t SET n = 3 WHERE id = 2")
+    holder.commit()
+    assert admin.cursor().execute_scalar("SELECT SUM(n) FROM t") == 4
+
+
 def test_the_microsoft_driver_refuses_an_unknown_authority(world: World, tmp_path: Path) -> None:
     identity = let_in(world)
     other = Paths(tmp_path / "other")
@@ -162,7 +210,7 @@ def test_sql_logins_are_off_unless_configured(world: World) -> None:
     with pytest.raises(pytds.Error, match="Login failed for user 'sa'"):
         pytds.connect("localhost", user="sa", password="secret", **where)
     directory = Directory(world.cloud.paths, account=SqlAccount("sa", "secret"))
-    with Server(world.cloud.paths, directory, 0) as server:
+    with Server(world.cloud.paths, directory, 0, world.server.databases) as server:
         where["port"] = server.port
         with pytds.connect("localhost", user="sa", password="secret", **where) as connection:
             assert connection.cursor().execute_scalar("SELECT USER_NAME()") == "dbo"
@@ -182,8 +230,7 @@ def test_a_client_that_cannot_encrypt_is_sent_away(world: World) -> None:
 
 
 def test_a_fault_at_login_is_what_the_client_sees(world: World) -> None:
-    refused = SqlError("Database 'worklist' is not currently available.", number=40613)
-    world.faults.login = [refused] * 100  # the driver tries again until its login timeout
+    world.faults.set(Fault("failover", times=0))  # the driver tries again until its login timeout
     assert "not currently available" in refusal(world, world.admin_token)
 
 

@@ -13,7 +13,7 @@ import pytds
 import pytest
 
 from infra.sql import user_script
-from local.azure.sql.errors import ConnectionClosed
+from local.azure.sql.faults import Fault
 from tests.azure.sql.conftest import World
 
 
@@ -59,6 +59,15 @@ def test_the_script_can_be_run_again(world: World) -> None:
     script = user_script(database="worklist", identity_name="id-node", client_id=identity.system["clientId"])
     world.provision(script)
     world.provision(script)
+
+
+def test_an_identity_made_anew_under_its_old_name_is_let_in_and_the_old_one_is_not(world: World) -> None:
+    old = world.identity("id-node")
+    world.provision(user_script(database="worklist", identity_name="id-node", client_id=old.system["clientId"]))
+    connection = node(world)
+    assert run(connection, "SELECT COUNT(*) FROM sys.database_principals WHERE name = 'id-node'") == [(1,)]
+    with pytest.raises(pytds.OperationalError, match="Login failed for user '<token-identified principal>'"):
+        world.connect(world.token(old))
 
 
 def test_a_reader_cannot_write_nor_make_tables(world: World, admin: Any) -> None:
@@ -178,7 +187,7 @@ def test_a_connection_that_drops_at_commit_leaves_nothing_behind(world: World) -
     run(connection, "CREATE TABLE t (n INT)")
     connection.commit()
     run(connection, "INSERT INTO t VALUES (1)")
-    world.faults.commit.append(ConnectionClosed())
+    world.faults.set(Fault("cut-before-commit"))
     with pytest.raises((pytds.Error, OSError)):
         connection.commit()
     assert run(world.connect(world.admin_token), "SELECT COUNT(*) FROM t") == [(0,)]

@@ -1,0 +1,87 @@
+"""Databases to run the same statements against: the stand-in over each of its stores, and a real SQL Server.
+
+A real server is asked for by SQLSERVER_TEST_DSN, a connection string of mssql-python with a database in which tables
+may be made. Tables have names of their own and are dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytds
+import pytest
+
+from tests.azure.sql.conftest import World
+
+DSN = "SQLSERVER_TEST_DSN"
+PLACES = ("postgres", "sqlite", "server")
+
+
+class Session:
+    """One connection; `?` for parameters, transactions by T-SQL."""
+
+    def __init__(self, connection: Any, *, marks: str) -> None:
+        self.connection, self._marks = connection, marks
+
+    def run(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        cursor = self.connection.cursor()
+        if self._marks == "%s":  # pytds takes bytes for text
+            values = tuple(pytds.Binary(value) if isinstance(value, bytes) else value for value in values)
+        cursor.execute(text.replace("?", self._marks), values) if values else cursor.execute(text)
+        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def refusal(self, text: str, *values: Any) -> str:
+        """The words of the error that this raises."""
+        with pytest.raises(Exception) as caught:  # two drivers, two trees of exceptions
+            self.run(text, *values)
+        return str(caught.value)
+
+
+class Place:
+    """Where tests run: sessions, and names for tables."""
+
+    def __init__(self, kind: str, connect: Callable[[], Session]) -> None:
+        self.kind, self.session = kind, connect
+        self.tables: list[str] = []
+
+    def table(self, columns: str) -> str:
+        """A new table with these columns; its name."""
+        name = f"dbo.t_{uuid.uuid4().hex[:12]}"
+        self.tables.append(name)
+        self.session().run(f"CREATE TABLE {name} ({columns})")
+        return name
+
+    def needs_row_locks(self) -> None:
+        if self.kind == "sqlite":
+            pytest.skip("SQLite has one writer a database")
+
+
+def open_place(kind: str, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A place of this kind; a real server is skipped, visibly, unless one is named."""
+    if kind != "server":
+        world: World = request.getfixturevalue("world")
+        yield Place(kind, lambda: Session(world.connect(world.admin_token), marks="%s"))
+        return
+    if not (dsn := os.environ.get(DSN)):
+        pytest.skip(f"no real SQL Server: {DSN} is not set")
+    import mssql_python
+
+    opened: list[Any] = []
+
+    def connect() -> Session:
+        opened.append(mssql_python.connect(dsn, autocommit=True))
+        return Session(opened[-1], marks="?")
+
+    place = Place(kind, connect)
+    try:
+        yield place
+    finally:
+        for connection in opened:
+            connection.close()
+        last = connect()
+        for name in place.tables:
+            last.run(f"DROP TABLE IF EXISTS {name}")
+        last.connection.close()

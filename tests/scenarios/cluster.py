@@ -1,0 +1,202 @@
+"""A deployed local stack as an operator with evil intentions sees it: Batch API, nodes, containers, the database.
+
+For the signal scenarios and the long chaos run. Everything a worker does goes through the Batch API and the real image.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytds
+from azure.batch import models
+
+from jobs.client import AzureBatch
+from jobs.connection import connect
+from jobs.jobfile.model import Job, Task
+from jobs.tasks import job_definition, pool_of, task_definition
+from local.azure.cloud import Cloud
+from local.azure.paths import Paths
+from local.node.docker_executor import HOME_LABEL, NODE_LABEL, home_id
+from tests.azure.sql.conftest import AUDIENCE
+
+DRILL = "docker_worker.examples.drill:handle"
+
+
+def docker(*words: str) -> str:
+    """An operator's docker command; what it printed. A container that ended meanwhile is no error."""
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=120).stdout.strip()
+
+
+class Cluster:
+    """The stack deployed in this home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.paths = home, Paths(home)
+        environment = {**os.environ, "LOCAL_AZURE_HOME": str(home)}
+        outputs = home / "run" / "outputs.json"
+        command = [sys.executable, "-m", "local", "outputs", "--json"]
+        outputs.write_text(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+        self.connection = connect("local", outputs, environment)
+        assert self.connection.outputs is not None
+        self.outputs = self.connection.outputs
+        self.batch = AzureBatch(self.connection)
+        self.client: Any = self.batch._client
+        self.pool = pool_of(Job(family="hello"), self.outputs)
+        self._cloud = Cloud.open(self.paths)
+
+    def close(self) -> None:
+        self._cloud.close()
+
+    # -- work --------------------------------------------------------------------------------------------------------
+
+    def submit(
+        self, commands: Sequence[Sequence[str]], *, retries: int = 0, name: str = "drill", **environment: str
+    ) -> str:
+        """A job with a task for each command, in the worker's image."""
+        job = Job(family="hello", max_retries=retries)
+        identifier = f"{name}-{datetime.now(UTC):%H%M%S%f}"
+        self.batch.create_job(job_definition(job, identifier, self.outputs))
+        tasks = [
+            task_definition(
+                Task(id=f"w{number}", command=list(command), environment=environment),
+                job=job,
+                identifier=identifier,
+                outputs=self.outputs,
+            )
+            for number, command in enumerate(commands)
+        ]
+        assert all(verdict.status == "success" for verdict in self.batch.add_collection(identifier, tasks))
+        self.batch.end_when_done(identifier)
+        return identifier
+
+    def task(self, job: str, task: str = "w0") -> dict[str, Any]:
+        return self.client.get_task(job, task).as_dict()
+
+    def task_ids(self, job: str) -> list[str]:
+        return [task.id for task in self.client.list_tasks(job)]
+
+    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 180) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := holds()):
+            assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
+            time.sleep(0.1)
+        return found
+
+    def wait_for_task(self, job: str, task: str = "w0", seconds: float = 180) -> dict[str, Any]:
+        """The task's execution info once it is completed."""
+
+        def completed() -> dict[str, Any] | None:
+            found = self.task(job, task)
+            return found["executionInfo"] if found["state"] == "completed" else None
+
+        return self.wait(f"task {task} of {job}", completed, seconds)
+
+    def run(self, *command: str, expect: int = 0, **environment: str) -> str:
+        """One task to its end; what it wrote, stdout and then stderr."""
+        job = self.submit([command], **environment)
+        info = self.wait_for_task(job)
+        text = self.text(job) + self.text(job, file="stderr.txt")
+        assert info["exitCode"] == expect, f"{info}\n{text}"
+        return text
+
+    def terminate(self, job: str, task: str = "w0") -> None:
+        self.client.terminate_task(job, task)
+
+    def forget(self, job: str) -> None:
+        self.client.begin_delete_job(job)
+
+    def text(self, job: str, task: str = "w0", file: str = "stdout.txt") -> str:
+        return b"".join(self.batch.read_task_file(job, task, file)).decode()
+
+    def nodes_idle(self, count: int = 2) -> bool:
+        """Whether the pool has this many nodes that take work."""
+        states = [node.state for node in self.client.list_nodes(self.pool)]
+        return len(states) == count and all(str(state).casefold() in ("idle", "running") for state in states)
+
+    def renew_nodes(self, count: int = 2) -> None:
+        """New nodes for the old ones: a setting of nodes holds for those that are made."""
+        for number in (0, count):
+            options = models.BatchPoolResizeOptions(
+                {"targetDedicatedNodes": number, "nodeDeallocationOption": "requeue"}
+            )
+            self.client.begin_resize_pool(self.pool, options)
+            self.wait(f"{number} nodes", lambda n=number: self.nodes_idle(n))
+
+    # -- evil --------------------------------------------------------------------------------------------------------
+
+    def node_containers(self) -> list[str]:
+        home = f"label={HOME_LABEL}={home_id(self.paths)}"
+        return docker("ps", "--quiet", "--filter", home, "--filter", f"label={NODE_LABEL}").split()
+
+    def workers(self) -> list[tuple[str, str]]:
+        """Node and container of every running task."""
+        return [
+            (node, inner)
+            for node in self.node_containers()
+            for inner in docker("exec", node, "docker", "ps", "-q").split()
+        ]
+
+    def signal_worker(self, place: tuple[str, str], name: str) -> None:
+        node, inner = place
+        docker("exec", node, "docker", "kill", "--signal", name, inner)
+
+    def kill_node(self, container: str) -> None:
+        """The local Azure starts it again; one that died twice in half a minute it leaves down, so we do."""
+        docker("kill", container)
+        time.sleep(3)
+        docker("start", container)
+
+    def database_pid(self) -> int:
+        return int(json.loads((self.paths.run / "supervisor.json").read_text())["sql"])
+
+    def kill_database(self) -> None:
+        """The supervisor starts it again."""
+        os.kill(self.database_pid(), signal.SIGKILL)
+
+    def pause_database(self, seconds: float) -> None:
+        pid = self.database_pid()
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+
+    # -- the database ------------------------------------------------------------------------------------------------
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """As the administrator."""
+        settings = self._cloud.settings
+        token = self._cloud.tokens.issue(
+            principal_id=settings.deployer_object_id, client_id=settings.client_id, audience=AUDIENCE
+        )
+        with pytds.connect(
+            "localhost", database=self.outputs.sql_database, port=self._cloud.ports.reserve("sql"),
+            cafile=str(self.paths.ca), validate_host=False, access_token_callable=lambda: token, timeout=30,
+            login_timeout=30, autocommit=True,
+        ) as connection:  # fmt: skip
+            cursor = connection.cursor()
+            cursor.execute(statement, values)
+            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def enqueue(self, queue: str, items: Mapping[str, Mapping[str, Any]]) -> None:
+        for key, data in items.items():
+            self.rows(
+                "INSERT INTO dbo.work_items (queue, item_key, data, status, step, attempts, failures, available_at, "
+                "changed_at) VALUES (%s, %s, %s, 'pending', 0, 0, 0, 0, 0)",
+                queue, key, json.dumps(data),
+            )  # fmt: skip
+
+    def items(self, queue: str) -> dict[str, tuple[str, int, int]]:
+        found = self.rows("SELECT item_key, status, step, attempts FROM dbo.work_items WHERE queue = %s", queue)
+        return {key: (status, step, attempts) for key, status, step, attempts in found}
+
+    def steps(self, queue: str) -> list[tuple[str, int]]:
+        found = self.rows("SELECT item, step FROM dbo.drill_steps WHERE queue = %s", queue)
+        return sorted((item, step) for item, step in found)

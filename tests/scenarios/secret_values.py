@@ -1,0 +1,115 @@
+"""The values of every secret of a deployed local stack, and where a value is found.
+
+Reads our own files: to look for a secret one has to know it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.azure.paths import Paths
+from local.engine.secrets import Crypter
+from tests.scenarios import machine
+
+SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's mark of a special value in a state file
+TOKEN = re.compile(r"eyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16,}")  # a JWT, whoever issued it
+DATABASE = {"client secret", "blob secret", "adminPassword", "userPassword", "account key key1", "account key key2"}
+# Files that are made to hold a secret, each for its owner only, and which.
+KEPT = {
+    "cloud.json": {"client secret"},
+    "stack/passphrase": {"passphrase"},
+    "state/azure.db": DATABASE,  # the cloud's own memory
+    "state/azure.db-wal": DATABASE,
+    "state/registry/config.yml": {"upload secret"},
+    "state/registry/upload.secret": {"upload secret"},
+    "state/ca.key": {"key of the CA"},
+    "state/token.key": {"key of the tokens"},
+}
+BOOT_FILES = {"adminPassword", "userPassword"}  # what a node's boot.json holds, in a folder for its owner only
+
+
+def state_file(paths: Paths) -> Path:
+    return paths.stack / ".pulumi" / "stacks" / "azure-batch-platform" / "local.json"
+
+
+def crypter(paths: Paths) -> Crypter:
+    settings = yaml.safe_load((paths.stack / "Pulumi.local.yaml").read_text())
+    return Crypter((paths.stack / "passphrase").read_text(), settings["encryptionsalt"])
+
+
+def image_login(state: dict[str, Any]) -> dict[str, Any]:
+    """The registry fields of the image in a state, as they lie there."""
+    resources = state["checkpoint"]["latest"]["resources"]
+    return next(one for one in resources if one["type"] == "docker:index/image:Image")["inputs"]["registry"]
+
+
+def registry_token(paths: Paths) -> str:
+    """The push token that the last `up` left in the state, decrypted."""
+    sealed = image_login(json.loads(state_file(paths).read_text()))["password"]
+    assert sealed[SECRET_KEY] and "plaintext" not in sealed, "the push token lies in the state in clear"
+    return json.loads(crypter(paths).decrypt(sealed["ciphertext"]))
+
+
+def known(paths: Paths, azurite: int) -> dict[str, str]:
+    """Name -> value; `azurite` is that process's id."""
+    settings = yaml.safe_load((paths.stack / "Pulumi.local.yaml").read_text())["config"]
+    opened = crypter(paths)
+    environment = dict(
+        entry.split("=", 1) for entry in Path(f"/proc/{azurite}/environ").read_text().split("\0") if "=" in entry
+    )
+    return {
+        "passphrase": (paths.stack / "passphrase").read_text(),
+        "adminPassword": opened.decrypt(settings["azure-batch-platform:adminPassword"]["secure"]),
+        "userPassword": opened.decrypt(settings["azure-batch-platform:userPassword"]["secure"]),
+        "client secret": json.loads(paths.cloud_json.read_text())["client_secret"],
+        "push token": registry_token(paths),
+        "blob secret": environment["LOCAL_AZURE_BLOBS_SECRET"],
+        "upload secret": (paths.state / "registry" / "upload.secret").read_text(),
+        "key of the CA": (paths.state / "ca.key").read_text().splitlines()[2],
+        "key of the tokens": (paths.state / "token.key").read_text().splitlines()[2],
+    }
+
+
+def found_in(text: str, secrets: dict[str, str]) -> set[str]:
+    """Names of the secrets in a text; `a token` stands for any JWT."""
+    return {name for name, value in secrets.items() if value in text} | ({"a token"} if TOKEN.search(text) else set())
+
+
+def badly_kept(paths: Paths, secrets: dict[str, str]) -> list[str]:
+    """Files and folders that others may read, and secrets in files that are not made for them."""
+    wrong = []
+    for folder in (paths.home, paths.sockets):
+        for place in [folder, *folder.rglob("*")]:
+            if place.is_symlink() or not (place.is_dir() or place.is_file()):
+                continue  # sockets are protected by their folders
+            mode = place.stat().st_mode & 0o777
+            if mode & 0o077 and place != paths.ca:
+                wrong.append(f"{place} has mode {mode:o}")
+            if place.is_file():
+                name = str(place.relative_to(folder))
+                allowed = BOOT_FILES if place.name == "boot.json" else KEPT.get(name, set())
+                if extra := found_in(place.read_bytes().decode("latin-1"), secrets) - allowed:
+                    wrong.append(f"{place} holds {', '.join(sorted(extra))}")
+    return wrong
+
+
+def said_on_nodes(paths: Paths, secrets: dict[str, str]) -> list[str]:
+    """Secrets in what `docker inspect` and `docker logs` tell of nodes and of task containers, and in files that a
+    user without rights may read on a node."""
+    wrong = []
+    for node in machine.node_containers(paths):
+        name = node["Name"].strip("/")
+        texts = {"docker inspect of the node": json.dumps(node)}
+        texts["docker inspect of its tasks"] = json.dumps(machine.task_containers(name))
+        texts["docker logs of the node"] = machine.docker.from_env().containers.get(name).logs().decode("latin-1")
+        for what, text in texts.items():
+            wrong += [f"{what} tells {found}" for found in sorted(found_in(text, secrets))]
+        search = ["grep", "-rsIlFf", "-", "/etc", "/home", "/mnt", "/opt", "/run", "/tmp", "/var/log"]
+        _, files = machine.on_node(name, *search, user="batchuser", text="\n".join(secrets.values()))
+        wrong += [f"{file} on the node is readable by batchuser" for file in files.split()]
+    return wrong

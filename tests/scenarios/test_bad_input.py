@@ -1,0 +1,217 @@
+"""What goes wrong on a deployed stack: one clear message, an exit code that is not 0, nothing changed that should not.
+
+The stack is deployed the hard way: `tour` is interrupted in each of its phases and called again until it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.checkout import Checkout, Run
+
+pytestmark = pytest.mark.docker
+
+TEMPLATE = "local/Pulumi.local.yaml"
+# A line that `tour` shows in each of its phases.
+PHASES = (
+    "==> local Azure",
+    "==> images and settings",
+    "azure-native:batch:Pool  pool  creating",
+    "==> sample job",
+)
+
+
+def interrupted(checkout: Checkout, phase: str) -> Run:
+    """`python -m local tour` with Ctrl-C, as a terminal sends it, when the phase is shown."""
+    process = subprocess.Popen(
+        [str(checkout.python), "-m", "local", "tour"],
+        cwd=checkout.root,
+        env=checkout.environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if phase in line:
+            os.killpg(process.pid, signal.SIGINT)
+            phase = "\0"  # once
+    process.stdout.close()
+    return Run(process.wait(120), "".join(lines), "")
+
+
+@pytest.fixture(scope="module")
+def deployed(checkout: Checkout) -> Checkout:
+    for phase in PHASES:
+        run = interrupted(checkout, phase)
+        assert run.code == 130, f"Ctrl-C at {phase!r}: exit code {run.code}\n{run.text}"
+        assert "Traceback" not in run.text, run.text
+    done = checkout.module("local", "tour")
+    assert "Traceback" not in done.text
+    return checkout
+
+
+def refused(run: Run, *words: str, code: int = 1) -> None:
+    """The run ended with `code`, said each of the words, one of them once, and showed no traceback."""
+    assert run.code == code, run.text
+    assert "Traceback" not in run.text, run.text
+    assert [word for word in words if word not in run.text] == [], run.text
+    assert run.text.count(words[0]) == 1, run.text
+
+
+def local(checkout: Checkout, *arguments: str, **environment: str) -> Run:
+    settings = [f"{name}={value}" for name, value in environment.items()]
+    return checkout.run("env", *settings, str(checkout.python), "-m", "local", *arguments)
+
+
+def jobs(checkout: Checkout, *arguments: str) -> Run:
+    return checkout.run(str(checkout.python), "-m", "jobs", *arguments)
+
+
+@contextlib.contextmanager
+def content(file: Path, text: str | None) -> Iterator[None]:
+    """The file with other content (None: gone) for a while."""
+    before, mode = file.read_bytes(), file.stat().st_mode
+    file.unlink()
+    if text is not None:
+        file.write_text(text)
+    try:
+        yield
+        assert (file.read_text() if file.exists() else None) == text, f"{file} was changed"
+    finally:
+        file.write_bytes(before)
+        file.chmod(mode)
+
+
+@contextlib.contextmanager
+def edited(checkout: Checkout, name: str, old: str, new: str) -> Iterator[None]:
+    before = (checkout.root / name).read_text()
+    checkout.edit(name, old, new)
+    try:
+        yield
+    finally:
+        (checkout.root / name).write_text(before)
+
+
+def state_file(checkout: Checkout) -> Path:
+    return checkout.home / "stack" / ".pulumi" / "stacks" / "azure-batch-platform" / "local.json"
+
+
+def deployed_now(checkout: Checkout) -> tuple[list[str], Any]:
+    """Ids and outputs in the stack's state: what a refused command must leave as it is."""
+    resources = json.loads(state_file(checkout).read_text())["checkpoint"]["latest"]["resources"]
+    return sorted(one.get("id", "") for one in resources), resources[0]["outputs"]
+
+
+def test_a_stack_whose_deployment_was_interrupted_again_and_again_is_whole(deployed: Checkout) -> None:
+    preview = local(deployed, "preview", "--expect-no-changes")
+    assert preview.code == 0, preview.text
+
+
+def test_settings_out_of_range_change_nothing(deployed: Checkout) -> None:
+    before = deployed_now(deployed)
+    with edited(deployed, TEMPLATE, "dedicated_nodes: 2", "dedicated_nodes: 200000"):
+        refused(local(deployed, "up"), "expected a whole number 0..100, got 200000", "pool.dedicated_nodes", code=255)
+    assert deployed_now(deployed) == before
+
+
+def test_a_broken_dockerfile_leaves_the_stack_as_it_was(deployed: Checkout) -> None:
+    before = deployed_now(deployed)
+    with edited(deployed, "worker/Dockerfile", "FROM", "FORM"):
+        refused(local(deployed, "up"), "unknown instruction: FORM", "Correct worker/Dockerfile", code=255)
+    assert deployed_now(deployed) == before
+
+
+def test_two_at_once_and_the_second_says_who_is_first(deployed: Checkout) -> None:
+    with state_file(deployed).with_suffix(".lock").open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        refused(local(deployed, "up"), "the stack is currently locked by another process")
+
+
+def test_no_engine_is_said_before_anything_is_deployed(deployed: Checkout) -> None:
+    before = deployed_now(deployed)
+    for verb in ("up", "destroy"):
+        run = local(deployed, verb, DOCKER_HOST="unix:///no/such.sock")
+        refused(run, "no Docker engine answers at DOCKER_HOST=unix:///no/such.sock", "unset DOCKER_HOST")
+    assert deployed_now(deployed) == before
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_a_damaged_cloud_json_is_named_and_written_again(deployed: Checkout, text: str | None) -> None:
+    with content(deployed.home / "cloud.json", text):
+        refused(local(deployed, "up"), "cloud.json cannot be read", "python -m local stop")
+        assert jobs(deployed, "nodes", "default", "--stack", "local").code == 2
+
+
+def test_damaged_state_is_named_and_kept(deployed: Checkout) -> None:
+    with content(state_file(deployed), "{"):
+        refused(local(deployed, "up"), "local.json is not a Pulumi checkpoint", "restore it")
+        refused(jobs(deployed, "nodes", "default"), "local.json is not a Pulumi checkpoint", code=2)
+
+
+def test_a_lost_or_wrong_passphrase(deployed: Checkout) -> None:
+    file = deployed.home / "stack" / "passphrase"
+    with content(file, None):
+        refused(local(deployed, "up"), "passphrase is gone", "put it back")
+    with content(file, "another"):
+        refused(local(deployed, "up"), "incorrect passphrase")
+
+
+@pytest.mark.parametrize(
+    ("job", "words", "code"),
+    [
+        ("{family: nope}", "job.family 'nope' has no container in this stack (known: hello, sql-check)", 2),
+        ("{family: hello, pool: nope}", "job.pool 'nope' is not a pool of this stack (known: default)", 2),
+        ("{family: hello, famly: x}", "job.famly: unknown key; did you mean 'family'?", 2),
+    ],
+)
+def test_a_job_that_does_not_fit_the_stack_is_not_submitted(
+    deployed: Checkout, tmp_path: Path, job: str, words: str, code: int
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(f"job: {job}\ntasks:\n  list: [{{id: a, command: [check]}}]\n")
+    refused(jobs(deployed, "submit", str(file), "--yes"), words, code=code)
+
+
+def test_a_task_image_that_does_not_exist_fails_the_task_by_name(deployed: Checkout, tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("job: {family: hello}\ntasks:\n  list: [{id: a, command: [x], image: '127.0.0.1:1/none:1'}]\n")
+    run = jobs(deployed, "submit", str(file), "--yes", "--watch")
+    assert run.code == 1 and "Traceback" not in run.text, run.text
+    assert "ContainerInvalidImage" in run.text and "127.0.0.1:1/none:1" in run.text
+
+
+def test_a_taken_port_and_a_damaged_store_stop_the_start(deployed: Checkout) -> None:
+    port = int(deployed.cloud["arm"].rpartition(":")[2])
+    assert local(deployed, "stop").code == 0
+    refused(
+        jobs(deployed, "nodes", "default", "--stack", "local"), "nobody answers where tokens are had", "make up", code=3
+    )
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        refused(local(deployed, "start"), f"port {port} on 127.0.0.1", "is taken by another program")
+    database = deployed.home / "state" / "azure.db"
+    for extra in ("-wal", "-shm"):
+        assert not database.with_name(database.name + extra).exists(), "the store was not closed"
+    with content(database, "not a database, but long enough to be taken for one" * 20):
+        refused(local(deployed, "start"), "file is not a database", "azure.db", "reset --yes")
+    assert local(deployed, "status").code == 1
+    assert local(deployed, "start").code == 0
+    assert local(deployed, "preview", "--expect-no-changes").code == 0

@@ -1,0 +1,281 @@
+"""`run` and its neighbours with the real driver against the stand-in: every promise of the loop, one test each."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from local.azure.sql.errors import ConnectionClosed, DeadlockVictim, SqlError
+from local.azure.sql.execution import Execution
+from tests.worker.conftest import HANDLERS, Place
+
+HANDLE = ("--handler", f"{HANDLERS}:handle")
+RUN = ("run", "--queue", "q", "--until-empty", "--retry-delay", "0", *HANDLE)
+
+
+def steps(place: Place) -> list[tuple[str, int]]:
+    return sorted((str(item), int(step)) for item, step in place.rows("SELECT item, step FROM dbo.steps_done"))
+
+
+def items(place: Place) -> dict[str, tuple[str, int, int]]:
+    found = place.rows("SELECT item_key, status, step, attempts FROM dbo.work_items")
+    return {key: (status, step, attempts) for key, status, step, attempts in found}
+
+
+def wait_for_file(file: Path, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file.name} did not appear"
+        time.sleep(0.02)
+
+
+def test_every_step_of_every_item_is_done_once(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}, {"name": "b"}])
+    worker = place.run(*RUN)
+    assert steps(place) == [("a", 0), ("a", 1), ("a", 2), ("b", 0)]
+    assert items(place) == {"a": ("done", 3, 1), "b": ("done", 1, 1)}
+    assert worker.events("ended")[0]["done"] == 2
+    claimed = worker.events("claimed")[0]
+    assert (claimed["job"], claimed["task"], claimed["node"]) == ("job-1", "task-1", "node-1")
+    assert (claimed["item"], claimed["step"], claimed["attempt"]) == ("a", 0, 1)
+    assert "eyJ" not in worker.text  # how every token begins
+
+
+def test_adding_the_same_file_again_adds_nothing(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    file.write_text("name,steps\na,1\nb,1\n")
+    assert place.run("enqueue", "--queue", "q", str(file)).events("enqueued")[0]["added"] == 2
+    file.write_text("name,steps\na,1\nb,1\nc,1\n")
+    again = place.run("enqueue", "--queue", "q", str(file)).events("enqueued")[0]
+    assert (again["read"], again["added"]) == (3, 1)
+
+
+def test_migrating_again_changes_nothing_and_running_without_tables_is_78(place: Place) -> None:
+    assert not place.run("migrate").events("migrated")
+    place.rows("DROP TABLE dbo.docker_worker_schema")
+    worker = place.run(*RUN, expect=78)
+    assert "Run `migrate` once" in worker.text
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_step_and_gives_the_item_back(
+    place: Place, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 60, "seconds": 0.2}])
+    worker = place.start(*RUN)
+    worker.wait_for("claimed")
+    worker.signal(number)
+    assert worker.end() == code
+    [given_back] = worker.events("given_back")
+    status, step, _ = items(place)["a"]
+    assert (status, step) == ("pending", given_back["step"])
+    assert steps(place) == [("a", done) for done in range(step)]
+    assert f"stopped by {number.name}" in worker.text
+
+
+def test_a_second_signal_stops_at_once_and_the_step_is_undone(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 120, "writes_first": True, "mark": str(tmp_path / "mark")}])
+    worker = place.start(*RUN, "--grace", "100")
+    wait_for_file(tmp_path / "mark")
+    worker.signal(signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while worker.process.poll() is None and time.monotonic() < deadline:
+        worker.signal(signal.SIGTERM)
+        time.sleep(0.05)
+    assert worker.end() == 143
+    assert "a second signal" in worker.text
+    assert steps(place) == []
+
+
+def test_a_step_longer_than_the_grace_is_left_behind(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 120, "writes_first": True, "mark": str(tmp_path / "mark")}])
+    worker = place.start(*RUN, "--grace", "2")
+    wait_for_file(tmp_path / "mark")
+    worker.signal(signal.SIGTERM)
+    assert worker.end(30) == 143
+    assert "did not end within 2 s" in worker.text
+    assert steps(place) == []
+
+
+def test_the_nodes_notice_is_a_stop_signal(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 600, "seconds": 0.2}])
+    place.imds.events = [{"EventType": "Preempt", "Resources": ["node_8"]}]
+    worker = place.start(*RUN)
+    worker.wait_for("claimed")
+    while "/metadata/scheduledevents" not in place.imds.asked:
+        time.sleep(0.05)
+    assert worker.process.poll() is None  # it was another machine's
+    place.imds.events = [{"EventType": "Preempt", "Resources": ["node_7", "node_8"]}]
+    assert worker.end() == 143
+    assert worker.events("node_goes_away")[0]["kind"] == "Preempt"
+    assert items(place)["a"][0] == "pending"
+
+
+def test_a_killed_workers_item_is_resumed_where_it_was(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 12, "seconds": 0.2}])
+    worker = place.start(*RUN, "--lease", "2")
+    worker.wait_for("claimed")
+    while len(steps(place)) < 2:
+        time.sleep(0.05)
+    worker.signal(signal.SIGKILL)
+    assert worker.end() == -signal.SIGKILL
+    assert items(place)["a"][0] == "running"
+    second = place.run(*RUN, "--lease", "2")
+    assert second.events("claimed")[0]["step"] >= 2
+    assert steps(place) == [("a", step) for step in range(12)]
+    assert items(place)["a"] == ("done", 12, 2)
+
+
+def test_a_lost_lease_rolls_the_step_back(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 4}])
+    slow = place.start(*RUN, "--lease", "1")
+    slow.wait_for("claimed")
+    fast = place.run(*RUN, "--lease", "60")
+    assert slow.end() == 0
+    assert [worker.events("ended")[0]["done"] for worker in (slow, fast)] == [0, 1]
+    assert slow.events("lease_lost")
+    assert steps(place) == [("a", 0)]
+
+
+def test_a_poison_item_becomes_a_dead_letter_and_can_be_requeued(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "bad", "steps": 3, "fails_at": 1}, {"name": "good"}])
+    worker = place.run(*RUN, "--max-attempts", "3")
+    assert len(worker.events("failed")) == 2
+    [letter] = worker.events("dead_letter")
+    assert letter["error"] == "ValueError: bad is poison"
+    assert items(place) == {"bad": ("dead", 1, 3), "good": ("done", 1, 1)}
+    assert steps(place) == [("bad", 0), ("good", 0)]
+    status = place.run("status", "--queue", "q")
+    [queue] = status.events("queue")
+    assert (queue["dead"], queue["done"], queue["pending"], queue["running"]) == (1, 1, 0, 0)
+    assert status.events("dead_letter")[0]["error"] == "ValueError: bad is poison"
+    assert place.run("requeue", "--queue", "q").events("requeued")[0]["items"] == 1
+    assert items(place)["bad"][:2] == ("pending", 1)
+
+
+def test_an_item_that_kills_its_workers_becomes_a_dead_letter(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "dies_at": 0}])
+    for _ in range(2):
+        place.run(*RUN, "--lease", "1", expect=9)
+    worker = place.run(*RUN, "--max-attempts", "2")
+    assert "lease expired 2 times" in worker.events("dead_letter")[0]["error"]
+    assert steps(place) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [("bad_statement", "no_such_table"), ("wrong_answer", "return MORE, DONE or nothing")],
+)
+def test_a_handlers_mistakes_are_its_items_failures(place: Place, tmp_path: Path, function: str, said: str) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a"}])
+    words = ("run", "--queue", "q", "--until-empty", "--max-attempts", "1", "--handler", f"{HANDLERS}:{function}")
+    assert said in place.run(*words).events("dead_letter")[0]["error"]
+
+
+@pytest.mark.parametrize("at", ["commit", "batch"])
+@pytest.mark.parametrize("fault", ["deadlock", "failover", "cut"])
+def test_transient_errors_are_tried_again(place: Place, tmp_path: Path, fault: str, at: str) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])
+    error = {
+        "deadlock": DeadlockVictim(),
+        "failover": SqlError(
+            "Database 'worklist' on server 's' is not currently available. Please retry.", number=40613
+        ),
+        "cut": ConnectionClosed(),
+    }[fault]
+    worker = place.start(*RUN)
+    armed = [error]
+    if at == "commit":
+        place.faults.commit = [error]
+    else:
+        place.faults.at_batch = lambda text: _raise(armed) if "steps_done" in text else None  # type: ignore[method-assign]
+    assert worker.end() == 0, worker.text
+    assert worker.events("retry")
+    assert steps(place) == [("a", 0), ("a", 1), ("a", 2)]
+
+
+def _raise(armed: list[Exception]) -> None:
+    if armed:
+        raise armed.pop()
+
+
+def test_a_commit_whose_answer_is_lost_is_not_repeated(place: Place, tmp_path: Path) -> None:
+    """The worst moment: the server commits, and the connection goes before the answer."""
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])
+    lost, original = [0], Execution.commit
+
+    def commit(self: Execution) -> None:
+        original(self)
+        if lost[0] < 4:  # the version's look-up, the claim, two steps
+            lost[0] += 1
+            raise ConnectionClosed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Execution, "commit", commit)
+        worker = place.run(*RUN)
+    assert lost[0] == 4
+    assert len(worker.events("retry")) == 4
+    assert steps(place) == [("a", 0), ("a", 1), ("a", 2)]
+    assert items(place)["a"] == ("done", 3, 1)
+
+
+def test_a_dead_database_is_75_after_the_patience(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 100, "seconds": 0.1}])
+    worker = place.start(*RUN, "--patience", "2")
+    worker.wait_for("claimed")
+    place.cut()
+    assert worker.end() == 75
+    assert "does not answer" in worker.text
+    assert worker.events("not_given_back")
+
+
+def test_a_signal_is_obeyed_while_the_database_is_away(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 100, "seconds": 0.1}])
+    worker = place.start(*RUN, "--patience", "600", "--grace", "3")
+    worker.wait_for("claimed")
+    place.cut()
+    worker.wait_for("retry")
+    worker.signal(signal.SIGTERM)
+    assert worker.end(30) == 143
+
+
+def test_a_slow_statement_is_bounded_and_tried_again_until_patience_ends(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 30}])
+    words = ("run", "--queue", "q", "--until-empty", "--handler", f"{HANDLERS}:slow_query", "--grace", "4")
+    worker = place.run(*words, "--patience", "1", expect=75)
+    assert "timeout" in worker.text.lower()
+    assert steps(place) == []
+    assert items(place)["a"][0] == "pending"  # given back: it was not the item's fault
+
+
+def test_max_items_ends_a_run(place: Place, tmp_path: Path) -> None:
+    place.enqueue(tmp_path, "q", [{"name": "a"}, {"name": "b"}])
+    place.run("run", "--queue", "q", "--max-items", "1", *HANDLE)
+    assert [status for status, *_ in items(place).values()] == ["done", "pending"]
+
+
+def test_a_missing_token_is_75_and_an_unknown_identity_77(place: Place) -> None:
+    place.imds.away = True
+    assert "no token" in place.run("status", "--patience", "0", expect=75).text
+    place.imds.away = False
+    place.rows("DROP USER [id-node]")
+    assert "refused identity" in place.run("status", expect=77).text
+
+
+def test_the_examples_do_what_they_say(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "ranges.csv").write_text("low,high\n0,100000\n")
+    place.run("enqueue", "--queue", "primes", str(tmp_path / "ranges.csv"))
+    place.run("run", "--queue", "primes", "--until-empty", "--handler", "docker_worker.examples.primes:handle")
+    results = place.rows("SELECT result FROM dbo.work_results ORDER BY step")
+    assert ['"primes": 5133' in results[0][0], '"primes": 4459' in results[1][0]] == [True, True]
+
+    (tmp_path / "readings.csv").write_text("sensor,value\n" + "".join(f"s{n},{n / 2}\n" for n in range(450)))
+    (tmp_path / "files.jsonl").write_text('{"file": "readings.csv"}\n')
+    load = "docker_worker.examples.load:handle"
+    place.run("migrate", "--handler", load)
+    place.run("enqueue", "--queue", "load", "--key", "file", str(tmp_path / "files.jsonl"))
+    place.run("run", "--queue", "load", "--until-empty", WORKER_HANDLER=load, AZ_BATCH_TASK_WORKING_DIR=str(tmp_path))
+    assert place.rows("SELECT COUNT(*), SUM(value) FROM dbo.sensor_readings") == [(450, 449 * 450 / 4)]

@@ -1,0 +1,80 @@
+"""What a team writes, and how it is found.
+
+A handler is an ordinary function `handle(item, step, tx)`. It is called with step 0, 1, 2, ... until it returns DONE
+(or nothing). What it writes through `tx` and the step's checkpoint are one transaction: both happen, or neither. So it
+need not be idempotent towards the database; it must be towards everything else (files, other services).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from .errors import UsageError
+from .transaction import Transaction
+
+
+class Next(StrEnum):
+    """What a handler returns."""
+
+    MORE = "more"
+    DONE = "done"
+
+
+MORE: Final = Next.MORE
+DONE: Final = Next.DONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One piece of work. `attempt` counts claims; `failures` counts those of the present step that came to nothing."""
+
+    id: int
+    queue: str
+    key: str
+    data: Mapping[str, Any]
+    step: int = 0
+    attempt: int = 1
+    failures: int = 0
+
+
+Handler = Callable[[Item, int, Transaction], "Next | str | None"]
+
+
+class HandlerMistake(TypeError):
+    """A handler returned what no handler may."""
+
+
+def outcome(value: object) -> Next:
+    """What the handler returned, as one of the two."""
+    if value is None:
+        return DONE
+    try:
+        return Next(value)  # type: ignore[arg-type]
+    except ValueError:
+        raise HandlerMistake(f"the handler returned {value!r}; return MORE, DONE or nothing") from None
+
+
+def load(reference: str) -> Handler:
+    """The function behind `module:function`."""
+    module, _, name = reference.partition(":")
+    form = "Write module:function, for example docker_worker.examples.primes:handle"
+    if not module or not name:
+        raise UsageError(f"the handler is {reference!r}", cause="expected module:function", next_step=form)
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"the handler {reference!r} is not there", cause=str(error), next_step=form) from error
+    if not callable(found):
+        raise UsageError(f"the handler {reference!r} is no function", cause=f"it is {found!r}", next_step=form)
+    return found
+
+
+def migrations(reference: str) -> tuple[str, Sequence[Sequence[str]]]:
+    """The name of a handler's module, and the tables it wants: MIGRATIONS, a list of lists of statements."""
+    load(reference)
+    module = importlib.import_module(reference.partition(":")[0])
+    return module.__name__, getattr(module, "MIGRATIONS", ())

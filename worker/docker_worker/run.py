@@ -1,0 +1,142 @@
+"""`run`: claim an item, call the handler step by step, checkpoint; stop between two steps when asked to.
+
+Whatever happens to this process, an item is done once: a step's writes and its checkpoint are one transaction, guarded
+by the lease; a worker that vanishes leaves an item whose lease ends, and another goes on at the step it was at.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, replace
+from typing import Final
+
+from .errors import LeaseLost, StatementFailed, WorkerError
+from .handlers import DONE, Handler, Item, Next, outcome
+from .items import FINISHED, Queue
+from .lines import Say, Seldom, bound
+from .session import Session
+from .signals import Stop
+from .transaction import Transaction
+
+POLL_SECONDS: Final = (0.2, 1.0)  # between looks at a queue with nothing to claim: at random, not in step with others
+LONGEST_DELAY: Final = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """When `run` ends by itself, and when an item is a dead letter."""
+
+    until_empty: bool = False
+    max_items: int | None = None
+    max_attempts: int = 5
+    retry_delay: float = 5.0
+
+
+@dataclass
+class Totals:
+    """What this process did."""
+
+    done: int = 0
+    failed: int = 0
+    dead: int = 0
+    lost: int = 0
+    given_back: int = 0
+    steps: int = 0
+
+
+class Runner:
+    """One worker on one queue. Blocks; runs on the work thread."""
+
+    def __init__(
+        self, session: Session, queue: Queue, handler: Handler, settings: RunSettings, *, say: Say, stop: Stop
+    ) -> None:
+        self._session, self._queue, self._handler, self._settings = session, queue, handler, settings
+        self._say, self._stop, self._seldom = say, stop, Seldom()
+        self.totals = Totals()
+
+    def run(self) -> None:
+        """Until a stop, an empty queue or the number of items, as the settings say."""
+        taken = 0
+        while not self._stop.asked.is_set() and (self._settings.max_items is None or taken < self._settings.max_items):
+            item = self._session.transact(self._queue.claim)
+            if item is not None:
+                taken += 1
+                self._work_on(item)
+            elif self._settings.until_empty and not self._session.transact(lambda tx, again: self._queue.is_open(tx)):
+                break
+            else:
+                self._stop.asked.wait(random.uniform(*POLL_SECONDS))  # noqa: S311 - no secret
+
+    def _work_on(self, item: Item) -> None:
+        say = bound(self._say, item=item.key, attempt=item.attempt)
+        say("claimed", step=item.step)
+        try:
+            if item.failures >= self._settings.max_attempts:
+                text = f"no worker came to the end of step {item.step}: its lease expired {item.failures} times"
+                self._session.transact(lambda tx, again: self._queue.bury(tx, item, text))
+                self.totals.dead += 1
+                say("dead_letter", step=item.step, error=text)
+            else:
+                self._steps(item, say)
+        except LeaseLost as lost:
+            self.totals.lost += 1
+            say("lease_lost", error=str(lost))
+
+    def _steps(self, item: Item, say: Say) -> None:
+        while not self._stop.asked.is_set():
+            began = time.monotonic()
+            try:
+                status = self._step(item)
+            except LeaseLost:
+                raise
+            except WorkerError as error:
+                if not isinstance(error, StatementFailed):  # not the item's fault: another worker may have more luck
+                    self._give_back(item, say)
+                    raise
+                return self._failed(item, error, say)
+            except (Exception, SystemExit) as error:
+                return self._failed(item, error, say)
+            self.totals.steps += 1
+            if (took := time.monotonic() - began) > self._queue.lease / 2:
+                say("slow_step", step=item.step, seconds=round(took, 1), lease=self._queue.lease)
+            item = replace(item, step=item.step + 1, failures=0)
+            if status is DONE:
+                self.totals.done += 1
+                return say("done", steps=item.step)
+            if self._seldom.due():
+                say("progress", step=item.step)
+        self._give_back(item, say)
+
+    def _step(self, item: Item) -> Next:
+        """The handler's writes and the checkpoint, in one transaction."""
+
+        def work(tx: Transaction, again: bool) -> Next:
+            if again:
+                status, step = self._queue.look(tx, item)
+                if step != item.step:  # the commit whose answer we missed took effect
+                    return DONE if status == FINISHED else Next.MORE
+            result = outcome(self._handler(item, item.step, tx.at(item.id, item.step)))
+            self._queue.checkpoint(tx, item, done=result is DONE)
+            return result
+
+        return self._session.transact(work)
+
+    def _failed(self, item: Item, error: BaseException, say: Say) -> None:
+        """The handler's failure: try again later, or a dead letter."""
+        text = f"{type(error).__name__}: {error}"
+        dead = item.failures + 1 >= self._settings.max_attempts
+        delay = min(LONGEST_DELAY, self._settings.retry_delay * 2**item.failures)
+        self._session.transact(lambda tx, again: self._queue.fail(tx, item, text, dead=dead, delay=delay), persist=True)
+        self.totals.failed += 1
+        self.totals.dead += dead
+        say("dead_letter" if dead else "failed", step=item.step, failures=item.failures + 1, error=text)
+
+    def _give_back(self, item: Item, say: Say) -> None:
+        """Others may have it at once. When the database is away they wait for the lease's end."""
+        try:
+            given = self._session.transact(lambda tx, again: self._queue.give_back(tx, item), persist=True)
+        except WorkerError as error:
+            return say("not_given_back", step=item.step, error=str(error))
+        self.totals.given_back += given
+        say("given_back" if given else "not_given_back", step=item.step)
