@@ -11,6 +11,8 @@ def main() -> int:
     """Run the verb; a Python without the project's packages is told in words which one to use."""
     try:
         from .cli import main as run
+
+        return run()  # a verb is loaded, and with it its packages, when it is asked for
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("", "jobs"):
             raise
@@ -21,7 +23,6 @@ def main() -> int:
             file=sys.stderr,
         )
         return Exit.USAGE
-    return run()
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from .submission.lane import Lane
 
+Choice = Literal["failed", "running", "unended", "changed"]
 COMPLETED = "completed"
 SUCCESS = "success"
 
@@ -59,6 +60,9 @@ class TaskState:
     node_id: str | None = None
     retries: int = 0
     requeues: int = 0
+    created: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
@@ -74,6 +78,9 @@ class TaskState:
             node_id=(wire.get("nodeInfo") or {}).get("nodeId"),
             retries=execution.get("retryCount") or 0,
             requeues=execution.get("requeueCount") or 0,
+            created=_time(wire.get("creationTime")),
+            started=_time(execution.get("startTime")),
+            ended=_time(execution.get("endTime")),
         )
 
     @property
@@ -95,6 +102,8 @@ class JobState:
     state: str
     pool_id: str = ""
     created: datetime | None = None
+    ended: datetime | None = None
+    priority: int = 0
     terminate_reason: str = ""
     on_all_tasks_complete: str = ""
     family: str = ""
@@ -109,6 +118,8 @@ class JobState:
             state=str(wire.get("state", "")).casefold(),
             pool_id=(wire.get("poolInfo") or {}).get("poolId") or execution.get("poolId") or "",
             created=_time(wire.get("creationTime")),
+            ended=_time(execution.get("endTime")),
+            priority=wire.get("priority") or 0,
             terminate_reason=execution.get("terminateReason") or "",
             on_all_tasks_complete=str(wire.get("onAllTasksComplete") or "").casefold(),
             family=metadata.get("family", ""),
@@ -123,6 +134,9 @@ class NodeState:
     id: str
     state: str
     running_tasks: int = 0
+    scheduling: bool = True
+    dedicated: bool = True
+    since: datetime | None = None
     errors: tuple[str, ...] = ()
     start_task_exit_code: int | None = None
     start_task_failure: Failure | None = None
@@ -135,9 +149,82 @@ class NodeState:
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
             running_tasks=wire.get("runningTasksCount") or 0,
+            scheduling=str(wire.get("schedulingState") or "enabled").casefold() == "enabled",
+            dedicated=wire.get("isDedicated", True) is not False,
+            since=_time(wire.get("stateTransitionTime")),
             errors=tuple(f"{error.get('code', '')}: {error.get('message', '')}" for error in errors),
             start_task_exit_code=start.get("exitCode"),
             start_task_failure=Failure.parse(start.get("failureInfo")),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Tasks of a job by state. The service counts now and then: right after a change they may lag behind."""
+
+    active: int = 0
+    running: int = 0
+    completed: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+    @classmethod
+    def parse(cls, wire: Mapping[str, Any]) -> Self:
+        found = wire.get("taskCounts") or wire
+        return cls(**{name: found.get(name) or 0 for name in ("active", "running", "completed", "succeeded", "failed")})
+
+    @property
+    def total(self) -> int:
+        return self.active + self.running + self.completed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolState:
+    """A pool: how many nodes it has and wants, how it scales, and which images its nodes fetch first."""
+
+    id: str
+    state: str
+    allocation: str = ""
+    vm_size: str = ""
+    dedicated: int = 0
+    low_priority: int = 0
+    target_dedicated: int = 0
+    target_low_priority: int = 0
+    task_slots: int = 1
+    autoscale_formula: str = ""
+    autoscale_at: datetime | None = None
+    autoscale_results: str = ""
+    autoscale_error: str = ""
+    resize_errors: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    os_image: str = ""
+    node_agent: str = ""
+
+    @classmethod
+    def parse(cls, wire: Mapping[str, Any]) -> Self:
+        run: Mapping[str, Any] = wire.get("autoScaleRun") or {}
+        machine: Mapping[str, Any] = wire.get("virtualMachineConfiguration") or {}
+        image: Mapping[str, Any] = machine.get("imageReference") or {}
+        wrong: Mapping[str, Any] = run.get("error") or {}
+        return cls(
+            id=wire["id"],
+            state=str(wire.get("state", "")).casefold(),
+            allocation=str(wire.get("allocationState", "")).casefold(),
+            vm_size=wire.get("vmSize") or "",
+            dedicated=wire.get("currentDedicatedNodes") or 0,
+            low_priority=wire.get("currentLowPriorityNodes") or 0,
+            target_dedicated=wire.get("targetDedicatedNodes") or 0,
+            target_low_priority=wire.get("targetLowPriorityNodes") or 0,
+            task_slots=wire.get("taskSlotsPerNode") or 1,
+            autoscale_formula=(wire.get("autoScaleFormula") or "") if wire.get("enableAutoScale") else "",
+            autoscale_at=_time(run.get("timestamp")),
+            autoscale_results=run.get("results") or "",
+            autoscale_error=f"{wrong.get('code')}: {wrong.get('message')}" if wrong else "",
+            resize_errors=tuple(f"{one.get('code')}: {one.get('message')}" for one in wire.get("resizeErrors") or ()),
+            images=tuple((machine.get("containerConfiguration") or {}).get("containerImageNames") or ()),
+            os_image=image.get("virtualMachineImageId")
+            or ":".join(image.get(name) or "" for name in ("publisher", "offer", "sku")),
+            node_agent=machine.get("nodeAgentSKUId") or "",
         )
 
 
@@ -157,12 +244,32 @@ class Batch(Protocol):
     def create_job(self, definition: Mapping[str, Any]) -> None: ...
     def lane(self, *, timeout: float) -> Lane: ...
     def end_when_done(self, job_id: str) -> None: ...
+    def terminate_job(self, job_id: str, reason: str) -> None: ...
     def delete_job(self, job_id: str) -> None: ...
+    def move_job(self, job_id: str, pool_id: str) -> None: ...
+    def disable_job(self, job_id: str) -> None: ...
+    def enable_job(self, job_id: str) -> None: ...
     def job(self, job_id: str) -> JobState: ...
-    def jobs(self, prefix: str) -> Iterator[JobState]: ...
+    def job_definition(self, job_id: str) -> dict[str, Any]: ...
+    def jobs(self, prefix: str, *, state: str = "") -> Iterator[JobState]: ...
+    def counts(self, job_id: str) -> Counts: ...
     def task(self, job_id: str, task_id: str) -> TaskState: ...
+    def task_definition(self, job_id: str, task_id: str) -> dict[str, Any]: ...
     def tasks(self, job_id: str, changed_since: datetime | None = None) -> Iterator[TaskState]: ...
+    def some_tasks(self, job_id: str, chosen: Choice, most: int, since: datetime | None = None) -> list[TaskState]: ...
+    def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]: ...
+    def terminate_task(self, job_id: str, task_id: str) -> None: ...
     def pool_state(self, pool_id: str) -> str: ...
+    def pool(self, pool_id: str) -> PoolState: ...
+    def pools(self) -> Iterator[PoolState]: ...
+    def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None: ...
+    def stop_resize(self, pool_id: str) -> None: ...
+    def evaluate_autoscale(self, pool_id: str, formula: str) -> str: ...
+    def image_ends(self) -> dict[tuple[str, str], datetime | None]: ...
     def nodes(self, pool_id: str) -> Iterator[NodeState]: ...
+    def node(self, pool_id: str, node_id: str) -> NodeState: ...
+    def create_user(self, pool_id: str, node_id: str, user: Mapping[str, Any]) -> None: ...
+    def delete_user(self, pool_id: str, node_id: str, name: str) -> None: ...
+    def ssh_address(self, pool_id: str, node_id: str) -> tuple[str, int]: ...
     def read_task_file(self, job_id: str, task_id: str, path: str, start: int = 0) -> Iterator[bytes]: ...
     def read_node_file(self, pool_id: str, node_id: str, path: str) -> Iterator[bytes]: ...

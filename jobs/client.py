@@ -3,14 +3,16 @@
 Known defects of azure-batch 15.1 that shape this file (read in the wheel and run):
 - `create_tasks` returns normally with tasks missing when the service capitalises statuses; so tasks are added
   beneath it, over `lane`, and every item's status is read (`submission/`).
-- The pollers of `begin_*` never raise: on an error `.result()` is None. Here nothing waits on a poller.
-- `begin_terminate_job`, `begin_reboot_node` and others fail without `options` (azure-sdk-for-python#46815).
+- The pollers of `begin_*` never raise, take no `polling=False`, and poll in a thread from the start; some fail without
+  `options` (azure-sdk-for-python#46815). So long-running operations are begun by `_begin`, and states are asked for.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,8 +20,9 @@ from typing import Any, Final
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.rest import HttpRequest
 
-from .batch import JobState, NodeState, TaskState
+from .batch import Choice, Counts, JobState, NodeState, PoolState, TaskState
 from .connection import Connection, SharedKey
 from .credentials import token_credential
 from .errors import (
@@ -36,6 +39,18 @@ from .errors import (
 from .submission.lane import Lane
 
 TASK_FIELDS: Final = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
+# Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
+# `executionInfo/result` and `stateTransitionTime` can be filtered on is documented nowhere we found [guess]: refused,
+# everything is read and chosen here.
+CHOICES: Final[Mapping[Choice, tuple[str, Callable[[TaskState], bool]]]] = {
+    "failed": ("executionInfo/result eq 'failure'", lambda task: task.completed and not task.succeeded),
+    "running": ("state eq 'running'", lambda task: task.state == "running"),
+    "unended": ("state ne 'completed'", lambda task: not task.completed),
+    "changed": ("", lambda task: True),
+}
+API_VERSION: Final = "2025-06-01"
+JSON: Final = {"Content-Type": "application/json; odata=minimalmetadata"}
+PAGE: Final = 1000  # the most that one answer lists
 # azure-core: three connection attempts with 0, 1.6 and 3.2 s between them: a dead service is told in seconds.
 RETRIES: Final = {"retry_total": 5, "retry_connect": 2, "retry_status": 3, "connection_timeout": 20}
 _FORBIDDEN: Final = "Have yourself added to the stack's `submitters` (role Azure Batch Data Contributor)"
@@ -52,8 +67,11 @@ class AzureBatch:
             credential = token_credential(connection)
         verify: dict[str, Any] = {} if connection.ca is None else {"connection_verify": str(connection.ca)}
         self._endpoint = connection.batch_endpoint
+        # It logs a traceback for every error without a JSON body, also for a range past a file's end.
+        logging.getLogger("azure.batch._utils.model_base").setLevel(logging.CRITICAL)
         self._client = BatchClient(connection.batch_endpoint, credential, **RETRIES, **verify)
         self._time_filter = True
+        self._refused: set[str] = set()  # filters that this service does not take
 
     def create_job(self, definition: Mapping[str, Any]) -> None:
         with self._translated(f"job {definition['id']}"):
@@ -83,23 +101,47 @@ class AzureBatch:
         with self._translated(f"job {job_id}"):
             self._client.update_job(job_id, models.BatchJobUpdateOptions({"onAllTasksComplete": "terminatejob"}))
 
+    def terminate_job(self, job_id: str, reason: str) -> None:
+        self._begin("POST", f"/jobs/{job_id}/terminate", f"job {job_id}", {"terminateReason": reason})
+
     def delete_job(self, job_id: str) -> None:
+        self._begin("DELETE", f"/jobs/{job_id}", f"job {job_id}")
+
+    def disable_job(self, job_id: str) -> None:
+        self._begin("POST", f"/jobs/{job_id}/disable", f"job {job_id}", {"disableTasks": "requeue"})
+
+    def enable_job(self, job_id: str) -> None:
+        self._begin("POST", f"/jobs/{job_id}/enable", f"job {job_id}")
+
+    def move_job(self, job_id: str, pool_id: str) -> None:
         with self._translated(f"job {job_id}"):
-            self._client.begin_delete_job(job_id)  # `polling=False` ends as an argument of requests: TypeError
+            self._client.update_job(job_id, models.BatchJobUpdateOptions({"poolInfo": {"poolId": pool_id}}))
 
     def job(self, job_id: str) -> JobState:
-        with self._translated(f"job {job_id}"):
-            return JobState.parse(self._client.get_job(job_id).as_dict())
+        return JobState.parse(self.job_definition(job_id))
 
-    def jobs(self, prefix: str) -> Iterator[JobState]:
+    def job_definition(self, job_id: str) -> dict[str, Any]:
+        with self._translated(f"job {job_id}"):
+            return self._client.get_job(job_id).as_dict()
+
+    def jobs(self, prefix: str, *, state: str = "") -> Iterator[JobState]:
         with self._translated("the jobs"):
-            chosen = f"startswith(id,'{prefix}')" if prefix else None
-            for job in self._client.list_jobs(filter=chosen):
+            wanted = [f"startswith(id,'{prefix}')"] if prefix else []
+            wanted += [f"state eq '{state}'"] if state else []
+            for job in self._client.list_jobs(filter=" and ".join(wanted) or None):
                 yield JobState.parse(job.as_dict())
+
+    def counts(self, job_id: str) -> Counts:
+        with self._translated(f"job {job_id}"):
+            return Counts.parse(self._client.get_job_task_counts(job_id).as_dict())
 
     def task(self, job_id: str, task_id: str) -> TaskState:
         with self._translated(f"task {task_id} of job {job_id}"):
-            return TaskState.parse(self._client.get_task(job_id, task_id).as_dict())
+            return TaskState.parse(self._client.get_task(job_id, task_id, select=TASK_FIELDS).as_dict())
+
+    def task_definition(self, job_id: str, task_id: str) -> dict[str, Any]:
+        with self._translated(f"task {task_id} of job {job_id}"):
+            return self._client.get_task(job_id, task_id).as_dict()
 
     def tasks(self, job_id: str, changed_since: datetime | None = None) -> Iterator[TaskState]:
         """All tasks, or those whose state changed at that time or later (a service without that filter sends all)."""
@@ -120,6 +162,100 @@ class AzureBatch:
             yield from self.tasks(job_id)
             return
         yield from found
+
+    def some_tasks(self, job_id: str, chosen: Choice, most: int, since: datetime | None = None) -> list[TaskState]:
+        """At most so many tasks, in one request of one page: what it costs does not grow with the job."""
+        text, fits = CHOICES[chosen]
+        parts = [text] if text else []
+        if since is not None:
+            parts.append(f"stateTransitionTime ge DateTime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'")
+        most = min(most, PAGE)
+        try:
+            if self._refused.isdisjoint(parts):
+                with self._translated(f"job {job_id}"):
+                    pages = self._client.list_tasks(
+                        job_id, filter=" and ".join(parts) or None, select=TASK_FIELDS, max_results=most
+                    ).by_page()
+                    return [TaskState.parse(task.as_dict()) for task in next(iter(pages), [])]
+        except Refused:
+            if not parts:
+                raise
+            self._refused.update(parts if since is None else [text])
+        found = (task for task in self.tasks(job_id, since) if fits(task))
+        return list(itertools.islice(found, most))
+
+    def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Whole definitions of the failed tasks, one after the other."""
+        text, fits = CHOICES["failed"]
+        for chosen in (text, "state eq 'completed'"):
+            if chosen in self._refused:
+                continue
+            try:
+                with self._translated(f"job {job_id}"):
+                    for task in self._client.list_tasks(job_id, filter=chosen):
+                        wire = task.as_dict()
+                        if fits(TaskState.parse(wire)):
+                            yield wire
+                return
+            except Refused:
+                if chosen != text:
+                    raise
+                self._refused.add(text)
+
+    def terminate_task(self, job_id: str, task_id: str) -> None:
+        with self._translated(f"task {task_id} of job {job_id}"):
+            self._client.terminate_task(job_id, task_id)
+
+    def pool(self, pool_id: str) -> PoolState:
+        with self._translated(f"pool {pool_id}"):
+            return PoolState.parse(self._client.get_pool(pool_id).as_dict())
+
+    def pools(self) -> Iterator[PoolState]:
+        with self._translated("the pools"):
+            for pool in self._client.list_pools():
+                yield PoolState.parse(pool.as_dict())
+
+    def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None:
+        targets = {"targetDedicatedNodes": dedicated, "targetLowPriorityNodes": low_priority}
+        given = {name: value for name, value in targets.items() if value is not None}
+        self._begin("POST", f"/pools/{pool_id}/resize", f"pool {pool_id}", given)
+
+    def stop_resize(self, pool_id: str) -> None:
+        self._begin("POST", f"/pools/{pool_id}/stopresize", f"pool {pool_id}")
+
+    def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
+        with self._translated(f"pool {pool_id}"):
+            options = models.BatchPoolEvaluateAutoScaleOptions({"autoScaleFormula": formula})
+            return str(self._client.evaluate_pool_auto_scale(pool_id, options).as_dict().get("results") or "")
+
+    def image_ends(self) -> dict[tuple[str, str], datetime | None]:
+        """(OS image, node agent) -> when Batch ends its support, for every image that Batch supports."""
+        with self._translated("the supported images"):
+            found = {}
+            for one in self._client.list_supported_images():
+                wire = one.as_dict()
+                image = wire.get("imageReference") or {}
+                name = ":".join(image.get(part) or "" for part in ("publisher", "offer", "sku")).casefold()
+                end = wire.get("batchSupportEndOfLife")
+                found[name, wire["nodeAgentSKUId"].casefold()] = datetime.fromisoformat(end) if end else None
+            return found
+
+    def node(self, pool_id: str, node_id: str) -> NodeState:
+        with self._translated(f"node {node_id} of pool {pool_id}"):
+            return NodeState.parse(self._client.get_node(pool_id, node_id).as_dict())
+
+    def create_user(self, pool_id: str, node_id: str, user: Mapping[str, Any]) -> None:
+        with self._translated(f"user {user['name']} on node {node_id}"):
+            self._client.create_node_user(pool_id, node_id, models.BatchNodeUserCreateOptions(dict(user)))
+
+    def delete_user(self, pool_id: str, node_id: str, name: str) -> None:
+        with self._translated(f"user {name} on node {node_id}"):
+            self._client.delete_node_user(pool_id, node_id, name)
+
+    def ssh_address(self, pool_id: str, node_id: str) -> tuple[str, int]:
+        with self._translated(f"node {node_id}"):
+            settings = self._client.get_node_remote_login_settings(pool_id, node_id).as_dict()
+            return settings["remoteLoginIPAddress"], settings["remoteLoginPort"]
 
     def pool_state(self, pool_id: str) -> str:
         with self._translated(f"pool {pool_id}"):
@@ -144,6 +280,18 @@ class AzureBatch:
     def read_node_file(self, pool_id: str, node_id: str, path: str) -> Iterator[bytes]:
         with self._translated(f"{path} of node {node_id}"):
             yield from self._client.download_node_file(pool_id, node_id, path)
+
+    def _begin(self, method: str, path: str, what: str, body: Mapping[str, Any] | None = None) -> None:
+        """Start a long-running operation with the SDK's pipeline, and no poller: its thread would outlive the verb."""
+        request = HttpRequest(
+            method,
+            f"{{endpoint}}{path}",
+            params={"api-version": API_VERSION},
+            json=body,
+            headers=JSON if body else None,
+        )
+        with self._translated(what):
+            self._client.send_request(request).raise_for_status()
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -180,6 +328,8 @@ def translate(error: AzureError, what: str, endpoint: str) -> ServiceError:
         return QuotaExceeded(f"{what}: {said} ({code}). Delete jobs that ended, or ask for more quota", code)
     if status == 409:
         return Conflict(f"{what}: {said} ({code})", code)
+    if status == 501:
+        return Refused(f"{what}: {endpoint} does not have this: {said} ({code}). The real service does", code)
     if status is not None and 400 <= status < 500:
         return Refused(f"{what}: the service refused the request: {code}: {said}", code)
     return ServiceError(f"{what}: the service failed: {status} {code}: {said}. Try again", code)

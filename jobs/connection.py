@@ -20,6 +20,7 @@ from .errors import UsageError
 KEY_VARIABLES: Final = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ENDPOINT")
 HOME_VARIABLE: Final = "LOCAL_AZURE_HOME"
 LOCAL: Final = "local"
+AZURE_ARM: Final = "https://management.azure.com"
 OUTPUTS_SECONDS: Final = 120  # the Pulumi CLI asks its backend
 
 
@@ -36,6 +37,10 @@ class Outputs:
     identity_resource_id: str
     sql_server: str
     sql_database: str
+    registry_server: str = ""
+    pool_images: Mapping[str, str] = field(default_factory=dict)  # pool id -> the image its start task fetches
+    batch_account: str = ""
+    resource_group: str = ""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], origin: str) -> Outputs:
@@ -57,6 +62,10 @@ class Outputs:
             identity_resource_id=identity["resource_id"],
             sql_server=sql.get("server") or "",
             sql_database=sql.get("database") or "",
+            registry_server=data.get("registry_server") or "",
+            pool_images={pool["id"].rpartition("/")[2]: pool.get("image") or "" for pool in data["pools"].values()},
+            batch_account=data.get("batch_account") or "",
+            resource_group=data.get("resource_group") or "",
         )
 
 
@@ -84,6 +93,7 @@ class Connection:
     credential: SharedKey | ClientSecret | None
     outputs: Outputs | None = None
     ca: Path | None = None
+    arm: str = AZURE_ARM
 
 
 def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[str, str]) -> Connection:
@@ -131,6 +141,7 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
         credential=credential,
         outputs=outputs,
         ca=ca if ca.is_absolute() else home.resolve().parent / ca,
+        arm=facts.get("arm") or AZURE_ARM,
     )
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
+from typing import Final
 
 from . import outputs_of
 from .batch import JobState
-from .errors import NotFound, UsageError
+from .errors import NotFound, Throttled, Unreachable, UsageError
 from .exits import Exit
 from .session import Session
 
-FOLLOW_PAUSE: Final = 0.5  # seconds between two ranged reads of a growing file
+FOLLOW_PAUSE: Final = 0.4  # seconds between two ranged reads of a growing file: a line is shown within a second
+OUTAGE: Final = 60.0  # seconds for which service or node may not answer while following
 
 
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("logs", parents=parents, help="print what tasks wrote")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB")
     parser.add_argument("task", metavar="TASK", nargs="?", help="default: every task, one after the other")
     parser.add_argument("--stderr", action="store_true", help="stderr instead of stdout")
@@ -27,42 +27,83 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     name = "stderr.txt" if arguments.stderr else "stdout.txt"
     job = session.batch.job(arguments.job)
     if arguments.follow:
-        if arguments.task is None:
-            raise UsageError("--follow follows one task. Name it: python -m jobs logs JOB TASK --follow")
-        follow(session, job, arguments.task, name)
+        follow(session, job, arguments.task or _only_task(session, job.id), name)
         return Exit.OK
     names = [arguments.task] if arguments.task else sorted(task.id for task in session.batch.tasks(job.id))
     for task_id in names:
         if arguments.task is None:
             session.render.words(f"-- {task_id}")
-        found = outputs_of.from_node(session, job, task_id, name) or outputs_of.from_blob(session, job, task_id, name)
+        found = outputs_of.anywhere(session, job, task_id, name)
         if found is None:
             state = session.batch.task(job.id, task_id)  # a task that does not exist is told here
             text = f"task {task_id} is {state.state} and has no {name}, on its node or in the container"
             if arguments.task:
-                raise NotFound(f"{text}. Look at it: python -m jobs report {job.id}")
+                raise NotFound(f"{text}. Look at it: python -m jobs show {job.id} {task_id}")
             session.render.words(text)
+            continue
+        if session.render.as_json:
+            session.render.record(
+                {"task": task_id, "source": found.source, "text": b"".join(found.data).decode(errors="replace")}
+            )
             continue
         for piece in found.data:
             session.render.raw(piece)
     return Exit.OK
 
 
+def _only_task(session: Session, job_id: str) -> str:
+    few = session.batch.some_tasks(job_id, "changed", 2)
+    if len(few) != 1:
+        example = f", for example {few[0].id}" if few else "; the job has none yet"
+        raise UsageError(f"--follow follows one task. Name it{example}: python -m jobs logs {job_id} TASK --follow")
+    return few[0].id
+
+
 def follow(session: Session, job: JobState, task_id: str, name: str) -> None:
-    """Print the file as it grows. Printed bytes are counted: the change to the blob loses and doubles none."""
+    """Print the file as it grows. Printed bytes are counted: the change to the blob loses and doubles none.
+
+    A run that begins again (a retry, or another node after the first was lost) writes its files anew: told, and then
+    shown from its start.
+    """
     printed = 0
+    shown_run: tuple[int, int] | None = None
+    last_answer = session.clock.monotonic()
     while True:
-        ended = session.batch.task(job.id, task_id).completed  # before reading: what is read after the end is all
-        found = outputs_of.from_node(session, job, task_id, name, printed)
-        if found is not None:
-            for piece in found.data:
+        try:
+            task = session.batch.task(job.id, task_id)
+            this_run = (task.retries, task.requeues)
+            if shown_run not in (None, this_run) and printed:
+                session.render.words(f"-- task {task_id} began again (retry {task.retries}, requeue {task.requeues})")
+                printed = 0
+            shown_run = this_run
+            ended = task.completed  # known before reading: what is read after the end is all there is
+            found = outputs_of.from_node(session, job, task_id, name, printed)
+            from_node = found is not None
+            for piece in found.data if found else ():
                 session.render.raw(piece)
                 printed += len(piece)
-        elif ended and (kept := outputs_of.from_blob(session, job, task_id, name)) is not None:
-            skip = printed
-            for piece in kept.data:
-                session.render.raw(piece[skip:])
-                skip = max(0, skip - len(piece))
-        if ended:
-            return
+            if ended:
+                if not from_node:
+                    _rest_from_blob(session, job, task_id, name, printed)
+                return
+            last_answer = session.clock.monotonic()
+        except (Unreachable, Throttled):
+            if session.clock.monotonic() - last_answer >= OUTAGE:
+                raise
         session.clock.sleep(FOLLOW_PAUSE)
+
+
+def _rest_from_blob(session: Session, job: JobState, task_id: str, name: str, printed: int) -> None:
+    """The node is gone: what was not printed yet is in the container, or lost, which is told."""
+    kept = outputs_of.from_blob(session, job, task_id, name)
+    if kept is None:
+        raise NotFound(
+            f"the node of task {task_id} is gone and {name} is not in the container: "
+            f"nothing after byte {printed} can be shown. Look at it: python -m jobs show {job.id} {task_id}"
+        )
+    skip = printed
+    for piece in kept.data:
+        if skip < len(piece):
+            session.render.raw(piece[skip:])
+            printed += len(piece) - skip
+        skip = max(0, skip - len(piece))

@@ -46,6 +46,11 @@ def from_node(session: Session, job: JobState, task_id: str, name: str, start: i
     return Found(f"file {name} on the node", _again(first, data))
 
 
+def anywhere(session: Session, job: JobState, task_id: str, name: str) -> Found | None:
+    """On the node, and if not there in the container."""
+    return from_node(session, job, task_id, name) or from_blob(session, job, task_id, name)
+
+
 def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest

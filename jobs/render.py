@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
@@ -19,6 +20,16 @@ class Render:
     def words(self, text: str) -> None:
         """Progress, plans and next steps: for people."""
         print(text, file=self._err, flush=True)
+
+    def escape(self, text: str) -> None:
+        """Text with a terminal's escape codes, for people: drawn over what was there."""
+        self._err.write(text)
+        self._err.flush()
+
+    @property
+    def colours(self) -> bool:
+        """Whether stdout is a terminal that shows colours (https://no-color.org)."""
+        return self._out.isatty() and not os.environ.get("NO_COLOR")
 
     def data(self, text: str) -> None:
         """One line of what was asked for."""

@@ -6,20 +6,19 @@ A task whose node is gone is read from the container too; the source is always n
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from . import outputs_of, watch
+from . import outputs_of
 from .batch import JobState, TaskState
 from .errors import NotFound, UsageError
 from .exits import Exit
+from .progress import describe
 from .session import Session
 
 STDOUT = "stdout.txt"
 MOST = 8192  # bytes of each stdout that are shown
 
 
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("report", parents=parents, help="show each task's exit code and stdout")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", nargs="?", help="default: the newest job (with --family: of that family)")
     parser.add_argument("--family", help="the newest job of this family")
     parser.set_defaults(run=run)
@@ -70,9 +69,9 @@ def _show_task(session: Session, job_id: str, task: TaskState, found: outputs_of
         )
         return
     session.render.data(
-        f"\n-- {task.id}: {watch.describe(task)}\n   stdout from {source}"
+        f"\n-- {task.id}: {describe(task)}\n   stdout from {source}"
         if found
-        else f"\n-- {task.id}: {watch.describe(task)}\n   {source}"
+        else f"\n-- {task.id}: {describe(task)}\n   {source}"
     )
     for line in text.splitlines():
         session.render.data(f"   | {line}")

@@ -7,17 +7,19 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from . import report, tasks, watch
+from . import durations, report, tasks, watch
 from .connection import Outputs
 from .errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
 from .exits import Exit
 from .jobfile import JobFile, expand, load
+from .jobfile.sources import ListBlobs
 from .session import Session
+from .storage import Blob
 from .submission import Options, Progress, Result, submit_tasks
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
@@ -34,17 +36,17 @@ class Plan:
     count: int
     first: dict[str, Any]
     outputs: Outputs | None
+    list_blobs: ListBlobs | None = None
 
     @property
     def job_id(self) -> str:
         return self.job["id"]
 
     def definitions(self) -> Iterator[dict[str, Any]]:
-        return _definitions(self.file, self.folder, self.job_id, self.outputs)
+        return _definitions(self.file, self.folder, self.job_id, self.outputs, self.list_blobs)
 
 
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("submit", parents=parents, help="create a job and its tasks from a job file")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     parser.add_argument(
@@ -59,7 +61,7 @@ def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
     parser.add_argument("--watch", action="store_true", help="watch the job to its end")
     parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
     parser.add_argument(
-        "--timeout", type=watch.seconds, metavar="TIME", help="give up watching after this, for example 10m"
+        "--timeout", type=durations.argument, metavar="TIME", help="give up watching after this, for example 10m"
     )
     parser.set_defaults(run=run)
 
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     job_id = arguments.job_id
     if arguments.resume and job_id is None:
         job_id = _resumable(arguments.checkpoint)
-    plan = make_plan(arguments.file, session.connection.outputs, job_id=job_id, now=session.clock.now())
+    plan = plan_of(arguments.file, session, job_id=job_id)
     if arguments.dry_run:
         render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
         for definition in plan.definitions():
@@ -104,7 +106,21 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return outcome
 
 
-def make_plan(path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any) -> Plan:
+def plan_of(path: Path, session: Session, *, job_id: str | None = None) -> Plan:
+    """The plan for the session's stack; its containers are listed only when the file asks for blobs."""
+
+    def list_blobs(container: str, prefix: str) -> tuple[str, Iterable[Blob]]:
+        assert outputs is not None
+        return f"{outputs.blob_endpoint.rstrip('/')}/{container}", session.blobs.list(container, prefix)
+
+    outputs = session.connection.outputs
+    listing = None if outputs is None else list_blobs
+    return make_plan(path, outputs, job_id=job_id, now=session.clock.now(), list_blobs=listing)
+
+
+def make_plan(
+    path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any, list_blobs: ListBlobs | None = None
+) -> Plan:
     """Read and check the whole file, every task included. Raises `UsageError`; nothing is sent."""
     file = load(path)
     job = (
@@ -113,10 +129,18 @@ def make_plan(path: Path, outputs: Outputs | None, *, job_id: str | None, now: A
     identifier = tasks.job_id(job, now=now)
     definition = tasks.job_definition(job, identifier, outputs)
     count, first = 0, {}
-    for task in _definitions(file, path.parent, identifier, outputs):
+    for task in _definitions(file, path.parent, identifier, outputs, list_blobs):
         first = first or task
         count += 1
-    return Plan(file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs)
+    return Plan(
+        file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs, list_blobs=list_blobs
+    )
+
+
+def check_file(path: Path) -> int:
+    """The number of tasks, when the file and all of them are right; what only a stack knows is not checked."""
+    file = load(path)
+    return sum(1 for _ in expand(file, job_id="job", folder=path.parent))
 
 
 def describe(plan: Plan) -> str:
@@ -211,8 +235,10 @@ def _resumable(checkpoint: Path | None) -> str:
         raise UsageError(f"{found[0]}: not a checkpoint: {error}. Add --job-id") from error
 
 
-def _definitions(file: JobFile, folder: Path, identifier: str, outputs: Outputs | None) -> Iterator[dict[str, Any]]:
-    for task in expand(file, job_id=identifier, folder=folder):
+def _definitions(
+    file: JobFile, folder: Path, identifier: str, outputs: Outputs | None, list_blobs: ListBlobs | None
+) -> Iterator[dict[str, Any]]:
+    for task in expand(file, job_id=identifier, folder=folder, list_blobs=list_blobs):
         yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs)
 
 

@@ -76,12 +76,16 @@ def job_definition(job: Job, identifier: str, outputs: Outputs | None) -> dict[s
     constraints: dict[str, Any] = {"maxTaskRetryCount": job.max_retries}
     if job.max_wall_clock is not None:
         constraints["maxWallClockTime"] = iso(job.max_wall_clock)
+    limits = {"priority": job.priority} if job.priority else {}
+    if job.max_parallel is not None:
+        limits["maxParallelTasks"] = job.max_parallel
     container = container_of(job, outputs)
     metadata = {"family": job.family, **({"container": container} if container else {})}
     return {
         "id": identifier,
         "poolInfo": {"poolId": pool_of(job, outputs)},
         "constraints": constraints,
+        **limits,
         "commonEnvironmentSettings": _pairs(environment | job.environment),
         "metadata": _pairs(metadata),
     }
@@ -110,6 +114,8 @@ def task_definition(task: Task, *, job: Job, identifier: str, outputs: Outputs |
         constraints["maxTaskRetryCount"] = task.max_retries
     if (limit := task.max_wall_clock or job.max_wall_clock) is not None:
         constraints["maxWallClockTime"] = iso(limit)
+    if (kept := task.retention or job.retention) is not None:
+        constraints["retentionTime"] = iso(kept)
     if constraints:
         definition["constraints"] = constraints
     if task.environment:

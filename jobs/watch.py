@@ -1,19 +1,21 @@
-"""`watch JOB`: print what changes until the job is over. A client must ask again; it asks for what changed since."""
+"""`watch JOB`: follow a job to its end: a live table in a terminal, lines elsewhere, exit code from the tasks.
+
+A client must ask again and again; what it asks costs the same for ten tasks and for a hundred thousand (`progress.py`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from .batch import Batch, JobState, TaskState
+from . import durations, progress
+from .batch import Batch
 from .clock import Clock
 from .errors import JobsError, Unreachable
 from .exits import Exit
-from .jobfile.model import Duration
+from .progress import Look, describe
 from .session import Session
 
 FIRST_PAUSE: Final = 0.3  # seconds between two looks; grows while nothing changes
@@ -26,137 +28,113 @@ class GaveUpWaiting(JobsError):
     exit = Exit.GAVE_UP_WAITING
 
 
-def seconds(text: str) -> float:
-    """`10m` as seconds, for argparse."""
-    try:
-        return TypeAdapter(Duration).validate_python(text).total_seconds()
-    except ValidationError as error:
-        raise argparse.ArgumentTypeError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-
-
-def register(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("watch", parents=parents, help="follow a job to its end")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB")
-    parser.add_argument("--timeout", type=seconds, metavar="TIME", help="give up after this, for example 10m")
-    parser.set_defaults(run=lambda arguments, session: follow(session, arguments.job, timeout=arguments.timeout))
+    parser.add_argument(
+        "--timeout", type=durations.argument, metavar="TIME", help="give up after this, for example 10m"
+    )
+    parser.add_argument("--lines", action="store_true", help="lines as they are printed to a file, also in a terminal")
+    parser.set_defaults(run=run)
 
 
-def follow(session: Session, job_id: str, *, timeout: float | None) -> Exit:
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    live = sys.stderr.isatty() and not arguments.lines and not arguments.json
+    return follow(session, arguments.job, timeout=arguments.timeout, live=live)
+
+
+def follow(session: Session, job_id: str, *, timeout: float | None, live: bool = False) -> Exit:
     """Watch and print; the exit code folds all tasks."""
     render, clock = session.render, session.clock
-    states: dict[str, TaskState] = {}
-    told_nodes = ""
-    for change in changes(session.batch, job_id, clock=clock, timeout=timeout):
-        if change is None:
-            told_nodes = _tell_nodes(session, job_id, told_nodes)
-            continue
-        states[change.id] = change
-        if render.as_json:
-            render.record(change)
-        else:
-            render.words(f"{clock.now():%H:%M:%S}  {change.id}: {describe(change)}")
-    succeeded = sum(state.succeeded for state in states.values())
-    completed = sum(state.completed for state in states.values())
-    unended = len(states) - completed
-    job = session.batch.job(job_id)
-    ending = (
-        f"; the job ended first ({job.terminate_reason or job.state}), {unended} tasks never did" if unended else ""
-    )
-    render.words(f"job {job_id} is over: {succeeded} succeeded, {completed - succeeded} failed{ending}")
-    if succeeded == len(states):
-        return Exit.OK
-    first = next((state for state in states.values() if state.completed and not state.succeeded), None)
-    if first is not None:
-        render.words(f"next: python -m jobs logs {job_id} {first.id} --stderr")
-    return Exit.TASKS_FAILED
+    if live:
+        from .screen import Screen
+
+        shown: Lines | Screen = Screen(session)
+    else:
+        shown = Lines(session)
+    look: Look | None = None
+    with shown:
+        for look in looks(session.batch, job_id, clock=clock, timeout=timeout):
+            shown.show(look)
+    assert look is not None
+    ending = progress.ending(session.batch, look)
+    told = f"{ending.unended} tasks never did" if ending.unended else ""
+    early = f"; the job ended first ({look.job.terminate_reason or look.job.state}), {told}" if told else ""
+    render.words(f"job {job_id} is over: {ending.succeeded} succeeded, {ending.failed} failed{early}")
+    if ending.first_failed is not None:
+        render.words(f"next: python -m jobs show {job_id} {ending.first_failed.id}")
+    return Exit.TASKS_FAILED if ending.failed or ending.unended else Exit.OK
 
 
-def changes(batch: Batch, job_id: str, *, clock: Clock, timeout: float | None) -> Iterator[TaskState | None]:
-    """Every change of a task's state (present states first) until the job is over. None: nothing changed for long."""
-    states: dict[str, TaskState] = {}
-    latest: datetime | None = None
+class Lines:
+    """Each change on a line of stderr (as JSON: on stdout); of a large job its counts and its failures."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._nodes, self._counts = session, "", ""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, look: Look) -> None:
+        render, at = self._session.render, f"{self._session.clock.now():%H:%M:%S}"
+        for task in look.changed:
+            if render.as_json:
+                render.record(task)
+            else:
+                render.words(f"{at}  {task.id}: {describe(task)}")
+        if look.large and look.summary() != self._counts:
+            self._counts = look.summary()
+            if render.as_json:
+                render.record({"job": look.job.id, **vars(look.counts)})
+            else:
+                render.words(f"{at}  {self._counts}{look.pace()}")
+        if look.quiet:
+            self._tell_nodes(look.job.pool_id, at)
+
+    def _tell_nodes(self, pool: str, at: str) -> None:
+        """When nothing happens, the reason is mostly on the nodes: say how they are, once per change."""
+        told = node_counts(self._session.batch, pool)
+        if told != self._nodes:
+            self._nodes = told
+            self._session.render.words(f"{at}  still waiting; pool {pool}: {told} (python -m jobs nodes {pool})")
+
+
+def node_counts(batch: Batch, pool: str) -> str:
+    """`2 idle, 1 unusable`."""
+    counts: dict[str, int] = {}
+    for node in batch.nodes(pool):
+        counts[node.state] = counts.get(node.state, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no nodes"
+
+
+def looks(batch: Batch, job_id: str, *, clock: Clock, timeout: float | None) -> Iterator[Look]:
+    """What each look at the job found, until the job is over."""
+    watched = progress.Progress(batch, job_id, clock)
     began = quiet_since = clock.monotonic()
     pause = FIRST_PAUSE
     last_answer: float | None = None
     while True:
         try:
-            job, found = _look(batch, job_id, latest)
+            look = watched.look()
         except Unreachable:
             # Only what answered before: a service that restarts is waited for, a wrong address is told at once.
             if last_answer is None or clock.monotonic() - last_answer >= OUTAGE:
                 raise
             clock.sleep(LONGEST_PAUSE)
             continue
-        last_answer = clock.monotonic()
-        changed = False
-        for task in found:
-            if states.get(task.id) != task:
-                before = states.get(task.id)
-                states[task.id] = task
-                if before is None or (before.state, before.retries, before.requeues) != (
-                    task.state,
-                    task.retries,
-                    task.requeues,
-                ):
-                    changed = True
-                    yield task
-            if task.changed is not None:
-                latest = max(latest, task.changed) if latest else task.changed
-        if is_over(job, states):
-            return
-        now = clock.monotonic()
-        if timeout is not None and now - began >= timeout:
-            left = sum(not state.completed for state in states.values())
-            raise GaveUpWaiting(
-                f"job {job_id} is not over after {timeout:g} s ({left} to go). Go on: python -m jobs watch {job_id}"
-            )
-        if changed:
+        now = last_answer = clock.monotonic()
+        if look.changed or look.counted:
             quiet_since, pause = now, FIRST_PAUSE
         elif now - quiet_since >= QUIET:
-            quiet_since = now
-            yield None
-        clock.sleep(pause)
+            quiet_since, look.quiet = now, True
+        yield look
+        if look.over:
+            return
+        if timeout is not None and now - began >= timeout:
+            raise GaveUpWaiting(
+                f"job {job_id} is not over after {timeout:g} s ({look.left} to go). "
+                f"Go on: python -m jobs watch {job_id}"
+            )
+        clock.sleep(max(pause, progress.LARGE_PAUSE) if look.large else pause)
         pause = min(pause * 1.3, LONGEST_PAUSE)
-
-
-def _look(batch: Batch, job_id: str, latest: datetime | None) -> tuple[JobState, list[TaskState]]:
-    """The job, then its changed tasks: once the job is over, tasks read after it are final."""
-    job = batch.job(job_id)
-    return job, list(batch.tasks(job_id, latest))
-
-
-def is_over(job: JobState, states: dict[str, TaskState]) -> bool:
-    """A job that ends by itself is over when the service says so; any other once all its tasks completed."""
-    if job.state in ("completed", "deleting"):
-        return True
-    return (
-        job.on_all_tasks_complete != "terminatejob"
-        and bool(states)
-        and all(state.completed for state in states.values())
-    )
-
-
-def describe(task: TaskState) -> str:
-    """A task's state in words, with the cause of a failure."""
-    again = f" (retry {task.retries})" if task.retries else ""
-    again += f" (requeued {task.requeues} times)" if task.requeues else ""
-    if not task.completed:
-        return f"{task.state}{again}" + (f" on {task.node_id}" if task.node_id and task.state == "running" else "")
-    code = "never started" if task.exit_code is None else f"exit code {task.exit_code}"
-    if task.succeeded:
-        return f"succeeded, {code}{again}"
-    return f"failed, {code}{again}" + (f": {task.failure.words()}" if task.failure else "")
-
-
-def _tell_nodes(session: Session, job_id: str, told: str) -> str:
-    """When nothing happens, the reason is mostly on the nodes: say how they are, once per change."""
-    pool = session.batch.job(job_id).pool_id
-    counts: dict[str, int] = {}
-    for node in session.batch.nodes(pool):
-        counts[node.state] = counts.get(node.state, 0) + 1
-    words = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no nodes"
-    if words != told:
-        session.render.words(
-            f"{session.clock.now():%H:%M:%S}  still waiting; pool {pool}: {words} (python -m jobs nodes {pool})"
-        )
-    return words

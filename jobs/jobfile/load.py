@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..errors import JobFileError, UsageError
-from . import placeholders
-from .model import Job, JobFile, Output, Rows, Task, Tasks
+from . import placeholders, secrecy
+from .model import NOT_YET, Blobs, Job, JobFile, Output, Rows, Task, Tasks
 
 Place = tuple[str | int, ...]
 
@@ -25,7 +25,17 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "list": Task,
     "outputs": Output,
     "rows": Rows,
+    "blobs": Blobs,
 }
+
+
+class Loader(yaml.SafeLoader):
+    """Dates stay as they are written: 2026-02-30 is for the model to tell, with its line."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def load(path: Path) -> JobFile:
@@ -44,7 +54,7 @@ def load(path: Path) -> JobFile:
         raise JobFileError([f"{path}:{line}: {what}" for line, what in found]) from error
     if problems := [
         f"{path}:{_line(lines, place)}: {'.'.join(map(str, place))}: {what}"
-        for place, what in placeholders.problems(file)
+        for place, what in (*placeholders.problems(file), *secrecy.problems(file))
     ]:
         raise JobFileError(problems)
     return file
@@ -52,7 +62,7 @@ def load(path: Path) -> JobFile:
 
 def _parse(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
     """The plain data, and the line of every key and item."""
-    loader = yaml.SafeLoader(text)
+    loader = Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -103,7 +113,7 @@ def _problem(lines: Mapping[Place, int], error: Mapping[str, Any]) -> tuple[int,
     name = ".".join(map(str, place)) or "the file"
     kind, message = error["type"], str(error["msg"])
     if kind == "extra_forbidden":
-        message = f"unknown key{_nearest(place)}"
+        message = NOT_YET.get(name.rpartition(".")[2]) or f"unknown key{_nearest(place)}"
     elif kind == "missing":
         message = "is missing"
     elif kind in ("model_type", "model_attributes_type"):

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from ..durations import duration
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Batch: up to 64 letters, digits, '-' and '_'
 SHELL_WORDS: Final = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
-NOT_YET: Final = ("blobs", "python")
-SOURCES: Final = ("list", "sweep", "rows")
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-
-
-def duration(value: Any) -> Any:
-    """`90s`, `30m`, `2h`, `1d12h` as a time; anything else is an error that shows the form."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
-    if match is None:
-        raise ValueError(f"expected a time like 90s, 30m, 2h or 1d12h, got {value!r}")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    result = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if result <= timedelta(0):
-        raise ValueError(f"expected a time above zero, got {value!r}")
-    return result
+SOURCES: Final = ("list", "sweep", "rows", "blobs", "python")
+ZIP: Final = "zip"  # in a sweep: not a placeholder, but values that go together
+# What Batch has and this file does not, by name: nobody shall believe that it was taken.
+NOT_YET: Final = {
+    "depends_on": "dependencies between tasks are not there yet; submit the second step when the first one ended",
+    "dependencies": "dependencies between tasks are not there yet; submit the second step when the first one ended",
+    "exit_codes": "rules for exit codes are not there yet; a task fails with every exit code but 0",
+    "exit_conditions": "rules for exit codes are not there yet; a task fails with every exit code but 0",
+    "preparation": "job preparation is not there yet; the pool's start task prepares nodes",
+    "release": "job release is not there yet",
+    "resource_files": "input files are not there yet; the task reads blobs with its node's identity",
+    "multi_instance": "multi-instance tasks are not there yet",
+}
 
 
 def text(value: Any) -> Any:
@@ -34,8 +44,12 @@ def text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(duration)]
-Text = Annotated[str, BeforeValidator(text)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "1d12h"]}),
+]
+Text = Annotated[str, BeforeValidator(text), WithJsonSchema({"type": ["string", "number"]})]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Environment = dict[EnvironmentName, Text]
 Retries = Annotated[int, Field(ge=-1, le=100, strict=True)]
@@ -67,6 +81,7 @@ class Task(Section):
     max_retries: Retries | None = None
     max_wall_clock: Duration | None = None
     slots: PositiveInt = 1
+    retention: Duration | None = None
 
     @model_validator(mode="after")
     def _command_fits_shell(self) -> Self:
@@ -102,6 +117,52 @@ class Range(Section):
         return [str(number) for number in range(first, last + 1, step)]
 
 
+class Dates(Section):
+    """`{dates: [2026-01-01, 2026-01-31]}`, both included; a third number is the step in days."""
+
+    dates: list[date | Annotated[int, Field(strict=True)]] = Field(min_length=2, max_length=3)
+
+    @model_validator(mode="after")
+    def _goes_up(self) -> Self:
+        first, last, step = *self.dates[:2], [*self.dates, 1][2]
+        good = isinstance(first, date) and isinstance(last, date) and first <= last
+        if not good or not isinstance(step, int) or step < 1:
+            raise ValueError("expected [first, last] or [first, last, days] going up, like [2026-01-01, 2026-01-31]")
+        return self
+
+    def values(self) -> list[str]:
+        first, last, step = *self.dates[:2], [*self.dates, 1][2]
+        assert isinstance(first, date)
+        assert isinstance(last, date)
+        assert isinstance(step, int)
+        return [(first + timedelta(days=day)).isoformat() for day in range(0, (last - first).days + 1, step)]
+
+
+def _kind(value: Any) -> str | None:
+    """Which of the forms of a sweep's values this is; None is told as an error."""
+    if isinstance(value, list | Range | Dates):
+        return {list: "list", Range: "range", Dates: "dates"}[type(value)]
+    if isinstance(value, dict):
+        return next((name for name in ("range", "dates") if name in value), "zip")
+    return None
+
+
+_FORMS: Final = "expected a list of values, {range: [1, 31]} or {dates: [2026-01-01, 2026-01-31]}"
+Listed = Annotated[list[Text], Tag("list")]
+Ranged = Annotated[Range, Tag("range")]
+Dated = Annotated[Dates, Tag("dates")]
+_Told = Discriminator(_kind, custom_error_type="sweep_values", custom_error_message=_FORMS)
+Values = Annotated[Listed | Ranged | Dated, _Told]
+SweepValues = Annotated[Listed | Ranged | Dated | Annotated[dict[str, Values], Tag("zip")], _Told]
+
+
+class Blobs(Section):
+    """One task for each blob. Placeholders: `{name}`, `{file}`, `{stem}`, `{slug}` (for ids), `{url}`, `{size}`."""
+
+    container: str = Field(pattern=r"^[a-z0-9](?:-?[a-z0-9])+$", min_length=3, max_length=63)
+    prefix: str = ""
+
+
 class Rows(Section):
     """One task a row: a .jsonl file of objects, or a .csv file with a header. Relative to the job file."""
 
@@ -113,22 +174,15 @@ class Tasks(Section):
 
     template: Task | None = None
     tasks: Annotated[list[Task] | None, Field(alias="list", min_length=1)] = None
-    sweep: dict[str, Range | list[Text]] | None = Field(default=None, min_length=1)
+    sweep: dict[str, SweepValues] | None = Field(default=None, min_length=1)
     rows: Rows | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_sources(cls, value: Any) -> Any:
-        for name in NOT_YET:
-            if isinstance(value, dict) and name in value:
-                raise ValueError(f"`{name}` is not there yet; use one of {', '.join(SOURCES)}")
-        return value
+    blobs: Blobs | None = None
+    python: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [
-            name for name, value in zip(SOURCES, (self.tasks, self.sweep, self.rows), strict=True) if value is not None
-        ]
+        sources = (self.tasks, self.sweep, self.rows, self.blobs, self.python)
+        given = [name for name, value in zip(SOURCES, sources, strict=True) if value is not None]
         if len(given) != 1:
             raise ValueError(f"expected exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}")
         if (self.template is None) != (given == ["list"]):
@@ -137,9 +191,27 @@ class Tasks(Section):
                 if given == ["list"]
                 else f"`{given[0]}` needs a `template`"
             )
-        if self.sweep is not None and (empty := [name for name, values in self.sweep.items() if values == []]):
-            raise ValueError(f"sweep.{empty[0]} has no values")
+        for name, values in (self.sweep or {}).items():
+            if values == [] or values == {}:
+                raise ValueError(f"sweep.{name} has no values")
+            if isinstance(values, dict):
+                _check_zip(name, values)
         return self
+
+
+def _check_zip(name: str, columns: dict[str, Any]) -> None:
+    """A mapping in a sweep is only `zip`, and its columns are equally long."""
+    if name != ZIP:
+        raise ValueError(f"sweep.{name}: {_FORMS}; values that go together are under `zip`")
+    lengths = {column: len(listed(values)) for column, values in columns.items()}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        told = ", ".join(f"{column} has {length}" for column, length in lengths.items())
+        raise ValueError(f"sweep.zip: values that go together are equally many and not none; {told}")
+
+
+def listed(values: Any) -> list[str]:
+    """The values of one sweep entry."""
+    return values if isinstance(values, list) else values.values()
 
 
 class Job(Section):
@@ -151,6 +223,9 @@ class Job(Section):
     environment: Environment = {}
     max_retries: Retries = 0
     max_wall_clock: Duration | None = None
+    retention: Duration | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = 0
+    max_parallel: PositiveInt | None = None
 
 
 class JobFile(Section):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
-from .model import JobFile, Output, Task
+from .model import ZIP, JobFile, Output, Task, listed
 
 OF_JOB: Final = ("family", "time")  # in job.id
 ALWAYS: Final = ("job_id", "index")  # in a template, beside the source's own names; index counts from 0
+SOURCE_NAMES: Final = ("name", "file", "stem", "slug", "url", "size")  # of a blob
 _BRACES: Final = "write {{ and }} for braces"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -42,7 +43,11 @@ def fill_task(task: Task, values: Mapping[str, str]) -> Task:
 def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
     """What is wrong with the placeholders that can be known without reading rows."""
     yield from ((("job", "id"), what) for what in _wrong(file.job.id, OF_JOB))
-    template, sweep = file.tasks.template, file.tasks.sweep
+    template, sweep = file.tasks.template, columns(file.tasks.sweep)
+    known = SOURCE_NAMES if file.tasks.blobs is not None else None
+    if template is not None and known is not None:
+        for place, text in texts(template):
+            yield from ((("tasks", "template", *place), what) for what in _wrong(text, (*known, *ALWAYS)))
     if sweep is not None:
         for name in sweep:
             if not _NAME.fullmatch(name) or name in ALWAYS:
@@ -51,7 +56,13 @@ def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
         for place, text in texts(template):
             yield from ((("tasks", "template", *place), what) for what in _wrong(text, (*sweep, *ALWAYS)))
         in_id = _safe_names(template.id)
-        absent = [name for name, source in sweep.items() if len(values(source)) > 1 and name not in in_id]
+        zipped = set(_zipped(file.tasks.sweep or {}))
+        seen = bool(zipped & in_id)
+        absent = [
+            name
+            for name, source in sweep.items()
+            if len(listed(source)) > 1 and name not in in_id and not (name in zipped and seen)
+        ]
         if absent and "index" not in in_id:
             yield (
                 ("tasks", "template", "id"),
@@ -82,9 +93,15 @@ def check_names(task: Task, known: tuple[str, ...]) -> list[str]:
     ]
 
 
-def values(source: object) -> list[str]:
-    """The values of one sweep entry."""
-    return source if isinstance(source, list) else source.values()  # type: ignore[attr-defined]
+def columns(sweep: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Placeholder -> its values; those under `zip` are placeholders like the others."""
+    if sweep is None:
+        return None
+    return {name: values for name, values in sweep.items() if name != ZIP} | _zipped(sweep)
+
+
+def _zipped(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    return sweep.get(ZIP) or {}
 
 
 def _wrong(text: str, known: tuple[str, ...]) -> Iterator[str]:

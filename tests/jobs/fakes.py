@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.batch import JobState, NodeState, TaskState, Verdict
+from jobs.batch import Choice, Counts, JobState, NodeState, PoolState, TaskState, Verdict
 from jobs.connection import Connection, Outputs
 from jobs.errors import Conflict, NotFound
 from jobs.render import Render
@@ -59,7 +60,7 @@ class FakeClock:
 class FakeBatch:
     """Keeps jobs and tasks; `answers` lets a test say what a collection is answered with (an exception is raised)."""
 
-    pools: dict[str, str] = field(default_factory=lambda: {"default-1a2b": "active"})
+    pool_states: dict[str, str] = field(default_factory=lambda: {"default-1a2b": "active"})
     node_list: list[NodeState] = field(default_factory=list)
     definitions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     states: dict[str, JobState] = field(default_factory=dict)
@@ -71,6 +72,12 @@ class FakeBatch:
     asked: list[datetime | None] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
+    asked_some: list[tuple[str, int, datetime | None]] = field(default_factory=list)
+    pools_known: dict[str, PoolState] = field(
+        default_factory=lambda: {"default-1a2b": PoolState(id="default-1a2b", state="active", allocation="steady")}
+    )
+    users: list[dict[str, Any]] = field(default_factory=list)
+    ends: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
 
     def create_job(self, definition: Mapping[str, Any]) -> None:
         if definition["id"] in self.definitions:
@@ -109,14 +116,74 @@ class FakeBatch:
 
     def delete_job(self, job_id: str) -> None:
         self.deleted.append(job_id)
+        self.states.pop(job_id, None)
+
+    def terminate_job(self, job_id: str, reason: str) -> None:
+        self.order.append(f"terminate {job_id}")
+        self.end(job_id, reason)
+
+    def terminate_task(self, job_id: str, task_id: str) -> None:
+        if self.task(job_id, task_id).completed:
+            raise Conflict("completed", "TaskCompleted")
+        self.order.append(f"terminate {job_id}/{task_id}")
+
+    def disable_job(self, job_id: str) -> None:
+        self.order.append(f"disable {job_id}")
+        self.states[job_id] = replace(self.states[job_id], state="disabled")
+
+    def enable_job(self, job_id: str) -> None:
+        self.order.append(f"enable {job_id}")
+        self.states[job_id] = replace(self.states[job_id], state="active")
+
+    def move_job(self, job_id: str, pool_id: str) -> None:
+        self.order.append(f"move {job_id} to {pool_id}")
+        self.states[job_id] = replace(self.states[job_id], pool_id=pool_id)
+
+    def job_definition(self, job_id: str) -> dict[str, Any]:
+        return dict(self.definitions[job_id])
+
+    def counts(self, job_id: str) -> Counts:
+        every = list(self.task_states[job_id].values())
+        done, good = [task for task in every if task.completed], [task for task in every if task.succeeded]
+        running = sum(task.state == "running" for task in every)
+        return Counts(
+            active=len(every) - len(done) - running,
+            running=running,
+            completed=len(done),
+            succeeded=len(good),
+            failed=len(done) - len(good),
+        )
+
+    def some_tasks(self, job_id: str, chosen: Choice, most: int, since: datetime | None = None) -> list[TaskState]:
+        self.asked_some.append((chosen, most, since))
+        fits = {
+            "failed": lambda task: task.completed and not task.succeeded,
+            "running": lambda task: task.state == "running",
+            "unended": lambda task: not task.completed,
+            "changed": lambda task: True,
+        }[chosen]
+        every = self.task_states[job_id].values()
+        return [t for t in every if fits(t) and (since is None or t.changed is None or t.changed >= since)][:most]
+
+    def task_definition(self, job_id: str, task_id: str) -> dict[str, Any]:
+        task = self.task(job_id, task_id)
+        failure = task.failure and {"category": task.failure.category, "code": task.failure.code}
+        info = {"result": task.result, "exitCode": task.exit_code, "failureInfo": failure, "retryCount": task.retries}
+        node = {"nodeInfo": {"nodeId": task.node_id}} if task.node_id else {}
+        return {**self.sent[job_id][task_id], "state": task.state, "executionInfo": info, **node}
+
+    def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
+        for task in self.task_states[job_id].values():
+            if task.completed and not task.succeeded:
+                yield self.task_definition(job_id, task.id)
 
     def job(self, job_id: str) -> JobState:
         if job_id not in self.states:
             raise NotFound(f"job {job_id} does not exist", "JobNotFound")
         return self.states[job_id]
 
-    def jobs(self, prefix: str) -> Iterator[JobState]:
-        yield from (job for job in self.states.values() if job.id.startswith(prefix))
+    def jobs(self, prefix: str, *, state: str = "") -> Iterator[JobState]:
+        yield from (job for job in self.states.values() if job.id.startswith(prefix) and state in ("", job.state))
 
     def task(self, job_id: str, task_id: str) -> TaskState:
         try:
@@ -131,9 +198,44 @@ class FakeBatch:
                 yield task
 
     def pool_state(self, pool_id: str) -> str:
-        if pool_id not in self.pools:
+        if pool_id not in self.pool_states:
             raise NotFound(f"pool {pool_id}", "PoolNotFound")
-        return self.pools[pool_id]
+        return self.pool_states[pool_id]
+
+    def pool(self, pool_id: str) -> PoolState:
+        if pool_id not in self.pools_known:
+            raise NotFound(f"pool {pool_id} does not exist", "PoolNotFound")
+        return self.pools_known[pool_id]
+
+    def pools(self) -> Iterator[PoolState]:
+        yield from self.pools_known.values()
+
+    def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None:
+        self.order.append(f"resize {pool_id} {dedicated} {low_priority}")
+
+    def stop_resize(self, pool_id: str) -> None:
+        self.order.append(f"stop resize {pool_id}")
+
+    def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
+        return "$TargetDedicatedNodes=3"
+
+    def image_ends(self) -> dict[tuple[str, str], datetime | None]:
+        return self.ends
+
+    def node(self, pool_id: str, node_id: str) -> NodeState:
+        for node in self.node_list:
+            if node.id == node_id:
+                return node
+        raise NotFound(f"node {node_id}", "NodeNotFound")
+
+    def create_user(self, pool_id: str, node_id: str, user: Mapping[str, Any]) -> None:
+        self.users.append(dict(user))
+
+    def delete_user(self, pool_id: str, node_id: str, name: str) -> None:
+        self.order.append(f"delete user {name}")
+
+    def ssh_address(self, pool_id: str, node_id: str) -> tuple[str, int]:
+        return "127.0.0.1", 50001
 
     def nodes(self, pool_id: str) -> Iterator[NodeState]:
         yield from self.node_list
@@ -152,17 +254,18 @@ class FakeBatch:
 @dataclass
 class FakeBlobs:
     content: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
         for (where, name), data in sorted(self.content.items()):
             if where == container and name.startswith(prefix):
-                yield Blob(name, len(data))
+                yield Blob(name, len(data), hashlib.md5(data).digest())
 
     def read(self, container: str, name: str) -> Iterator[bytes]:
         if (container, name) not in self.content:
             raise NotFound(name, "BlobNotFound")
         data = self.content[container, name]
-        yield from (data[:5], data[5:])
+        yield from (data[:5],) if name in self.damaged else (data[:5], data[5:])
 
 
 @dataclass

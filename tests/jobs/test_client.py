@@ -182,7 +182,7 @@ ERRORS = [
     (413, "RequestBodyTooLarge", RequestTooLarge, "no"),
     (429, "TooManyRequests", Throttled, "no"),
     (400, "InvalidPropertyValue", Refused, "no [PropertyName=x]"),
-    (501, "NotImplemented", ServiceError, "501"),
+    (501, "NotImplemented", Refused, "does not have this: no (NotImplemented)"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +11,11 @@ import pytest
 
 from jobs.errors import JobFileError, UsageError
 from jobs.jobfile import Task, expand, load
+from jobs.jobfile.schema import schema
+from jobs.parser import parse
+from jobs.storage import Blob
+
+from .fakes import stage
 
 SAMPLES = Path(__file__).parents[2] / "jobs" / "samples"
 HEAD = "job:\n  family: hello\n"
@@ -56,6 +63,95 @@ def test_rows_of_a_file_are_tasks(tmp_path: Path, name: str, rows: str) -> None:
     ]
 
 
+def test_values_that_go_together_are_no_product(tmp_path: Path) -> None:
+    text = """tasks:
+  template: {id: "{city}-{day}", command: ["{region}"]}
+  sweep:
+    zip: {region: [eu, us], city: [paris, boston]}
+    day: {dates: [2026-02-27, 2026-03-01]}
+"""
+    found = tasks(write(tmp_path, HEAD + text))
+    assert [task.id for task in found] == [
+        "paris-2026-02-27", "paris-2026-02-28", "paris-2026-03-01",
+        "boston-2026-02-27", "boston-2026-02-28", "boston-2026-03-01",
+    ]  # fmt: skip
+    assert found[-1].command == ["us"]
+
+
+def test_dates_may_go_by_weeks_and_stand_in_lists(tmp_path: Path) -> None:
+    text = "tasks:\n  template: {id: '{a}-{b}'}\n  sweep: {a: {dates: [2026-01-01, 2026-01-20, 7]}, b: [2026-05-01]}\n"
+    assert [task.id for task in tasks(write(tmp_path, HEAD + text))] == [
+        "2026-01-01-2026-05-01", "2026-01-08-2026-05-01", "2026-01-15-2026-05-01",
+    ]  # fmt: skip
+
+
+def test_each_blob_is_a_task(tmp_path: Path) -> None:
+    text = "tasks:\n  template: {id: 'do-{slug}', command: ['{url}', '{stem}', '{size}']}\n"
+    path = write(tmp_path, HEAD + text + "  blobs: {container: job-in, prefix: in/}\n")
+    asked = []
+
+    def list_blobs(container: str, prefix: str) -> tuple[str, list[Blob]]:
+        asked.append((container, prefix))
+        return "https://s/job-in", [Blob("in/a b.csv", 3)]
+
+    found = list(expand(load(path), job_id="j", folder=tmp_path, list_blobs=list_blobs))
+    assert asked == [("job-in", "in/")]
+    assert [(task.id, task.command) for task in found] == [
+        ("do-in-a-b-csv", ["https://s/job-in/in/a b.csv", "a b", "3"])
+    ]
+    with pytest.raises(JobFileError, match="Use --stack"):
+        tasks(path)
+
+
+def test_a_generator_beside_the_file_gives_tasks(tmp_path: Path) -> None:
+    (tmp_path / "rows_one.py").write_text("def rows():\n    for n in range(2):\n        yield {'n': n}\n")
+    text = "tasks:\n  template: {id: 't-{n}'}\n  python: 'rows_one:rows'\n"
+    assert [task.id for task in tasks(write(tmp_path, HEAD + text))] == ["t-0", "t-1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x = 1\n", "has no function 'rows'"),
+        ("def rows():\n    yield {'n': None}\n", "item 0: expected a mapping of texts and numbers"),
+        ("def rows():\n    yield {'m': 1}\n", "unknown placeholder {n}"),
+        ("def rows():\n    yield {'n': 1}\n    raise ValueError('no more')\n", r"\.py:3: .*ValueError: no more"),
+        ("import nowhere\n", "ModuleNotFoundError"),
+        ("def rows():\n    yield {'n': 'Endpoint=x;AccountKey=abc'}\n", "looks like a secret"),
+    ],
+)
+def test_mistakes_of_a_generator_are_told(tmp_path: Path, code: str, said: str) -> None:
+    name = f"rows_{abs(hash(code))}"
+    (tmp_path / f"{name}.py").write_text(code)
+    path = write(tmp_path, HEAD + f"tasks:\n  template: {{id: 't-{{n}}'}}\n  python: '{name}:rows'\n")
+    with pytest.raises(JobFileError, match=said):
+        tasks(path)
+
+
+@pytest.mark.parametrize("name", ["TOKEN_LIMIT", "PASSWORD_FILE", "MONKEY", "KEY"])
+def test_a_name_that_only_resembles_a_secret_is_taken(tmp_path: Path, name: str) -> None:
+    load(write(tmp_path, HEAD + f"  environment: {{{name}: x}}\ntasks: {{list: [{{id: a}}]}}\n"))
+
+
+def test_the_schema_for_editors_is_the_models(tmp_path: Path) -> None:
+    published = (SAMPLES.parents[1] / "docs" / "jobfile.schema.json").read_text()
+    assert json.loads(published) == schema(), "run: python -m jobs.jobfile.schema > docs/jobfile.schema.json"
+
+
+def examples() -> list[str]:
+    text = (SAMPLES.parents[1] / "docs" / "jobfile.md").read_text()
+    return re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", examples())
+def test_the_documents_examples_are_good_job_files(tmp_path: Path, text: str) -> None:
+    (tmp_path / "items.csv").write_text("id,size\na,1\n")
+    (tmp_path / "work.py").write_text("def items():\n    yield {'id': 'a', 'size': 1}\n")
+    file = load(write(tmp_path, text))
+    listing = ("https://s/c", [Blob("in/a.csv", 1)])
+    assert list(expand(file, job_id="j", folder=tmp_path, list_blobs=lambda container, prefix: listing))
+
+
 def test_times_are_read_with_their_units(tmp_path: Path) -> None:
     file = load(write(tmp_path, HEAD + "  max_wall_clock: 1h30m\ntasks:\n  list: [{id: a}]\n"))
     assert file.job.max_wall_clock == timedelta(minutes=90)
@@ -70,9 +166,75 @@ MISTAKES = {
     "unknown key of a task": ("tasks:\n  list:\n    - id: a\n      comand: [x]\n", 6, "did you mean 'command'?"),
     "unknown key without a near one": ("zebra: 1\ntasks: {list: [{id: a}]}\n", 3, "known here: job, tasks"),
     "no tasks": ("", 1, "tasks: is missing"),
-    "no source": ("tasks: {}\n", 3, "expected exactly one of list, sweep, rows, got none"),
+    "no source": ("tasks: {}\n", 3, "expected exactly one of list, sweep, rows, blobs, python, got none"),
     "two sources": ("tasks:\n  list: [{id: a}]\n  rows: {file: a.csv}\n", 3, "got list, rows"),
-    "a source that is not there yet": ("tasks:\n  blobs: {container: c}\n", 3, "`blobs` is not there yet"),
+    "dependencies, which are not there yet": (
+        "tasks:\n  list:\n    - {id: a, depends_on: [b]}\n",
+        5,
+        "depends_on: dependencies between tasks are not there yet",
+    ),
+    "preparation, which is not there yet": (
+        "  preparation: {command: [x]}\ntasks: {list: [{id: a}]}\n",
+        3,
+        "job.preparation: job preparation is not there yet",
+    ),
+    "rules for exit codes, which are not there yet": (
+        "tasks:\n  list:\n    - {id: a, exit_codes: {3: ok}}\n",
+        5,
+        "exit_codes: rules for exit codes are not there yet",
+    ),
+    "a secret by its variable's name": (
+        "  environment: {DB_PASSWORD: hunter2}\ntasks: {list: [{id: a}]}\n",
+        3,
+        "job.environment.DB_PASSWORD: looks like a secret",
+    ),
+    "a secret by its form": (
+        "tasks:\n  list:\n    - id: a\n      command: [x, 'Server=s;Password=p']\n",
+        6,
+        "a word looks like a secret",
+    ),
+    "blobs without a container": ("tasks:\n  template: {id: '{slug}'}\n  blobs: {prefix: x}\n", 5, "is missing"),
+    "a container that cannot be": (
+        "tasks:\n  template: {id: '{slug}'}\n  blobs: {container: My_C}\n",
+        5,
+        "tasks.blobs.container",
+    ),
+    "a placeholder that blobs do not have": (
+        "tasks:\n  template:\n    id: '{blob}'\n  blobs: {container: abc}\n",
+        5,
+        "known here: name, file, stem, slug, url, size",
+    ),
+    "a generator without a function": (
+        "tasks:\n  template: {id: '{a}'}\n  python: rows.py\n",
+        5,
+        "tasks.python",
+    ),
+    "a sweep of nothing known": (
+        "tasks:\n  template: {id: '{a}'}\n  sweep: {a: 5}\n",
+        5,
+        "expected a list of values, {range: [1, 31]}",
+    ),
+    "a zip of unequal lengths": (
+        "tasks:\n  template: {id: '{a}'}\n  sweep: {zip: {a: [1, 2], b: [1]}}\n",
+        3,
+        "a has 2, b has 1",
+    ),
+    "a mapping in a sweep that is not zip": (
+        "tasks:\n  template: {id: '{b}'}\n  sweep: {x: {b: [1]}}\n",
+        3,
+        "values that go together are under `zip`",
+    ),
+    "dates that go down": (
+        "tasks:\n  template: {id: '{d}'}\n  sweep: {d: {dates: [2026-02-01, 2026-01-01]}}\n",
+        5,
+        "going up, like [2026-01-01, 2026-01-31]",
+    ),
+    "a date that is none": (
+        "tasks:\n  template: {id: '{d}'}\n  sweep: {d: {dates: [2026-02-30, 2026-03-01]}}\n",
+        5,
+        "tasks.sweep.d.dates",
+    ),
+    "a priority out of range": ("  priority: 5000\ntasks: {list: [{id: a}]}\n", 3, "got 5000"),
     "a list with a template": ("tasks:\n  template: {id: a}\n  list: [{id: a}]\n", 3, "leave `template` out"),
     "a sweep without a template": ("tasks:\n  sweep: {a: [1]}\n", 3, "`sweep` needs a `template`"),
     "an empty list": ("tasks:\n  list: []\n", 4, "tasks.list"),
@@ -133,6 +295,21 @@ def test_a_mistake_is_told_with_file_and_line(tmp_path: Path, name: str) -> None
     told = "\n".join(caught.value.problems)
     assert said in told
     assert any(problem.startswith(f"{path}:{line}: ") and said in problem for problem in caught.value.problems), told
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_refused_file_creates_nothing(tmp_path: Path, name: str) -> None:
+    scene = stage()
+    path = write(tmp_path, HEAD + MISTAKES[name][0])
+    arguments = parse(["submit", str(path), "--yes"])
+    with pytest.raises(UsageError):
+        arguments.run(arguments, scene.session)
+    assert scene.batch.order == []
+    assert scene.batch.definitions == {}
+
+
+def test_there_are_at_least_thirty_mistakes() -> None:
+    assert len(MISTAKES) >= 30
 
 
 def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:

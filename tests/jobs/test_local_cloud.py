@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         elif "comp=list" in self.path:
             self.answer(200, BLOBS, Content_Type="application/xml")
         else:
-            self.answer(206, b"hello", Content_Range="bytes 0-4/5", Content_Type="text/plain")
+            self.answer(200, b"hello", Content_Type="text/plain")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()

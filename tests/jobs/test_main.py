@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import VERBS, build_parser, main
+from jobs import completion
+from jobs.cli import main
 from jobs.exits import MEANING, Exit, worst
+from jobs.manual import manual
+from jobs.parser import build_parser
+from jobs.verbs import VERBS, module
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +41,16 @@ def test_the_worst_outcome_wins() -> None:
         (["watch", "j", "--timeout", "10"], "expected a time like 90s"),
         (["submit", "no-such-file.yaml", "--outputs", "no-such.json"], "no-such.json: cannot be read"),
         (["report", "j", "--family", "f"], "Give one of them"),
+        (["submit"], "required: FILE"),
+        (["submit", "x", "--timeout", "0s"], "above zero"),
+        (["list", "--state", "actve"], "invalid choice: 'actve'"),
+        (["list", "--limit", "many"], "invalid int value: 'many'"),
+        (["completion", "fish"], "invalid choice: 'fish'"),
+        (["connect", "n", "--key", "k", "--password"], "not allowed with"),
+        (["pools", "p", "--nodes", "1", "--evaluate"], "not allowed with"),
+        (["cancel"], "required: JOB"),
+        (["collect", "j"], "required: DIR"),
+        (["watch", "j", "--outputs", "no-such.json"], "no-such.json: cannot be read"),
     ],
 )
 def test_a_wrong_command_line_is_a_usage_error_in_words(
@@ -48,11 +62,24 @@ def test_a_wrong_command_line_is_a_usage_error_in_words(
     assert captured.out == ""
 
 
-def test_help_needs_no_azure_package() -> None:
-    """azure.batch and azure.identity take most of a second to load; only talking to the service needs them."""
-    code = "import sys, jobs.cli as m; m.build_parser(); print([n for n in sys.modules if n.startswith('azure')])"
+@pytest.mark.parametrize("words", ["--help", "submit --help", "watch --help", "completion bash"])
+def test_help_loads_no_slow_package(words: str) -> None:
+    """azure.batch, azure.identity and pydantic take most of a second; only reading files and services needs them."""
+    code = (
+        "import sys, jobs.cli as m\n"
+        f"try: m.main({words.split()!r})\n"
+        "except SystemExit: pass\n"
+        "print([n for n in sys.modules if n.split('.')[0] in ('azure', 'msal', 'requests')], file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stderr.strip() == "[]"
+    assert done.stdout
+
+
+def test_the_list_of_verbs_is_shown_without_loading_any() -> None:
+    code = "import sys; from jobs.parser import build_parser; build_parser([]).format_help(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert not {"pydantic", "yaml", "jobs.submit", "jobs.batch"} & set(done.stdout.split())
 
 
 def test_each_sdk_has_one_importer() -> None:
@@ -70,7 +97,33 @@ def test_each_sdk_has_one_importer() -> None:
     assert seen == set(owners)
 
 
-def test_every_verb_registers_itself() -> None:
-    assert [verb.__name__ for verb in VERBS] == [
-        f"jobs.{name}" for name in ("submit", "watch", "report", "logs", "collect", "nodes")
-    ]
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_options_and_something_to_run(verb: str) -> None:
+    parser = build_parser([verb])
+    verbs = next(action for action in parser._actions if action.dest == "verb")
+    assert verbs.choices is not None
+    chosen = dict(verbs.choices)[verb]  # type: ignore[call-overload]
+    assert callable(chosen.get_default("run"))
+    assert module(verb).__doc__
+
+
+def test_the_manual_is_made_from_the_parser() -> None:
+    assert (ROOT / "docs" / "jobs.md").read_text() == manual(), "run: python -m jobs.manual > docs/jobs.md"
+
+
+def test_the_manual_has_every_exit_code_and_verb() -> None:
+    text = manual()
+    assert all(f"| {code.value} | {code.name} | {MEANING[code]} |" in text for code in Exit)
+    assert all(f"\n## {verb}\n" in text for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [(["sub"], {"submit"}), (["submit", "--dr"], {"--dry-run"}), (["connect", "n", "--pass"], {"--password"})],
+)
+def test_completion_offers_verbs_and_options_in_bash(typed: list[str], offered: set[str]) -> None:
+    script = completion.script(completion.words_of(build_parser()), "bash", "jobs")
+    words = " ".join(f"'{word}'" for word in ("jobs", *typed))
+    code = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed)}; {completion.FUNCTION}; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "docs")
+    assert set(done.stdout.split()) == offered

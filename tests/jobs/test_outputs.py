@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jobs import collect, logs, nodes, report
 from jobs.batch import Failure, NodeState, TaskState
-from jobs.errors import NotFound, UsageError
+from jobs.errors import NotFound, Unreachable, UsageError
 from jobs.exits import Exit
 
 from .fakes import START, Stage, stage
@@ -65,21 +66,112 @@ def test_following_loses_and_doubles_nothing_when_the_node_goes_away(scene: Stag
     assert show_logs(scene, "a", follow=True) == "one\ntwo\n"
 
 
+def test_following_goes_on_when_the_node_does_not_answer_for_a_while(
+    scene: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.batch.set("j", TaskState(id="a", state="running", changed=START))
+    scene.batch.files["j", "a", "stdout.txt"] = b"one\n"
+    answer = scene.batch.read_task_file
+
+    def broken(job: str, task: str, path: str, start: int = 0) -> Iterator[bytes]:
+        yield b"tw"
+        raise Unreachable("the connection was lost in the middle")
+
+    def lost() -> None:
+        scene.batch.files["j", "a", "stdout.txt"] = b"one\ntwo\n"
+        monkeypatch.setattr(scene.batch, "read_task_file", broken)
+
+    def back() -> None:
+        monkeypatch.setattr(scene.batch, "read_task_file", answer)
+        scene.batch.set("j", TaskState(id="a", state="completed", changed=START))
+
+    scene.clock.on_sleep = [lost, back]
+    assert show_logs(scene, "a", follow=True) == "one\ntwo\n"
+
+
+def test_following_shows_a_run_that_begins_again_from_its_start(scene: Stage) -> None:
+    scene.batch.set("j", TaskState(id="a", state="running", changed=START))
+    scene.batch.files["j", "a", "stdout.txt"] = b"first run is long\n"
+
+    def again() -> None:
+        scene.batch.files["j", "a", "stdout.txt"] = b"second\n"
+        scene.batch.set("j", TaskState(id="a", state="completed", changed=START, retries=1))
+
+    scene.clock.on_sleep = [again]
+    assert show_logs(scene, "a", follow=True) == "first run is long\nsecond\n"
+    assert "task a began again (retry 1, requeue 0)" in scene.err.getvalue()
+
+
+def test_following_says_when_the_rest_is_lost(scene: Stage) -> None:
+    scene.batch.set("j", TaskState(id="a", state="running", changed=START))
+    scene.batch.files["j", "a", "stdout.txt"] = b"one\n"
+
+    def node_goes() -> None:
+        scene.batch.files.clear()
+        scene.batch.set("j", TaskState(id="a", state="completed", changed=START))
+
+    scene.clock.on_sleep = [node_goes]
+    with pytest.raises(NotFound, match="nothing after byte 4"):
+        show_logs(scene, "a", follow=True)
+
+
 def test_following_needs_a_task(scene: Stage) -> None:
     with pytest.raises(UsageError, match="Name it"):
         show_logs(scene, None, follow=True)
 
 
-def test_collect_downloads_everything_once(scene: Stage, tmp_path: Path) -> None:
+def fill_container(scene: Stage) -> None:
     scene.blobs.content = {
         ("job-hello", "j/a/stdout.txt"): b"hello world",
         ("job-hello", "j/b/out/x.csv"): b"1",
         ("job-hello", "jj/c"): b"",
     }
-    assert collect.collect(scene.session, "job-hello", "j/", tmp_path) == (2, 0)
+
+
+def test_collect_downloads_everything_once(scene: Stage, tmp_path: Path) -> None:
+    fill_container(scene)
+    first = collect.collect(scene.session, scene.batch.job("j"), tmp_path)
+    assert (first.downloaded, first.present, first.size) == (2, 0, 12)
     assert (tmp_path / "a" / "stdout.txt").read_bytes() == b"hello world"
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["stdout.txt", "x.csv"]
-    assert collect.collect(scene.session, "job-hello", "j/", tmp_path) == (0, 2)
+    again = collect.collect(scene.session, scene.batch.job("j"), tmp_path)
+    assert (again.downloaded, again.present) == (0, 2)
+
+
+def test_collect_downloads_a_file_again_whose_content_is_not_the_services(scene: Stage, tmp_path: Path) -> None:
+    fill_container(scene)
+    collect.collect(scene.session, scene.batch.job("j"), tmp_path)
+    (tmp_path / "a" / "stdout.txt").write_bytes(b"HELLO WORLD")  # the same size
+    assert collect.collect(scene.session, scene.batch.job("j"), tmp_path).downloaded == 1
+    assert (tmp_path / "a" / "stdout.txt").read_bytes() == b"hello world"
+
+
+def test_collect_keeps_nothing_of_a_damaged_file_and_all_others(scene: Stage, tmp_path: Path) -> None:
+    fill_container(scene)
+    scene.blobs.damaged.add("j/a/stdout.txt")
+    with pytest.raises(collect.Damaged, match="expected 11") as caught:
+        collect.collect(scene.session, scene.batch.job("j"), tmp_path)
+    assert "1 files failed, 1 were downloaded" in caught.value.__notes__[0]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.csv"]
+    scene.blobs.damaged.clear()
+    assert collect.collect(scene.session, scene.batch.job("j"), tmp_path).downloaded == 1
+
+
+def test_collect_takes_only_what_matches(scene: Stage, tmp_path: Path) -> None:
+    fill_container(scene)
+    assert collect.collect(scene.session, scene.batch.job("j"), tmp_path, only="*.csv").downloaded == 1
+    with pytest.raises(NotFound, match=r"that match '\*.pdf'"):
+        collect.collect(scene.session, scene.batch.job("j"), tmp_path, only="*.pdf")
+
+
+def test_collect_without_a_container_takes_the_logs_from_the_nodes(tmp_path: Path) -> None:
+    scene = stage(with_stack=False)
+    scene.batch.create_job({"id": "j", "poolInfo": {"poolId": "p"}})
+    scene.batch.add_collection("j", [{"id": "a"}])
+    scene.batch.set("j", TaskState(id="a", state="completed", changed=START, result="success", exit_code=0))
+    scene.batch.files["j", "a", "stdout.txt"] = b"said"
+    assert collect.collect(scene.session, scene.batch.job("j"), tmp_path).downloaded == 1
+    assert (tmp_path / "a" / "stdout.txt").read_bytes() == b"said"
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", ""])
@@ -90,7 +182,7 @@ def test_collect_never_writes_outside_of_its_folder(tmp_path: Path, name: str) -
 
 def test_collect_says_when_there_is_nothing_yet(scene: Stage, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no files yet"):
-        collect.collect(scene.session, "job-hello", "j/", tmp_path)
+        collect.collect(scene.session, scene.batch.job("j"), tmp_path)
 
 
 def test_report_shows_the_first_from_the_container_and_names_every_source(scene: Stage) -> None:
@@ -127,7 +219,7 @@ def test_nodes_tell_why_a_start_task_failed(scene: Stage) -> None:
         NodeState(id="n3", state="unusable", errors=("DiskFull: no space",)),
     ]
     scene.batch.node_files["n2", "startup/stderr.txt"] = b"no docker here\n"
-    nodes.run(argparse.Namespace(pool=None), scene.session)
+    nodes.run(argparse.Namespace(pool=None, every=False), scene.session)
     shown = scene.out.getvalue()
     assert shown.startswith("pool default-1a2b: 3 nodes\n")
     assert "exit code 3" in shown

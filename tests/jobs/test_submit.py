@@ -63,7 +63,7 @@ def test_a_bad_file_sends_nothing(tmp_path: Path) -> None:
 
 def test_a_missing_pool_is_told_before_a_job_is_made() -> None:
     scene = stage()
-    scene.batch.pools = {}
+    scene.batch.pool_states = {}
     with pytest.raises(NotFound, match="pool default-1a2b does not exist"):
         run(scene)
     assert scene.batch.order == []

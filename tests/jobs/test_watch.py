@@ -65,7 +65,7 @@ def test_a_failed_task_gives_its_cause_and_another_exit_code() -> None:
     assert watch.follow(scene.session, "j", timeout=None) == Exit.TASKS_FAILED
     told = scene.err.getvalue()
     assert "a: failed, never started: ContainerInvalidImage: no such image (Image: x:1)" in told
-    assert "next: python -m jobs logs j a --stderr" in told
+    assert "next: python -m jobs show j a" in told
 
 
 def test_a_job_that_was_ended_early_did_not_succeed() -> None:

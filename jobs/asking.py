@@ -1,0 +1,22 @@
+"""A question before something that cannot be undone. Without a terminal there is none to ask: `--yes` is needed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .errors import UsageError
+
+
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+
+
+def agreed(question: str, *, yes: bool) -> bool:
+    """Whether the person at the terminal says yes."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"there is no terminal to ask on ({question}). Add --yes to go on without a question")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")

@@ -1,0 +1,218 @@
+"""`connect NODE`: a user made for this on a node, and ssh as that user. By default a key made for this connection.
+
+The user is an administrator of the node only with `--admin`, ends by itself after days, and is removed when ssh ends
+(with `--print`: when you say `--remove`). A password is shown once and kept nowhere. Batch tells no
+node's host key: it is trusted at first use, and remembered nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import shlex
+import string
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from . import nodes
+from .batch import NodeState
+from .errors import NotFound, ServiceError, UsageError
+from .exits import Exit
+from .session import Session
+
+PREFIX: Final = "ssh-"
+# Batch wants three of: upper, lower, digit, other; these are easy to type and need no quoting.
+SIGNS: Final = string.ascii_letters + string.digits + "-_"
+PASSWORD_LENGTH: Final = 24
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to log in, and as whom."""
+
+    pool: str
+    node: str
+    user: str
+    address: str
+    port: int
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("node", metavar="NODE", help="a node's id, or the beginning of one")
+    parser.add_argument("--run", dest="command", metavar="COMMAND", help="run this there instead of a shell")
+    parser.add_argument("--pool", help="the node's pool (default: every pool of the stack is searched)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--key", type=Path, metavar="FILE", help="your private key; its public key is FILE.pub")
+    how.add_argument("--password", action="store_true", help="make a password and show it once")
+    how.add_argument("--remove", metavar="USER", help="only remove this user from the node")
+    parser.add_argument("--admin", action="store_true", help="the user may use sudo")
+    parser.add_argument(
+        "--days", type=int, default=1, metavar="N", help="the user ends by itself after N days (default 1)"
+    )
+    parser.add_argument("--print", action="store_true", dest="only_print", help="print the ssh command, run nothing")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    render = session.render
+    pool, node = find(session, arguments.node, arguments.pool)
+    if arguments.remove:
+        session.batch.delete_user(pool, node.id, arguments.remove)
+        if render.as_json:
+            render.record({"node": node.id, "user": arguments.remove, "removed": True})
+        render.words(f"user {arguments.remove} is removed from {node.id}")
+        return Exit.OK
+    only_print = arguments.only_print or arguments.password or render.as_json
+    if only_print and not (arguments.key or arguments.password):
+        raise UsageError("a command to use later needs a key that stays: give --key FILE or --password")
+    with ExitStack() as stack:
+        key: Path | None = arguments.key
+        if key is None and not arguments.password:
+            key = make_key(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobs-connect-"))))
+        password = make_password() if arguments.password else ""
+        target = make_user(session, pool, node, key=key, password=password, arguments=arguments)
+        command = ssh_command(target, key, arguments.command)
+        if only_print:
+            _tell(session, target, command, password)
+            return Exit.OK
+        try:
+            return _run(command)
+        finally:
+            session.batch.delete_user(pool, node.id, target.user)
+            render.words(f"user {target.user} is removed from {node.id}")
+
+
+def find(session: Session, given: str, pool: str | None) -> tuple[str, NodeState]:
+    """The one node whose id begins so, and its pool."""
+    every = [(where, node) for where in nodes.pools(pool, session) for node in session.batch.nodes(where)]
+    found = [item for item in every if item[1].id == given] or [item for item in every if item[1].id.startswith(given)]
+    if not found:
+        known = ", ".join(node.id for _, node in every[:5]) or "none"
+        raise NotFound(f"no node's id begins with {given!r} (nodes: {known}). See: python -m jobs nodes")
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} nodes begin with {given!r}, for example {found[0][1].id}. Give more of the id")
+    return found[0]
+
+
+def make_key(folder: Path) -> Path:
+    """A key pair that lives as long as the folder."""
+    path = folder / "key"
+    try:
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "jobs-connect", "-f", str(path)],
+            check=True,
+            capture_output=True,
+        )
+    except FileNotFoundError as error:
+        raise UsageError("there is no ssh-keygen here. Install OpenSSH, or use --password") from error
+    except subprocess.CalledProcessError as error:
+        raise UsageError(
+            f"ssh-keygen failed: {error.stderr.decode(errors='replace').strip()}. Use --key FILE"
+        ) from error
+    return path
+
+
+def make_password() -> str:
+    """With a letter of each kind and a digit, as Batch asks for."""
+    while True:
+        made = "".join(secrets.choice(SIGNS) for _ in range(PASSWORD_LENGTH))
+        if (
+            any(sign.isupper() for sign in made)
+            and any(sign.islower() for sign in made)
+            and any(map(str.isdigit, made))
+        ):
+            return made
+
+
+def make_user(
+    session: Session, pool: str, node: NodeState, *, key: Path | None, password: str, arguments: argparse.Namespace
+) -> Target:
+    """Create the user and ask where ssh answers."""
+    user: dict[str, Any] = {
+        "name": f"{PREFIX}{secrets.token_hex(4)}",
+        "isAdmin": arguments.admin,
+        "expiryTime": expiry(session.clock.now(), arguments.days),
+    }
+    if key is not None:
+        user["sshPublicKey"] = public_key(key)
+    else:
+        user["password"] = password
+    session.batch.create_user(pool, node.id, user)
+    try:
+        address, port = session.batch.ssh_address(pool, node.id)
+    except ServiceError:
+        session.batch.delete_user(pool, node.id, user["name"])
+        raise
+    return Target(pool, node.id, user["name"], address, port)
+
+
+def expiry(now: datetime, days: int) -> str:
+    """The end of the last day: "for Linux nodes, the expiryTime has a precision up to a day" (REST reference), and on a
+    Linux system a user whose end is today cannot log in any more."""
+    if days < 1:
+        raise UsageError(f"--days {days}: a user lives for 1 day or more on Linux nodes. --remove ends it earlier")
+    return f"{now + timedelta(days=days + 1):%Y-%m-%d}T00:00:00Z"
+
+
+def public_key(key: Path) -> str:
+    """The text of FILE.pub; giving the public key itself is a mistake worth a sentence."""
+    if key.suffix == ".pub":
+        raise UsageError(f"{key} is a public key; --key takes the private one beside it: {key.with_suffix('')}")
+    path = key.with_name(f"{key.name}.pub")
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}. Make a pair with: ssh-keygen -f {key}") from error
+
+
+def ssh_command(target: Target, key: Path | None, command: str | None) -> list[str]:
+    """ssh for this login; the host key is looked for in no file of the user's."""
+    return [
+        "ssh",
+        *_ssh_options(key),
+        "-p",
+        str(target.port),
+        f"{target.user}@{target.address}",
+        *([command] if command else []),
+    ]
+
+
+def _ssh_options(key: Path | None) -> Iterator[str]:
+    for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"):
+        yield from ("-o", option)
+    if key is not None:
+        yield from ("-i", str(key), "-o", "IdentitiesOnly=yes")
+
+
+def _run(command: list[str]) -> Exit:
+    """ssh in our place; its own failure (255) is the service's, another code is the command's."""
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except FileNotFoundError as error:
+        raise UsageError("there is no ssh here. Install OpenSSH") from error
+    if code == 255:
+        raise ServiceError("ssh could not log in. Look at its message above, and at: python -m jobs nodes")
+    if code:
+        print(f"the remote command ended with {code}", file=sys.stderr)
+        return Exit.TASKS_FAILED
+    return Exit.OK
+
+
+def _tell(session: Session, target: Target, command: list[str], password: str) -> None:
+    render = session.render
+    shown = shlex.join(command)
+    if render.as_json:
+        secret = {"password": password} if password else {}
+        render.record({**vars(target), "command": shown, **secret})
+        return
+    render.data(shown)
+    if password:
+        render.words(f"password, shown this once: {password}")
+    render.words(f"when you are done: python -m jobs connect {target.node} --remove {target.user}")

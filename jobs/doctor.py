@@ -1,0 +1,208 @@
+"""`doctor`: one check after the other, each with what to do about it. Changes nothing.
+
+A check that needs what another could not get says so instead of failing a second time.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from . import nodes
+from .errors import Forbidden, JobsError, NotFound
+from .exits import Exit
+from .session import Session
+
+GOOD, WARNING, BAD = "ok", "warning", "bad"
+END_NEAR: Final = timedelta(days=90)
+PROBE: Final = "doctor-asks-for-a-job-that-is-not-there"
+BATCH_API: Final = "2024-07-01"  # ARM: for the account's quotas
+BROKEN: Final = ("unusable", "starttaskfailed", "unknown")
+NEARLY: Final = 0.8  # of a quota
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's outcome. `fix` is empty when nothing is to be done."""
+
+    check: str
+    outcome: str
+    what: str
+    fix: str = ""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    render, worst = session.render, GOOD
+    for name, check in CHECKS.items():
+        for finding in _guarded(name, check, session):
+            worst = max(worst, finding.outcome, key=(GOOD, WARNING, BAD).index)
+            if render.as_json:
+                render.record(finding)
+                continue
+            render.data(f"{_mark(finding.outcome, render.colours)}  {finding.check}: {finding.what}")
+            if finding.fix:
+                render.data(f"         {finding.fix}")
+    return Exit.SERVICE if worst == BAD else Exit.OK
+
+
+def _guarded(name: str, check: Callable[[Session], Iterator[Finding]], session: Session) -> Iterator[Finding]:
+    try:
+        yield from check(session)
+    except JobsError as error:
+        yield Finding(name, BAD, str(error))
+
+
+def connection(session: Session) -> Iterator[Finding]:
+    found = session.connection
+    who = (
+        type(found.credential).__name__ if found.credential else "azure-identity (CLI, workload, environment, managed)"
+    )
+    yield Finding("connection", GOOD, f"{found.batch_endpoint}, credential: {who}")
+    if found.outputs is None:
+        yield Finding("connection", WARNING, "no stack: no containers and no worker image", "Use --stack NAME")
+
+
+def batch(session: Session) -> Iterator[Finding]:
+    """Reading shows the right to data: the account's jobs, and a job that is not there (a 404 is a good answer)."""
+    try:
+        session.batch.job(PROBE)
+    except NotFound:
+        yield Finding("batch", GOOD, "the service answers, and you may read its jobs")
+
+
+def registry(session: Session) -> Iterator[Finding]:
+    from .registry import Registry
+
+    outputs = session.connection.outputs
+    if outputs is None:
+        return
+    repository, _, digest = outputs.worker_image.partition("/")[2].partition("@")
+    try:
+        known = {one.digest for one in Registry(session.connection).manifests(repository)}
+    except Forbidden as error:
+        fix = "`images` needs AcrPull; submitting does not. Ask for the role if you want to look"
+        yield Finding("registry", WARNING, str(error), fix)
+        return
+    if digest in known:
+        yield Finding("registry", GOOD, f"{outputs.registry_server} has the worker image {digest[:19]}")
+    else:
+        yield Finding("registry", BAD, f"{repository}@{digest[:19]} is not there", "Run up: it builds and pushes it")
+
+
+def containers(session: Session) -> Iterator[Finding]:
+    outputs = session.connection.outputs
+    for family, container in (outputs.job_containers if outputs else {}).items():
+        try:
+            next(iter(session.blobs.list(container, "")), None)
+        except NotFound:
+            yield Finding("containers", BAD, f"{container} (family {family}) does not exist", "Run up: it makes it")
+        else:
+            yield Finding("containers", GOOD, f"{container} (family {family}) can be read")
+
+
+def pools(session: Session) -> Iterator[Finding]:
+    outputs = session.connection.outputs
+    for name, pool_id in (outputs.pools if outputs else {}).items():
+        try:
+            pool = session.batch.pool(pool_id)
+        except NotFound:
+            yield Finding("pools", BAD, f"{pool_id} ({name}) does not exist", "Run up: it makes it")
+            continue
+        found = list(session.batch.nodes(pool_id))
+        wrong = [
+            node for node in found if nodes.reason(node) or node.state in ("unusable", "starttaskfailed", "unknown")
+        ]
+        wanted = pool.target_dedicated + pool.target_low_priority
+        told = f"{pool_id} ({name}): {pool.state}, {len(found)} of {wanted} nodes, {len(wrong)} with problems"
+        for error in pool.resize_errors:
+            yield Finding(
+                "pools", BAD, f"{pool_id}: resize: {error}", "Mostly a core quota: lower the size or ask for more"
+            )
+        if pool.autoscale_error:
+            yield Finding(
+                "pools", BAD, f"{pool_id}: autoscale: {pool.autoscale_error}", "Correct the formula and run up"
+            )
+        if pool.state != "active":
+            yield Finding("pools", BAD, told, "Wait for it, or run up")
+        elif wrong:
+            yield Finding("pools", BAD if len(wrong) == len(found) else WARNING, told, f"python -m jobs nodes {name}")
+        elif not found and not pool.autoscale_formula:
+            yield Finding("pools", WARNING, told, f"Nothing runs: python -m jobs pools {name} --nodes 2")
+        else:
+            yield Finding("pools", GOOD, told)
+        yield from _image_end(session, pool.os_image, pool.node_agent)
+
+
+def _image_end(session: Session, image: str, agent: str) -> Iterator[Finding]:
+    ends = session.batch.image_ends()
+    key = (image.casefold(), agent.casefold())
+    if key not in ends:
+        yield Finding(
+            "images",
+            WARNING,
+            f"{image} with {agent} is not among the images that Batch supports (own images never are)",
+            "Pools of it may not be made again: choose one of `az batch pool supported-images list`",
+        )
+        return
+    end, now = ends[key], session.clock.now()
+    if end is None:
+        yield Finding("images", GOOD, f"{image}: no end of its support is known")
+        return
+    outcome = BAD if end <= now else WARNING if end - now < END_NEAR else GOOD
+    fix = "" if outcome == GOOD else "Change the pool's image in the stack's settings and run up"
+    yield Finding("images", outcome, f"{image}: supported until {end:%Y-%m-%d}", fix)
+
+
+def quotas(session: Session) -> Iterator[Finding]:
+    from .rest import Rest
+
+    outputs = session.connection.outputs
+    if outputs is None or not outputs.identity_resource_id.startswith("/subscriptions/"):
+        return
+    subscription = outputs.identity_resource_id.split("/")[2]
+    path = (
+        f"/subscriptions/{subscription}/resourceGroups/{outputs.resource_group}/providers/Microsoft.Batch"
+        f"/batchAccounts/{outputs.batch_account}?api-version={BATCH_API}"
+    )
+    rest = Rest(session.connection, session.connection.arm)
+    try:
+        account = rest.call("GET", path, token=rest.token("https://management.azure.com/.default"))[0]["properties"]
+    except Forbidden as error:
+        yield Finding("quotas", WARNING, str(error), "Reader on the resource group shows quotas; submitting needs none")
+        return
+    active = sum(1 for _ in session.batch.jobs("", state="active"))
+    pools_now = sum(1 for _ in session.batch.pools())
+    jobs_fix = "Jobs stay active until they are ended: python -m jobs list --state active, then cancel"
+    yield _quota("active jobs", active, account.get("activeJobAndJobScheduleQuota"), jobs_fix)
+    yield _quota("pools", pools_now, account.get("poolQuota"), "Delete pools that no stack has, or ask for more")
+    cores = f"{account.get('dedicatedCoreQuota')} dedicated and {account.get('lowPriorityCoreQuota')} spot cores"
+    yield Finding("quotas", GOOD, f"{cores} may be used")
+
+
+def _quota(what: str, used: int, most: int | None, fix: str) -> Finding:
+    if most is None:
+        return Finding("quotas", GOOD, f"{used} {what}; the account tells no quota")
+    outcome = BAD if used >= most else WARNING if used >= NEARLY * most else GOOD
+    return Finding("quotas", outcome, f"{used} of {most} {what}", "" if outcome == GOOD else fix)
+
+
+def _mark(outcome: str, colours: bool) -> str:
+    colour = {GOOD: 32, WARNING: 33, BAD: 31}[outcome]
+    return f"\x1b[{colour}m{outcome:<7}\x1b[0m" if colours else f"{outcome:<7}"
+
+
+CHECKS: Final[dict[str, Callable[[Session], Iterator[Finding]]]] = {
+    "connection": connection,
+    "batch": batch,
+    "containers": containers,
+    "pools": pools,
+    "registry": registry,
+    "quotas": quotas,
+}

@@ -1,0 +1,58 @@
+"""Values that look like secrets: refused, because definitions are readable by everybody who may read the job.
+
+A task has its node's identity instead: it gets tokens without any secret in a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from .model import JobFile, Task
+
+# Names of variables whose value is a secret, by their end: TOKEN_LIMIT is none.
+NAMES: Final = re.compile(
+    r"(?:^|_)(?:PASSWORD|PASSWD|PWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|ACCOUNT_?KEY|PRIVATE_?KEY|CONNECTION_?STRING|SAS)$",
+    re.IGNORECASE,
+)
+VALUES: Final = re.compile(
+    r"AccountKey=|SharedAccessKey=|(?:Password|Pwd)\s*=\s*[^;\s]|[?&]sig=[\w%]{20}|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\bgh[pousr]_\w{30}|\bAKIA[0-9A-Z]{16}\b|(?<![\w+/])[\w+/]{86}==",
+    re.IGNORECASE,
+)
+Place = tuple[str | int, ...]
+ADVICE: Final = "everybody who may read the job would see it; let the task use its node's identity instead"
+
+
+def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
+    """Places of the file with a value that looks like a secret."""
+    yield from _in_environment(("job", "environment"), file.job.environment)
+    tasks: list[tuple[Place, Task]] = []
+    for index, task in enumerate(file.tasks.tasks or ()):
+        tasks.append((("tasks", "list", index), task))
+    if file.tasks.template is not None:
+        tasks.append((("tasks", "template"), file.tasks.template))
+    for place, task in tasks:
+        yield from _in_task(place, task)
+
+
+def looks_secret(values: Mapping[str, str]) -> str | None:
+    """The first column of a row whose value looks like a secret."""
+    if VALUES.search("\n".join(values.values())) is None:
+        return None
+    return next((name for name, value in values.items() if VALUES.search(value)), None)
+
+
+def _in_task(place: Place, task: Task) -> Iterator[tuple[Place, str]]:
+    yield from _in_environment((*place, "environment"), task.environment)
+    for index, word in enumerate([task.command] if isinstance(task.command, str) else task.command):
+        if VALUES.search(word):
+            where = ("command",) if isinstance(task.command, str) else ("command", index)
+            yield (*place, *where), f"a word looks like a secret; {ADVICE}"
+
+
+def _in_environment(place: Place, environment: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
+    for name, value in environment.items():
+        if VALUES.search(value) or (NAMES.search(name) and value.strip()):
+            yield (*place, name), f"looks like a secret; {ADVICE}"

@@ -1,0 +1,51 @@
+"""The command line's parser. Only the verb that is asked for is loaded; the manual and the completion load all."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NoReturn
+
+from .errors import UsageError
+from .exits import MEANING, Exit
+from .verbs import VERBS, module
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's own way of leaving would hide the exit code in it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. See: {self.prog} --help")
+
+
+def build_parser(wanted: Iterable[str] = VERBS) -> Parser:
+    """All verbs by name and help; the wanted ones with their arguments."""
+    parser = Parser(
+        prog="python -m jobs",
+        description="Submit work to Azure Batch and look at it.",
+        epilog="exit codes: " + "; ".join(f"{code.value} {MEANING[code]}" for code in Exit),
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    loaded = set(wanted)
+    for name, sentence in VERBS.items():
+        verb = verbs.add_parser(name, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
+        if name in loaded:
+            _common(verb)
+            module(name).options(verb)
+    return parser
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments. Raises `UsageError`."""
+    verb = next((word for word in argv if not word.startswith("-")), None)
+    return build_parser([verb] if verb in VERBS else []).parse_args(argv)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    """What every verb takes."""
+    parser.add_argument(
+        "--stack", help="the stack whose outputs say where to go (default: local, where .local/cloud.json exists)"
+    )
+    parser.add_argument("--outputs", type=Path, metavar="FILE", help="read the stack's outputs from a JSON file")
+    parser.add_argument("--json", action="store_true", help="data as JSON lines on stdout")

@@ -1,0 +1,157 @@
+"""`show JOB [TASK]`: a job, or one task of it, and why it failed, with what evidence there is on its node."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, Final
+
+from . import causes, durations, nodes, outputs_of
+from .batch import Counts, JobState, TaskState
+from .errors import NotFound, ServiceError
+from .exits import Exit
+from .progress import describe
+from .session import Session
+
+MOST_FAILURES: Final = 10
+LINES_OF_LOG: Final = 15
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("task", metavar="TASK", nargs="?")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    job = session.batch.job(arguments.job)
+    if arguments.task is None:
+        return show_job(session, job)
+    return show_task(session, job, arguments.task)
+
+
+def show_job(session: Session, job: JobState) -> Exit:
+    render, batch = session.render, session.batch
+    counts = batch.counts(job.id)
+    failures = batch.some_tasks(job.id, "failed", MOST_FAILURES)
+    exit_code = Exit.TASKS_FAILED if failures else Exit.OK
+    if render.as_json:
+        render.record({**vars(job), "tasks": vars(counts), "failures": [_plain(task) for task in failures]})
+        return exit_code
+    _facts(session, _job_facts(session, job, counts))
+    if failures:
+        render.data(f"failed tasks{f' (the first {len(failures)})' if counts.failed > len(failures) else ''}:")
+        for task in failures:
+            render.data(f"  {task.id}: {describe(task).removeprefix('failed, ')}")
+        render.words(
+            f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
+        )
+    elif counts.active and not counts.running and job.state == "active":
+        for line in _why_waiting(session, job):
+            render.data(f"  {line}")
+    return exit_code
+
+
+def _job_facts(session: Session, job: JobState, counts: Counts) -> Iterator[tuple[str, str]]:
+    now = session.clock.now()
+    yield "job", f"{job.id} ({job.state}{f': {job.terminate_reason}' if job.terminate_reason else ''})"
+    yield "pool", job.pool_id
+    yield "submitted", f"{durations.age(job.created, now)} ago" if job.created else "?"
+    if job.created and job.ended:
+        yield "took", durations.words((job.ended - job.created).total_seconds())
+    yield (
+        "tasks",
+        (
+            f"{counts.total}: {counts.active} waiting, {counts.running} running, "
+            f"{counts.succeeded} succeeded, {counts.failed} failed"
+        ),
+    )
+    yield "output", f"{job.container}/{job.id}/" if job.container else "on its nodes (submitted without a stack)"
+
+
+def _why_waiting(session: Session, job: JobState) -> Iterator[str]:
+    """Nothing runs: mostly because of the nodes."""
+    found = list(session.batch.nodes(job.pool_id))
+    yield f"nothing runs; pool {job.pool_id} has {len(found)} nodes"
+    for node in found:
+        if told := nodes.reason(node):
+            yield f"{node.id} is {node.state}: {told}"
+    if not found:
+        pool = session.batch.pool(job.pool_id)
+        yield from pool.resize_errors
+        wanted = f"{pool.target_dedicated} dedicated and {pool.target_low_priority} spot nodes"
+        yield f"it wants {wanted} ({pool.allocation})"
+
+
+def show_task(session: Session, job: JobState, task_id: str) -> Exit:
+    render = session.render
+    wire = session.batch.task_definition(job.id, task_id)
+    task = TaskState.parse(wire)
+    failed = task.completed and not task.succeeded
+    evidence = list(_node_evidence(session, job, task)) if failed else []
+    if render.as_json:
+        render.record({**_plain(task), "why": causes.why(task), "evidence": evidence, "definition": wire})
+        return Exit.TASKS_FAILED if failed else Exit.OK
+    _facts(session, _task_facts(job, task, wire))
+    for line in (*causes.why(task), *evidence):
+        render.data(f"  {line}")
+    if failed:
+        for name in ("stderr.txt", "stdout.txt"):
+            _tail(session, job, task.id, name)
+        render.words(f"next: python -m jobs retry {job.id} --task {task.id}")
+    return Exit.TASKS_FAILED if failed else Exit.OK
+
+
+def _task_facts(job: JobState, task: TaskState, wire: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    container = wire.get("containerSettings") or {}
+    yield "task", f"{task.id} of job {job.id}"
+    yield "state", describe(task)
+    yield "command", wire.get("commandLine") or "(the image decides)"
+    yield "image", container.get("imageName") or "(none: on the node itself)"
+    yield "options", container.get("containerRunOptions") or "(none)"
+    yield "node", task.node_id or "none yet"
+    if task.started and task.ended:
+        yield "took", durations.words((task.ended - task.started).total_seconds())
+    yield "runs", f"{task.retries} retries, {task.requeues} times back to the queue"
+
+
+def _node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
+    """How the node is now: one that is gone or broken explains much."""
+    if task.node_id is None:
+        return
+    try:
+        node = session.batch.node(job.pool_id, task.node_id)
+    except NotFound:
+        yield f"its node {task.node_id} is not in pool {job.pool_id} any more"
+        return
+    except ServiceError as error:
+        yield f"its node cannot be looked at: {error}"
+        return
+    yield f"its node is {node.state} now" + (f": {told}" if (told := nodes.reason(node)) else "")
+    if node.start_task_failure is not None:
+        yield from (f"start task | {line}" for line in nodes.evidence(session, job.pool_id, node))
+
+
+def _tail(session: Session, job: JobState, task_id: str, name: str) -> None:
+    found = outputs_of.anywhere(session, job, task_id, name)
+    if found is None:
+        session.render.data(f"{name}: none, on its node or in the container")
+        return
+    data = b""
+    for piece in found.data:
+        data = (data + piece)[-65536:]
+    lines = data.decode(errors="replace").splitlines()
+    if lines:
+        session.render.data(f"end of {name}, from {found.source}:")
+        for line in lines[-LINES_OF_LOG:]:
+            session.render.data(f"   | {line}")
+
+
+def _facts(session: Session, facts: Iterator[tuple[str, str]]) -> None:
+    for name, value in facts:
+        session.render.data(f"{name:<10} {value}")
+
+
+def _plain(task: TaskState) -> dict[str, Any]:
+    failure = vars(task.failure) if task.failure else None
+    return {**vars(task), "failure": failure}

@@ -1,0 +1,41 @@
+"""`validate FILE ...`: everything that is wrong with job files, every task included. Nothing is sent."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import submit
+from .errors import UsageError
+from .exits import Exit, worst
+from .session import Session
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+")
+    parser.add_argument(
+        "--offline", action="store_true", help="without a stack: pools, families and the worker image are not checked"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    return worst([validate(path, session, offline=arguments.offline) for path in arguments.files])
+
+
+def validate(path: Path, session: Session, *, offline: bool) -> Exit:
+    """Check one file as `submit` does."""
+    render = session.render
+    try:
+        count = submit.check_file(path) if offline else submit.plan_of(path, session).count
+    except UsageError as error:
+        if not render.as_json:
+            render.data(str(error))
+        else:
+            render.record({"file": str(path), "valid": False, "problems": str(error).splitlines()})
+        return error.exit
+    if render.as_json:
+        render.record({"file": str(path), "valid": True, "tasks": count})
+    else:
+        render.data(f"{path}: good, {count} tasks")
+    return Exit.OK

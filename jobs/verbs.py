@@ -1,0 +1,37 @@
+"""The table of verbs. A verb's module is loaded only when it is asked for: `--help` must answer at once.
+
+A module has `options(parser)`, which adds its arguments and sets `run(arguments, session) -> Exit`; its docstring's
+first line is for readers of the code, the sentence here is for users.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+VERBS: Final[dict[str, str]] = {
+    "submit": "create a job and its tasks from a job file",
+    "validate": "check a job file and say everything that is wrong with it; nothing is sent",
+    "watch": "follow a job to its end",
+    "report": "show each task's exit code and stdout",
+    "logs": "print what tasks wrote, also while they write it",
+    "collect": "download a job's outputs and logs",
+    "list": "the jobs of the account, newest first",
+    "show": "a job or one of its tasks, and why it failed, in words",
+    "retry": "run the failed tasks of a job again, as new tasks",
+    "cancel": "end a job, or some of its tasks, now",
+    "delete": "delete a job with its tasks; what is in its container stays",
+    "nodes": "the nodes of a pool as a map of states, and what is wrong with those that do not work",
+    "connect": "log in to a node by ssh, as a user made for this",
+    "pools": "the pools: size, autoscale; resize one, or move its jobs",
+    "images": "what is in the registry, and which pools use it",
+    "doctor": "check credentials, rights, quotas, images, containers and pools; each problem with a fix",
+    "completion": "print the completion script for a shell",
+}
+_MODULES: Final = {"list": "jobs.listing"}  # `list.py` would hide the builtin's name in imports
+
+
+def module(verb: str) -> ModuleType:
+    """The verb's module, loaded now."""
+    return import_module(_MODULES.get(verb, f"jobs.{verb}"))

@@ -1,0 +1,417 @@
+"""list, show, retry, cancel, delete, pools, connect, images, doctor, validate and watch: on a service in memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import causes, connect, doctor, images, pools, registry, retry, watch
+from jobs.batch import Failure, NodeState, PoolState, TaskState
+from jobs.errors import Conflict, JobsError, NotFound, UsageError
+from jobs.exits import Exit
+from jobs.parser import parse
+from jobs.registry import Manifest
+
+from .fakes import START, Stage, stage
+
+OUTPUT = {"destination": {"container": {"containerUrl": "https://s/job-hello", "path": "j/a"}}, "filePattern": "*"}
+FAILED = Failure(category="usererror", code="FailureExitCode", message="exit code 3")
+
+
+@pytest.fixture
+def scene() -> Stage:
+    scene = stage()
+    metadata = [{"name": "family", "value": "hello"}, {"name": "container", "value": "job-hello"}]
+    scene.batch.create_job({"id": "j", "poolInfo": {"poolId": "default-1a2b"}, "metadata": metadata})
+    scene.batch.add_collection(
+        "j", [{"id": "a", "commandLine": "x", "outputFiles": [OUTPUT]}, {"id": "b", "commandLine": "y"}]
+    )
+    scene.batch.set("j", task("a", exit_code=3))
+    scene.batch.set("j", task("b", exit_code=0))
+    return scene
+
+
+def task(name: str, *, exit_code: int | None, **changes: Any) -> TaskState:
+    good = exit_code == 0
+    return TaskState(
+        id=name,
+        state="completed",
+        changed=START,
+        result="success" if good else "failure",
+        exit_code=exit_code,
+        failure=None if good else FAILED,
+        **changes,
+    )
+
+
+def run(scene: Stage, *words: str) -> Exit:
+    scene.session.render.as_json = "--json" in words
+    arguments = parse(list(words))
+    return arguments.run(arguments, scene.session)
+
+
+def records(scene: Stage) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in scene.out.getvalue().splitlines()]
+
+
+def test_list_shows_the_newest_first_with_their_tasks(scene: Stage) -> None:
+    scene.batch.create_job({"id": "later", "poolInfo": {"poolId": "p"}})
+    assert run(scene, "list") == Exit.OK
+    lines = scene.out.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["job", "later", "j"]
+    assert lines[2].split()[:6] == ["j", "active", "0", "0", "1", "1"]
+
+
+def test_list_by_family_as_json(scene: Stage) -> None:
+    scene.batch.create_job({"id": "later", "poolInfo": {"poolId": "p"}})
+    run(scene, "list", "--family", "hello", "--json")
+    assert [(job["id"], job["tasks"]["failed"]) for job in records(scene)] == [("j", 1)]
+
+
+def test_show_says_why_a_task_failed_and_how_its_node_is(scene: Stage) -> None:
+    scene.batch.set("j", task("a", exit_code=3, node_id="n1"))
+    scene.batch.node_list = [NodeState(id="n1", state="unusable", errors=("DiskFull: no space",))]
+    scene.batch.files["j", "a", "stderr.txt"] = b"cannot open the file\n"
+    assert run(scene, "show", "j", "a") == Exit.TASKS_FAILED
+    shown = scene.out.getvalue()
+    assert "exit code 3: the program's own code" in shown
+    assert "its node is unusable now: DiskFull: no space" in shown
+    assert "| cannot open the file" in shown
+
+
+def test_show_says_that_a_node_is_gone(scene: Stage) -> None:
+    scene.batch.set("j", task("a", exit_code=3, node_id="n9"))
+    run(scene, "show", "j", "a", "--json")
+    assert records(scene)[0]["evidence"] == ["its node n9 is not in pool default-1a2b any more"]
+
+
+def test_show_of_a_job_lists_its_failures(scene: Stage) -> None:
+    assert run(scene, "show", "j") == Exit.TASKS_FAILED
+    assert "  a: exit code 3: FailureExitCode: exit code 3" in scene.out.getvalue()
+    assert "python -m jobs retry j" in scene.err.getvalue()
+
+
+def test_show_of_a_job_that_waits_looks_at_its_pool(scene: Stage) -> None:
+    for name in ("a", "b"):
+        scene.batch.set("j", TaskState(id=name, state="active", changed=START))
+    scene.batch.pools_known["default-1a2b"] = PoolState(
+        id="default-1a2b", state="active", target_dedicated=2, resize_errors=("AccountCoreQuotaReached: no cores",)
+    )
+    assert run(scene, "show", "j") == Exit.OK
+    assert "AccountCoreQuotaReached: no cores" in scene.out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(137, "out of memory"), (127, "not found in the image"), (139, "SIGSEGV"), (1, "own code")]
+)
+def test_exit_codes_are_told_in_words(code: int, said: str) -> None:
+    assert said in causes.exit_words(code)
+
+
+def test_retry_adds_the_failed_tasks_to_an_active_job_under_new_ids(scene: Stage) -> None:
+    assert run(scene, "retry", "j", "--yes") == Exit.OK
+    again = scene.batch.sent["j"]["a-r1"]
+    assert again["commandLine"] == "x"
+    assert again["outputFiles"][0]["destination"]["container"]["path"] == "j/a-r1"
+    assert set(scene.batch.sent["j"]) == {"a", "b", "a-r1"}
+
+
+def test_retry_makes_a_new_job_when_the_old_one_is_over(scene: Stage) -> None:
+    scene.batch.end("j")
+    assert run(scene, "retry", "j", "--yes") == Exit.OK
+    assert set(scene.batch.sent["j-retry1"]) == {"a"}
+    assert scene.batch.sent["j-retry1"]["a"]["outputFiles"][0]["destination"]["container"]["path"] == "j-retry1/a"
+    assert scene.batch.definitions["j-retry1"]["metadata"] == scene.batch.definitions["j"]["metadata"]
+    assert scene.batch.states["j-retry1"].on_all_tasks_complete == "terminatejob"
+    scene.batch.set("j-retry1", task("a", exit_code=3))
+    scene.batch.end("j-retry1")
+    run(scene, "retry", "j-retry1", "--yes")
+    assert set(scene.batch.sent["j-retry2"]) == {"a"}
+
+
+def test_retry_runs_only_the_newest_run_of_a_task_again(scene: Stage) -> None:
+    scene.batch.add_collection("j", [{"id": "a-r1", "commandLine": "x"}])
+    scene.batch.set("j", task("a-r1", exit_code=3))
+    assert retry.failed(scene.session, scene.batch.job("j"), []) == {"a-r1"}
+    run(scene, "retry", "j", "--yes")
+    assert "a-r2" in scene.batch.sent["j"]
+
+
+def test_retry_of_a_task_that_did_not_fail_is_refused(scene: Stage) -> None:
+    with pytest.raises(UsageError, match="did not fail"):
+        run(scene, "retry", "j", "--task", "b", "--yes")
+    with pytest.raises(NotFound):
+        run(scene, "retry", "j", "--task", "zebra", "--yes")
+    assert set(scene.batch.sent["j"]) == {"a", "b"}
+
+
+def test_retry_with_nothing_failed_sends_nothing(scene: Stage) -> None:
+    scene.batch.set("j", task("a", exit_code=0))
+    assert run(scene, "retry", "j", "--yes") == Exit.OK
+    assert "nothing to run again" in scene.err.getvalue()
+
+
+@pytest.mark.parametrize(
+    "words", [("retry", "j"), ("cancel", "j"), ("delete", "j"), ("pools", "default", "--nodes", "3")]
+)
+def test_without_a_terminal_nothing_is_done_without_yes(
+    scene: Stage, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
+    before = list(scene.batch.order)
+    with pytest.raises(UsageError, match="Add --yes"):
+        run(scene, *words)
+    assert scene.batch.order == before
+    assert scene.batch.deleted == []
+
+
+def test_cancel_ends_a_job_or_single_tasks(scene: Stage) -> None:
+    scene.batch.set("j", TaskState(id="b", state="running", changed=START))
+    assert run(scene, "cancel", "j", "b", "a") == Exit.OK
+    assert scene.batch.order[-1] == "terminate j/b"
+    assert "task a is over already" in scene.err.getvalue()
+    assert run(scene, "cancel", "j", "--yes") == Exit.OK
+    assert scene.batch.order[-1] == "terminate j"
+    assert run(scene, "cancel", "j") == Exit.OK
+    assert "job j is completed already" in scene.err.getvalue()
+
+
+def test_delete_deletes_all_or_none(scene: Stage) -> None:
+    with pytest.raises(NotFound):
+        run(scene, "delete", "j", "zebra", "--yes")
+    assert scene.batch.deleted == []
+    assert run(scene, "delete", "j", "--yes", "--wait") == Exit.OK
+    assert scene.batch.deleted == ["j"]
+    assert "its output stays in job-hello/j/" in scene.err.getvalue()
+
+
+def test_a_pool_is_resized_by_the_stacks_name(scene: Stage) -> None:
+    assert run(scene, "pools", "default", "--nodes", "3", "--yes") == Exit.OK
+    assert scene.batch.order[-1] == "resize default-1a2b 3 None"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        (("pools", "--nodes", "3"), UsageError, "which pool"),
+        (("pools", "default", "--nodes", "-1", "--yes"), UsageError, "0 or more"),
+        (("pools", "zebra", "--nodes", "1", "--yes"), NotFound, "zebra"),
+        (("pools", "default", "--evaluate"), Conflict, "fixed size"),
+        (("pools", "default", "--move-jobs", "default", "--yes"), UsageError, "both pools"),
+    ],
+)
+def test_mistakes_with_pools_are_told(scene: Stage, words: tuple[str, ...], kind: type[JobsError], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        run(scene, *words)
+
+
+def test_a_pool_that_scales_itself_is_not_resized_but_evaluated(scene: Stage) -> None:
+    scene.batch.pools_known["default-1a2b"] = PoolState(
+        id="default-1a2b", state="active", autoscale_formula="$TargetDedicatedNodes=3;", autoscale_at=START
+    )
+    with pytest.raises(Conflict, match="scaled by a formula"):
+        run(scene, "pools", "default", "--nodes", "3", "--yes")
+    run(scene, "pools", "default", "--evaluate")
+    run(scene, "pools", "default")
+    assert "$TargetDedicatedNodes=3\n" in scene.out.getvalue()
+    assert "last evaluated 0 s ago" in scene.out.getvalue()
+
+
+def test_jobs_move_disabled_and_are_enabled_again(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.batch.pools_known["other"] = PoolState(id="other", state="active")
+    assert run(scene, "pools", "default", "--move-jobs", "other", "--yes") == Exit.OK
+    assert scene.batch.order[-3:] == ["disable j", "move j to other", "enable j"]
+
+    def refuse(_job: str, _pool: str) -> None:
+        raise Conflict("no", "JobNotDisabled")
+
+    monkeypatch.setattr(scene.batch, "move_job", refuse)
+    with pytest.raises(Conflict):
+        pools.move_jobs(scene.session, replace(scene.batch.pool("other")), "default-1a2b", yes=True)
+    assert scene.batch.states["j"].state == "active"
+
+
+def test_connect_makes_a_user_with_a_password_that_is_shown_once(scene: Stage) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+    assert run(scene, "connect", "tvm", "--password", "--json") == Exit.OK
+    told, made = records(scene)[0], scene.batch.users[0]
+    assert made["password"] == told["password"]
+    assert told["command"].endswith(f"-p 50001 {made['name']}@127.0.0.1")
+    assert made["expiryTime"] == "2026-11-25T00:00:00Z"
+    assert not made["isAdmin"]
+    run(scene, "connect", "tvm1", "--remove", made["name"])
+    assert scene.batch.order[-1] == f"delete user {made['name']}"
+
+
+def test_connect_removes_the_user_when_ssh_ends(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+    started = []
+
+    def ssh(command: list[str]) -> Exit:
+        started.append(command)
+        assert Path(command[command.index("-i") + 1]).is_file()
+        return Exit.OK
+
+    monkeypatch.setattr(connect, "_run", ssh)
+    assert run(scene, "connect", "tvm1", "--run", "uptime") == Exit.OK
+    assert started[0][-1] == "uptime"
+    assert scene.batch.users[0]["sshPublicKey"].startswith("ssh-ed25519 ")
+    assert not Path(started[0][started[0].index("-i") + 1]).exists()
+    assert scene.batch.order[-1] == f"delete user {scene.batch.users[0]['name']}"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        (("zebra",), NotFound, "no node's id begins with 'zebra'"),
+        (("tvm",), UsageError, "2 nodes begin with 'tvm'"),
+        (("tvm1", "--print"), UsageError, "needs a key that stays"),
+        (("tvm1", "--key", "id.pub", "--print"), UsageError, "is a public key"),
+        (("tvm1", "--key", "no-such-key", "--print"), UsageError, "cannot be read"),
+        (("tvm1", "--password", "--days", "0"), UsageError, "1 day or more"),
+    ],
+)
+def test_mistakes_when_connecting_make_no_user(
+    scene: Stage, words: tuple[str, ...], kind: type[JobsError], said: str
+) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle"), NodeState(id="tvm2", state="idle")]
+    with pytest.raises(kind, match=said):
+        run(scene, "connect", *words)
+    assert scene.batch.users == []
+
+
+class FakeRegistry:
+    server = "registry.azurecr.io"
+    digest = "sha256:0123"
+
+    def __init__(self, _connection: object) -> None: ...
+
+    def repositories(self) -> list[str]:
+        return ["docker-worker"]
+
+    def manifests(self, repository: str) -> list[Manifest]:
+        return [Manifest(repository, self.digest, ("v1",), START - timedelta(days=3), 0)]
+
+
+def test_images_say_which_pools_use_them(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "Registry", FakeRegistry)
+    reference = "registry.azurecr.io/docker-worker@sha256:0123"
+    scene.batch.pools_known["p2"] = PoolState(id="p2", state="active", images=(reference,))
+    assert run(scene, "images") == Exit.OK
+    line = scene.out.getvalue().splitlines()[-1]
+    assert line.split()[:3] == ["docker-worker", "v1", "sha256:0123"]
+    assert "3 d" in line
+    assert "p2" in line
+    assert images.users(scene.session, "registry.azurecr.io") == {reference: ["p2"]}
+
+
+def test_doctor_has_a_fix_for_everything_that_is_wrong(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "Registry", FakeRegistry)
+    monkeypatch.setattr(FakeRegistry, "digest", "sha256:other")
+    scene.batch.pools_known["default-1a2b"] = PoolState(
+        id="default-1a2b", state="active", target_dedicated=2, os_image="o:ubuntu:2204", node_agent="batch.node"
+    )
+    scene.batch.node_list = [NodeState(id="n1", state="starttaskfailed")]
+    scene.batch.ends = {("o:ubuntu:2204", "batch.node"): START + timedelta(days=10)}
+    monkeypatch.delitem(doctor.CHECKS, "quotas")
+    assert run(scene, "doctor", "--json") == Exit.SERVICE
+    found = records(scene)
+    wrong = [one for one in found if one["outcome"] != "ok"]
+    assert {one["check"] for one in wrong} == {"pools", "images", "registry"}
+    assert all(one["fix"] for one in wrong)
+    assert {one["check"] for one in found} == {"connection", "batch", "containers", "pools", "images", "registry"}
+
+
+def test_doctor_goes_on_after_a_check_that_could_not_be_made(scene: Stage) -> None:
+    del scene.batch.pools_known["default-1a2b"]
+    assert run(scene, "doctor") == Exit.SERVICE
+    assert "bad      pools: default-1a2b (default) does not exist" in scene.out.getvalue()
+    assert "registry" in scene.out.getvalue()
+
+
+def test_validate_checks_all_files_and_tells_everything(scene: Stage, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("job: {family: hello}\ntasks: {list: [{id: a}]}\n")
+    bad.write_text("job: {family: nosuch}\ntasks: {list: [{id: a}]}\n")
+    assert run(scene, "validate", str(good), str(bad), "--json") == Exit.USAGE
+    assert [one["valid"] for one in records(scene)] == [True, False]
+    assert run(scene, "validate", str(bad), "--offline") == Exit.OK
+    assert scene.batch.order == ["create", "add 2"]
+
+
+def many(count: int) -> Stage:
+    scene = stage()
+    scene.batch.create_job({"id": "j", "poolInfo": {"poolId": "p"}})
+    scene.batch.add_collection("j", [{"id": f"t{number}"} for number in range(count)])
+    scene.batch.end_when_done("j")
+    return scene
+
+
+def test_watching_a_large_job_never_lists_its_tasks() -> None:
+    scene = many(1000)
+
+    def some_end() -> None:
+        scene.batch.set("j", replace(task("t1", exit_code=3), changed=scene.clock.at))
+        for number in range(2, 500):
+            scene.batch.set("j", task(f"t{number}", exit_code=0))
+
+    def all_end() -> None:
+        for number in range(500, 1000):
+            scene.batch.set("j", task(f"t{number}", exit_code=0))
+        scene.batch.set("j", task("t0", exit_code=0))
+        scene.batch.end("j")
+
+    scene.clock.on_sleep = [some_end, all_end]
+    assert watch.follow(scene.session, "j", timeout=None) == Exit.TASKS_FAILED
+    assert scene.batch.asked == []
+    told = scene.err.getvalue()
+    assert told.count("t1: failed, exit code 3") == 1
+    assert "501 waiting, 0 running, 498 succeeded, 1 failed" in told
+    assert "job j is over: 999 succeeded, 1 failed" in told
+
+
+def test_a_large_job_that_stays_active_is_over_when_no_task_is_left() -> None:
+    scene = many(300)
+    scene.batch.states["j"] = replace(scene.batch.states["j"], on_all_tasks_complete="noaction")
+    for number in range(300):
+        scene.batch.set("j", task(f"t{number}", exit_code=0))
+    assert watch.follow(scene.session, "j", timeout=None) == Exit.OK
+
+
+def test_the_live_table_is_drawn_over_itself() -> None:
+    scene = many(3)
+    scene.batch.set("j", TaskState(id="t0", state="running", changed=START, node_id="n1"))
+
+    def all_end() -> None:
+        for number in range(3):
+            scene.batch.set("j", task(f"t{number}", exit_code=number))
+        scene.batch.end("j")
+
+    scene.clock.on_sleep = [all_end]
+    assert watch.follow(scene.session, "j", timeout=None, live=True) == Exit.TASKS_FAILED
+    drawn = scene.err.getvalue()
+    assert "running\x1b[0m  t0   0 s on n1" in drawn
+    assert "\x1b[5F\x1b[J" in drawn
+    assert "failed\x1b[0m   t1   exit code 1" in drawn
+    assert drawn.index("\x1b[?25h") < drawn.index("job j is over")
+
+
+@pytest.mark.parametrize("verb", ["list", "show j", "nodes", "pools", "cancel j b --yes", "logs j a"])
+def test_with_json_stdout_has_only_json(scene: Stage, verb: str) -> None:
+    scene.batch.set("j", TaskState(id="b", state="running", changed=START))
+    scene.batch.files["j", "a", "stdout.txt"] = b"text\n"
+    scene.batch.node_list = [NodeState(id="n1", state="idle", since=START)]
+    run(scene, *verb.split(), "--json")
+    assert records(scene)
+
+
+def test_arguments_of_a_verb_that_is_not_there_are_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="invalid choice"):
+        parse(["zebra"])
+    assert isinstance(parse(["list"]), argparse.Namespace)

@@ -1,0 +1,148 @@
+"""Every verb on real nodes: a stack deployed once, jobs that succeed, fail and write for a while."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.checkout import SOURCE, Checkout, Run
+
+pytestmark = pytest.mark.docker
+
+JOB = """
+job: {family: hello, max_wall_clock: 10m}
+tasks:
+  list:
+    - {id: good, entrypoint: date}
+    - {id: bad, shell: true, command: "echo told to stderr >&2; exit 3"}
+    - {id: ticks, shell: true, command: "for i in 1 2 3 4 5 6; do date +%s.%N; sleep 0.5; done; echo end"}
+    - {id: many, shell: true, command: "for i in $(seq 1 30); do echo $i > f$i.txt; done",
+       outputs: [{files: "*.txt", when: success}]}
+"""
+WAITING = """
+job: {family: hello}
+tasks:
+  list: [{id: wait, command: [wait, --seconds, "600"]}]
+"""
+
+
+class Place(Checkout):
+    """The checkout with its own local Azure, and `python -m jobs` in it."""
+
+    def jobs(self, *words: str, expect: int = 0) -> Run:
+        return self.module("jobs", *words, expect=expect)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    found = Place(tmp_path_factory.mktemp("verbs"))
+    try:
+        found.module("local", "start")
+        found.module("local", "up")
+        (found.root / "verbs.yaml").write_text(JOB)
+        (found.root / "waiting.yaml").write_text(WAITING)
+        yield found
+    finally:
+        found.run(str(found.python), "-m", "local", "reset", "--yes")
+
+
+@pytest.fixture(scope="module")
+def job(place: Place) -> str:
+    """A job over; `ticks` was followed while it wrote."""
+    place.jobs("submit", "verbs.yaml", "--yes", "--job-id", "verbs")
+    followed = place.start(str(place.python), "-m", "jobs", "logs", "verbs", "ticks", "--follow")
+    assert followed.stdout is not None
+    late = []
+    for line in followed.stdout:
+        if line.strip() != "end":
+            late.append(time.time() - float(line))
+    assert followed.wait(60) == 0
+    assert len(late) == 6
+    # The first lines may have been there before we looked; one of the last shows how soon a line is seen.
+    assert min(late[3:]) < 5, late
+    place.jobs("watch", "verbs", expect=1)
+    return "verbs"
+
+
+def test_logs_show_every_byte_once(place: Place, job: str) -> None:
+    again = place.jobs("logs", job, "ticks").out
+    assert len(again.splitlines()) == 7
+    assert place.jobs("logs", job, "ticks", "--follow").out == again
+    assert place.jobs("logs", job, "bad", "--stderr").out == "told to stderr\n"
+
+
+def test_show_and_list_tell_the_failure(place: Place, job: str) -> None:
+    shown = place.jobs("show", job, "bad", expect=1).out
+    assert "exit code 3" in shown
+    assert "| told to stderr" in shown
+    listed = json.loads(place.jobs("list", "--prefix", job, "--json").out.splitlines()[0])
+    assert (listed["tasks"]["succeeded"], listed["tasks"]["failed"]) == (3, 1)
+
+
+def test_collect_takes_everything_once(place: Place, job: str) -> None:
+    first = json.loads(place.jobs("collect", job, "out", "--json").out)
+    assert (first["downloaded"], first["present"]) == (4 * 2 + 30, 0)
+    assert (place.root / "out" / "many" / "f30.txt").read_text() == "30\n"
+    (place.root / "out" / "many" / "f30.txt").write_text("31\n")
+    again = json.loads(place.jobs("collect", job, "out", "--json").out)
+    assert again["downloaded"] + again["present"] == 38
+    assert not list((place.root / "out").rglob("*.part"))
+
+
+def test_retry_runs_the_failed_task_in_a_new_job(place: Place, job: str) -> None:
+    place.jobs("retry", job, "--yes")
+    done = place.jobs("watch", f"{job}-retry1", expect=1)
+    assert "0 succeeded, 1 failed" in done.err
+    place.jobs("delete", f"{job}-retry1", "--yes", "--wait")
+    assert "does not exist" in place.jobs("show", f"{job}-retry1", expect=3).err
+
+
+def test_cancel_ends_a_running_job(place: Place) -> None:
+    place.jobs("submit", "waiting.yaml", "--yes", "--job-id", "waiting")
+    place.jobs("cancel", "waiting", "--yes")
+    place.jobs("watch", "waiting", expect=1)
+    assert json.loads(place.jobs("list", "--prefix", "waiting", "--json").out)["terminate_reason"] == "UserTerminate"
+
+
+def test_connect_logs_in_by_key_and_by_password(place: Place, tmp_path: Path) -> None:
+    node = json.loads(place.jobs("nodes", "--json").out.splitlines()[0])["id"]
+    done = place.jobs("connect", node, "--run", "id -un; cat /etc/hostname")
+    assert done.out.startswith("ssh-")
+    assert "is removed" in done.err
+    made = json.loads(place.jobs("connect", node, "--password", "--json").out)
+    answer = tmp_path / "answer"
+    answer.write_text('#!/bin/sh\necho "$PASSWORD_OF_TEST"\n')
+    answer.chmod(0o700)
+    environment = {
+        **os.environ, "SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "PASSWORD_OF_TEST": made["password"]
+    }  # fmt: skip
+    login = [*made["command"].split(), "id", "-un"]
+    by_password = subprocess.run(login, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert by_password.stdout.strip() == made["user"], by_password.stderr
+    place.jobs("connect", node, "--remove", made["user"])
+    after = subprocess.run(login, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert after.returncode == 255
+
+
+def test_images_pools_and_doctor_see_the_real_services(place: Place) -> None:
+    image = json.loads(place.jobs("images", "--json").out.splitlines()[0])
+    assert image["repository"] == "docker-worker"
+    assert image["pools"], "the pool that runs it is named"
+    assert json.loads(place.jobs("pools", "default", "--json").out)["target_dedicated"] == 2
+    assert "bad " not in place.jobs("doctor").out
+
+
+def test_what_the_local_service_does_not_have_is_told(place: Place) -> None:
+    assert "fixed size" in place.jobs("pools", "default", "--evaluate", expect=3).err
+    assert "which pool" in place.jobs("pools", "--nodes", "1", expect=2).err
+
+
+def test_the_samples_are_valid_here(place: Place) -> None:
+    names = sorted(str(path.relative_to(SOURCE)) for path in (SOURCE / "jobs" / "samples").glob("*.yaml"))
+    assert place.jobs("validate", *names).out.count(": good, ") == len(names)
