@@ -103,7 +103,7 @@ class Cluster:
 
     def run(self, *command: str, expect: int = 0, **environment: str) -> str:
         """One task to its end; what it wrote, stdout and then stderr."""
-        job = self.submit([command], **environment)
+        job = self.submit([command], retries=0, name="drill", **environment)
         info = self.wait_for_task(job)
         text = self.text(job) + self.text(job, file="stderr.txt")
         assert info["exitCode"] == expect, f"{info}\n{text}"

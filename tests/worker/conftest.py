@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytds
@@ -69,12 +69,10 @@ class Imds(ThreadingHTTPServer):
 
 
 class _Answers(BaseHTTPRequestHandler):
-    server: Imds
-
     def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        self.server.asked.append(parts.path)
-        body = self.server.answer(parts.path, parse_qs(parts.query)) if self.headers.get("Metadata") else None
+        parts, imds = urlsplit(self.path), cast(Imds, self.server)
+        imds.asked.append(parts.path)
+        body = imds.answer(parts.path, parse_qs(parts.query)) if self.headers.get("Metadata") else None
         data = json.dumps(body or {"error": "invalid_request"}).encode()
         self.send_response(200 if body else 400)
         self.send_header("Content-Type", "application/json")
@@ -82,7 +80,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, format: str, *_: object) -> None: ...
 
 
 class Worker:

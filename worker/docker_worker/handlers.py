@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .errors import UsageError
 from .transaction import Transaction
@@ -70,7 +70,7 @@ def load(reference: str) -> Handler:
         raise UsageError(f"the handler {reference!r} is not there", cause=str(error), next_step=form) from error
     if not callable(found):
         raise UsageError(f"the handler {reference!r} is no function", cause=f"it is {found!r}", next_step=form)
-    return found
+    return cast(Handler, found)
 
 
 def migrations(reference: str) -> tuple[str, Sequence[Sequence[str]]]:
