@@ -69,7 +69,7 @@ MISTAKES: Mapping[str, tuple[int, str]] = {
     "-m jobs nodes default --stack local": (2, "never deployed from this checkout\n    next:  make up"),
     "-m jobs nodes default --stack dev": (2, "`pulumi stack output --json --stack dev`"),
     "-S -m local up": (1, "next:  make setup, then: .venv/bin/python -m local"),
-    "-S -m jobs nodes default": (2, "next:  make setup, then: .venv/bin/python -m jobs"),
+    "-S -m jobs validate jobs/samples/hello.yaml": (2, "next:  make setup, then: .venv/bin/python -m jobs"),
     "-m tools.setup everything": (2, "got: everything"),
 }
 
