@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,20 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+@dataclass
+class Step:
+    """A step under way; `code` is its exit code once it is known."""
+
+    code: int = 0
+
+
 @contextmanager
-def step(name: str) -> Iterator[None]:
-    """Announce a step and say how long it took."""
+def step(name: str) -> Iterator[Step]:
+    """Announce a step, and say how it ended and how long it took."""
     say(f"==> {name}")
-    began = time.monotonic()
-    yield
-    say(f"==> {name}: done ({time.monotonic() - began:.1f}s)")
+    began, current = time.monotonic(), Step()
+    yield current
+    say(f"==> {name}: {'failed' if current.code else 'done'} ({time.monotonic() - began:.1f}s)")
 
 
 def progress(text: str) -> None:
@@ -72,14 +80,16 @@ def run(paths: Paths) -> int:
         progress("started" if background.start(paths) else "runs already")
     with step("images and settings of this machine"):
         prepare(paths)
-    with step("up (stack local)"):
+    with step("up (stack local)") as deployment:
         outcome = commands.up(stack.local_project(paths, stack.cloud_environment(paths)), commands.Options())
-        if outcome.exit_code:
-            return outcome.exit_code
+        deployment.code = outcome.exit_code
+    if outcome.exit_code:
+        return outcome.exit_code
     with step("database user of the node identity"):
         database.provision(paths, outcome.outputs)
     code = sample_job(paths, outcome.outputs)
-    say(NEXT)
+    if code == 0:
+        say(NEXT)
     return code
 
 
@@ -89,14 +99,15 @@ def sample_job(paths: Paths, outputs: Mapping[str, Any]) -> int:
     wanted = hashlib.sha256(json.dumps(dict(outputs), sort_keys=True).encode() + SAMPLE.read_bytes()).hexdigest()
     last = last_run(record)
     if last.get("inputs") == wanted:
-        with step(f"sample job: nothing changed since {last['job']}; its output again"):
-            return jobs("report", last["job"])
+        with step(f"sample job: nothing changed since {last['job']}; its output again") as report:
+            report.code = jobs("report", last["job"])
+        return report.code
     job = f"hello-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-    with step(f"sample job {job}"):
-        code = jobs("submit", str(SAMPLE), "--yes", "--watch", "--report", "--job-id", job)
-    if code == 0:
+    with step(f"sample job {job}") as run_of_sample:
+        run_of_sample.code = jobs("submit", str(SAMPLE), "--yes", "--watch", "--report", "--job-id", job)
+    if run_of_sample.code == 0:
         record.write_text(json.dumps({"job": job, "inputs": wanted}))
-    return code
+    return run_of_sample.code
 
 
 def last_run(record: Path) -> dict[str, str]:
