@@ -42,9 +42,9 @@ test: setup     ## static checks, then all tests
 	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(PARALLEL) -m "not docker and not azure"
 	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) -m "docker or azure"
 
-test-fast:      ## the tests that need neither Docker nor root
+test-fast:      ## the tests that need neither Docker nor root, in less than two minutes
 	@$(PYTHON) -m tools.setup offline
-	@$(VENV_PYTHON) -m pytest $(PARALLEL) -m "not docker and not azure"
+	@$(VENV_PYTHON) -m pytest $(PARALLEL) -m "not docker and not azure and not thorough"
 
 hostile:        ## 300 hostile services, by seed, against the submitter, kills included (minutes)
 	@$(PYTHON) -m tools.setup offline

@@ -16,6 +16,26 @@ import pytest
 from local.azure import ports
 from local.azure.paths import Paths
 
+# Files whose tests take their time: kills, leases, many seeds. Part of `make test`, not of `make test-fast`.
+THOROUGH = (
+    "tests/azure/sql/test_faults.py",
+    "tests/azure/sql/test_logins.py",
+    "tests/azure/sql/test_process.py",
+    "tests/azure/sql/test_real_server.py",
+    "tests/azure/sql/test_semantics.py",
+    "tests/engine/test_recovery.py",
+    "tests/jobs/test_hostile.py",
+    "tests/worker/test_chaos.py",
+    "tests/worker/test_run.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.as_posix().endswith(THOROUGH):
+            item.add_marker(pytest.mark.thorough)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test fails, unless it needs a subscription")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import THOROUGH
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("infra", "jobs", "worker", "local", "policy", "tools")
 MOST_LINES = 400
@@ -120,3 +122,7 @@ def test_no_path_of_a_machine_stands_in_the_tree() -> None:
         check=False,
     ).stdout
     assert found == ""
+
+
+def test_the_files_of_thorough_tests_exist() -> None:
+    assert [name for name in THOROUGH if not (ROOT / name).is_file()] == []
