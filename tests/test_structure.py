@@ -111,7 +111,7 @@ def test_no_path_of_a_machine_stands_in_the_tree() -> None:
             "-nIF",
             "--untracked",
             "--exclude-standard",
-            f"{ROOT.parent}/",
+            f"{ROOT}/",
             "--",
             ".",
             ":!**/node_modules/**",
