@@ -20,7 +20,6 @@ GOOD, WARNING, BAD = "ok", "warning", "bad"
 END_NEAR: Final = timedelta(days=90)
 PROBE: Final = "doctor-asks-for-a-job-that-is-not-there"
 BATCH_API: Final = "2024-07-01"  # ARM: for the account's quotas
-BROKEN: Final = ("unusable", "starttaskfailed", "unknown")
 NEARLY: Final = 0.8  # of a quota
 
 

@@ -19,6 +19,7 @@ from local.engine import commands
 from local.engine.project import Project
 from local.errors import LocalError
 from local.explain import explain
+from local.words import say
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXITS = {
@@ -28,10 +29,6 @@ EXITS = {
     INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
     commands.FAILED: "the deployment began and failed (Pulumi's own code); the Diagnostics say why",
 }
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def start(paths: Paths, _arguments: argparse.Namespace) -> int:

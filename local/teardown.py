@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 
 import docker
 from docker.errors import DockerException
@@ -15,10 +14,7 @@ from local.azure.store import Store
 from local.errors import LocalError
 from local.node import cleanup
 from local.resources import deployed
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+from local.words import say
 
 
 def need_engine() -> None:

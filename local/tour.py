@@ -22,6 +22,7 @@ from local import background, database, stack
 from local.azure.paths import Paths
 from local.engine import commands
 from local.node.image import ensure_base_image, ensure_node_image
+from local.words import say
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "jobs" / "samples" / "hello.yaml"
@@ -33,10 +34,6 @@ What to try next:
   python -m jobs nodes default                     the pool's nodes
   make destroy                                     remove everything that was deployed
 """
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass

@@ -64,10 +64,6 @@ class AgentClient:
         """Remove a login."""
         await self._call("DELETE", "/users", {"name": name})
 
-    async def health(self) -> str:
-        """The state that the node last said of itself."""
-        return (await self._call("GET", "/health"))["state"]
-
     async def events(self, after: int) -> AsyncIterator[Entry]:
         """Journal entries later than `after`, then each new one; ends when the connection does."""
         async with (

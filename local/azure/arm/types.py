@@ -45,7 +45,6 @@ class TypeSpec:
     shows_etag: bool = False
     extension: bool = False  # lives under any other resource
     unique: bool = False  # its name is unique in all Azure
-    creatable: bool = True
     actions: tuple[str, ...] = ()
     read_model: str | None = None  # what GET shows, where that is a class of its own: its fields may be PUT back
     hooks: TypeHooks | None = None
@@ -114,7 +113,7 @@ TABLE: tuple[TypeSpec, ...] = (
     ),
     TypeSpec(
         "Microsoft.Storage/storageAccounts/blobServices", f"{_STORAGE}:BlobServiceProperties", None, r"default",
-        "2024-01-01", shows_state=False, creatable=False,
+        "2024-01-01", shows_state=False,
     ),
     TypeSpec(
         "Microsoft.Storage/storageAccounts/blobServices/containers", f"{_STORAGE}:BlobContainer",

@@ -15,7 +15,6 @@ from aiohttp import web
 from local.node.agent.accounts import AccountRefused, Accounts
 from local.node.agent.files import Files
 from local.node.agent.journal import Journal
-from local.node.agent.node import Node
 from local.node.agent.runs import Runs
 from local.node.contract import RunSpec, UserAccount, from_json, to_json
 
@@ -25,14 +24,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """The routes over the node's parts."""
 
-    def __init__(self, node: Node, runs: Runs, journal: Journal, files: Files, accounts: Accounts) -> None:
-        self._node, self._runs, self._journal = node, runs, journal
+    def __init__(self, runs: Runs, journal: Journal, files: Files, accounts: Accounts) -> None:
+        self._runs, self._journal = runs, journal
         self._files, self._accounts = files, accounts
 
     def application(self) -> web.Application:
         """The application with all routes."""
         routes: list[tuple[str, str, Handler]] = [
-            ("GET", "/health", self._health),
             ("GET", "/events", self._events),
             ("PUT", "/runs", self._start_run),
             ("POST", "/runs/terminate", self._terminate_run),
@@ -47,9 +45,6 @@ class Api:
         for method, path, handler in routes:
             application.router.add_route(method, path, handler)
         return application
-
-    async def _health(self, request: web.Request) -> web.Response:
-        return web.json_response({"state": self._node.state})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Lines of the journal after `after`, then each new one as it is written."""

@@ -41,7 +41,7 @@ class Agent:
         images = Images(self.engine, tokens, config.node.container_registries)
         runs = Runs(config, self._journal, accounts, self.engine, images, Transfer(tokens))
         self.node = Node(config, self._journal, accounts, self.engine, images, runs)
-        api = Api(self.node, runs, self._journal, Files(config.root_path), accounts)
+        api = Api(runs, self._journal, Files(config.root_path), accounts)
         self._booting = asyncio.create_task(self.node.boot())
         self._runner = await serve(api.application(), config.agent_socket)
 
