@@ -31,12 +31,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from jobs import collect, credentials
-from jobs.batch import JobState
 from jobs.clock import SystemClock
-from jobs.connection import Connection, Outputs
-from jobs.render import Render
+from jobs.service import credentials
+from jobs.service.batch import JobState
+from jobs.service.connection import Connection, Outputs
 from jobs.session import Session
+from jobs.terminal.render import Render
+from jobs.verbs import collect
 
 BODY: Final = b"x" * 2048
 MD5: Final = base64.b64encode(hashlib.md5(BODY, usedforsecurity=False).digest()).decode()

@@ -64,8 +64,8 @@ def sdk(port: int, count: int, workers: int) -> dict[str, Any]:
 
 
 def ours(port: int, count: int, workers: int) -> dict[str, Any]:
-    from jobs.client import AzureBatch
-    from jobs.connection import Connection, SharedKey
+    from jobs.service.client import AzureBatch
+    from jobs.service.connection import Connection, SharedKey
     from jobs.submission import Options, submit_tasks
 
     key = SharedKey(account="a", key=KEY)

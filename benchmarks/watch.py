@@ -18,12 +18,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from jobs import watch
-from jobs.client import AzureBatch
 from jobs.clock import SystemClock
-from jobs.connection import Connection, SharedKey
-from jobs.render import Render
+from jobs.service.client import AzureBatch
+from jobs.service.connection import Connection, SharedKey
 from jobs.session import Session
+from jobs.terminal.render import Render
+from jobs.verbs import watch
 
 RATE = 40  # tasks a second that complete
 FAILS = 50  # one of so many

@@ -1,4 +1,4 @@
-"""`python -m jobs VERB`. The verbs are in `jobs/cli.py`; this module only finds out whether they can be loaded."""
+"""`python -m jobs VERB`. The verbs are in `jobs/verbs`; this module only finds out whether they can be loaded."""
 
 from __future__ import annotations
 

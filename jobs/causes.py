@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 from typing import Final
 
-from .batch import TaskState
+from .service.batch import TaskState
 
 CODES: Final = {
     "FailureExitCode": "the program ran and ended with a failure",

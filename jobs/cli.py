@@ -16,9 +16,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         from .clock import SystemClock  # after the parser: `--help` loads none of these
-        from .connection import connect
-        from .render import Render
+        from .service.connection import connect
         from .session import Session
+        from .terminal.render import Render
 
         session = Session(
             find_connection=lambda: connect(arguments.stack, arguments.outputs, os.environ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .batch import JobState
 from .errors import Conflict, NotFound
+from .service.batch import JobState
 from .session import Session
 
 

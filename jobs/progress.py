@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from . import durations
-from .batch import Batch, Counts, JobState, TaskState
 from .clock import Clock
+from .service.batch import Batch, Counts, JobState, TaskState
 
 SMALL: Final = 200  # tasks up to which each change is told
 MOST_FAILURES: Final = 50  # a look tells at most so many

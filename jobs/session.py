@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from .batch import Batch
 from .clock import Clock
-from .connection import Connection
 from .errors import UsageError
-from .render import Render
-from .storage import Blobs
+from .service.batch import Batch
+from .service.connection import Connection
+from .service.storage import Blobs
+from .terminal.render import Render
 
 
 def azure_batch(connection: Connection) -> Batch:
     """The real service; imported here, because azure.batch takes half a second to load and `--help` needs none."""
-    from .client import AzureBatch
+    from .service.client import AzureBatch
 
     return AzureBatch(connection)
 
 
 def azure_blobs(connection: Connection) -> Blobs:
-    from .storage import AzureBlobs
+    from .service.storage import AzureBlobs
 
     return AzureBlobs(connection)
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from .connection import Outputs
 from .errors import UsageError
 from .jobfile import Job, Task
 from .jobfile.model import ID
 from .jobfile.placeholders import fill
+from .service.connection import Outputs
 
 # A task's container: no root file system to write to, no capabilities, no way to gain any, and init as PID 1 that
 # passes signals on and reaps. All are `docker create` options, which is what Batch documents containerRunOptions to be.

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from ..batch import Verdict
 from ..errors import UsageError
+from ..service.batch import Verdict
 from .chunks import Chunk
 
 VERSION: Final = 1

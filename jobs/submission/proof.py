@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from ..batch import Verdict
 from ..errors import NotFound, ServiceError
 from ..ids import IdSet, Presence
+from ..service.batch import Verdict
 from .shapes import EXAMPLES
 from .workers import Crew
 

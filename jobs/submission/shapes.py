@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ..batch import Verdict
 from ..errors import JobsError
+from ..service.batch import Verdict
 
 EXAMPLES: Final = 100  # verdicts kept in memory; all are in the checkpoint
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
-from ..batch import Verdict
+from ..service.batch import Verdict
 from .lane import Reply
 
 EXISTS: Final = "TaskExists"

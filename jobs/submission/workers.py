@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from ..batch import Verdict
 from ..errors import Conflict, Forbidden, JobsError, NotFound, Refused, ServiceError, Unreachable, UsageError
 from ..ids import Presence
+from ..service.batch import Verdict
 from .checkpoint import Checkpoint
 from .chunks import Chunk
 from .lane import Lane, NoAnswer, NoCredential, Reply

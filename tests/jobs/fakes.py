@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.batch import Choice, Counts, JobState, NodeState, PoolState, TaskState, Verdict
-from jobs.connection import Connection, Outputs
 from jobs.errors import Conflict, NotFound
-from jobs.render import Render
+from jobs.service.batch import Choice, Counts, JobState, NodeState, PoolState, TaskState, Verdict
+from jobs.service.connection import Connection, Outputs
+from jobs.service.storage import Blob
 from jobs.session import Session
-from jobs.storage import Blob
+from jobs.terminal.render import Render
 
 from .fake_lane import FakeLane
 

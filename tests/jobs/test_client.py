@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from jobs.client import AzureBatch, translate
-from jobs.connection import Connection, SharedKey
 from jobs.errors import (
     Conflict,
     Forbidden,
@@ -30,6 +28,8 @@ from jobs.errors import (
     Throttled,
     Unreachable,
 )
+from jobs.service.client import AzureBatch, translate
+from jobs.service.connection import Connection, SharedKey
 from jobs.submission import Options, submit_tasks
 
 

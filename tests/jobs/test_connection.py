@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.connection import ClientSecret, SharedKey, connect
 from jobs.errors import UsageError
+from jobs.service.connection import ClientSecret, SharedKey, connect
 
 from .fakes import OUTPUTS
 

@@ -13,7 +13,7 @@ from jobs.errors import JobFileError, UsageError
 from jobs.jobfile import Task, expand, load
 from jobs.jobfile.schema import schema
 from jobs.parser import parse
-from jobs.storage import Blob
+from jobs.service.storage import Blob
 
 from .fakes import stage
 

@@ -20,8 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from jobs.connection import Connection, connect
 from jobs.errors import Forbidden, Unreachable
+from jobs.service.connection import Connection, connect
 from jobs.session import azure_batch, azure_blobs
 
 from .fakes import OUTPUTS

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import completion
 from jobs.cli import main
 from jobs.exits import MEANING, Exit, worst
 from jobs.manual import manual
 from jobs.parser import build_parser
-from jobs.verbs import VERBS, module
+from jobs.verbs import VERBS, completion, module
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +78,7 @@ def test_help_loads_no_slow_package(words: str) -> None:
 def test_the_list_of_verbs_is_shown_without_loading_any() -> None:
     code = "import sys; from jobs.parser import build_parser; build_parser([]).format_help(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert not {"pydantic", "yaml", "jobs.submit", "jobs.batch"} & set(done.stdout.split())
+    assert not {"pydantic", "yaml", "jobs.verbs.submit", "jobs.service.batch"} & set(done.stdout.split())
 
 
 def test_each_sdk_has_one_importer() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import collect, logs, nodes, report
-from jobs.batch import Failure, NodeState, TaskState
 from jobs.errors import NotFound, Unreachable, UsageError
 from jobs.exits import Exit
+from jobs.service.batch import Failure, NodeState, TaskState
+from jobs.verbs import collect, logs, nodes, report
 
 from .fakes import START, Stage, stage
 

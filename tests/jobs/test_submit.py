@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import submit
-from jobs.batch import TaskState, Verdict
 from jobs.errors import Conflict, NotAllAdded, NotFound, UsageError
 from jobs.exits import Exit
+from jobs.service.batch import TaskState, Verdict
+from jobs.verbs import submit
 
 from .fakes import START, Stage, stage
 

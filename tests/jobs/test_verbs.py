@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from jobs import causes, connect, doctor, images, pools, registry, retry, watch
-from jobs.batch import Failure, NodeState, PoolState, TaskState
+from jobs import causes
 from jobs.errors import Conflict, JobsError, NotFound, UsageError
 from jobs.exits import Exit
 from jobs.parser import parse
-from jobs.registry import Manifest
+from jobs.service import registry
+from jobs.service.batch import Failure, NodeState, PoolState, TaskState
+from jobs.service.registry import Manifest
+from jobs.verbs import connect, doctor, images, pools, retry, watch
 
 from .fakes import START, Stage, stage
 

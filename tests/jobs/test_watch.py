@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import watch
-from jobs.batch import Failure, NodeState, TaskState
 from jobs.errors import NotFound, Unreachable
 from jobs.exits import Exit
+from jobs.service.batch import Failure, NodeState, TaskState
+from jobs.verbs import watch
 
 from .fakes import START, Stage, stage
 

@@ -19,9 +19,9 @@ from typing import Any
 import pytds
 from azure.batch import models
 
-from jobs.client import AzureBatch
-from jobs.connection import connect
 from jobs.jobfile.model import Job, Task
+from jobs.service.client import AzureBatch
+from jobs.service.connection import connect
 from jobs.tasks import job_definition, pool_of, task_definition
 from local.azure.cloud import Cloud
 from local.azure.paths import Paths

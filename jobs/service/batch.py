@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    from .submission.lane import Lane
+    from ..submission.lane import Lane
 
 Choice = Literal["failed", "running", "unended", "changed"]
 COMPLETED = "completed"

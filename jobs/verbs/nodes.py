@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from . import durations
-from .batch import NodeState
-from .errors import JobsError, UsageError
-from .exits import Exit
-from .session import Session
+from .. import durations
+from ..errors import JobsError, UsageError
+from ..exits import Exit
+from ..service.batch import NodeState
+from ..session import Session
 
 LINES_OF_LOG: Final = 10
 LISTED: Final = 20  # nodes up to which each is on a line of its own without --list

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 
-from . import outputs_of
-from .batch import JobState, TaskState
-from .errors import NotFound, UsageError
-from .exits import Exit
-from .progress import describe
-from .session import Session
+from .. import outputs_of
+from ..errors import NotFound, UsageError
+from ..exits import Exit
+from ..progress import describe
+from ..service.batch import JobState, TaskState
+from ..session import Session
 
 STDOUT = "stdout.txt"
 MOST = 8192  # bytes of each stdout that are shown

@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
-from . import causes, durations, nodes, outputs_of
-from .batch import Counts, JobState, TaskState
-from .errors import NotFound, ServiceError
-from .exits import Exit
-from .progress import describe
-from .session import Session
+from .. import causes, durations, outputs_of
+from ..errors import NotFound, ServiceError
+from ..exits import Exit
+from ..progress import describe
+from ..service.batch import Counts, JobState, TaskState
+from ..session import Session
+from . import nodes
 
 MOST_FAILURES: Final = 10
 LINES_OF_LOG: Final = 15

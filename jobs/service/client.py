@@ -22,10 +22,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azure.core.rest import HttpRequest
 
-from .batch import Choice, Counts, JobState, NodeState, PoolState, TaskState
-from .connection import Connection, SharedKey
-from .credentials import token_credential
-from .errors import (
+from ..errors import (
     Conflict,
     Forbidden,
     NotFound,
@@ -36,7 +33,10 @@ from .errors import (
     Throttled,
     Unreachable,
 )
-from .submission.lane import Lane
+from ..submission.lane import Lane
+from .batch import Choice, Counts, JobState, NodeState, PoolState, TaskState
+from .connection import Connection, SharedKey
+from .credentials import token_credential
 
 TASK_FIELDS: Final = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 # Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
@@ -79,8 +79,8 @@ class AzureBatch:
 
     def lane(self, *, timeout: float) -> Lane:
         """The way beneath `create_tasks`: the SDK's api-version, and its signing or the scope of its tokens."""
-        from .submission.authority import SharedKeyAuthority, TokenAuthority
-        from .submission.http import HttpLane
+        from ..submission.authority import SharedKeyAuthority, TokenAuthority
+        from ..submission.http import HttpLane
 
         settings = self._client._config
         connection = self._connection

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from . import durations, progress
-from .batch import Batch
-from .clock import Clock
-from .errors import JobsError, Unreachable
-from .exits import Exit
-from .progress import Look, describe
-from .session import Session
+from .. import durations, progress
+from ..clock import Clock
+from ..errors import JobsError, Unreachable
+from ..exits import Exit
+from ..progress import Look, describe
+from ..service.batch import Batch
+from ..session import Session
 
 FIRST_PAUSE: Final = 0.3  # seconds between two looks; grows while nothing changes
 LONGEST_PAUSE: Final = 3.0
@@ -46,7 +46,7 @@ def follow(session: Session, job_id: str, *, timeout: float | None, live: bool =
     """Watch and print; the exit code folds all tasks."""
     render, clock = session.render, session.clock
     if live:
-        from .screen import Screen
+        from ..terminal.screen import Screen
 
         shown: Lines | Screen = Screen(session)
     else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from . import asking
-from .errors import Conflict
-from .exits import Exit
-from .session import Session
+from ..errors import Conflict
+from ..exits import Exit
+from ..session import Session
+from ..terminal import asking
 
 REASON = "UserTerminate"
 

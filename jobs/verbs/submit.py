@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from . import durations, report, tasks, watch
-from .connection import Outputs
-from .errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
-from .exits import Exit
-from .jobfile import JobFile, expand, load
-from .jobfile.sources import ListBlobs
-from .session import Session
-from .storage import Blob
-from .submission import Options, Progress, Result, submit_tasks
+from .. import durations, tasks
+from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
+from ..exits import Exit
+from ..jobfile import JobFile, expand, load
+from ..jobfile.sources import ListBlobs
+from ..service.connection import Outputs
+from ..service.storage import Blob
+from ..session import Session
+from ..submission import Options, Progress, Result, submit_tasks
+from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told

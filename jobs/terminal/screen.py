@@ -8,10 +8,10 @@ from __future__ import annotations
 import shutil
 from typing import Final
 
-from . import durations
-from .batch import TaskState
-from .progress import Look, describe
-from .session import Session
+from .. import durations
+from ..progress import Look, describe
+from ..service.batch import TaskState
+from ..session import Session
 
 RUNNING: Final = 8  # tasks shown that run
 FAILED: Final = 5  # latest failures shown

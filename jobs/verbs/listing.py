@@ -6,11 +6,11 @@ import argparse
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from . import durations
-from .batch import Counts, JobState
-from .errors import NotFound
-from .exits import Exit
-from .session import Session
+from .. import durations
+from ..errors import NotFound
+from ..exits import Exit
+from ..service.batch import Counts, JobState
+from ..session import Session
 
 SHOWN: Final = 20
 ASKING: Final = 8  # jobs whose tasks are counted at a time

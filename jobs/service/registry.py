@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from ..errors import Forbidden, UsageError
 from .connection import Connection
-from .errors import Forbidden, UsageError
 from .rest import Rest
 
 SCOPE: Final = "https://containerregistry.azure.net/.default"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from . import durations
-from .exits import Exit
-from .session import Session
+from .. import durations
+from ..exits import Exit
+from ..session import Session
 
 if TYPE_CHECKING:
-    from .registry import Manifest
+    from ..service.registry import Manifest
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    from .registry import Registry  # loads requests, which `--help` does not need
+    from ..service.registry import Registry  # loads requests, which `--help` does not need
 
     registry = Registry(session.connection)
     names = [arguments.repository] if arguments.repository else sorted(registry.repositories())

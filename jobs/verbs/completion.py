@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from .exits import Exit
-from .session import Session
+from ..exits import Exit
+from ..session import Session
 
 SHELLS: Final = ("bash", "zsh")
 FUNCTION: Final = "_python_m_jobs"
@@ -26,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    from .parser import build_parser
+    from ..parser import build_parser
 
     session.render.data(script(words_of(build_parser()), arguments.shell, arguments.command))
     return Exit.OK

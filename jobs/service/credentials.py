@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ..errors import UsageError
 from .connection import ClientSecret, Connection, SharedKey
-from .errors import UsageError
 
 
 def token_credential(connection: Connection) -> Any:

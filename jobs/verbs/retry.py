@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from . import asking
-from .batch import JobState
-from .errors import Conflict, NotAllAdded, NotFound, UsageError
-from .exits import Exit
-from .jobfile.model import ID
-from .session import Session
-from .submission import Options, submit_tasks
+from ..errors import Conflict, NotAllAdded, NotFound, UsageError
+from ..exits import Exit
+from ..jobfile.model import ID
+from ..service.batch import JobState
+from ..session import Session
+from ..submission import Options, submit_tasks
+from ..terminal import asking
 
 AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-r(?P<number>\d+))?$")
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d+))?$")

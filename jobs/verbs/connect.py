@@ -21,11 +21,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from ..errors import NotFound, ServiceError, UsageError
+from ..exits import Exit
+from ..service.batch import NodeState
+from ..session import Session
 from . import nodes
-from .batch import NodeState
-from .errors import NotFound, ServiceError, UsageError
-from .exits import Exit
-from .session import Session
 
 PREFIX: Final = "ssh-"
 # Batch wants three of: upper, lower, digit, other; these are easy to type and need no quoting.

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from ..errors import Forbidden, JobsError, NotFound
+from ..exits import Exit
+from ..session import Session
 from . import nodes
-from .errors import Forbidden, JobsError, NotFound
-from .exits import Exit
-from .session import Session
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
 END_NEAR: Final = timedelta(days=90)
@@ -77,7 +77,7 @@ def batch(session: Session) -> Iterator[Finding]:
 
 
 def registry(session: Session) -> Iterator[Finding]:
-    from .registry import Registry
+    from ..service.registry import Registry
 
     outputs = session.connection.outputs
     if outputs is None:
@@ -160,7 +160,7 @@ def _image_end(session: Session, image: str, agent: str) -> Iterator[Finding]:
 
 
 def quotas(session: Session) -> Iterator[Finding]:
-    from .rest import Rest
+    from ..service.rest import Rest
 
     outputs = session.connection.outputs
     if outputs is None or not outputs.identity_resource_id.startswith("/subscriptions/"):

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from . import outputs_of
-from .batch import JobState
-from .errors import JobsError, NotFound, ServiceError, UsageError
-from .exits import Exit
-from .session import Session
-from .storage import Blob
+from .. import outputs_of
+from ..errors import JobsError, NotFound, ServiceError, UsageError
+from ..exits import Exit
+from ..service.batch import JobState
+from ..service.storage import Blob
+from ..session import Session
 
 WORKERS: Final = 16
 AHEAD: Final = 8 * WORKERS  # files that wait for a worker: memory does not grow with the job

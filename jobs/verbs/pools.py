@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from . import asking, durations, nodes
-from .batch import PoolState
-from .errors import Conflict, ServiceError, UsageError
-from .exits import Exit
-from .session import Session
+from .. import durations
+from ..errors import Conflict, ServiceError, UsageError
+from ..exits import Exit
+from ..service.batch import PoolState
+from ..session import Session
+from ..terminal import asking
+from . import nodes
 
 PAUSE: Final = 0.5
 MOVING: Final = 120.0  # seconds for a job to be disabled; its running tasks go back to the queue

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from . import outputs_of
-from .batch import JobState
-from .errors import NotFound, Throttled, Unreachable, UsageError
-from .exits import Exit
-from .session import Session
+from .. import outputs_of
+from ..errors import NotFound, Throttled, Unreachable, UsageError
+from ..exits import Exit
+from ..service.batch import JobState
+from ..session import Session
 
 FOLLOW_PAUSE: Final = 0.4  # seconds between two ranged reads of a growing file: a line is shown within a second
 OUTAGE: Final = 60.0  # seconds for which service or node may not answer while following

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .errors import UsageError
+from ..errors import UsageError
 
 KEY_VARIABLES: Final = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ENDPOINT")
 HOME_VARIABLE: Final = "LOCAL_AZURE_HOME"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..errors import UsageError
+from ..exits import Exit, worst
+from ..session import Session
 from . import submit
-from .errors import UsageError
-from .exits import Exit, worst
-from .session import Session
 
 
 def options(parser: argparse.ArgumentParser) -> None:

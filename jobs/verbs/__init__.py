@@ -29,9 +29,9 @@ VERBS: Final[dict[str, str]] = {
     "doctor": "check credentials, rights, quotas, images, containers and pools; each problem with a fix",
     "completion": "print the completion script for a shell",
 }
-_MODULES: Final = {"list": "jobs.listing"}  # `list.py` would hide the builtin's name in imports
+_MODULES: Final = {"list": "listing"}  # `list.py` would hide the builtin's name in imports
 
 
 def module(verb: str) -> ModuleType:
     """The verb's module, loaded now."""
-    return import_module(_MODULES.get(verb, f"jobs.{verb}"))
+    return import_module(f"{__name__}.{_MODULES.get(verb, verb)}")

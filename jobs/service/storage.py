@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
+from ..errors import Forbidden, NotFound, ServiceError, Unreachable
 from .connection import Connection
-from .errors import Forbidden, NotFound, ServiceError, Unreachable
 
 CONNECTIONS: Final = 32  # kept open; the SDK's default of 10 would make a new TLS connection for most requests
 VERSION: Final = "2021-12-02"  # of the Blob service's REST API

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import requests
 
+from ..errors import Forbidden, NotFound, ServiceError, Unreachable
 from .connection import Connection
 from .credentials import token_credential
-from .errors import Forbidden, NotFound, ServiceError, Unreachable
 
 SECONDS: Final = (20, 60)  # to connect, and without a byte
 

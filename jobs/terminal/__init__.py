@@ -1,0 +1,1 @@
+"""What people see and are asked: the only printer, the live table, the question before something is done."""
