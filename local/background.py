@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local.azure.paths import PRIVATE_UMASK, Paths
 from local.errors import LocalError
-from local.supervisor import BUSY, READY, status_file, supervisor_pid
+from local.running import BUSY, READY, status_file, supervisor_pid
 
 START_SECONDS = 90.0
 STOP_SECONDS = 60.0

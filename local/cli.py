@@ -11,33 +11,38 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local import background, stack, teardown, tour
 from local.azure.paths import PRIVATE_UMASK, Paths
-from local.engine import commands
-from local.engine.project import Project
+from local.engine import outcome
 from local.errors import LocalError
-from local.explain import explain
 from local.words import say
 
+if TYPE_CHECKING:  # a verb loads what it needs when it runs: `outputs`, which `jobs` asks for each time, is then quick
+    from local.engine.project import Project
+
+LOCAL = "local"  # the stack that is deployed to the local Azure
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXITS = {
     DONE: "done",
     FAILED: "it could not be done, or (status) the local Azure does not run; the message says why",
     USAGE: "the command line is wrong; nothing was done",
     INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
-    commands.FAILED: "the deployment began and failed (Pulumi's own code); the Diagnostics say why",
+    outcome.FAILED: "the deployment began and failed (Pulumi's own code); the Diagnostics say why",
 }
 
 
 def start(paths: Paths, _arguments: argparse.Namespace) -> int:
+    from local import background
+
     say("the local Azure was started" if background.start(paths) else "the local Azure runs already")
     say(f"connection facts: {paths.cloud_json}\nlogs: {paths.log}")
     return 0
 
 
 def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
+    from local import background, teardown
+
     say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
     teardown.stop_nodes(paths)
     teardown.remove_runtime_folder(paths)
@@ -45,6 +50,8 @@ def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def status(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local import background
+
     processes = background.status(paths)
     if arguments.json:
         print(json.dumps({"running": bool(processes), "processes": processes}))
@@ -60,50 +67,74 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
         raise LocalError(
             "reset deletes every resource, node and blob of the local Azure", next_step="python -m local reset --yes"
         )
+    from local import background, teardown
+
     background.stop(paths)
     teardown.remove_everything(paths, caches=arguments.caches)
     return 0
 
 
 def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
+    from local import tour
+
     return tour.run(paths)
 
 
-def project_of(paths: Paths, arguments: argparse.Namespace, *, reaches_cloud: bool, prepare: bool) -> Project:
-    """The project of the stack that `--stack` names; `prepare` brings its images and settings up to date first."""
-    if arguments.stack != stack.LOCAL:
-        project = stack.offline_project(paths, arguments.stack)
+def project_of(paths: Paths, name: str, *, reaches_cloud: bool, prepare: bool = False) -> Project:
+    """The project of the stack of this name; `prepare` brings its images and settings up to date first."""
+    from local import stack
+
+    if name != LOCAL:
+        project = stack.offline_project(paths, name)
         say(f"offline: no cloud is reached; what only a subscription knows is from {project.offline}")
         return project
     if not prepare:
         stack.require_settings(paths)
     if reaches_cloud:
+        from local import background
+
         background.start(paths)
     if prepare:
+        from local import tour
+
         tour.prepare(paths)
     return stack.local_project(paths, stack.cloud_environment(paths) if reaches_cloud else {})
 
 
-def engine(
-    run: Callable[[Project, commands.Options], commands.Outcome], *, reaches_cloud: bool = True, prepare: bool = False
-) -> Callable[[Paths, argparse.Namespace], int]:
-    """A verb of the engine."""
+def deployment(verb: str, *, prepare: bool = False) -> Callable[[Paths, argparse.Namespace], int]:
+    """A verb of the engine that runs something (`local/engine/commands.py`)."""
 
-    def verb(paths: Paths, arguments: argparse.Namespace) -> int:
-        project = project_of(paths, arguments, reaches_cloud=reaches_cloud, prepare=prepare)
-        options = commands.Options(json=arguments.json, expect_no_changes=arguments.expect_no_changes)
-        return run(project, options).exit_code
+    def run(paths: Paths, arguments: argparse.Namespace) -> int:
+        from local.engine import commands
 
-    return verb
+        project = project_of(paths, arguments.stack, reaches_cloud=True, prepare=prepare)
+        options = outcome.Options(json=arguments.json, expect_no_changes=arguments.expect_no_changes)
+        return getattr(commands, verb)(project, options).exit_code
+
+    return run
+
+
+def reading(verb: str) -> Callable[[Paths, argparse.Namespace], int]:
+    """A verb of the engine that reads the state (`local/engine/reading.py`)."""
+
+    def run(paths: Paths, arguments: argparse.Namespace) -> int:
+        from local.engine import reading
+
+        project = project_of(paths, arguments.stack, reaches_cloud=False)
+        return getattr(reading, verb)(project, outcome.Options(json=arguments.json)).exit_code
+
+    return run
 
 
 def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
-    if arguments.stack == stack.LOCAL:
+    from local import stack, teardown
+
+    if arguments.stack == LOCAL:
         if not stack.settings_file(paths).exists():
             say("nothing was deployed from this checkout")
             return 0
         teardown.need_engine()
-    code = engine(commands.destroy)(paths, arguments)
+    code = deployment("destroy")(paths, arguments)
     if code:
         return code
     teardown.remove_worker_images(paths)
@@ -116,18 +147,18 @@ VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
     "status": (status, "which processes run"),
     "reset": (reset, "delete all its state"),
     "tour": (run_tour, "the main job from end to end (make up)"),
-    "up": (engine(commands.up, prepare=True), "deploy the stack"),
-    "preview": (engine(commands.preview, prepare=True), "show what up would change"),
-    "refresh": (engine(commands.refresh), "bring the state up to date with the cloud"),
+    "up": (deployment("up", prepare=True), "deploy the stack"),
+    "preview": (deployment("preview", prepare=True), "show what up would change"),
+    "refresh": (deployment("refresh"), "bring the state up to date with the cloud"),
     "destroy": (destroy, "remove everything the stack deployed"),
-    "outputs": (engine(commands.outputs, reaches_cloud=False), "the stack's outputs"),
-    "export": (engine(commands.export, reaches_cloud=False), "the stack's state"),
-    "recover": (engine(commands.recover), "settle operations that a killed run left open"),
+    "outputs": (reading("outputs"), "the stack's outputs"),
+    "export": (reading("export"), "the stack's state"),
+    "recover": (deployment("recover"), "settle operations that a killed run left open"),
 }
 
 
 FLAGS: dict[str, dict[str, Any]] = {
-    "--stack": {"default": stack.LOCAL, "help": "local (default), or dev/prod for an offline preview"},
+    "--stack": {"default": LOCAL, "help": "local (default), or dev/prod for an offline preview"},
     "--json": {"action": "store_true", "help": "data as JSON on stdout"},
     "--expect-no-changes": {"action": "store_true", "help": "fail if anything would change"},
     "--yes": {"action": "store_true", "help": "do it"},
@@ -174,6 +205,8 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing at exit either
         return DONE
     except Exception as error:
+        from local.explain import explain  # it knows what every library raises, and loads them
+
         text = explain(error, paths)
         if text is None:
             raise

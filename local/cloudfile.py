@@ -7,7 +7,7 @@ from typing import Any
 
 from local.azure.paths import Paths
 from local.errors import LocalError
-from local.supervisor import supervisor_pid
+from local.running import supervisor_pid
 
 
 def read_cloud(paths: Paths) -> dict[str, Any]:

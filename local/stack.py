@@ -25,7 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "local" / "Pulumi.local.yaml"
 PROJECT_FILE = ROOT / "local" / "Pulumi.yaml"
 OFFLINE = ROOT / "local" / "offline"
-LOCAL = "local"
 PROJECT = "azure-batch-platform"
 SECRETS = (f"{PROJECT}:adminPassword", f"{PROJECT}:userPassword")
 

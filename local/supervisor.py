@@ -18,7 +18,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from local.azure.errors import AzureError
 from local.azure.paths import PRIVATE_UMASK, Paths
@@ -26,55 +25,17 @@ from local.azure.ports import NoPortLeft, PortInUse
 from local.child import Child
 from local.children import children
 from local.errors import LocalError
+from local.running import BUSY, READY, lock_file, status_file
 
 PR_SET_PDEATHSIG = 1
 RESTART_DELAYS = (0.2, 1.0, 3.0, 10.0)  # seconds before the first, second, ... restart of a child
 QUIET_SECONDS = 60.0  # a child that ran this long starts again with the first delay
-
-READY = "ready"  # what `start` is told when all children answer
-BUSY = "another supervisor of this folder is running"
-LOOK_SECONDS = 0.01
-PID_SECONDS = 10.0  # from taking the lock to writing the process id: microseconds, on any machine that lives
 
 log = logging.getLogger("local.supervisor")
 
 
 class ChildFailed(Exception):
     """A child did not become ready, or died too often."""
-
-
-def status_file(paths: Paths) -> Path:
-    """Process ids by name. It is there while a supervisor runs whose children were all ready: `start` waits for it."""
-    return paths.run / "supervisor.json"
-
-
-def lock_file(paths: Paths) -> Path:
-    return paths.run / "supervisor.lock"
-
-
-def supervisor_pid(paths: Paths) -> int | None:
-    """The running supervisor's process id, or None. The lock decides, not the file's text."""
-    deadline = time.monotonic() + PID_SECONDS
-    while True:
-        try:
-            with lock_file(paths).open("r+") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    text = file.read()
-                else:
-                    return None
-        except FileNotFoundError:
-            return None
-        if text.isdecimal() and int(text) > 0:  # never 0: a signal sent to it would meet the sender's own group
-            return int(text)
-        if time.monotonic() > deadline:
-            raise LocalError(
-                f"{lock_file(paths)} is locked by a process that does not say which ({text!r})",
-                cause="something else wrote to that file",
-                next_step=f"end the process that has it open (fuser {lock_file(paths)}), then try again",
-            )
-        time.sleep(LOOK_SECONDS)
 
 
 def die_with_parent(death_signal: int) -> Callable[[], None]:

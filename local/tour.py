@@ -21,6 +21,7 @@ from typing import Any
 from local import background, database, stack
 from local.azure.paths import Paths
 from local.engine import commands
+from local.engine.outcome import Options
 from local.node.image import ensure_base_image, ensure_node_image
 from local.words import say
 
@@ -78,7 +79,7 @@ def run(paths: Paths) -> int:
     with step("images and settings of this machine"):
         prepare(paths)
     with step("up (stack local)") as deployment:
-        outcome = commands.up(stack.local_project(paths, stack.cloud_environment(paths)), commands.Options())
+        outcome = commands.up(stack.local_project(paths, stack.cloud_environment(paths)), Options())
         deployment.code = outcome.exit_code
     if outcome.exit_code:
         return outcome.exit_code

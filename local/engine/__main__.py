@@ -7,11 +7,13 @@ import os
 import sys
 from pathlib import Path
 
-from local.engine import commands
+from local.engine import commands, reading
 from local.engine.errors import EngineError
+from local.engine.outcome import Options
 from local.engine.project import Project, set_secret
 from local.engine.stack_file import full_key, read_yaml
 
+READING = ("outputs", "export")
 VERBS = ("preview", "up", "refresh", "destroy", "outputs", "export", "recover", "encrypt")
 
 
@@ -46,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         project = Project.load(
             project_file, stack_file, args.cwd, passphrase=passphrase, environment={}, offline=args.offline
         )
-        options = commands.Options(
+        options = Options(
             parallel=args.parallel,
             json=args.json,
             preview_only=args.preview_only,
@@ -56,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
         if args.verb == "recover":
             imports = dict(item.rsplit("=", 1) for item in args.imports)
             return commands.recover(project, options, imports=imports, clear=args.clear).exit_code
-        return getattr(commands, args.verb)(project, options).exit_code
+        verbs = reading if args.verb in READING else commands
+        return getattr(verbs, args.verb)(project, options).exit_code
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

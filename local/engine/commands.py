@@ -1,4 +1,6 @@
-"""The engine's verbs: preview, up, refresh, destroy, outputs, export, recover. Each takes a Project, gives an Outcome.
+"""The engine's verbs that run something: preview, up, refresh, destroy, recover; `reading.py` has the others.
+
+Each takes a Project and gives an Outcome.
 
 What is wrong before a run starts (files, passphrase, lock) is raised as `UsageError`; what goes wrong during a run is
 shown and ends in an exit code. Words go to `Options.out`; with `json` the digest alone goes there and words to
@@ -8,11 +10,8 @@ shown and ends in an exit code. Words go to `Options.out`; with `json` the diges
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
 
 from local.engine.codec import scrub
 from local.engine.deletion import Deletion
@@ -23,6 +22,7 @@ from local.engine.execute import Executor
 from local.engine.goal import Diagnostic
 from local.engine.interrupt import interruptible
 from local.engine.monitor import Monitor, serving
+from local.engine.outcome import CANCELLED, FAILED, OK, UNEXPECTED_CHANGES, Options, Outcome
 from local.engine.program_process import REPORTED, ProgramProcess, config_settings
 from local.engine.project import Project, stack_outputs
 from local.engine.providers import Providers, program_environment
@@ -30,38 +30,6 @@ from local.engine.recovery import Recovery
 from local.engine.refresh import Refresh
 from local.engine.session import Session
 from local.engine.snapshot import Snapshot
-
-OK: Final = 0
-UNEXPECTED_CHANGES: Final = 1
-FAILED: Final = 255  # Pulumi's own, as is the next
-CANCELLED: Final = 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a run is done and shown."""
-
-    parallel: int = 16
-    json: bool = False
-    preview_only: bool = False  # refresh and destroy: say what would be done
-    expect_no_changes: bool = False
-    show_secrets: bool = False
-    out: TextIO = field(default_factory=lambda: sys.stdout)
-    err: TextIO = field(default_factory=lambda: sys.stderr)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run leaves: `outputs` as plain JSON, secrets hidden unless they were asked for."""
-
-    exit_code: int
-    digest: Mapping[str, Any] = field(default_factory=dict)
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def changed(self) -> bool:
-        """Whether any resource was, or would be, changed."""
-        return changed(self.digest.get("changeSummary", {}))
 
 
 class _Run:
@@ -143,7 +111,7 @@ class _Run:
 
 def _run(project: Project, options: Options, title: str, work: Callable[[_Run], None], *, preview: bool) -> Outcome:
     if not (preview and work is _Run.deploy):
-        _refuse_offline(project)
+        project.refuse_offline()
     started = time.monotonic()
     words = options.err if options.json else options.out
     snapshot = project.snapshot()
@@ -154,14 +122,6 @@ def _run(project: Project, options: Options, title: str, work: Callable[[_Run], 
         with interruptible(run.cancel, run.kill, options.err):
             run.perform(work)
         return _outcome(run, options, display, time.monotonic() - started)
-
-
-def _refuse_offline(project: Project) -> None:
-    if project.offline:
-        raise UsageError(
-            f"stack {project.stack} is opened offline, with placeholders from {project.offline.name}: it can be "
-            "previewed, and nothing else. Use the real CLI for it, like: pulumi up -s " + project.stack
-        )
 
 
 def _outcome(run: _Run, options: Options, display: Display, seconds: float) -> Outcome:
@@ -204,38 +164,11 @@ def destroy(project: Project, options: Options | None = None) -> Outcome:
     return _run(project, options, "Destroying", _Run.destroy, preview=options.preview_only)
 
 
-def outputs(project: Project, options: Options | None = None) -> Outcome:
-    """The stack's outputs as they were left by the last `up`."""
-    _refuse_offline(project)
-    options = options or Options()
-    found = stack_outputs(project.snapshot())
-    shown = scrub(found, options.show_secrets)
-    if options.json:
-        print(json.dumps(shown, indent=2), file=options.out)
-    elif not found:
-        print(f"stack {project.stack} has no outputs", file=options.err)
-    else:
-        width = max(map(len, shown))
-        for key, value in sorted(shown.items()):
-            text = value if isinstance(value, str) else json.dumps(value)
-            print(f"{key:{width}}  {text}", file=options.out)
-    return Outcome(OK, {}, shown)
-
-
-def export(project: Project, options: Options | None = None) -> Outcome:
-    """The state as `pulumi stack export` has it; secrets stay encrypted."""
-    _refuse_offline(project)
-    options = options or Options()
-    body = {"version": 3, "deployment": project.snapshot().deployment()}
-    print(json.dumps(body, indent=4), file=options.out)
-    return Outcome(OK, body)
-
-
 def recover(
     project: Project, options: Options | None = None, *, imports: Mapping[str, str] | None = None, clear: bool = False
 ) -> Outcome:
     """By hand what `up` does by itself: adopt interrupted creations (`imports`: URN -> id), or forget them."""
-    _refuse_offline(project)
+    project.refuse_offline()
     options = options or Options()
     ids = dict(imports or {})
     with project.snapshot().exclusive(), Display(options.out, preview=False) as display:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from local.engine.codec import Secret
-from local.engine.errors import ConfigError, SecretsError
+from local.engine.errors import ConfigError, SecretsError, UsageError
 from local.engine.secrets import Crypter
 from local.engine.snapshot import Snapshot
 from local.engine.stack_file import Placeholders, config_values, read_stack_file, read_yaml, set_secret
@@ -76,6 +76,14 @@ class Project:
             salt=salt,
             offline=offline,
         )
+
+    def refuse_offline(self) -> None:
+        """Raise `UsageError` when this is an offline project: placeholders are good for a preview, and nothing else."""
+        if self.offline:
+            raise UsageError(
+                f"stack {self.stack} is opened offline, with placeholders from {self.offline.name}: it can be "
+                f"previewed, and nothing else. Use the real CLI for it, like: pulumi up -s {self.stack}"
+            )
 
     def snapshot(self) -> Snapshot:
         """The stack's state, read from its file."""

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from local import background, supervisor
+from local import background, running
 from local.azure.paths import Paths
 from local.errors import LocalError
-from local.supervisor import BUSY, READY, status_file, supervisor_pid
+from local.running import BUSY, READY, status_file, supervisor_pid
 
 Hold = Callable[..., subprocess.Popen[str]]
 
@@ -97,7 +97,7 @@ def test_a_lock_without_a_process_id_never_becomes_a_signal_to_ourselves(
     paths: Paths, hold_lock: Hold, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     hold_lock(text)
-    monkeypatch.setattr(supervisor, "PID_SECONDS", 0.0)
+    monkeypatch.setattr(running, "PID_SECONDS", 0.0)
     with pytest.raises(LocalError, match="does not say which"):
         background.stop(paths)
 

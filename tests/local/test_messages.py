@@ -27,7 +27,7 @@ from local.azure.errors.arm import AuthorizationFailed
 from local.azure.paths import HOME_VARIABLE, Paths, UnsafeFolder
 from local.azure.ports import PortInUse
 from local.azure.sql.errors import SqlError
-from local.engine import commands
+from local.engine import commands, outcome
 from local.engine.errors import StackLocked
 from local.engine.project import Project
 from local.explain import explain
@@ -134,7 +134,7 @@ def previewed(tmp_path: Path, text: str, *, offline: Path | None) -> tuple[int, 
     project = Project.load(
         ROOT / "Pulumi.yaml", file, tmp_path / "state", passphrase=None, environment={}, offline=offline
     )
-    code = commands.preview(project, commands.Options(out=out, err=out)).exit_code
+    code = commands.preview(project, outcome.Options(out=out, err=out)).exit_code
     assert not project.state_file.exists()
     return code, out.getvalue()
 
@@ -145,14 +145,14 @@ def test_a_wrong_setting_is_told_once_by_its_key(tmp_path: Path, name: str) -> N
     text, count = re.subn(old, new, (ROOT / "Pulumi.dev.yaml").read_text(), count=1)
     assert count == 1
     code, shown = previewed(tmp_path, text, offline=stack.OFFLINE / "dev.yaml")
-    assert code == commands.FAILED
+    assert code == outcome.FAILED
     assert shown.count(said) == 1 and "Traceback" not in shown, shown
     assert "in the settings (Pulumi.dev.yaml)" in shown
 
 
 def test_a_missing_secret_is_told_with_the_command_that_sets_it(tmp_path: Path) -> None:
     code, shown = previewed(tmp_path, (ROOT / "Pulumi.dev.yaml").read_text(), offline=None)
-    assert code == commands.FAILED
+    assert code == outcome.FAILED
     for secret in ("adminPassword", "userPassword"):
         assert shown.count(f"pulumi config set --secret {secret}") == 1, shown
 

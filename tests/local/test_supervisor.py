@@ -14,7 +14,8 @@ import pytest
 
 from local.azure.paths import Paths
 from local.child import Child
-from local.supervisor import ChildFailed, Supervisor, status_file
+from local.running import status_file
+from local.supervisor import ChildFailed, Supervisor
 
 # Writes its name when it starts and when it is told to stop; `crash` ends it at once the first times.
 PROGRAM = textwrap.dedent("""

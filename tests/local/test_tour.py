@@ -8,7 +8,7 @@ import pytest
 
 from local import background, database, stack, tour
 from local.azure.paths import Paths
-from local.engine import commands
+from local.engine import commands, outcome
 
 OUTPUTS = {"worker_image": "image@sha256:1"}
 
@@ -23,7 +23,7 @@ class Steps:
         patch.setattr(tour, "prepare", lambda _paths: self.note("prepare", None))
         patch.setattr(stack, "cloud_environment", lambda _paths: {})
         patch.setattr(stack, "local_project", lambda _paths, _environment: None)
-        patch.setattr(commands, "up", lambda *_: self.note("up", commands.Outcome(self.up_code, {}, OUTPUTS)))
+        patch.setattr(commands, "up", lambda *_: self.note("up", outcome.Outcome(self.up_code, {}, OUTPUTS)))
         patch.setattr(database, "provision", lambda _paths, _outputs: self.note("database", None))
         patch.setattr(tour, "jobs", self.jobs)
 
