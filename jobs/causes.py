@@ -28,6 +28,7 @@ CODES: Final = {
     "ResourceFileCreateFailed": "an input file could not be written; look at the node's free space",
     "DiskFull": "the node's disk is full; collect, delete old jobs, or use larger nodes",
 }
+OWN: Final = "the program's own code"
 EXITS: Final = {
     125: "docker could not run the container: its options or image are wrong",
     126: "the program was found and cannot be executed: its rights or its platform",
@@ -46,7 +47,18 @@ def exit_words(code: int) -> str:
             return f"ended by {signal.Signals(code - 128).name}"
         except ValueError:
             return f"ended by signal {code - 128}"
-    return "the program's own code"
+    return OWN
+
+
+def in_short(task: TaskState) -> str:
+    """What is worth a word beside the exit code; empty when that says it all.
+
+    `FailureExitCode` only says once more, in two sentences, that the code is not 0: the number's own meaning is told.
+    """
+    if task.failure is not None and task.failure.code != "FailureExitCode":
+        return task.failure.words()
+    words = "" if task.exit_code is None else exit_words(task.exit_code)
+    return "" if words == OWN else words
 
 
 def why(task: TaskState) -> list[str]:

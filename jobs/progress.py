@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from . import durations
+from . import causes, durations
 from .clock import Clock
 from .service.batch import Batch, Counts, JobState, TaskState
 
@@ -162,7 +162,7 @@ def describe(task: TaskState) -> str:
     code = "never started" if task.exit_code is None else f"exit code {task.exit_code}"
     if task.succeeded:
         return f"succeeded, {code}{again}"
-    return f"failed, {code}{again}" + (f": {task.failure.words()}" if task.failure else "")
+    return f"failed, {code}{again}" + (f": {short}" if (short := causes.in_short(task)) else "")
 
 
 def _phase(task: TaskState) -> tuple[str, int, int]:

@@ -17,6 +17,6 @@ def agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(f"there is no terminal to ask on ({question}). Add --yes to go on without a question")
+        raise UsageError(f"there is no terminal to ask on: {question} Add --yes to go on without a question")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().casefold() in ("y", "yes")

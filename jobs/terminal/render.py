@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
+from datetime import datetime
 from typing import Any, TextIO
 
 
@@ -25,6 +26,11 @@ class Render:
         """Text with a terminal's escape codes, for people: drawn over what was there."""
         self._err.write(text)
         self._err.flush()
+
+    @property
+    def live(self) -> bool:
+        """Whether words go to a terminal, where a table can be drawn again in place."""
+        return self._err.isatty() and not self.as_json
 
     @property
     def colours(self) -> bool:
@@ -48,7 +54,7 @@ class Render:
     def record(self, value: Any) -> None:
         """One JSON value on a line of its own."""
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        print(json.dumps(plain, default=str, ensure_ascii=False), file=self._out, flush=True)
+        print(json.dumps(plain, default=_plain, ensure_ascii=False), file=self._out, flush=True)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Columns as wide as their widest cell; several lines in a cell are joined."""
@@ -56,3 +62,8 @@ class Render:
         widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
         for row in cells:
             self.data("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _plain(value: object) -> str:
+    """What JSON has no form for: times as ISO 8601, all else as its text."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)

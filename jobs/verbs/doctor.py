@@ -69,11 +69,14 @@ def connection(session: Session) -> Iterator[Finding]:
 
 
 def batch(session: Session) -> Iterator[Finding]:
-    """Reading shows the right to data: the account's jobs, and a job that is not there (a 404 is a good answer)."""
-    try:
-        session.batch.job(PROBE)
-    except NotFound:
-        yield Finding("batch", GOOD, "the service answers, and you may read its jobs")
+    """Rights to data, asked for with a job that is not there: "not found" is the good answer, and changes nothing."""
+    for right, ask in (("read its jobs", session.batch.job), ("submit", session.batch.end_when_done)):
+        try:
+            ask(PROBE)
+        except NotFound:
+            yield Finding("batch", GOOD, f"the service answers, and you may {right}")
+        except Forbidden as error:
+            yield Finding("batch", BAD, f"you may not {right}", str(error))
 
 
 def registry(session: Session) -> Iterator[Finding]:

@@ -6,7 +6,6 @@ import argparse
 import hashlib
 import json
 import shlex
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..service.connection import Outputs
 from ..service.storage import Blob
 from ..session import Session
 from ..submission import Options, Progress, Result, submit_tasks
+from ..terminal import asking
 from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
@@ -49,7 +49,7 @@ class Plan:
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    asking.add_yes(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="print the definitions that would be sent, and send nothing"
     )
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
             render.data(json.dumps(definition, indent=None if render.as_json else 2))
         return Exit.OK
     render.words(describe(plan))
-    if not arguments.yes and not _confirmed():
+    if not asking.agreed("submit?", yes=arguments.yes):
         render.words("nothing was sent")
         return Exit.OK
     result = submit(
@@ -256,10 +256,3 @@ def _progress(session: Session, now: Progress) -> None:
         left = "" if now.seconds_left is None else f", {now.seconds_left:.0f} s left"
         note = f" ({now.note})" if now.note else ""
         session.render.words(f"  {now.settled} of {now.total} settled, {now.rate:.0f}/s{left}{note}")
-
-
-def _confirmed() -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on. Add --yes to submit without a question")
-    print("submit? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")

@@ -6,7 +6,6 @@ A client must ask again and again; what it asks costs the same for ten tasks and
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -38,14 +37,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    live = sys.stderr.isatty() and not arguments.lines and not arguments.json
-    return follow(session, arguments.job, timeout=arguments.timeout, live=live)
+    return follow(session, arguments.job, timeout=arguments.timeout, lines=arguments.lines)
 
 
-def follow(session: Session, job_id: str, *, timeout: float | None, live: bool = False) -> Exit:
-    """Watch and print; the exit code folds all tasks."""
+def follow(session: Session, job_id: str, *, timeout: float | None, lines: bool = False) -> Exit:
+    """Watch and print, in a terminal as a live table unless `lines`; the exit code folds all tasks."""
     render, clock = session.render, session.clock
-    if live:
+    if render.live and not lines:
         from ..terminal.screen import Screen
 
         shown: Lines | Screen = Screen(session)

@@ -108,6 +108,8 @@ class FakeBatch:
         self.task_states[job_id][task.id] = task
 
     def end_when_done(self, job_id: str) -> None:
+        if job_id not in self.states:
+            raise NotFound(f"job {job_id} does not exist", "JobNotFound")
         self.order.append("end when done")
         self.states[job_id] = replace(self.states[job_id], on_all_tasks_complete="terminatejob")
 

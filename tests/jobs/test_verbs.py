@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobs import causes
-from jobs.errors import Conflict, JobsError, NotFound, UsageError
+from jobs.errors import Conflict, Forbidden, JobsError, NotFound, UsageError
 from jobs.exits import Exit
 from jobs.parser import parse
 from jobs.service import registry
@@ -95,7 +95,7 @@ def test_show_says_that_a_node_is_gone(scene: Stage) -> None:
 
 def test_show_of_a_job_lists_its_failures(scene: Stage) -> None:
     assert run(scene, "show", "j") == Exit.TASKS_FAILED
-    assert "  a: exit code 3: FailureExitCode: exit code 3" in scene.out.getvalue()
+    assert "  a: exit code 3\n" in scene.out.getvalue()
     assert "python -m jobs retry j" in scene.err.getvalue()
 
 
@@ -330,6 +330,16 @@ def test_doctor_has_a_fix_for_everything_that_is_wrong(scene: Stage, monkeypatch
     assert {one["check"] for one in found} == {"connection", "batch", "containers", "pools", "images", "registry"}
 
 
+def test_doctor_tells_reading_from_submitting(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(job_id: str) -> None:
+        raise Forbidden(f"job {job_id}: you may not do this. Have yourself added", "PermissionDenied")
+
+    monkeypatch.setattr(scene.batch, "end_when_done", refuse)
+    reading, submitting = doctor.batch(scene.session)
+    assert (reading.outcome, submitting.outcome) == ("ok", "bad")
+    assert (submitting.what, "Have yourself added" in submitting.fix) == ("you may not submit", True)
+
+
 def test_doctor_goes_on_after_a_check_that_could_not_be_made(scene: Stage) -> None:
     del scene.batch.pools_known["default-1a2b"]
     assert run(scene, "doctor") == Exit.SERVICE
@@ -386,7 +396,7 @@ def test_a_large_job_that_stays_active_is_over_when_no_task_is_left() -> None:
     assert watch.follow(scene.session, "j", timeout=None) == Exit.OK
 
 
-def test_the_live_table_is_drawn_over_itself() -> None:
+def test_the_live_table_is_drawn_over_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = many(3)
     scene.batch.set("j", TaskState(id="t0", state="running", changed=START, node_id="n1"))
 
@@ -396,12 +406,27 @@ def test_the_live_table_is_drawn_over_itself() -> None:
         scene.batch.end("j")
 
     scene.clock.on_sleep = [all_end]
-    assert watch.follow(scene.session, "j", timeout=None, live=True) == Exit.TASKS_FAILED
+    monkeypatch.setattr(scene.err, "isatty", lambda: True)
+    assert watch.follow(scene.session, "j", timeout=None) == Exit.TASKS_FAILED
     drawn = scene.err.getvalue()
     assert "running\x1b[0m  t0   0 s on n1" in drawn
     assert "\x1b[5F\x1b[J" in drawn
     assert "failed\x1b[0m   t1   exit code 1" in drawn
     assert drawn.index("\x1b[?25h") < drawn.index("job j is over")
+
+
+def test_times_in_json_are_iso_8601(scene: Stage) -> None:
+    run(scene, "list", "--json")
+    assert [one["created"] for one in records(scene)] == [START.isoformat()]
+
+
+def test_what_a_failure_says_in_short() -> None:
+    assert causes.in_short(task("a", exit_code=3)) == ""
+    assert causes.in_short(task("a", exit_code=127)) == "the program was not found in the image"
+    ended = Failure(category="usererror", code="TaskEnded", message="Task was ended by user request")
+    assert (
+        causes.in_short(replace(task("a", exit_code=137), failure=ended)) == "TaskEnded: Task was ended by user request"
+    )
 
 
 @pytest.mark.parametrize("verb", ["list", "show j", "nodes", "pools", "cancel j b --yes", "logs j a"])
