@@ -13,7 +13,7 @@ from typing import Final
 
 from local.azure.paths import Paths
 from local.azure.ports import PortInUse, Ports
-from local.azure.sql.backend import UnknownBackend, chosen, open_backend
+from local.azure.sql.choice import UnknownBackend, chosen, open_backend
 from local.azure.sql.directory import Directory, SqlAccount
 from local.azure.sql.faults import Faults, Listener
 from local.azure.sql.postgres.cluster import Cluster, ClusterError

@@ -1,29 +1,16 @@
-"""Where statements run: the protocol of a store of databases, and the choice of one.
-
-PostgreSQL is the default. READPAST skips locked rows there, writers of different rows do not wait for each other, and
-deadlocks are found. SQLite has one writer a database; it serves machines without PostgreSQL, and only when asked for by
-name: LOCAL_AZURE_SQL=sqlite. The choice was measured (benchmarks/sql_concurrency.py).
-"""
+"""Where statements run: the protocol of a store of databases. `choice.py` picks one."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from local.azure.paths import Paths
 from local.azure.sql.translation import Dialect, Translated
 from local.azure.sql.values import Row, Value
 
-VARIABLE: Final = "LOCAL_AZURE_SQL"
-KINDS: Final = ("postgres", "sqlite")
 MASTER: Final = "master"
 Look = Callable[[], None]  # called while a statement waits; raises Attention when the client cancelled it
-
-
-class UnknownBackend(Exception):
-    """LOCAL_AZURE_SQL names none of ours."""
 
 
 class KeyTaken(Exception):
@@ -116,23 +103,3 @@ class Backend(Protocol):
     def open(self, name: str) -> Connection:
         """A connection for one session; DatabaseMissing."""
         ...
-
-
-def chosen() -> str:
-    """The kind of backend that the environment asks for."""
-    kind = os.environ.get(VARIABLE) or KINDS[0]
-    if kind not in KINDS:
-        raise UnknownBackend(f"{VARIABLE} is {kind!r}; it is one of {', '.join(KINDS)}. Correct it or unset it.")
-    return kind
-
-
-def open_backend(paths: Paths) -> Backend:
-    """The chosen store's databases; PostgreSQL's must be running already (`postgres/cluster.py`)."""
-    if chosen() == "sqlite":
-        from local.azure.sql.sqlite import SqliteBackend
-
-        return SqliteBackend(paths.state / "sql")
-    from local.azure.sql.postgres.backend import PostgresBackend
-    from local.azure.sql.postgres.cluster import socket_of
-
-    return PostgresBackend(socket_of(paths))

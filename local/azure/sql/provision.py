@@ -9,7 +9,8 @@ import re
 
 from local.azure.paths import Paths
 from local.azure.sql import tokens
-from local.azure.sql.backend import Backend, open_backend
+from local.azure.sql.backend import Backend
+from local.azure.sql.choice import open_backend
 from local.azure.sql.directory import Directory
 from local.azure.sql.execution import Execution
 from local.azure.sql.faults import Faults

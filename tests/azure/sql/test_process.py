@@ -18,7 +18,7 @@ import pytest
 
 from local.azure.cloud import Cloud
 from local.azure.paths import Paths
-from local.azure.sql.backend import KINDS, VARIABLE
+from local.azure.sql.choice import KINDS, VARIABLE
 from tests.azure.sql.conftest import AUDIENCE, needs_postgres
 
 START_SECONDS = 60.0
