@@ -10,13 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import datetime as dt
 import hashlib
-import ipaddress
 import json
 import multiprocessing
 import shutil
-import ssl
 import statistics
 import tempfile
 import time
@@ -27,9 +24,6 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from azure.core.credentials import AccessToken
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from jobs.clock import SystemClock
 from jobs.service import credentials
@@ -38,6 +32,7 @@ from jobs.service.connection import Connection, Outputs
 from jobs.session import Session
 from jobs.terminal.render import Render
 from jobs.verbs import collect
+from tests.tls import server_context
 
 BODY: Final = b"x" * 2048
 MD5: Final = base64.b64encode(hashlib.md5(BODY, usedforsecurity=False).digest()).decode()
@@ -51,31 +46,6 @@ class Token:
         return AccessToken("token", int(time.time()) + 3600)
 
 
-def certificate(folder: Path) -> Path:
-    """A self-signed authority that is also the server's certificate, and its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "benchmark")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "ca.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
-    return path
-
-
 def listing(count: int, start: int) -> bytes:
     end = min(count, start + PAGE)
     blobs = "".join(
@@ -87,7 +57,7 @@ def listing(count: int, start: int) -> bytes:
     return f'<?xml version="1.0"?><EnumerationResults><Blobs>{blobs}</Blobs>{following}</EnumerationResults>'.encode()
 
 
-def server(ca: str, count: int, ready: Any) -> None:
+def server(home: Path, count: int, ready: Any) -> None:
     """Answer lists and blobs until ended."""
     pages = {start: listing(count, start) for start in range(0, count, PAGE)}
 
@@ -113,8 +83,7 @@ def server(ca: str, count: int, ready: Any) -> None:
             writer.close()
 
     async def run() -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(ca)
+        context, _ = server_context(home)
         listener = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context, backlog=256)
         ready.send(listener.sockets[0].getsockname()[1])
         await listener.serve_forever()
@@ -194,9 +163,10 @@ def main() -> None:
     ways = {"plain": plain, "sdk": sdk, "ours": ours}
     taken: dict[str, list[float]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as place:
-        ca = certificate(Path(place))
+        home = Path(place) / "tls"
+        _, ca = server_context(home)
         here, there = multiprocessing.Pipe()
-        process = multiprocessing.Process(target=server, args=(str(ca), arguments.files, there), daemon=True)
+        process = multiprocessing.Process(target=server, args=(home, arguments.files, there), daemon=True)
         process.start()
         port = here.recv()
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import http.server
-import ipaddress
 import json
 import ssl
 import threading
@@ -13,17 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.registry_login import RETRY_DELAYS_SECONDS, RegistryLoginError, exchange
+from tests.tls import server_context
 
 
 class Registry:
     """A registry's `/oauth2/exchange` on loopback; `answers` are given in order, the last one again and again."""
 
-    def __init__(self, certificate: Path) -> None:
+    def __init__(self, context: ssl.SSLContext) -> None:
         self.answers: list[tuple[int, str]] = [(200, json.dumps({"refresh_token": "fresh"}))]
         self.forms: list[dict[str, list[str]]] = []
         registry = self
@@ -42,8 +38,6 @@ class Registry:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
@@ -59,34 +53,15 @@ class Registry:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test registry")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "registry.pem"
-    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    pem = serialization.Encoding.PEM
-    file.write_bytes(built.public_bytes(pem) + key.private_bytes(pem, *form))
-    return file
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """The registry's context, and the authority that the program has to trust."""
+    return server_context(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def registry(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    server = Registry(certificate)
+def registry(tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))
+    server = Registry(tls[0])
     yield server
     server.close()
 
@@ -144,7 +119,7 @@ def test_an_unknown_authority_is_never_accepted(registry: Registry, monkeypatch:
     assert registry.forms == []
 
 
-def test_a_registry_that_is_not_there_is_named(certificate: Path) -> None:
+def test_a_registry_that_is_not_there_is_named() -> None:
     with pytest.raises(RegistryLoginError, match=r"^registry 127\.0\.0\.1:1 gave no push token: .*6 attempts"):
         exchange("127.0.0.1:1", "entra", sleep=lambda seconds: None)
 

@@ -5,10 +5,7 @@ One small server plays all of them; the clients are the real SDKs, so this is wh
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import json
-import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from jobs.errors import Forbidden, Unreachable
 from jobs.service.connection import Connection, connect
 from jobs.session import azure_batch, azure_blobs
+from tests.tls import server_context
 
 from .fakes import OUTPUTS
 
@@ -32,32 +27,6 @@ BLOBS = (
     b"<Name>j/a/stdout.txt</Name><Properties><Content-Length>5</Content-Length><BlobType>BlockBlob</BlobType></Properties>"
     b"</Blob></Blobs><NextMarker /></EnumerationResults>"
 )
-
-
-def certificate(folder: Path) -> Path:
-    """A self-signed authority that is also the server's certificate, and its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    path = folder / "ca.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    )
-    return path
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -105,9 +74,7 @@ def cloud(tmp_path: Path) -> Iterator[Path]:
     """A `.local` folder and outputs of a cloud that answers."""
     home = tmp_path / ".local"
     home.mkdir()
-    pem = certificate(home)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context, _ = server_context(home)
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
@@ -140,7 +107,8 @@ def test_blobs_are_listed_and_read_with_a_token_of_their_own(cloud: Path) -> Non
 
 def test_another_authority_is_not_trusted(cloud: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    (cloud / "ca.pem").write_bytes(certificate(tmp_path / "other").read_bytes())
+    _, another = server_context(tmp_path / "other")
+    (cloud / "ca.pem").write_bytes(another.read_bytes())
     with pytest.raises((Unreachable, Forbidden), match=r"(?i)certificate"):
         azure_batch(connection(cloud)).job("j")
 

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.tls import server_context
 
 from .fake_arm import CLIENT, SUBSCRIPTION, TENANT, FakeArm
 from .process import Plugin
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate and its key in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "fake Azure")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "azure.pem"
-    form = serialization.PrivateFormat.PKCS8
-    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-    path.write_bytes(built.public_bytes(serialization.Encoding.PEM) + pem)
-    return path
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """The fake Azure's context, and the authority that plugins have to trust."""
+    return server_context(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def arm(certificate: Path) -> Iterator[FakeArm]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    fake = FakeArm(context)
+def arm(tls: tuple[ssl.SSLContext, Path]) -> Iterator[FakeArm]:
+    fake = FakeArm(tls[0])
     yield fake
     fake.stop()
 
@@ -65,7 +42,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Plugin]]:
 
 
 @pytest.fixture
-def cloud_settings(arm: FakeArm, certificate: Path) -> dict[str, str]:
+def cloud_settings(arm: FakeArm, tls: tuple[ssl.SSLContext, Path]) -> dict[str, str]:
     """The environment that names the fake Azure."""
     return {
         "ARM_METADATA_HOSTNAME": arm.host,
@@ -73,8 +50,8 @@ def cloud_settings(arm: FakeArm, certificate: Path) -> dict[str, str]:
         "ARM_TENANT_ID": TENANT,
         "ARM_CLIENT_ID": CLIENT,
         "ARM_CLIENT_SECRET": "right",
-        "SSL_CERT_FILE": str(certificate),
-        "REQUESTS_CA_BUNDLE": str(certificate),
+        "SSL_CERT_FILE": str(tls[1]),
+        "REQUESTS_CA_BUNDLE": str(tls[1]),
     }
 
 
