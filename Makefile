@@ -61,7 +61,7 @@ sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.js
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m cyclonedx_py requirements --output-reproducible --of JSON -o $(or $(SBOM),worker.cdx.json) worker/requirements.txt
 
-lint:           ## ruff and pyright
+lint:           ## ruff, pyright and hadolint
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.check
 

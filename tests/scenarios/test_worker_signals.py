@@ -66,13 +66,13 @@ def said(cluster: Cluster, job: str) -> list[dict[str, Any]]:
         (64, "chek", {}, "invalid choice"),
         (65, "enqueue --queue q nothing.csv", {}, "cannot be read"),
         (70, "wait --seconds 1e300", {}, "a bug in the worker"),
-        (75, "status --patience 0", {"SQL_SERVER": "no-such-host.invalid"}, "is not known"),
+        (68, "status --patience 0", {"SQL_SERVER": "no-such-host.invalid"}, "is not known"),
         (75, "status --patience 0", {"SQL_SERVER": "sql.azure.test,1"}, "does not answer on port 1"),
         (75, "status --patience 0", {"AZURE_CLIENT_ID": str(uuid.UUID(int=7))}, "no token for identity"),
         (77, "status", {"SQL_DATABASE": "master"}, "refused identity"),
         (78, "status", {"SQL_DATABASE": ""}, "no SQL_DATABASE"),
         (78, "run --queue q", {}, "no handler is named"),
-        (78, "status", {"SQL_SERVER": NODE_GATEWAY}, "is not trusted"),
+        (76, "status", {"SQL_SERVER": NODE_GATEWAY}, "is not trusted"),
     ],
 )
 def test_each_exit_code(cluster: Cluster, code: int, command: str, environment: dict[str, str], words: str) -> None:

@@ -118,8 +118,16 @@ _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ..
         "another one had the lock",
         "Try again",
     ),
+    # learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues, its list of transient errors
     (
-        ("is not currently available", "is currently busy", "error processing your request", "not enough resources"),
+        (
+            "is not currently available",
+            "is currently busy",
+            "is currently too busy",
+            "error processing your request",
+            "not enough resources",
+            "limit for the database is",
+        ),
         ServerBusy,
         "{server} cannot serve {database!r} now",
         "a failover, or too much load",
@@ -137,6 +145,13 @@ _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ..
         "database {database!r} has no tables of the worker",
         "nobody ran `migrate` in it",
         "Run `migrate` once, as an identity that may create tables (docs/worker.md)",
+    ),
+    (
+        ("token is expired", "token has expired"),
+        TokenUnavailable,
+        "{server} refused the token of identity {client_id}",
+        "it was expired",
+        "Try again; if it stays, compare the clocks of server and node",
     ),
     (
         ("managedidentity", "imds", "identity endpoint", "azure ad token", "acquire", "token from"),
@@ -177,8 +192,8 @@ _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ..
         ("login failed", "invalid authorization specification", "18456"),
         LoginRefused,
         "{server} refused identity {client_id}",
-        "the database has no user for it",
-        "Run the script of docs/sql.md as the server's Entra administrator",
+        "database {database!r} has no user for it, or is not there",
+        "Check sql.database of the stack, and run the script of docs/sql.md as the server's Entra administrator",
     ),
     (
         ("permission was denied", "permission denied", "create table permission"),
