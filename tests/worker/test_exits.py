@@ -45,6 +45,7 @@ def test_the_drivers_text_becomes_a_cause_and_an_exit_code(text: str) -> None:
     assert type(error) is kind
     assert error.exit == code
     assert text in str(error)
+    assert "{" not in str(error)  # every name was put in
 
 
 def test_the_table_is_complete() -> None:

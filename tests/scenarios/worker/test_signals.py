@@ -6,57 +6,16 @@ guess, where the worker gives its item back; and "kill", the worst case, where t
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from local.azure.executors import NODE_GATEWAY, TERMINATE_VARIABLE
-from tests.scenarios.checkout import Checkout
+from local.azure.identity import events
 from tests.scenarios.cluster import DRILL, Cluster
+from tests.scenarios.worker.conftest import Armed
 
 pytestmark = pytest.mark.docker
-
-
-class Armed(Checkout):
-    """A checkout with more environment for what it starts."""
-
-    more: dict[str, str] = {}  # noqa: RUF012 - set on the instance
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return super().environment | self.more
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Armed]:
-    made = Armed(tmp_path_factory.mktemp("clone"))
-    made.module("local", "tour")
-    yield made
-    made.run(str(made.python), "-m", "local", "reset", "--yes")
-
-
-@pytest.fixture(scope="module")
-def cluster(place: Armed) -> Iterator[Cluster]:
-    made = Cluster(place.home)
-    made.run("migrate", "--handler", DRILL)
-    yield made
-    made.close()
-
-
-def started(cluster: Cluster, *words: str, seconds: float = 0.2, steps: int = 2000) -> tuple[str, str]:
-    """A job with one worker that is in the middle of an item; job and queue."""
-    queue = f"q-{uuid.uuid4().hex[:8]}"
-    cluster.enqueue(queue, {"item": {"steps": steps, "seconds": seconds}})
-    job = cluster.submit([("run", "--queue", queue, "--until-empty", "--handler", DRILL, *words)])
-    cluster.wait("a step", lambda: cluster.steps(queue))
-    return job, queue
-
-
-def said(cluster: Cluster, job: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in cluster.text(job).splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +29,7 @@ def said(cluster: Cluster, job: str) -> list[dict[str, Any]]:
         (75, "status --patience 0", {"SQL_SERVER": "sql.azure.test,1"}, "does not answer on port 1"),
         (75, "status --patience 0", {"AZURE_CLIENT_ID": str(uuid.UUID(int=7))}, "no token for identity"),
         (77, "status", {"SQL_DATABASE": "master"}, "refused identity"),
+        (77, "status", {"SQL_DATABASE": "nowhere"}, "'nowhere' has no user for it, or is not there"),
         (78, "status", {"SQL_DATABASE": ""}, "no SQL_DATABASE"),
         (78, "run --queue q", {}, "no handler is named"),
         (76, "status", {"SQL_SERVER": NODE_GATEWAY}, "is not trusted"),
@@ -83,17 +43,62 @@ def test_each_exit_code(cluster: Cluster, code: int, command: str, environment: 
 
 @pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("INT", 130), ("HUP", 129)])
 def test_a_signal_to_the_container_gives_the_item_back(cluster: Cluster, name: str, code: int) -> None:
-    job, queue = started(cluster)
+    job, queue = cluster.start()
     [worker] = cluster.workers()
     cluster.signal_worker(worker, name)
     assert cluster.wait_for_task(job)["exitCode"] == code
-    given_back = next(line for line in said(cluster, job) if line["event"] == "given_back")
+    given_back = next(line for line in cluster.said(job) if line["event"] == "given_back")
     assert cluster.items(queue)["item"] == ("pending", given_back["step"], 1)
     assert cluster.steps(queue) == [("item", step) for step in range(given_back["step"])]
 
 
+def test_a_second_signal_stops_at_once(cluster: Cluster) -> None:
+    job, queue = cluster.start("--grace", "100", seconds=120, wait_for="claimed")
+    [worker] = cluster.workers()
+    while cluster.signal_worker(worker, "TERM"):
+        pass
+    assert cluster.wait_for_task(job)["exitCode"] == 143
+    assert "a second signal, so at once" in cluster.text(job, file="stderr.txt")
+    assert cluster.items(queue)["item"] == ("running", 0, 1)  # for the lease to bring back
+    assert cluster.steps(queue) == []
+
+
+def test_a_step_longer_than_the_grace_is_left_behind(cluster: Cluster) -> None:
+    job, queue = cluster.start("--grace", "2", seconds=120, wait_for="claimed")
+    [worker] = cluster.workers()
+    cluster.signal_worker(worker, "TERM")
+    assert cluster.wait_for_task(job)["exitCode"] == 143
+    assert "did not end within 2 s" in cluster.text(job, file="stderr.txt")
+    assert cluster.steps(queue) == []
+
+
+def test_a_killed_container_is_137_and_its_retry_goes_on_where_it_was(cluster: Cluster) -> None:
+    job, queue = cluster.start("--lease", "3", steps=8, seconds=0.5, retries=1)
+    [worker] = cluster.workers()
+    cluster.signal_worker(worker, "KILL")
+    info = cluster.wait_for_task(job)
+    assert (info["exitCode"], info["retryCount"]) == (0, 1)
+    assert cluster.items(queue)["item"] == ("done", 8, 2)
+    assert cluster.steps(queue) == [("item", step) for step in range(8)]
+
+
+def test_the_nodes_notice_gives_the_item_back(cluster: Cluster) -> None:
+    """Scheduled events through the node's own identity endpoint. That Batch's nodes get any is a guess."""
+    job, queue = cluster.start()
+    node = cluster.task(job)["nodeInfo"]["nodeId"]
+    events.announce(cluster.paths, node, "Preempt")
+    try:
+        assert cluster.wait_for_task(job)["exitCode"] == 143
+    finally:
+        events.clear(cluster.paths)
+    [notice] = [line for line in cluster.said(job) if line["event"] == "node_goes_away"]
+    assert (notice["kind"], notice["machine"]) == ("Preempt", node)
+    assert "stopped by the node's notice (Preempt)" in cluster.text(job, file="stderr.txt")
+    assert cluster.items(queue)["item"][0] == "pending"
+
+
 def test_terminating_the_task_with_term_gives_the_item_back_at_once(cluster: Cluster) -> None:
-    job, queue = started(cluster)
+    job, queue = cluster.start()
     cluster.terminate(job)
     cluster.wait_for_task(job)
     assert cluster.items(queue)["item"][0] == "pending"
@@ -105,7 +110,7 @@ def test_terminating_the_task_with_kill_leaves_it_to_the_lease(place: Armed, clu
     place.more = {TERMINATE_VARIABLE: "kill"}
     place.module("local", "start")
     cluster.renew_nodes()
-    job, queue = started(cluster, "--lease", "3", steps=8, seconds=0.5)
+    job, queue = cluster.start("--lease", "3", steps=8, seconds=0.5)
     cluster.terminate(job)
     cluster.wait_for_task(job)
     assert cluster.items(queue)["item"][0] == "running"
@@ -117,7 +122,7 @@ def test_terminating_the_task_with_kill_leaves_it_to_the_lease(place: Armed, clu
 
 def test_a_preempted_nodes_item_is_resumed_by_the_requeued_task(cluster: Cluster) -> None:
     """The node dies with its container, the task is requeued without a retry of its own, the lease brings the item."""
-    job, queue = started(cluster, "--lease", "3", steps=12, seconds=0.3)
+    job, queue = cluster.start("--lease", "3", steps=12, seconds=0.3)
     node, _ = cluster.workers()[0]
     cluster.kill_node(node)
     info = cluster.wait_for_task(job)
