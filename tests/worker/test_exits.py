@@ -83,6 +83,18 @@ def test_a_wrong_command_line_is_64(words: list[str], said: str, capsys: pytest.
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("given", [["items.csv"], ["items.txt"]])
+def test_a_file_that_cannot_be_read_is_65(
+    given: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {"SQL_SERVER": "s", "SQL_DATABASE": "d", "AZURE_CLIENT_ID": "c"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["enqueue", "--queue", "q", *given]) == Exit.INPUT
+    [line] = capsys.readouterr().err.splitlines()
+    assert given[0] in line
+
+
 def test_missing_settings_are_78_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,13 @@ pytestmark = pytest.mark.docker
 
 STEP = r"INSERT INTO dbo\.drill_steps"
 STEPS = 4
+# fault of every login, exit code, words
+REFUSALS = [
+    ("login-failed", 77, "refused identity"),
+    ("no-database", 69, "cannot be opened on"),
+    ("token-expired", 75, "refused the token of identity"),
+    ("failover", 75, "cannot serve"),
+]
 STUCK = 10.0  # seconds: longer than any statement's timeout
 
 
@@ -57,15 +64,7 @@ def test_a_fault_that_passes_costs_tries_and_no_step(cluster: Cluster, faults: C
     assert cluster.steps(queue) == [("item", step) for step in range(STEPS)]
 
 
-@pytest.mark.parametrize(
-    ("kind", "code", "words"),
-    [
-        ("login-failed", 77, "refused identity"),
-        ("no-database", 69, "cannot be opened on"),
-        ("token-expired", 75, "refused the token of identity"),
-        ("failover", 75, "cannot serve"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "code", "words"), REFUSALS)
 @pytest.mark.parametrize("command", ["check", "run --queue q --until-empty --patience 1 --handler " + DRILL])
 def test_a_login_that_stays_refused_has_its_exit_code(
     cluster: Cluster, faults: Control, command: str, kind: str, code: int, words: str

@@ -14,31 +14,38 @@ from local.azure.executors import NODE_GATEWAY, TERMINATE_VARIABLE
 from local.azure.identity import events
 from tests.scenarios.cluster import DRILL, Cluster
 from tests.scenarios.worker.conftest import Armed
+from tests.scenarios.worker.test_faults import REFUSALS
+from worker.docker_worker.exits import Exit
 
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize(
-    ("code", "command", "environment", "words"),
-    [
-        (0, "status", {}, ""),
-        (64, "chek", {}, "invalid choice"),
-        (65, "enqueue --queue q nothing.csv", {}, "cannot be read"),
-        (70, "wait --seconds 1e300", {}, "a bug in the worker"),
-        (68, "status --patience 0", {"SQL_SERVER": "no-such-host.invalid"}, "is not known"),
-        (75, "status --patience 0", {"SQL_SERVER": "sql.azure.test,1"}, "does not answer on port 1"),
-        (75, "status --patience 0", {"AZURE_CLIENT_ID": str(uuid.UUID(int=7))}, "no token for identity"),
-        (77, "status", {"SQL_DATABASE": "master"}, "refused identity"),
-        (77, "status", {"SQL_DATABASE": "nowhere"}, "'nowhere' has no user for it, or is not there"),
-        (78, "status", {"SQL_DATABASE": ""}, "no SQL_DATABASE"),
-        (78, "run --queue q", {}, "no handler is named"),
-        (76, "status", {"SQL_SERVER": NODE_GATEWAY}, "is not trusted"),
-    ],
-)
+# exit code, command, environment, words
+CASES = [
+    (0, "status", {}, ""),
+    (64, "chek", {}, "invalid choice"),
+    (65, "enqueue --queue q nothing.csv", {}, "cannot be read"),
+    (70, "wait --seconds 1e300", {}, "a bug in the worker"),
+    (68, "status --patience 0", {"SQL_SERVER": "no-such-host.invalid"}, "is not known"),
+    (75, "status --patience 0", {"SQL_SERVER": "sql.azure.test,1"}, "does not answer on port 1"),
+    (75, "status --patience 0", {"AZURE_CLIENT_ID": str(uuid.UUID(int=7))}, "no token for identity"),
+    (77, "status", {"SQL_DATABASE": "master"}, "refused identity"),
+    (77, "status", {"SQL_DATABASE": "nowhere"}, "'nowhere' has no user for it, or is not there"),
+    (78, "status", {"SQL_DATABASE": ""}, "no SQL_DATABASE"),
+    (78, "run --queue q", {}, "no handler is named"),
+    (76, "status", {"SQL_SERVER": NODE_GATEWAY}, "is not trusted"),
+]
+
+
+@pytest.mark.parametrize(("code", "command", "environment", "words"), CASES)
 def test_each_exit_code(cluster: Cluster, code: int, command: str, environment: dict[str, str], words: str) -> None:
     if environment.get("SQL_SERVER") == NODE_GATEWAY:  # the same server under a name that its certificate has not
         environment = {"SQL_SERVER": f"{NODE_GATEWAY},{cluster.outputs.sql_server.partition(',')[2]}"}
     assert words in cluster.run(*command.split(), expect=code, **environment)
+
+
+def test_no_exit_code_is_without_a_case_on_a_node() -> None:
+    assert {code for code, *_ in CASES} | {code for _, code, _ in REFUSALS} == set(Exit)
 
 
 @pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("INT", 130), ("HUP", 129)])
