@@ -57,8 +57,10 @@ def test_a_login_is_refused_once(world: World, control: Control) -> None:
 
 @pytest.mark.parametrize(("kind", "said"), [("token-expired", "Token is expired"), ("no-database", "Cannot open data")])
 def test_a_login_is_refused_for_a_reason(world: World, control: Control, kind: str, said: str) -> None:
-    with control.injected(Fault(kind, times=0)), pytest.raises(pytds.Error, match=said):
+    with control.injected(Fault(kind, times=0)), pytest.raises((pytds.Error, TimeoutError)) as caught:
         world.connect(world.admin_token)
+    # python-tds takes 4060 for one that passes, and tries again until its time is over
+    assert said in f"{caught.value} {caught.value.__cause__}"
     assert run(world.connect(world.admin_token), "SELECT 1") == [(1,)]
 
 
