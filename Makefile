@@ -57,11 +57,11 @@ bench:          ## measure the submitter beside the SDK and a bare loop (minutes
 chaos: up       ## kill workers, nodes and the database at random on the local stack (CHAOS_RUNS=200, CHAOS_SEED=1)
 	@$(VENV_PYTHON) -m tests.scenarios.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
 
-sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json)
+sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json; IMAGE=... adds its Debian packages)
 	@$(PYTHON) -m tools.setup offline
-	@$(VENV_PYTHON) -m cyclonedx_py requirements --output-reproducible --of JSON -o $(or $(SBOM),worker.cdx.json) worker/requirements.txt
+	@$(VENV_PYTHON) -m tools.sbom $(if $(IMAGE),--image $(IMAGE)) $(or $(SBOM),worker.cdx.json)
 
-lint:           ## ruff and pyright
+lint:           ## ruff, pyright and hadolint
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.check
 

@@ -1,9 +1,9 @@
-"""What the worker costs: `python -m benchmarks.worker [--image IMAGE --base IMAGE]`. One JSON line a measurement.
+"""What the worker costs: `python -m benchmarks.worker [overhead connect scaling image]`. One JSON line a measurement.
 
 - overhead: items a second with a 50 ms handler, beside a loop of the same transactions without lease and checkpoint;
 - scaling: the same with 1 to 8 workers (the stand-in has one writer at a time: this is its limit, not SQL Server's);
 - connect: the worker's connection, probe and translation included, beside the bare driver's;
-- image: size and start, beside the base image's.
+- image: size and start, beside the base image; of the deployed local stack, unless --image and --base name others.
 Both sides of a pair are processes of this machine against the same server process, taken in turns.
 """
 
@@ -23,6 +23,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from local import stack
+from local.azure.paths import Paths
+from local.engine.stack_file import read_stack_file
 from tests.worker.conftest import DATABASE, Place, Worker, open_place
 
 ITEMS, SECONDS, TURNS = 60, 0.05, 3
@@ -171,21 +174,39 @@ def image(name: str, base: str) -> None:
         )  # fmt: skip
 
 
+def deployed_images() -> tuple[str, str]:
+    """The worker's image and its base on this machine's engine, as `make up` made them."""
+    paths = Paths.default()
+    settings = stack.settings_file(paths)
+    if not settings.exists():
+        raise SystemExit(f"image: no stack is deployed in {paths.home}; run `make up`, or give --image and --base")
+    base = read_stack_file(settings)["config"][f"{stack.PROJECT}:worker"]["base_image"]
+    return json.loads(_output(sys.executable, "-m", "local", "outputs", "--json"))["worker_image"], base
+
+
 def _output(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:
+    with_server = {"overhead": overhead, "connect": connecting, "scaling": scaling}
+    names = (*with_server, "image")
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(names)} (default: all)")
     parser.add_argument("--image", help="the worker's image")
     parser.add_argument("--base", help="the image it was built from")
     given = parser.parse_args()
-    with place_with_server() as place:
-        overhead(place)
-        connecting(place)
-        scaling(place)
-    if given.image and given.base:
-        image(given.image, given.base)
+    wanted = given.names or names
+    if unknown := set(wanted) - set(names):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(names)}")
+    if (given.image is None) != (given.base is None):
+        parser.error("--image and --base go together: give both or none")
+    if chosen := [with_server[name] for name in wanted if name in with_server]:
+        with place_with_server() as place:
+            for measure in chosen:
+                measure(place)
+    if "image" in wanted:
+        image(*((given.image, given.base) if given.image else deployed_images()))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pulumi
@@ -12,12 +13,21 @@ from infra.naming import IMAGE_REPOSITORY, TYPE_PREFIX
 from infra.registry import Registry
 from infra.registry_login import USERNAME, registry_password
 from infra.settings import WorkerSettings
+from infra.worker_source import revision, version
 
 BUILD_CONTEXT: Final = "worker"
 """Relative to the program's folder, where Pulumi runs the program and its plugins."""
 
 PLATFORM: Final = "linux/amd64"
 """Of the node image (`microsoft-dsvm/ubuntu-hpc`); without it a build on an arm64 machine gives an arm64 image."""
+
+
+def build_args(context: Path, settings: WorkerSettings) -> dict[str, str]:
+    """What the Dockerfile is told: its base, and the values of its OCI labels."""
+    labels = {"VERSION": version(context), "REVISION": revision(context)}
+    if settings.source is not None:
+        labels["SOURCE"] = settings.source
+    return {"BASE_IMAGE": settings.base_image, **labels}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +54,7 @@ class WorkerImage(pulumi.ComponentResource):
                 context=BUILD_CONTEXT,
                 dockerfile=f"{BUILD_CONTEXT}/Dockerfile",
                 platform=PLATFORM,
-                args={"BASE_IMAGE": args.settings.base_image},
+                args=build_args(Path(BUILD_CONTEXT), args.settings),
             ),
             # Three separate fields, so that the plugin's own diff ignores a new token; with `ignore_changes` the
             # engine would send the previous, expired one.

@@ -92,7 +92,7 @@ class PoolSettings(Section):
 
 
 class WorkerSettings(Section):
-    """What the worker image is built on."""
+    """What the worker image is built on, and where its source is kept."""
 
     base_image: Annotated[
         str,
@@ -101,6 +101,11 @@ class WorkerSettings(Section):
             "an image reference like python:3.12-slim-bookworm", "it needs python3 with venv, apt and ca-certificates"
         ),
     ]
+    source: Annotated[
+        str | None,
+        Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*/?$"),
+        Expect("an address like https://git.example/team/project", "the image's label says where its source is"),
+    ] = None
 
 
 class SqlSettings(Section):

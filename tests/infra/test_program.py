@@ -11,8 +11,10 @@ import pulumi
 import pytest
 
 from infra import registry_login
+from infra.image import build_args
 from infra.roles import Role
-from infra.settings import SettingsError
+from infra.settings import SettingsError, WorkerSettings
+from infra.worker_source import revision
 from tests.infra.conftest import REFRESH_TOKEN
 from tests.infra.recording import (
     CLIENT_TOKEN,
@@ -26,6 +28,7 @@ from tests.infra.recording import (
     run_program,
     stack_config,
 )
+from worker.docker_worker import VERSION
 
 Program = Callable[..., Run]
 ACCOUNT_PRINCIPAL = "principal-of-id-abp-dev-account"
@@ -133,9 +136,19 @@ def test_the_image_is_built_for_the_nodes_platform_and_pushed_to_the_stacks_regi
         "context": "worker",
         "dockerfile": "worker/Dockerfile",
         "platform": "linux/amd64",
-        "args": {"BASE_IMAGE": "python:3.12-slim-bookworm"},
+        "args": {
+            "BASE_IMAGE": "python:3.12-slim-bookworm",
+            "VERSION": VERSION,
+            "REVISION": revision(ROOT / "worker"),
+        },
     }
     assert dev.only(":Image").ignore_changes == []
+
+
+def test_the_image_is_told_where_its_source_is_kept_if_the_stack_says_so() -> None:
+    settings = WorkerSettings(base_image="python:3", source="https://git.example/team/project")
+    assert build_args(ROOT / "worker", settings)["SOURCE"] == "https://git.example/team/project"
+    assert "SOURCE" not in build_args(ROOT / "worker", WorkerSettings(base_image="python:3"))
 
 
 def test_up_logs_in_with_the_deployers_exchanged_token_as_a_secret(dev: Run) -> None:

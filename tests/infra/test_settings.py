@@ -103,6 +103,7 @@ def test_a_value_out_of_range_names_key_expectation_value_file_and_fix() -> None
         ({"deployer_type": "Robot"}, "deployer_type: expected User, Group or ServicePrincipal, got 'Robot'; "),
         ({"submitters": [{"object_id": "me", "type": "User"}]}, "submitters[0].object_id: expected an object id like "),
         ({"worker__base_image": "no image!"}, "worker.base_image: expected an image reference like "),
+        ({"worker__source": "git@host:x"}, "worker.source: expected an address like https://git.example/"),
     ],
 )
 def test_each_bad_value_is_reported_under_its_yaml_key(changes: dict[str, Any], words: str) -> None:

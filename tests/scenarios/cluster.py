@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import pytds
 from azure.batch import models
 
+from jobs.errors import ServiceError
 from jobs.jobfile.model import Job, Task
 from jobs.service.client import AzureBatch
 from jobs.service.connection import connect
@@ -31,9 +34,30 @@ from tests.azure.sql.conftest import AUDIENCE
 DRILL = "docker_worker.examples.drill:handle"
 
 
+# What docker says of a container (or a node, with the engine in it) that ended a moment ago.
+GONE = ("is not running", "No such container", "cannot connect to the docker daemon", "is restarting")
+KILLED = 137  # `docker exec` whose container was killed
+
+
 def docker(*words: str) -> str:
-    """An operator's docker command; what it printed. A container that ended meanwhile is no error."""
-    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=120).stdout.strip()
+    """An operator's docker command; what it printed, and nothing when its container is gone."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode == 0:
+        return done.stdout.strip()
+    gone = done.returncode == KILLED or any(text.casefold() in done.stderr.casefold() for text in GONE)
+    assert gone, f"docker {' '.join(words)}: exit code {done.returncode}\n{done.stderr}"
+    return ""
+
+
+def send(process: int | None, number: signal.Signals) -> bool:
+    """A signal to a process by its descriptor; False when it is no more."""
+    if process is None:
+        return False
+    try:
+        signal.pidfd_send_signal(process, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 class Cluster:
@@ -109,6 +133,29 @@ class Cluster:
         assert info["exitCode"] == expect, f"{info}\n{text}"
         return text
 
+    def start(
+        self, *words: str, seconds: float = 0.2, steps: int = 2000, retries: int = 0, wait_for: str = ""
+    ) -> tuple[str, str]:
+        """A job with one worker that did a step of its item, or wrote the line `wait_for`; job and queue."""
+        queue = f"q-{uuid.uuid4().hex[:8]}"
+        self.enqueue(queue, {"item": {"steps": steps, "seconds": seconds}})
+        command = ("run", "--queue", queue, "--until-empty", "--handler", DRILL, *words)
+        job = self.submit([command], retries=retries)
+        if wait_for:
+            self.wait(f"the task of {job}", lambda: self.task(job)["state"] == "running")
+            self.wait(wait_for, lambda: wait_for in [line["event"] for line in self.said(job)])
+        else:
+            self.wait("a step", lambda: self.steps(queue))
+        return job, queue
+
+    def said(self, job: str) -> list[dict[str, Any]]:
+        """The JSON lines of its first task; none while there is no file."""
+        try:
+            lines = self.text(job).splitlines(keepends=True)
+        except ServiceError:
+            return []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
     def terminate(self, job: str, task: str = "w0") -> None:
         self.client.terminate_task(job, task)
 
@@ -146,28 +193,50 @@ class Cluster:
             for inner in docker("exec", node, "docker", "ps", "-q").split()
         ]
 
-    def signal_worker(self, place: tuple[str, str], name: str) -> None:
+    def signal_worker(self, place: tuple[str, str], name: str) -> bool:
+        """Whether it met anybody: not a container that had ended."""
         node, inner = place
-        docker("exec", node, "docker", "kill", "--signal", name, inner)
+        return bool(docker("exec", node, "docker", "kill", "--signal", name, inner))
 
-    def kill_node(self, container: str) -> None:
-        """The local Azure starts it again; one that died twice in half a minute it leaves down, so we do."""
-        docker("kill", container)
+    def kill_node(self, container: str) -> bool:
+        """Whether it ran. The local Azure starts it again; one that died twice in half a minute it leaves down, so we
+        do."""
+        killed = bool(docker("kill", container))
         time.sleep(3)
         docker("start", container)
+        return killed
 
-    def database_pid(self) -> int:
-        return int(json.loads((self.paths.run / "supervisor.json").read_text())["sql"])
+    @contextmanager
+    def database(self) -> Iterator[int | None]:
+        """A descriptor of the server's process, which no other process can get, whatever becomes of its id; None when
+        the server is down."""
+        pid = int(json.loads((self.paths.run / "supervisor.json").read_text())["sql"])
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            yield None
+            return
+        try:
+            ours = b"local.azure.sql" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            yield process if ours else None
+        except (FileNotFoundError, ProcessLookupError):
+            yield None
+        finally:
+            os.close(process)
 
-    def kill_database(self) -> None:
-        """The supervisor starts it again."""
-        os.kill(self.database_pid(), signal.SIGKILL)
+    def kill_database(self) -> bool:
+        """Whether it ran. The supervisor starts it again."""
+        with self.database() as process:
+            return send(process, signal.SIGKILL)
 
-    def pause_database(self, seconds: float) -> None:
-        pid = self.database_pid()
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(seconds)
-        os.kill(pid, signal.SIGCONT)
+    def pause_database(self, seconds: float) -> bool:
+        """Whether it ran; it may have been killed while it stood still."""
+        with self.database() as process:
+            if not send(process, signal.SIGSTOP):
+                return False
+            time.sleep(seconds)
+            send(process, signal.SIGCONT)
+            return True
 
     # -- the database ------------------------------------------------------------------------------------------------
 

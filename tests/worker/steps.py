@@ -38,5 +38,15 @@ def slow_query(item: Any, step: int, tx: Any) -> None:
     tx.query(f"WAITFOR DELAY '00:00:{item.data['seconds']:02d}'; SELECT 1")
 
 
+def passes_over_errors(item: Any, step: int, tx: Any) -> None:
+    """Writes twice, whatever the first write came to; with "fails" it makes an error of its own out of it."""
+    try:
+        tx.execute(INSERT, item.key, 0)
+    except Exception:
+        if item.data.get("fails"):
+            raise ValueError("a handler's own error") from None
+    tx.execute(INSERT, item.key, 1)
+
+
 def wrong_answer(item: Any, step: int, tx: Any) -> int:
     return 42

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from worker.docker_worker import __main__ as command
@@ -9,22 +12,27 @@ from worker.docker_worker import errors
 from worker.docker_worker.database import translate
 from worker.docker_worker.exits import MEANING, Exit, signalled
 from worker.docker_worker.settings import SqlSettings
+from worker.docker_worker.signals import STOP_SIGNALS
 
 SQL = SqlSettings(server="sql.example", database="app", client_id="c1")
 
 # Texts of the Microsoft driver 18.6 through mssql-python 1.16, shortened; seen against the test server.
 DRIVER_TEXTS = {
-    "SSL Provider: certificate verify failed:unable to get local issuer": (errors.CertificateNotTrusted, 78),
-    "SSL Provider: [subject name does not match host name]": (errors.CertificateNotTrusted, 78),
-    "Encryption not supported on SQL Server": (errors.CertificateNotTrusted, 78),
+    "SSL Provider: certificate verify failed:unable to get local issuer": (errors.CertificateNotTrusted, 76),
+    "SSL Provider: [subject name does not match host name]": (errors.CertificateNotTrusted, 76),
+    "Encryption not supported on SQL Server": (errors.CertificateNotTrusted, 76),
     "Invalid authorization specification; Login failed for user '<token>'.": (errors.LoginRefused, 77),
-    "Login failed. Cannot open database \"nope\" requested by the login.": (errors.DatabaseMissing, 78),
+    "Login failed. Cannot open database \"nope\" requested by the login.": (errors.DatabaseMissing, 69),
     "CREATE TABLE permission denied in database 'app'.": (errors.PermissionMissing, 77),
+    "Login failed for user '<token-identified principal>'. Token is expired.": (errors.TokenUnavailable, 75),
     "Communication link failure": (errors.Unreachable, 75),
     "Timeout expired": (errors.Unreachable, 75),
     "ManagedIdentityCredential authentication unavailable": (errors.TokenUnavailable, 75),
     "Transaction was deadlocked on lock resources": (errors.Deadlock, 75),
     "Database 'app' on server 's' is not currently available": (errors.ServerBusy, 75),
+    "Resource ID : 1. The session limit for the database is 90 and has been reached.": (errors.ServerBusy, 75),
+    "The server is currently too busy to support requests greater than 20 for this database.": (errors.ServerBusy, 75),
+    "Cannot process request. Not enough resources to process request.": (errors.ServerBusy, 75),
     "Invalid object name 'dbo.work_items'.": (errors.NotMigrated, 78),
     "Invalid object name 'dbo.other'.": (errors.StatementFailed, 70),
 }  # fmt: skip
@@ -37,14 +45,27 @@ def test_the_drivers_text_becomes_a_cause_and_an_exit_code(text: str) -> None:
     assert type(error) is kind
     assert error.exit == code
     assert text in str(error)
+    assert "{" not in str(error)  # every name was put in
 
 
 def test_the_table_is_complete() -> None:
     assert set(MEANING) == set(Exit)
     assert {code.name: code.value for code in Exit} == {
-        "OK": 0, "USAGE": 64, "INPUT": 65, "BUG": 70, "TRANSIENT": 75, "REFUSED": 77, "CONFIG": 78,
+        "OK": 0, "USAGE": 64, "INPUT": 65, "NO_HOST": 68, "NO_DATABASE": 69, "BUG": 70, "TRANSIENT": 75,
+        "NOT_TRUSTED": 76, "REFUSED": 77, "CONFIG": 78,
     }  # fmt: skip
     assert [signalled(number) for number in (15, 2, 1)] == [143, 130, 129]
+
+
+def test_the_guides_table_is_the_modules() -> None:
+    """docs/worker.md: one row a code, in the module's words; the signals that are listened to in the last one."""
+    guide = (Path(__file__).parents[2] / "docs" / "worker.md").read_text()
+    rows = dict(re.findall(r"^\| ([\d, ]+) \| (.+) \|$", guide, re.MULTILINE))
+    signals = sorted(STOP_SIGNALS)
+    assert rows == {str(code.value): MEANING[code] for code in Exit} | {
+        ", ".join(str(signalled(number)) for number in signals): "stopped by "
+        + ", ".join(number.name for number in signals)
+    }
 
 
 @pytest.mark.parametrize(
@@ -62,6 +83,18 @@ def test_a_wrong_command_line_is_64(words: list[str], said: str, capsys: pytest.
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("given", [["items.csv"], ["items.txt"]])
+def test_a_file_that_cannot_be_read_is_65(
+    given: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {"SQL_SERVER": "s", "SQL_DATABASE": "d", "AZURE_CLIENT_ID": "c"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["enqueue", "--queue", "q", *given]) == Exit.INPUT
+    [line] = capsys.readouterr().err.splitlines()
+    assert given[0] in line
+
+
 def test_missing_settings_are_78_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,12 +104,12 @@ def test_missing_settings_are_78_in_one_line(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_name_that_does_not_resolve_is_75(
+def test_a_name_that_does_not_resolve_is_68(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"SQL_SERVER": "no-such-host.invalid", "SQL_DATABASE": "d", "AZURE_CLIENT_ID": "c"}.items():
         monkeypatch.setenv(name, value)
-    assert command.main(["check"]) == Exit.TRANSIENT
+    assert command.main(["check"]) == Exit.NO_HOST
     assert "the name 'no-such-host.invalid' is not known" in capsys.readouterr().err
 
 

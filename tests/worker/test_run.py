@@ -194,6 +194,21 @@ def test_transient_errors_are_tried_again(place: Place, tmp_path: Path, fault: F
     assert steps(place) == [("a", 0), ("a", 1), ("a", 2)]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("kind", ["deadlock", "cut"])
+def test_a_handler_cannot_keep_half_of_an_undone_step(place: Place, tmp_path: Path, kind: str, fails: bool) -> None:
+    """The server undid the transaction, and the handler passes over that: the step is tried again, not committed."""
+    place.enqueue(tmp_path, "q", [{"name": "a", "fails": fails}])
+    number = place.faults.set(Fault(kind, match="steps_done"))
+    words = ("run", "--queue", "q", "--until-empty", "--max-attempts", "1")
+    worker = place.run(*words, "--handler", f"{HANDLERS}:passes_over_errors")
+    assert place.faults.state()[number]["fired"] == 1
+    [retry] = worker.events("retry")
+    assert (retry["item"], retry["step"], retry["attempt"]) == ("a", 0, 1)
+    assert steps(place) == [("a", 0), ("a", 1)]
+    assert items(place)["a"] == ("done", 1, 1)
+
+
 def test_a_commit_whose_answer_is_lost_is_not_repeated(place: Place, tmp_path: Path) -> None:
     """The worst moment: the server commits, and the connection goes before the answer."""
     place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])

@@ -118,8 +118,16 @@ _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ..
         "another one had the lock",
         "Try again",
     ),
+    # learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues, its list of transient errors
     (
-        ("is not currently available", "is currently busy", "error processing your request", "not enough resources"),
+        (
+            "is not currently available",
+            "is currently busy",
+            "is currently too busy",
+            "error processing your request",
+            "not enough resources",
+            "limit for the database is",
+        ),
         ServerBusy,
         "{server} cannot serve {database!r} now",
         "a failover, or too much load",
@@ -139,9 +147,16 @@ _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ..
         "Run `migrate` once, as an identity that may create tables (docs/worker.md)",
     ),
     (
+        ("token is expired", "token has expired"),
+        TokenUnavailable,
+        "{server} refused the token of {who}",
+        "it was expired",
+        "Try again; if it stays, compare the clocks of server and node",
+    ),
+    (
         ("managedidentity", "imds", "identity endpoint", "azure ad token", "acquire", "token from"),
         TokenUnavailable,
-        "no token for identity {client_id}",
+        "no token for {who}",
         "the identity endpoint did not give one",
         "Check that the pool has this identity assigned",
     ),
@@ -176,14 +191,14 @@ _RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ..
     (
         ("login failed", "invalid authorization specification", "18456"),
         LoginRefused,
-        "{server} refused identity {client_id}",
-        "the database has no user for it",
-        "Run the script of docs/sql.md as the server's Entra administrator",
+        "{server} refused {who}",
+        "database {database!r} has no user for it, or is not there",
+        "Check sql.database of the stack, and run the script of docs/sql.md as the server's Entra administrator",
     ),
     (
         ("permission was denied", "permission denied", "create table permission"),
         PermissionMissing,
-        "identity {client_id} may not do this in {database!r}",
+        "{who} may not do this in {database!r}",
         "its database user lacks a right",
         "Run the script of docs/sql.md",
     ),
@@ -210,10 +225,10 @@ def translate(error: BaseException, sql: SqlSettings) -> WorkerError:
     """The driver's error as one of ours, with the driver's own text as part of the cause."""
     lowered = str(error).casefold()
     text = str(getattr(error, "ddbc_error", "") or error)
-    names = {"server": sql.server, "database": sql.database, "client_id": sql.client_id}
+    names = {"server": sql.server, "database": sql.database, "who": sql.who}
     for pieces, kind, fact, cause, step in _RULES:
         if any(piece in lowered for piece in pieces):
-            return kind(fact.format(**names), cause=f"{cause} ({text})", next_step=step)
+            return kind(fact.format(**names), cause=f"{cause.format(**names)} ({text})", next_step=step)
     return StatementFailed(
         f"{sql.server} answered with an error", cause=text, next_step="Try again; if it stays, report it"
     )

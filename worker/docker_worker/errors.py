@@ -40,11 +40,11 @@ class NotMigrated(SettingsError):
 
 
 class CertificateNotTrusted(WorkerError):
-    exit = Exit.CONFIG
+    exit = Exit.NOT_TRUSTED
 
 
 class DatabaseMissing(WorkerError):
-    exit = Exit.CONFIG
+    exit = Exit.NO_DATABASE
 
 
 class LoginRefused(WorkerError):
@@ -63,7 +63,7 @@ class Transient(WorkerError):
 
 
 class NameNotResolved(Transient):
-    pass
+    exit = Exit.NO_HOST
 
 
 class Unreachable(Transient):

@@ -12,8 +12,11 @@ class Exit(IntEnum):
     OK = 0
     USAGE = 64
     INPUT = 65
+    NO_HOST = 68
+    NO_DATABASE = 69
     BUG = 70
     TRANSIENT = 75
+    NOT_TRUSTED = 76
     REFUSED = 77
     CONFIG = 78
 
@@ -22,10 +25,13 @@ MEANING: Final[dict[Exit, str]] = {
     Exit.OK: "done",
     Exit.USAGE: "the command line is wrong",
     Exit.INPUT: "the file of items cannot be read",
+    Exit.NO_HOST: "the server's name is not known",
+    Exit.NO_DATABASE: "the server has no such database, or does not open it for us",
     Exit.BUG: "the worker itself or a statement of it failed",
     Exit.TRANSIENT: "the database or the identity endpoint did not answer; trying again may help",
+    Exit.NOT_TRUSTED: "the server's certificate is not trusted",
     Exit.REFUSED: "the database refused the identity",
-    Exit.CONFIG: "a setting, the certificate, the database's name or its tables are wrong; trying again does not help",
+    Exit.CONFIG: "a setting or the worker's tables are missing or wrong",
 }
 
 

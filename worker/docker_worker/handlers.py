@@ -68,6 +68,9 @@ def load(reference: str) -> Handler:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the handler {reference!r} is not there", cause=str(error), next_step=form) from error
+    except Exception as error:  # whatever a team's module does when it is imported
+        text = f"{type(error).__name__}: {error}"
+        raise UsageError(f"the module of handler {reference!r} fails", cause=text, next_step="Correct it") from error
     if not callable(found):
         raise UsageError(f"the handler {reference!r} is no function", cause=f"it is {found!r}", next_step=form)
     return cast(Handler, found)

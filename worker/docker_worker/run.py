@@ -79,7 +79,7 @@ class Runner:
         try:
             if item.failures >= self._settings.max_attempts:
                 text = f"no worker came to the end of step {item.step}: its lease expired {item.failures} times"
-                self._session.transact(lambda tx, again: self._queue.bury(tx, item, text))
+                self._session.transact(lambda tx, again: self._queue.bury(tx, item, text), say=say)
                 self.totals.dead += 1
                 say("dead_letter", step=item.step, error=text)
             else:
@@ -93,7 +93,7 @@ class Runner:
         while not self._stop.asked.is_set():
             began = time.monotonic()
             try:
-                status, following = self._step(item)
+                status, following = self._step(item, bound(say, step=item.step))
             except LeaseLost:
                 raise
             except WorkerError as error:
@@ -116,7 +116,7 @@ class Runner:
         self._give_back(item, say)
         return None
 
-    def _step(self, item: Item) -> tuple[Next, Item | None]:
+    def _step(self, item: Item, say: Say) -> tuple[Next, Item | None]:
         """The handler's writes and the checkpoint in one transaction, which with the last step claims the next item."""
 
         def work(tx: Transaction, again: bool) -> tuple[Next, Item | None]:
@@ -128,7 +128,7 @@ class Runner:
             self._queue.checkpoint(tx, item, done=result is DONE)
             return self._followed(tx, result, False)
 
-        return self._session.transact(work)
+        return self._session.transact(work, say=say)
 
     def _followed(self, tx: Transaction, status: Next, again: bool) -> tuple[Next, Item | None]:
         """With the end of an item the next one, unless we are to stop."""
@@ -139,7 +139,9 @@ class Runner:
         text = f"{type(error).__name__}: {error}"
         dead = item.failures + 1 >= self._settings.max_attempts
         delay = min(LONGEST_DELAY, self._settings.retry_delay * 2**item.failures)
-        self._session.transact(lambda tx, again: self._queue.fail(tx, item, text, dead=dead, delay=delay), persist=True)
+        self._session.transact(
+            lambda tx, again: self._queue.fail(tx, item, text, dead=dead, delay=delay), persist=True, say=say
+        )
         self.totals.failed += 1
         self.totals.dead += dead
         say("dead_letter" if dead else "failed", step=item.step, failures=item.failures + 1, error=text)
@@ -147,7 +149,7 @@ class Runner:
     def _give_back(self, item: Item, say: Say) -> None:
         """Others may have it at once. When the database is away they wait for the lease's end."""
         try:
-            given = self._session.transact(lambda tx, again: self._queue.give_back(tx, item), persist=True)
+            given = self._session.transact(lambda tx, again: self._queue.give_back(tx, item), persist=True, say=say)
         except WorkerError as error:
             return say("not_given_back", step=item.step, error=str(error))
         self.totals.given_back += given

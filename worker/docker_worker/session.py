@@ -40,12 +40,12 @@ class Session:
         self._connection: Connection | None = None
         self._cursors: Cursors | None = None
 
-    def transact(self, work: Callable[[Transaction, bool], T], *, persist: bool = False) -> T:
+    def transact(self, work: Callable[[Transaction, bool], T], *, persist: bool = False, say: Say | None = None) -> T:
         """The result of `work(tx, again)`, committed.
 
         `again` says that an earlier try ended in a transient error. When that was the commit's, nobody knows whether it
         took effect: `work` must look before it does anything twice. After a stop was asked a failed try is not
-        repeated, unless `persist`.
+        repeated, unless `persist`. `say`: the one that knows the item, where there is one.
         """
         began, attempt = time.monotonic(), 0
         while True:
@@ -59,7 +59,7 @@ class Session:
                     raise
                 if time.monotonic() + pause - began > self._patience:
                     raise
-                self._say("retry", error=str(error), attempt_of_statement=attempt, pause=round(pause, 2))
+                (say or self._say)("retry", error=str(error), attempt_of_statement=attempt, pause=round(pause, 2))
                 if self._stop.asked.wait(pause):
                     time.sleep(min(pause, FIRST_PAUSE))  # asked to stop: what persists must still not spin
             except BaseException:
@@ -74,7 +74,13 @@ class Session:
         if self._connection is None or self._cursors is None:
             self._connection = self._connect(self._sql)
             self._cursors = Cursors(self._connection.cursor)
-        result = work(Transaction(self._cursors, self._translate), again)
+        transaction = Transaction(self._cursors, self._translate)
+        try:
+            result = work(transaction, again)
+        except Exception:
+            transaction.check()  # what undid it, not what a handler made of that
+            raise
+        transaction.check()
         try:
             self._connection.commit()
         except Exception as error:

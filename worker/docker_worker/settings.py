@@ -56,6 +56,11 @@ class SqlSettings:
         text = self.server.partition(",")[2].strip()
         return int(text) if text else DEFAULT_SQL_PORT
 
+    @property
+    def who(self) -> str:
+        """As whom we log in, in words."""
+        return f"identity {self.client_id}" if self.login_file is None else f"the user of {self.login_file}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from local.azure.cloud import Cloud
 from local.azure.errors import AzureError
+from local.azure.identity import events
 from local.azure.identity.audiences import resource_audience
 
 _LIFETIME = 86399
@@ -74,7 +75,7 @@ def imds_response(
     if path == "/metadata/instance":
         return _answer(200, _instance(cloud, machine or Machine()))
     if path == "/metadata/scheduledevents":
-        return _answer(200, {"DocumentIncarnation": 1, "Events": []})
+        return _answer(200, events.document(cloud.paths))
     return _error(404, "not_found", f"The path '{parts.path}' was not found")
 
 

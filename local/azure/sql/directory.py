@@ -16,13 +16,13 @@ from local.azure.errors.arm import AuthenticationFailed
 from local.azure.identity.tokens import SQL_AUDIENCES, Tokens
 from local.azure.paths import Paths
 from local.azure.settings import load_or_create
-from local.azure.sql.errors import TOKEN_LOGIN, LoginFailed, PrincipalAmbiguous, PrincipalNotFound
+from local.azure.sql.errors import TOKEN_EXPIRED, TOKEN_LOGIN, LoginFailed, PrincipalAmbiguous, PrincipalNotFound
 from local.azure.store import Store
 
 IDENTITIES: Final = "Microsoft.ManagedIdentity/userAssignedIdentities"
 # Azure SQL's texts for a token that it does not take.
 _REASONS: Final = {
-    "ExpiredAuthenticationToken": f"{TOKEN_LOGIN} Token is expired.",
+    "ExpiredAuthenticationToken": TOKEN_EXPIRED,
     "InvalidAuthenticationTokenAudience": (
         f"{TOKEN_LOGIN} The server is not currently configured to accept this token."
     ),

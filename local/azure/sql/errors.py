@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 TOKEN_LOGIN = "Login failed for user '<token-identified principal>'."  # noqa: S105 - Azure SQL's text
+TOKEN_EXPIRED = f"{TOKEN_LOGIN} Token is expired."
 
 
 class ConnectionClosed(Exception):

@@ -24,12 +24,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from local.azure.paths import Paths
-from local.azure.sql.errors import ConnectionClosed, DeadlockVictim, LoginFailed, Unavailable
+from local.azure.sql.errors import (
+    TOKEN_EXPIRED,
+    TOKEN_LOGIN,
+    CannotOpenDatabase,
+    ConnectionClosed,
+    DeadlockVictim,
+    LoginFailed,
+    Unavailable,
+)
 
 LOGIN, STATEMENT, COMMIT, COMMITTED = "login", "statement", "commit", "committed"
 # What each kind does, and where.
 KINDS: Final[dict[str, tuple[str, ...]]] = {
     "login-failed": (LOGIN,),  # 18456
+    "token-expired": (LOGIN,),  # 18456, in Azure SQL's words for an old token
+    "no-database": (LOGIN,),  # 4060
     "failover": (LOGIN, STATEMENT, COMMIT),  # 40613, and the connection ends
     "deadlock": (STATEMENT,),  # 1205, and the transaction is undone
     "cut": (STATEMENT,),  # the connection ends before the statement runs
@@ -140,7 +150,11 @@ class Faults:
                 if wait is not None:
                     wait(fault.seconds)
             elif fault.kind == "login-failed":
-                raise LoginFailed("Login failed for user '<token-identified principal>'.")
+                raise LoginFailed(TOKEN_LOGIN)
+            elif fault.kind == "token-expired":
+                raise LoginFailed(TOKEN_EXPIRED)
+            elif fault.kind == "no-database":
+                raise CannotOpenDatabase(database)
             elif fault.kind == "failover":
                 raise Unavailable(database)
             elif fault.kind == "deadlock":

@@ -15,6 +15,7 @@ from azure.identity import ManagedIdentityCredential
 
 from local.azure.clock import ManualClock
 from local.azure.cloud import Cloud
+from local.azure.identity import events
 from local.azure.identity.imds import imds_response
 from local.azure.identity.service import imds_for_nodes
 from local.azure.paths import Paths
@@ -73,6 +74,9 @@ def test_refusals(cloud: Cloud, path: str, identities: tuple[Identity, ...], hea
 
 def test_events_and_instance_are_answered(cloud: Cloud) -> None:
     assert ask(cloud, "/metadata/scheduledevents?api-version=2020-07-01")[1]["Events"] == []
+    events.announce(cloud.paths, "node-1", "Preempt")
+    [event] = ask(cloud, "/metadata/scheduledevents?api-version=2020-07-01")[1]["Events"]
+    assert (event["EventType"], event["Resources"]) == ("Preempt", ["node-1"])
     assert ask(cloud, "/metadata/instance?api-version=2021-02-01")[1]["compute"]["osType"] == "Linux"
 
 

@@ -55,6 +55,15 @@ def test_a_login_is_refused_once(world: World, control: Control) -> None:
         assert run(world.connect(world.admin_token), "SELECT 1") == [(1,)]
 
 
+@pytest.mark.parametrize(("kind", "said"), [("token-expired", "Token is expired"), ("no-database", "Cannot open data")])
+def test_a_login_is_refused_for_a_reason(world: World, control: Control, kind: str, said: str) -> None:
+    with control.injected(Fault(kind, times=0)), pytest.raises((pytds.Error, TimeoutError)) as caught:
+        world.connect(world.admin_token)
+    # python-tds takes 4060 for one that passes, and tries again until its time is over
+    assert said in f"{caught.value} {caught.value.__cause__}"
+    assert run(world.connect(world.admin_token), "SELECT 1") == [(1,)]
+
+
 def test_a_failover_ends_connections_until_it_is_over(world: World, control: Control) -> None:
     connection = table_and_transaction(world)
     with control.injected(Fault("failover", times=0)):

@@ -1,0 +1,87 @@
+"""The short form of `make chaos`: a few seeds on real nodes. Whatever dies, every item is done once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, cast
+
+import pytest
+
+from tests.scenarios.chaos import KINDS, Chaos
+from tests.scenarios.cluster import Cluster
+
+SEEDS = (1, 2, 3)
+BLOWS = ("kill", "term", "node", "database killed", "database hung")
+
+
+@pytest.mark.docker
+def test_every_item_is_done_once_on_nodes_that_die(cluster: Cluster) -> None:
+    chaos = Chaos(cluster)
+    for seed in SEEDS:
+        chaos.run(seed)
+    assert chaos.happened["items"] >= 4 * len(SEEDS)
+    assert sum(chaos.happened[blow] for blow in BLOWS) >= len(SEEDS), chaos.happened
+    cluster.wait("nodes after the chaos", cluster.nodes_idle)
+
+
+class Paper:
+    """A cluster on paper: work is done at once; what a blow comes to is the test's."""
+
+    def __init__(self, blow: Any) -> None:
+        self.blow, self.done = blow, dict[str, tuple[str, int, int]]()
+
+    def enqueue(self, _queue: str, items: dict[str, Any]) -> None:
+        self.done = {key: ("done", data["steps"], 1) for key, data in items.items()}
+
+    def items(self, _queue: str) -> dict[str, tuple[str, int, int]]:
+        return self.done
+
+    def steps(self, _queue: str) -> list[tuple[str, int]]:
+        return sorted((key, step) for key, (_, steps, _) in self.done.items() for step in range(steps))
+
+    def submit(self, *_: Any, **__: Any) -> str:
+        return "job"
+
+    def wait(self, _what: str, holds: Any) -> Any:
+        return holds()
+
+    def task_ids(self, _job: str) -> list[str]:
+        return []
+
+    def forget(self, _job: str) -> None: ...
+
+    def workers(self) -> list[tuple[str, str]]:
+        return [("node", "worker")]
+
+    def node_containers(self) -> list[str]:
+        return ["node"]
+
+    def signal_worker(self, *_: Any) -> bool:
+        return self.blow()
+
+    kill_node = kill_database = pause_database = signal_worker
+
+
+def fall_short() -> bool:
+    return False
+
+
+def go_wrong() -> bool:
+    raise OSError("nobody expected this")
+
+
+def on_paper(blow: Any) -> Counter[str]:
+    chaos = Chaos(cast(Cluster, Paper(blow)))
+    chaos.run(seed=1)
+    return chaos.happened
+
+
+def test_a_blow_that_meets_nobody_is_not_counted() -> None:
+    happened = on_paper(fall_short)
+    assert happened["missed"] > 0
+    assert not [blow for blow in (*KINDS, *BLOWS) if happened[blow]]
+
+
+def test_a_blow_that_goes_wrong_fails_its_run() -> None:
+    with pytest.raises(OSError, match="nobody expected this"):
+        on_paper(go_wrong)

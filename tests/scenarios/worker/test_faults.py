@@ -1,0 +1,97 @@
+"""The SQL Server of the deployed stack has faults on purpose; the worker is the real image on a real node.
+
+Faults that pass: every step is done once, whatever was tried again. Faults that stay: the documented exit code, and one
+line that names the cause.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from local.azure.sql.faults import Control, Fault
+from tests.scenarios.cluster import DRILL, Cluster
+
+pytestmark = pytest.mark.docker
+
+STEP = r"INSERT INTO dbo\.drill_steps"
+STEPS = 4
+# fault of every login, exit code, words
+REFUSALS = [
+    ("login-failed", 77, "refused identity"),
+    ("no-database", 69, "cannot be opened on"),
+    ("token-expired", 75, "refused the token of identity"),
+    ("failover", 75, "cannot serve"),
+]
+STUCK = 10.0  # seconds: longer than any statement's timeout
+
+
+@pytest.fixture
+def faults(cluster: Cluster) -> Iterator[Control]:
+    control = Control(cluster.paths)
+    yield control
+    control.clear()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("failover"),  # of the first login
+        Fault("token-expired"),
+        Fault("deadlock", match=STEP, times=2),
+        Fault("failover", match=STEP, times=2),
+        Fault("cut", match=STEP, times=2),
+        Fault("slow", match=STEP, seconds=STUCK),
+        Fault("failover", match="COMMIT", times=3),
+        Fault("cut-before-commit", times=4),
+        Fault("cut-after-commit", times=4),
+    ],
+    ids=lambda fault: f"{fault.kind} {fault.match}".strip(),
+)
+def test_a_fault_that_passes_costs_tries_and_no_step(cluster: Cluster, faults: Control, fault: Fault) -> None:
+    queue = f"q-{uuid.uuid4().hex[:8]}"
+    cluster.enqueue(queue, {"item": {"steps": STEPS, "seconds": 0.1}})
+    number = faults.set(fault)
+    job = cluster.submit([("run", "--queue", queue, "--until-empty", "--handler", DRILL)])
+    info = cluster.wait_for_task(job)
+    assert info["exitCode"] == 0, cluster.text(job) + cluster.text(job, file="stderr.txt")
+    assert faults.fired(number) == fault.times
+    faults.clear()
+    assert len([line for line in cluster.said(job) if line["event"] == "retry"]) == fault.times
+    assert cluster.items(queue)["item"] == ("done", STEPS, 1)
+    assert cluster.steps(queue) == [("item", step) for step in range(STEPS)]
+
+
+@pytest.mark.parametrize(("kind", "code", "words"), REFUSALS)
+@pytest.mark.parametrize("command", ["check", "run --queue q --until-empty --patience 1 --handler " + DRILL])
+def test_a_login_that_stays_refused_has_its_exit_code(
+    cluster: Cluster, faults: Control, command: str, kind: str, code: int, words: str
+) -> None:
+    faults.set(Fault(kind, times=0))
+    said = cluster.run(*command.split(), expect=code)
+    assert words in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("deadlock", match=STEP, times=0), "rolled our transaction back"),
+        (Fault("cut", match=STEP, times=0), "failed"),
+        (Fault("slow", match=STEP, times=0, seconds=STUCK), "timeout"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_a_step_that_cannot_be_made_is_75_and_the_item_goes_back(
+    cluster: Cluster, faults: Control, fault: Fault, words: str
+) -> None:
+    queue = f"q-{uuid.uuid4().hex[:8]}"
+    cluster.enqueue(queue, {"item": {"steps": STEPS, "seconds": 0.1}})
+    faults.set(fault)
+    command = ("run", "--queue", queue, "--until-empty", "--patience", "1", "--handler", DRILL)
+    said = cluster.run(*command, expect=75)
+    faults.clear()
+    assert words in said.splitlines()[-1].lower()
+    assert cluster.items(queue)["item"] == ("pending", 0, 1)
+    assert cluster.steps(queue) == []

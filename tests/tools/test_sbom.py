@@ -1,0 +1,31 @@
+"""`make sbom`: every package of the worker's lock file is in it, and nothing that changes from run to run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from tools.sbom import LOCK, ROOT, main
+
+
+def locked() -> dict[str, str]:
+    found = dict(re.findall(r"^([a-z0-9._-]+)==([^ \\]+)", LOCK.read_text(), re.MULTILINE))
+    assert len(found) > 10
+    return found
+
+
+def test_make_sbom_lists_every_locked_package(tmp_path: Path) -> None:
+    file = tmp_path / "worker.cdx.json"
+    subprocess.run(["make", "sbom", f"SBOM={file}"], cwd=ROOT, check=True, capture_output=True, text=True)
+    document = json.loads(file.read_text())
+    assert document["bomFormat"] == "CycloneDX"
+    assert {one["name"]: one["version"] for one in document["components"]} == locked()
+    assert all(one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}" for one in document["components"])
+
+
+def test_the_same_lock_gives_the_same_file(tmp_path: Path) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    assert [main([str(file)]) for file in files] == [0, 0]
+    assert files[0].read_bytes() == files[1].read_bytes()
