@@ -36,7 +36,7 @@ DRILL = "docker_worker.examples.drill:handle"
 
 # What docker says of a container (or a node, with the engine in it) that ended a moment ago.
 GONE = ("is not running", "No such container", "cannot connect to the docker daemon", "is restarting")
-KILLED = 137  # `docker exec` whose container was killed
+KILLED = (126, 137)  # `docker exec` whose container was killed: before its command began, and after
 
 
 def docker(*words: str) -> str:
@@ -44,8 +44,8 @@ def docker(*words: str) -> str:
     done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode == 0:
         return done.stdout.strip()
-    gone = done.returncode == KILLED or any(text.casefold() in done.stderr.casefold() for text in GONE)
-    assert gone, f"docker {' '.join(words)}: exit code {done.returncode}\n{done.stderr}"
+    gone = done.returncode in KILLED or any(text.casefold() in done.stderr.casefold() for text in GONE)
+    assert gone, f"docker {' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
     return ""
 
 
