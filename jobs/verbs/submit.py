@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .. import durations, tasks
-from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
+from ..errors import Conflict, JobFileError, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit
 from ..jobfile import JobFile, expand, load
+from ..jobfile.lines import Place
 from ..jobfile.sources import ListBlobs
+from ..service.batch import TaskState
 from ..service.connection import Outputs
 from ..service.storage import Blob
 from ..session import Session
-from ..submission import Options, Progress, Result, submit_tasks
+from ..submission import MOST_WORKERS, Options, Progress, Result, submit_tasks
 from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
@@ -58,13 +62,20 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume"
     )
-    parser.add_argument("--workers", type=int, default=32, metavar="N", help="requests at a time (default 32)")
+    parser.add_argument("--workers", type=_workers, default=32, metavar="N", help="requests at a time (default 32)")
     parser.add_argument("--watch", action="store_true", help="watch the job to its end")
     parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
     parser.add_argument(
         "--timeout", type=durations.argument, metavar="TIME", help="give up watching after this, for example 10m"
     )
     parser.set_defaults(run=run)
+
+
+def _workers(text: str) -> int:
+    """How many, for argparse: refused before a job is made."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_WORKERS}, got {text!r}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
@@ -124,11 +135,18 @@ def make_plan(
 ) -> Plan:
     """Read and check the whole file, every task included. Raises `UsageError`; nothing is sent."""
     file = load(path)
-    job = (
-        file.job if job_id is None else file.job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
+    job = file.job
+    if job_id is not None:
+        job = job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
+    with _told_at(file, ("job", "id") if job_id is None else None):
+        identifier = tasks.job_id(job, now=now)
+    with _told_at(file, ("job", "family")):
+        tasks.container_of(job, outputs)
+    with _told_at(file, ("job", "pool")):
+        tasks.pool_of(job, outputs)
+    definition = tasks.job_definition(
+        job, identifier, outputs, uses_dependencies=file.uses_dependencies, acts_on_job=file.acts_on_job
     )
-    identifier = tasks.job_id(job, now=now)
-    definition = tasks.job_definition(job, identifier, outputs)
     count, first = 0, {}
     for task in _definitions(file, path.parent, identifier, outputs, list_blobs):
         first = first or task
@@ -136,6 +154,17 @@ def make_plan(
     return Plan(
         file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs, list_blobs=list_blobs
     )
+
+
+@contextmanager
+def _told_at(file: JobFile, place: Place | None) -> Iterator[None]:
+    """What does not fit the stack is told with the file's line, when it stands in the file."""
+    try:
+        yield
+    except UsageError as error:
+        if place is None:
+            raise
+        raise JobFileError([f"{file.where(place)}: {error}"]) from error
 
 
 def check_file(path: Path) -> int:
@@ -149,8 +178,12 @@ def describe(plan: Plan) -> str:
     image = plan.first["containerSettings"]["imageName"]
     container = next((item["value"] for item in plan.job["metadata"] if item["name"] == "container"), None)
     results = f"{container}/{plan.job_id}/" if container else "nowhere (no stack): it stays on the nodes"
+    before = ""
+    if (preparation := plan.job.get("jobPreparationTask")) is not None:
+        before = f"  each node first: {preparation['commandLine'] or '(the image decides)'}\n"
     return (
         f"job {plan.job_id}: {plan.count} tasks on pool {plan.job['poolInfo']['poolId']}\n"
+        f"{before}"
         f"  first task: {plan.first['id']}: {plan.first['commandLine'] or '(the image decides)'}\n"
         f"  image:      {image}\n"
         f"  output to:  {results}"
@@ -193,10 +226,32 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
                 options.checkpoint.unlink(missing_ok=True)
     if shown:
         kept += "\nThe first ones:\n" + "\n".join(shown)
+    if result.accepted and (told := _left_waiting(plan, result)):
+        kept += f"\n{told}"
     if result.stopped is not None:
         result.stopped.add_note(kept)
         raise result.stopped
     raise NotAllAdded(kept)
+
+
+def _left_waiting(plan: Plan, result: Result) -> str:
+    """Which tasks wait for ever, because one that they depend on was refused. Only `result.failures` are known."""
+    absent = {verdict.task_id.lower() for verdict in result.failures if verdict.status == "clienterror"}
+    if not absent or not plan.file.uses_dependencies:
+        return ""
+    found: dict[str, str] = {}
+    for definition in plan.definitions():
+        task = TaskState.parse(definition)
+        if task.id.lower() not in absent and (parent := task.parent_among(absent)):
+            found[task.id] = parent
+    if not found:
+        return ""
+    first = ", ".join(f"{task_id} (on {parent})" for task_id, parent in itertools.islice(found.items(), 5))
+    return (
+        f"{len(found)} tasks depend on refused ones and would wait for ever, and the job with them: {first}. "
+        f"Correct the refused ones and submit the file under a new --job-id; end this one: "
+        f"python -m jobs cancel {plan.job_id}"
+    )
 
 
 def _create(plan: Plan, session: Session, *, resume: bool) -> bool:
@@ -226,8 +281,10 @@ def _create(plan: Plan, session: Session, *, resume: bool) -> bool:
 def _resumable(checkpoint: Path | None) -> str:
     """The id of the job whose checkpoint is there, when there is one only."""
     found = sorted(CHECKPOINTS.glob("*.checkpoint")) if checkpoint is None else [checkpoint]
+    if not found:
+        raise UsageError(f"there is no checkpoint in {CHECKPOINTS}, so nothing to resume. Submit without --resume")
     if len(found) != 1:
-        names = ", ".join(path.stem for path in found) or "none"
+        names = ", ".join(path.stem for path in found)
         raise UsageError(f"--resume needs to know which job: in {CHECKPOINTS} there are: {names}. Add --job-id")
     try:
         with found[0].open(encoding="utf-8") as stream:
@@ -239,8 +296,9 @@ def _resumable(checkpoint: Path | None) -> str:
 def _definitions(
     file: JobFile, folder: Path, identifier: str, outputs: Outputs | None, list_blobs: ListBlobs | None
 ) -> Iterator[dict[str, Any]]:
+    acts = file.acts_on_job
     for task in expand(file, job_id=identifier, folder=folder, list_blobs=list_blobs):
-        yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs)
+        yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs, acts_on_job=acts)
 
 
 def _has_tasks(session: Session, job_id: str) -> bool:
