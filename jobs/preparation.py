@@ -30,7 +30,7 @@ def tell(session: Session, found: list[PreparationState]) -> None:
         states = Counter("failed" if one.failed else one.state for one in found if one.task == task)
         if states:
             told = ", ".join(f"{state} on {count} nodes" for state, count in sorted(states.items()))
-            session.render.data(f"{task:<11}{told}")
+            session.render.data(f"{task:<10} {told}")
     failed = [one for one in found if one.failed]
     for one in failed[:MOST_SHOWN]:
         session.render.data(f"  {why(one)}")

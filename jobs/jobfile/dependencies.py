@@ -7,11 +7,12 @@ of tasks 4 and 04 the first that completes would satisfy it), so a number may be
 
 from __future__ import annotations
 
-import itertools
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
+from operator import lt
 from typing import Final, Generic, TypeVar
 
 from .model import LAST_NUMBER, IdRange, Task
@@ -77,7 +78,7 @@ class Dependencies(Generic[Where]):
         numbers.end()
         wrong = False
         for one in self._waiting.values():
-            for what in itertools.chain(
+            for what in chain(
                 (
                     f"no task has the id {parent!r}; correct it, or add that task"
                     for parent in one.ids
@@ -91,11 +92,11 @@ class Dependencies(Generic[Where]):
             first = self._waiting[circle[0]]
             names = [self._waiting[name].id for name in circle[:_CHAIN]]
             more = [] if len(circle) <= _CHAIN else ["..."]
-            chain = " -> ".join([*names, *more, names[0]])
+            told = " -> ".join([*names, *more, names[0]])
             yield (
                 first.where,
                 first.id,
-                f"a circle, so none of its tasks would ever run: {chain}; take one dependency out",
+                f"a circle, so none of its tasks would ever run: {told}; take one dependency out",
             )
 
     def _circle(self) -> list[str]:
@@ -138,26 +139,33 @@ class _Numbers:
             else:
                 self._spans.append((first, last))
         self._ids = array("I")
+        self._rising = True  # every number is above the one before: then none is there twice either
 
     def note(self, number: int) -> None:
         place = bisect_right(self._spans, (number, LAST_NUMBER)) - 1
         if place >= 0 and number <= self._spans[place][1]:
+            self._rising = self._rising and (not self._ids or number > self._ids[-1])
             self._ids.append(number)
 
     def end(self) -> None:
         """All ids were noted."""
-        self._ids = array("I", sorted(self._ids))
+        if not self._rising:
+            self._ids = array("I", sorted(self._ids))
+            self._rising = all(map(lt, self._ids, islice(self._ids, 1, None)))
 
     def wrong(self, span: Span) -> str:
         """What is wrong with a range; empty when each of its numbers is the id of one task."""
         first, last = span
-        found = self._ids[bisect_left(self._ids, first) : bisect_right(self._ids, last)]
-        if len(found) == last - first + 1 and len(set(found)) == len(found):
+        start, end = bisect_left(self._ids, first), bisect_right(self._ids, last)
+        if self._rising and end - start == last - first + 1:
             return ""
+        found = self._ids[start:end]
         number = next((first + place for place, one in enumerate(found) if one != first + place), first + len(found))
         if found.count(number - 1) > 1:
             return (
                 f"two tasks have the number {number - 1} of the range {first} to {last} as id (zeros before it do not "
                 "count); rename one"
             )
+        if number > last:
+            return ""
         return f"no task has the id '{number}' of the range {first} to {last}; correct the range, or add that task"

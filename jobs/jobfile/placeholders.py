@@ -27,17 +27,17 @@ def fill_task(task: Task, values: Mapping[str, str]) -> Task:
     command = (
         fill(task.command, values) if isinstance(task.command, str) else [fill(word, values) for word in task.command]
     )
-    return task.model_copy(
-        update={
-            "id": fill(task.id, values),
-            "image": fill(task.image, values),
-            "command": command,
-            "entrypoint": None if task.entrypoint is None else fill(task.entrypoint, values),
-            "environment": {name: fill(value, values) for name, value in task.environment.items()},
-            "outputs": [Output(files=fill(output.files, values), when=output.when) for output in task.outputs],
-            "depends_on": [_fill_reference(entry, values) for entry in task.depends_on],
-        }
-    )
+    filled: dict[str, Any] = {
+        "id": fill(task.id, values),
+        "image": fill(task.image, values),
+        "command": command,
+        "entrypoint": None if task.entrypoint is None else fill(task.entrypoint, values),
+        "environment": {name: fill(value, values) for name, value in task.environment.items()},
+        "outputs": [Output(files=fill(output.files, values), when=output.when) for output in task.outputs],
+    }
+    if task.depends_on:
+        filled["depends_on"] = [_fill_reference(entry, values) for entry in task.depends_on]
+    return task.model_copy(update=filled)
 
 
 def _fill_reference(entry: str | IdRange, values: Mapping[str, str]) -> str | IdRange:
