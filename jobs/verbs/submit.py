@@ -204,7 +204,7 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
             batch.delete_job(plan.job_id)
         raise
     if result.complete:
-        batch.end_when_done(plan.job_id)
+        _end_when_done(plan, session)
         return result
     shown = [f"  {verdict.task_id}: {verdict.code}: {verdict.message}" for verdict in result.failures[:5]]
     if created and result.accepted == 0 and not _has_tasks(session, plan.job_id):
@@ -217,11 +217,13 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
             f"{plan.count - result.accepted} of {plan.count} tasks were not accepted: {result.failed} refused, "
             f"{result.unsent} not sent" + (f" ({result.uncertain} of them perhaps)" if result.uncertain else "")
         )
-        if result.unsent or result.stopped:
+        if isinstance(result.stopped, ServiceError) and _ended_by_rule(plan, result.stopped):
+            kept += f". A task's `job_action` ended job {plan.job_id}: python -m jobs show {plan.job_id}"
+        elif result.unsent or result.stopped:
             kept += f". Job {plan.job_id} has the {result.accepted} others and stays active. Go on with:\n  {again}"
         else:
             kept += f". Job {plan.job_id} has the others and goes on"
-            batch.end_when_done(plan.job_id)
+            _end_when_done(plan, session)
             if options.checkpoint is not None:
                 options.checkpoint.unlink(missing_ok=True)
     if shown:
@@ -232,6 +234,19 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
         result.stopped.add_note(kept)
         raise result.stopped
     raise NotAllAdded(kept)
+
+
+def _end_when_done(plan: Plan, session: Session) -> None:
+    """Let the job end with its last task. A task's rule may have ended it already."""
+    try:
+        session.batch.end_when_done(plan.job_id)
+    except Conflict as error:
+        if not _ended_by_rule(plan, error):
+            raise
+
+
+def _ended_by_rule(plan: Plan, error: ServiceError) -> bool:
+    return plan.file.acts_on_job and error.code in ("JobCompleted", "JobBeingTerminated")
 
 
 def _left_waiting(plan: Plan, result: Result) -> str:
