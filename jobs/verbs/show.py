@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -134,23 +135,30 @@ def _task_facts(job: JobState, task: TaskState, wire: dict[str, Any]) -> Iterato
 
 
 def _parents(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
-    """What a task that has not begun waits for."""
+    """What a task that has not begun waits for. Of a large job only failures and a few parents are looked at."""
     if task.state != "active" or not task.depends:
         return
-    for first, last in task.parent_ranges:
-        yield f"it depends on the tasks {first} to {last}"
-    for parent_id in task.parents[:MOST_PARENTS]:
-        try:
-            parent = session.batch.task(job.id, parent_id)
-        except NotFound:
-            yield f"it waits for ever for {parent_id}, which is not in the job"
-            continue
-        if parent.blocks:
-            yield f"it waits for ever for {parent.id}, which {describe(parent)}; run both again: retry {job.id}"
-        elif not parent.completed:
-            yield f"it waits for {parent.id}, which is {describe(parent)}"
-    if (more := len(task.parents) - MOST_PARENTS) > 0:
-        yield f"and it depends on {more} more"
+    small = session.batch.counts(job.id).total <= SMALL
+    known = list(session.batch.tasks(job.id)) if small else _some_around(session, job, task)
+    all_there = small and job.on_all_tasks_complete == "terminatejob"
+    if held := waiting.blocked([task, *known], all_there=all_there).get(task.id.lower()):
+        yield f"it never runs: {held.words()}; run them again: python -m jobs retry {job.id}"
+        return
+    unended = [one for one in known if not one.completed and task.parent_among({one.id.lower()})]
+    yield from (f"it waits for {one.id}, which is {describe(one)}" for one in unended[:MOST_PARENTS])
+    if (more := len(unended if small else task.parents) - MOST_PARENTS) > 0:
+        yield f"and for {more} more"
+    if not small:
+        yield from (f"it depends on the tasks {first} to {last}" for first, last in task.parent_ranges)
+
+
+def _some_around(session: Session, job: JobState, task: TaskState) -> list[TaskState]:
+    """Of a large job: failures, which may block, and the first of the task's parents."""
+    found = session.batch.some_tasks(job.id, "failed", waiting.MOST_FAILED)
+    for parent in task.parents[:MOST_PARENTS]:
+        with contextlib.suppress(NotFound):
+            found.append(session.batch.task(job.id, parent))
+    return found
 
 
 def _node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator[str]:

@@ -113,9 +113,32 @@ def test_a_parent_that_is_not_in_the_job_is_missed_only_when_all_tasks_were_adde
 def test_show_says_for_what_a_task_waits() -> None:
     scene = chain()
     run(scene, "show", "j", "b")
-    assert "it waits for ever for a, which failed, exit code 3" in scene.out.getvalue()
+    assert "it never runs: b waits for a, which failed, exit code 3" in scene.out.getvalue()
     run(scene, "show", "j", "c")
-    assert "it waits for b, which is active" in scene.out.getvalue()
+    assert "it never runs: c waits for b, which never runs; run them again: python -m jobs retry j" in (
+        scene.out.getvalue()
+    )
+
+
+def test_show_says_which_parents_have_not_ended() -> None:
+    scene = chain()
+    scene.batch.set("j", TaskState(id="good", state="running", changed=START, node_id="n1"))
+    run(scene, "show", "j", "d")
+    assert "  it waits for good, which is running on n1\n" in scene.out.getvalue()
+
+
+def test_show_of_a_task_of_a_large_job_looks_at_failures_and_at_its_first_parents() -> None:
+    scene = stage()
+    scene.batch.create_job({"id": "j", "poolInfo": {"poolId": "p"}, "usesTaskDependencies": True})
+    merge = {"id": "merge", "dependsOn": {"taskIdRanges": [{"start": 1, "end": 300}], "taskIds": ["first"]}}
+    tasks = [*({"id": str(number)} for number in range(1, 301)), {"id": "first"}, merge]
+    scene.batch.add_collection("j", tasks)
+    run(scene, "show", "j", "merge")
+    assert "it waits for first, which is active\n  it depends on the tasks 1 to 300\n" in scene.out.getvalue()
+    end(scene, "17", 3)
+    run(scene, "show", "j", "merge")
+    assert "it never runs: merge waits for 17, which failed" in scene.out.getvalue()
+    assert scene.batch.asked == []
 
 
 def test_show_of_a_job_says_that_it_cannot_end() -> None:
