@@ -15,7 +15,7 @@ from typing import Final
 from .progress import describe
 from .service.batch import Batch, JobState, TaskState
 
-MOST_UNENDED: Final = 200  # of a large job: tasks without an end that are looked at
+MOST_UNENDED: Final = 1000  # of a large job: tasks without an end that are looked at, which is one page
 MOST_FAILED: Final = 1000  # and failed ones that may block them
 TOLD: Final = 10
 
@@ -34,15 +34,10 @@ class Blocked:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Tasks that wait for ever, by id in lower case, and how many of those looked at have no end and do not."""
+    """Tasks that wait for ever, by id in lower case. `stuck`: nothing is left that could run."""
 
     blocked: Mapping[str, Blocked]
-    others: int
-
-    @property
-    def stuck(self) -> bool:
-        """Nothing is left that could run."""
-        return bool(self.blocked) and not self.others
+    stuck: bool
 
     def lines(self) -> Iterator[str]:
         for one in itertools.islice(self.blocked.values(), TOLD):
@@ -91,7 +86,7 @@ def of_job(batch: Batch, job: JobState, states: Mapping[str, TaskState] | None) 
     """`states` are all tasks, of a small job. Of a large one (None) one page of tasks without an end is looked at, and
     one of failed ones: the cost does not grow with the job."""
     if not job.uses_dependencies:
-        return Waiting({}, 0)
+        return Waiting({}, stuck=False)
     if states is None:
         unended = batch.some_tasks(job.id, "unended", MOST_UNENDED)
         found = blocked([*unended, *batch.some_tasks(job.id, "failed", MOST_FAILED)])
@@ -99,4 +94,6 @@ def of_job(batch: Batch, job: JobState, states: Mapping[str, TaskState] | None) 
         unended = [task for task in states.values() if not task.completed]
         # `terminatejob` is set after the last task was added: before that a parent may only not be there yet.
         found = blocked(states.values(), all_there=job.on_all_tasks_complete == "terminatejob")
-    return Waiting(found, sum(task.id.lower() not in found for task in unended))
+    every_one = states is not None or len(unended) < MOST_UNENDED
+    stuck = bool(unended) and every_one and all(task.id.lower() in found for task in unended)
+    return Waiting(found, stuck)

@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         )
         raise result.stopped
     if new_job:
-        batch.end_when_done(target)
+        with contextlib.suppress(Conflict):  # a task's rule may have ended it already
+            batch.end_when_done(target)
     elif result.complete:
         _remove(session, job, held)
     if render.as_json:

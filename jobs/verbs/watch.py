@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from .. import durations, progress, waiting
+from .. import durations, preparation, progress, waiting
 from ..clock import Clock
 from ..errors import JobsError, Unreachable
 from ..exits import Exit
 from ..progress import Look, describe
-from ..service.batch import Batch, JobState
+from ..service.batch import Batch
 from ..session import Session
 from ..waiting import Waiting
 
@@ -123,16 +123,18 @@ class Lines:
             else:
                 render.words(f"{at}  {self._counts}{look.pace()}")
         if look.quiet:
-            self._tell_reason(look.job, at)
+            self._tell_reason(look, at)
 
-    def _tell_reason(self, job: JobState, at: str) -> None:
+    def _tell_reason(self, look: Look, at: str) -> None:
         """When nothing happens, the reason is mostly on the nodes: say how they are, once per change."""
-        pool = job.pool_id
-        told = f"still waiting; pool {pool}: {node_counts(self._session.batch, pool)} (python -m jobs nodes {pool})"
+        batch, job, pool = self._session.batch, look.job, look.job.pool_id
+        told = f"still waiting; pool {pool}: {node_counts(batch, pool)} (python -m jobs nodes {pool})"
         if job.state == "disabled":
             told = f"job {job.id} is disabled, by somebody or by a task's `job_action: disable`: nothing of it runs"
-        elif job.prepares and (failed := sum(one.failed for one in self._session.batch.preparations(job.id))):
+        elif failed := sum(one.failed for one in preparation.of_job(self._session, job)):
             told += f"; the job's preparation failed on {failed} nodes (python -m jobs show {job.id})"
+        elif held := waiting.of_job(batch, job, None if look.large else look.states).blocked:
+            told += f"; {len(held)} tasks or more wait for ever for failed ones (python -m jobs show {job.id})"
         if told != self._told:
             self._told = told
             self._session.render.words(f"{at}  {told}")

@@ -100,6 +100,29 @@ def test_watch_of_a_large_job_ends_too_without_listing_it() -> None:
     assert scene.batch.asked == []
 
 
+def test_watch_does_not_end_while_not_every_waiting_task_was_looked_at() -> None:
+    scene = stage()
+    scene.batch.create_job({"id": "j", "poolInfo": {"poolId": "p"}, "usesTaskDependencies": True})
+    children = [{"id": f"c{number}", **after("a")} for number in range(waiting.MOST_UNENDED)]
+    scene.batch.add_collection("j", [{"id": "a"}, *children, {"id": "free"}])
+    end(scene, "a", 3)
+    with pytest.raises(watch.GaveUpWaiting):
+        watch.follow(scene.session, "j", timeout=60)
+    assert "1000 tasks or more wait for ever for failed ones (python -m jobs show j)" in scene.err.getvalue()
+
+
+def test_watch_says_that_a_job_is_disabled_or_that_its_preparation_failed() -> None:
+    scene = chain(jobPreparationTask={"commandLine": "warm"})
+    scene.batch.prepared = [PREPARED]
+    with pytest.raises(watch.GaveUpWaiting):
+        watch.follow(scene.session, "j", timeout=60)
+    assert "the job's preparation failed on 1 nodes (python -m jobs show j)" in scene.err.getvalue()
+    scene.batch.disable_job("j")
+    with pytest.raises(watch.GaveUpWaiting):
+        watch.follow(scene.session, "j", timeout=60)
+    assert "job j is disabled, by somebody or by a task's `job_action: disable`" in scene.err.getvalue()
+
+
 def test_a_parent_that_is_not_in_the_job_is_missed_only_when_all_tasks_were_added() -> None:
     scene = chain()
     scene.batch.add_collection("j", [{"id": "e", **after("ghost")}])
