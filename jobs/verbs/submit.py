@@ -25,6 +25,7 @@ from ..service.connection import Outputs
 from ..service.storage import Blob
 from ..session import Session
 from ..submission import MOST_WORKERS, Options, Progress, Result, submit_tasks
+from ..submission.checkpoint import Checkpoint
 from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
@@ -196,6 +197,7 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
     A job that got no task at all is deleted again. `again` is the command that goes on after an early end.
     """
     batch = session.batch
+    Checkpoint.check(options.checkpoint, job_id=plan.job_id, fingerprint=options.fingerprint, resume=options.resume)
     created = _create(plan, session, resume=options.resume)
     try:
         result = submit_tasks(batch, plan.job_id, plan.definitions(), options, lambda now: _progress(session, now))

@@ -57,6 +57,7 @@ def test_a_mistake_is_told_in_words_and_makes_nothing(
     case, scene = CASES[name], stage()
     monkeypatch.chdir(tmp_path)
     for file, text in case.files.items():
+        Path(file).parent.mkdir(exist_ok=True)
         Path(file).write_text(text)
     with pytest.raises(UsageError) as caught:
         arguments = parse(shlex.split(case.words))
