@@ -55,6 +55,8 @@ def follow(session: Session, job_id: str, *, timeout: float | None, live: bool =
     look: Look | None = None
     with shown:
         for look in looks(session.batch, job_id, clock=clock, timeout=timeout):
+            if look.quiet:
+                look.reason = _reason(session, look)
             shown.show(look)
             if stuck := _stuck(session.batch, look):
                 break
@@ -122,22 +124,22 @@ class Lines:
                 render.record({"job": look.job.id, **vars(look.counts)})
             else:
                 render.words(f"{at}  {self._counts}{look.pace()}")
-        if look.quiet:
-            self._tell_reason(look, at)
+        if look.reason and look.reason != self._told:
+            self._told = look.reason
+            render.words(f"{at}  {look.reason}")
 
-    def _tell_reason(self, look: Look, at: str) -> None:
-        """When nothing happens, the reason is mostly on the nodes: say how they are, once per change."""
-        batch, job, pool = self._session.batch, look.job, look.job.pool_id
-        told = f"still waiting; pool {pool}: {node_counts(batch, pool)} (python -m jobs nodes {pool})"
-        if job.state == "disabled":
-            told = f"job {job.id} is disabled, by somebody or by a task's `job_action: disable`: nothing of it runs"
-        elif failed := sum(one.failed for one in preparation.of_job(self._session, job)):
-            told += f"; the job's preparation failed on {failed} nodes (python -m jobs show {job.id})"
-        elif held := waiting.of_job(batch, job, None if look.large else look.states).blocked:
-            told += f"; {len(held)} tasks or more wait for ever for failed ones (python -m jobs show {job.id})"
-        if told != self._told:
-            self._told = told
-            self._session.render.words(f"{at}  {told}")
+
+def _reason(session: Session, look: Look) -> str:
+    """When nothing happens, the reason is mostly on the nodes: how they are, and what else is known."""
+    batch, job, pool = session.batch, look.job, look.job.pool_id
+    if job.state == "disabled":
+        return f"job {job.id} is disabled, by somebody or by a task's `job_action: disable`: nothing of it runs"
+    told = f"still waiting; pool {pool}: {node_counts(batch, pool)} (python -m jobs nodes {pool})"
+    if failed := sum(one.failed for one in preparation.of_job(session, job)):
+        return f"{told}; the job's preparation failed on {failed} nodes (python -m jobs show {job.id})"
+    if held := waiting.of_job(batch, job, None if look.large else look.states).blocked:
+        return f"{told}; {len(held)} tasks or more wait for ever for failed ones (python -m jobs show {job.id})"
+    return told
 
 
 def node_counts(batch: Batch, pool: str) -> str:

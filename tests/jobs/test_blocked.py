@@ -111,12 +111,16 @@ def test_watch_does_not_end_while_not_every_waiting_task_was_looked_at() -> None
     assert "1000 tasks or more wait for ever for failed ones (python -m jobs show j)" in scene.err.getvalue()
 
 
-def test_watch_says_that_a_job_is_disabled_or_that_its_preparation_failed() -> None:
+def test_watch_says_that_a_job_is_disabled_or_that_its_preparation_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = chain(jobPreparationTask={"commandLine": "warm"})
     scene.batch.prepared = [PREPARED]
     with pytest.raises(watch.GaveUpWaiting):
         watch.follow(scene.session, "j", timeout=60)
     assert "the job's preparation failed on 1 nodes (python -m jobs show j)" in scene.err.getvalue()
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: (200, 40))
+    with pytest.raises(watch.GaveUpWaiting):
+        watch.follow(scene.session, "j", timeout=60, live=True)
+    assert "\x1b[90mstill waiting; pool default-1a2b: no nodes" in scene.err.getvalue()
     scene.batch.disable_job("j")
     with pytest.raises(watch.GaveUpWaiting):
         watch.follow(scene.session, "j", timeout=60)
