@@ -20,7 +20,7 @@ class Exit(IntEnum):
 
 MEANING: Final[dict[Exit, str]] = {
     Exit.OK: "done; when watching: every task succeeded",
-    Exit.TASKS_FAILED: "the job ended and at least one task did not succeed",
+    Exit.TASKS_FAILED: "the job ended (or never can) and at least one task did not succeed",
     Exit.USAGE: "the command line, job file or connection is wrong; nothing was sent",
     Exit.SERVICE: "the service refused or did not answer",
     Exit.GAVE_UP_WAITING: "the time given by --timeout is over; the job goes on",

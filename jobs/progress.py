@@ -36,6 +36,7 @@ class Look:
     over: bool
     counted: bool = False
     quiet: bool = False
+    reason: str = ""  # when it is quiet, why
     rate: float = 0.0  # tasks a second that complete
 
     @property

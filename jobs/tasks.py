@@ -6,13 +6,16 @@ Wire names are those of the data plane 2025-06-01 (azure-batch 15.1.0 models).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .errors import UsageError
 from .jobfile import Job, Task
-from .jobfile.model import ID
+from .jobfile.dependencies import parents
+from .jobfile.exit_codes import ExitRule
+from .jobfile.fields import ID
+from .jobfile.model import RELEASE_LIMIT, Program
 from .jobfile.placeholders import fill
 from .service.connection import Outputs
 
@@ -23,6 +26,13 @@ RUN_OPTIONS: Final = (
 )
 # Without this Batch mounts the whole node root read-write into every container (batch-container-isolation-task).
 BIND_MOUNTS: Final = ({"source": "Task", "isReadOnly": False},)
+# What the job's preparation left on the node, for its tasks to read.
+PREPARED_MOUNT: Final = {"source": "JobPrep", "isReadOnly": True}
+WAYS_TO_END: Final = {
+    "default": "default",
+    "pre_processing_error": "preProcessingError",
+    "file_upload_error": "fileUploadError",
+}
 CONDITIONS: Final = {"success": "tasksuccess", "failure": "taskfailure", "always": "taskcompletion"}
 WORKER: Final = "worker"
 # What the worker reads (worker/docker_worker/settings.py). None is a secret.
@@ -65,8 +75,13 @@ def pool_of(job: Job, outputs: Outputs | None) -> str:
     return outputs.pools[job.pool]
 
 
-def job_definition(job: Job, identifier: str, outputs: Outputs | None) -> dict[str, Any]:
-    """The job, without `onAllTasksComplete`: an empty job counts as complete, so that is set after the last task."""
+def job_definition(
+    job: Job, identifier: str, outputs: Outputs | None, *, uses_dependencies: bool = False, acts_on_job: bool = False
+) -> dict[str, Any]:
+    """The job, without `onAllTasksComplete`: an empty job counts as complete, so that is set after the last task.
+
+    `uses_dependencies`: some task depends on others. `acts_on_job`: some rule for exit codes has an action on the job.
+    """
     environment: dict[str, str] = {}
     if outputs is not None:
         if outputs.sql_server:
@@ -76,39 +91,84 @@ def job_definition(job: Job, identifier: str, outputs: Outputs | None) -> dict[s
     constraints: dict[str, Any] = {"maxTaskRetryCount": job.max_retries}
     if job.max_wall_clock is not None:
         constraints["maxWallClockTime"] = iso(job.max_wall_clock)
-    limits = {"priority": job.priority} if job.priority else {}
+    optional: dict[str, Any] = {"priority": job.priority} if job.priority else {}
     if job.max_parallel is not None:
-        limits["maxParallelTasks"] = job.max_parallel
+        optional["maxParallelTasks"] = job.max_parallel
+    if uses_dependencies:
+        optional["usesTaskDependencies"] = True
+    if acts_on_job:
+        optional["onTaskFailure"] = "performexitoptionsjobaction"
+    if job.preparation is not None:
+        optional["jobPreparationTask"] = _preparation(job, outputs)
+    if job.release is not None:
+        optional["jobReleaseTask"] = _release(job, outputs)
     container = container_of(job, outputs)
     metadata = {"family": job.family, **({"container": container} if container else {})}
     return {
         "id": identifier,
         "poolInfo": {"poolId": pool_of(job, outputs)},
         "constraints": constraints,
-        **limits,
+        **optional,
         "commonEnvironmentSettings": _pairs(environment | job.environment),
         "metadata": _pairs(metadata),
     }
 
 
-def task_definition(task: Task, *, job: Job, identifier: str, outputs: Outputs | None) -> dict[str, Any]:
-    """One task. Its wall clock is its own, or the job's."""
-    options, command = RUN_OPTIONS, task.command
-    if task.shell:
+def _preparation(job: Job, outputs: Outputs | None) -> dict[str, Any]:
+    """It has no output files (azure-batch 15.1 `BatchJobPreparationTask`): what it wrote is on its node."""
+    task = job.preparation
+    assert task is not None
+    retries = job.max_retries if task.max_retries is None else task.max_retries
+    constraints: dict[str, Any] = {"maxTaskRetryCount": retries}
+    if (limit := task.max_wall_clock or job.max_wall_clock) is not None:
+        constraints["maxWallClockTime"] = iso(limit)
+    if job.retention is not None:
+        constraints["retentionTime"] = iso(job.retention)
+    return {
+        **_program(task, outputs, BIND_MOUNTS),
+        "constraints": constraints,
+        "waitForSuccess": task.wait_for_success,
+    }
+
+
+def _release(job: Job, outputs: Outputs | None) -> dict[str, Any]:
+    """It may change what the preparation left: undoing that is what it is for."""
+    task = job.release
+    assert task is not None
+    limit = task.max_wall_clock or min(job.max_wall_clock or RELEASE_LIMIT, RELEASE_LIMIT)
+    kept = {} if job.retention is None else {"retentionTime": iso(job.retention)}
+    mounts = (*BIND_MOUNTS, {**PREPARED_MOUNT, "isReadOnly": False})
+    return {**_program(task, outputs, mounts), "maxWallClockTime": iso(limit), **kept}
+
+
+def _program(program: Program, outputs: Outputs | None, mounts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Command line, container and own environment of whatever runs in a container."""
+    options, command = RUN_OPTIONS, program.command
+    if program.shell:
         assert isinstance(command, str)
         options, command = f"{options} --entrypoint /bin/sh", ["-c", command]
-    elif task.entrypoint is not None:
-        options = f"{options} --entrypoint {quote(task.entrypoint)}"
+    elif program.entrypoint is not None:
+        options = f"{options} --entrypoint {quote(program.entrypoint)}"
     assert not isinstance(command, str)
     definition: dict[str, Any] = {
-        "id": task.id,
         "commandLine": command_line(command),
         "containerSettings": {
-            "imageName": image(task.image, outputs),
+            "imageName": image(program.image, outputs),
             "containerRunOptions": options,
-            "containerHostBatchBindMounts": [dict(mount) for mount in BIND_MOUNTS],
+            "containerHostBatchBindMounts": [dict(mount) for mount in mounts],
         },
     }
+    if program.environment:
+        definition["environmentSettings"] = _pairs(program.environment)
+    return definition
+
+
+def task_definition(
+    task: Task, *, job: Job, identifier: str, outputs: Outputs | None, acts_on_job: bool = False
+) -> dict[str, Any]:
+    """One task. Its wall clock is its own, or the job's. `acts_on_job` is of the job, as in `job_definition`."""
+    mounts = BIND_MOUNTS if job.preparation is None else (*BIND_MOUNTS, PREPARED_MOUNT)
+    definition = {"id": task.id, **_program(task, outputs, mounts)}
     constraints: dict[str, Any] = {}
     if task.max_retries is not None:
         constraints["maxTaskRetryCount"] = task.max_retries
@@ -118,10 +178,12 @@ def task_definition(task: Task, *, job: Job, identifier: str, outputs: Outputs |
         constraints["retentionTime"] = iso(kept)
     if constraints:
         definition["constraints"] = constraints
-    if task.environment:
-        definition["environmentSettings"] = _pairs(task.environment)
     if task.slots != 1:
         definition["requiredSlots"] = task.slots
+    if task.depends_on:
+        definition |= _depends_on(task)
+    if task.exit_codes or acts_on_job:
+        definition["exitConditions"] = _exit_conditions(task.exit_codes, acts_on_job)
     if (container := container_of(job, outputs)) is not None:
         assert outputs is not None
         definition["outputFiles"] = _output_files(task, f"{identifier}/{task.id}", container, outputs)
@@ -130,6 +192,35 @@ def task_definition(task: Task, *, job: Job, identifier: str, outputs: Outputs |
             f"task {task.id!r} has outputs, but without a stack there is no container for them. Use --stack"
         )
     return definition
+
+
+def _depends_on(task: Task) -> dict[str, Any]:
+    """Nothing for a row whose placeholders gave no parent."""
+    ids, spans = parents(task)
+    found: dict[str, Any] = {"taskIds": ids} if ids else {}
+    if spans:
+        found["taskIdRanges"] = [{"start": first, "end": last} for first, last in spans]
+    return {"dependsOn": found} if found else {}
+
+
+def _exit_conditions(rules: Sequence[ExitRule], acts_on_job: bool) -> dict[str, Any]:
+    """In a job that acts, the service's default for a failure is to terminate the job (azure-batch 15.1,
+    `ExitOptions.job_action`; Azure/Batch#55): so `none` is said wherever no rule says otherwise."""
+    found: dict[str, Any] = {"default": {"jobAction": "none"}} if acts_on_job else {}
+    for rule in rules:
+        actions = {"jobAction": rule.job_action or "none"} if acts_on_job else {}
+        if rule.dependency_action is not None:
+            actions["dependencyAction"] = rule.dependency_action
+        if not actions:  # `job_action: none` where nothing acts on the job
+            continue
+        if rule.when is not None:
+            found[WAYS_TO_END[rule.when]] = actions
+        for first, last in rule.codes or ():
+            if first == last:
+                found.setdefault("exitCodes", []).append({"code": first, "exitOptions": actions})
+            else:
+                found.setdefault("exitCodeRanges", []).append({"start": first, "end": last, "exitOptions": actions})
+    return found
 
 
 def image(reference: str, outputs: Outputs | None) -> str:

@@ -12,15 +12,20 @@ from typing import Any
 from ..errors import JobFileError
 
 
-def rows_of(name: str, folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """(where, row) for every mapping that the function gives. What it raises is told with its file and line."""
+def rows_of(name: str, folder: Path, written: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """(where, row) for every mapping that the function gives. What it raises is told with its file and line.
+
+    `written` is where the job file names it.
+    """
     module_name, _, function_name = name.partition(":")
     where = str(folder.resolve())
     sys.path.insert(0, where)
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
         if not callable(function):
-            raise JobFileError([f"tasks.python: {module_name} has no function {function_name!r}. Correct {name!r}"])
+            raise JobFileError(
+                [f"{written}: tasks.python: {module_name} has no function {function_name!r}; correct {name!r}"]
+            )
         rows: Any = function()
         for number, row in enumerate(rows):
             yield f"{name}: item {number}", _texts(row, f"{name}: item {number}")
@@ -31,7 +36,7 @@ def rows_of(name: str, folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     except Exception as error:
         # Whatever the user's code raises; the last frame that is theirs says where.
         last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{last.filename}:{last.lineno}" if not last.filename.startswith("<") else name
+        place = f"{last.filename}:{last.lineno}" if not last.filename.startswith("<") else written
         raise JobFileError([f"{place}: tasks.python: {type(error).__name__}: {error}"]) from error
     finally:
         if where in sys.path:

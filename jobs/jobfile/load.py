@@ -11,21 +11,52 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..errors import JobFileError, UsageError
-from . import placeholders, secrecy
-from .model import NOT_YET, Blobs, Job, JobFile, Output, Rows, Task, Tasks
-
-Place = tuple[str | int, ...]
+from . import exit_codes, placeholders, secrecy, task_ids
+from .exit_codes import ExitRule
+from .lines import Lines, Place
+from .model import FORMS, NOT_YET, Blobs, IdRange, Job, JobFile, Output, Preparation, Release, Rows, Task, Tasks
 
 # Which keys are known where, for "did you mean": by the last named key of a place.
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "": JobFile,
     "job": Job,
+    "preparation": Preparation,
+    "release": Release,
     "tasks": Tasks,
     "template": Task,
     "list": Task,
     "outputs": Output,
+    "depends_on": IdRange,
+    "exit_codes": ExitRule,
     "rows": Rows,
     "blobs": Blobs,
+}
+
+
+# What pydantic's errors mean to somebody who writes a job file.
+_EXPECTED: Final = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "at most {le}",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping like {{NAME: value}}",
+    "string_type": "a text",
+    "too_short": "{min_length} or more entries",
+    "too_long": "at most {max_length} entries",
+    "string_too_short": "{min_length} or more characters",
+    "string_too_long": "at most {max_length} characters",
+    "literal_error": "{expected}",
+    "date_from_datetime_parsing": "a date like 2026-01-31",
+    "date_type": "a date like 2026-01-31",
+    "invalid_key": "a text as key",
+}
+_FIXES: Final = {
+    "string_type": "; put it in quotes",
+    "invalid_key": " (YAML takes on, off, yes and no for true and false); correct it, or put it in quotes",
 }
 
 
@@ -43,24 +74,23 @@ def load(path: Path) -> JobFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(
-            f"{path}: cannot be read: {error}. Give the path of a job file, for example jobs/samples/hello.yaml"
+            f"{path}: cannot be read: {cause}. Give the path of a job file, for example jobs/samples/hello.yaml"
         ) from error
     data, lines = _parse(text, path)
     try:
-        file = JobFile.model_validate(data)
+        file = JobFile.model_validate(data).read_from(lines)
     except ValidationError as error:
-        found = sorted(_problem(lines, dict(item)) for item in error.errors())
-        raise JobFileError([f"{path}:{line}: {what}" for line, what in found]) from error
-    if problems := [
-        f"{path}:{_line(lines, place)}: {'.'.join(map(str, place))}: {what}"
-        for place, what in (*placeholders.problems(file), *secrecy.problems(file))
-    ]:
-        raise JobFileError(problems)
+        raise JobFileError(_told(lines, [dict(item) for item in error.errors()])) from error
+    checks = (placeholders.problems, secrecy.problems, exit_codes.problems, task_ids.problems)
+    if wrong := [(place, what) for check in checks for place, what in check(file)]:
+        wrong.sort(key=lambda one: lines.line(one[0]))
+        raise JobFileError([f"{lines.where(place)}: {'.'.join(map(str, place))}: {what}" for place, what in wrong])
     return file
 
 
-def _parse(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
+def _parse(text: str, path: Path) -> tuple[Any, Lines]:
     """The plain data, and the line of every key and item."""
     loader = Loader(text)
     try:
@@ -69,10 +99,13 @@ def _parse(text: str, path: Path) -> tuple[Any, dict[Place, int]]:
             raise JobFileError([f"{path}:1: the file is empty; it needs `job` and `tasks`"])
         lines: dict[Place, int] = {}
         _walk(node, (), lines, path, ())
-        return loader.construct_document(node), lines
+        return loader.construct_document(node), Lines(path, lines)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error)
+        what = f"{what}; look here and in the lines above"
+        if "'\\t'" in what:
+            what = "a tab cannot indent; write spaces"
         raise JobFileError([f"{path}:{mark.line + 1 if mark else 1}: not YAML: {what}"]) from error
     finally:
         loader.dispose()
@@ -97,33 +130,49 @@ def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, ab
             _walk(value, (*place, name), lines, path, above)
 
 
-def _line(lines: Mapping[Place, int], place: Place) -> int:
-    """The line of the place, or of the nearest one around it that was written."""
-    while place and place not in lines:
-        place = place[:-1]
-    return lines.get(place, 1)
+def _told(lines: Lines, errors: list[dict[str, Any]]) -> list[str]:
+    """Each problem once, by lines. Of alternatives that all failed only what is said of the innermost place counts."""
+    found: dict[Place, str] = {}
+    for error in errors:
+        place = _place(lines, error)
+        found.setdefault(place, _words(place, error))
+    innermost = [place for place in found if not any(len(o) > len(place) and o[: len(place)] == place for o in found)]
+    innermost.sort(key=lambda place: (lines.line(place), found[place]))
+    return [f"{lines.where(place)}: {'.'.join(map(str, place)) or 'the file'}: {found[place]}" for place in innermost]
 
 
-def _problem(lines: Mapping[Place, int], error: Mapping[str, Any]) -> tuple[int, str]:
-    """One pydantic error in our words, with its line. Its place has union members too; those nobody wrote."""
+def _place(lines: Lines, error: Mapping[str, Any]) -> Place:
+    """Its place has members of unions too; those nobody wrote."""
     place: Place = ()
     for part in error["loc"]:
-        if (*place, part) in lines or (error["type"] == "missing" and part is error["loc"][-1]):
+        if (*place, part) in lines.numbers or (error["type"] == "missing" and part is error["loc"][-1]):
             place = (*place, part)
-    name = ".".join(map(str, place)) or "the file"
-    kind, message = error["type"], str(error["msg"])
+    return place
+
+
+def _words(place: Place, error: Mapping[str, Any]) -> str:
+    """One pydantic error in our words."""
+    kind, message, value = error["type"], str(error["msg"]), error["input"]
     if kind == "extra_forbidden":
-        message = NOT_YET.get(name.rpartition(".")[2]) or f"unknown key{_nearest(place)}"
-    elif kind == "missing":
-        message = "is missing"
-    elif kind in ("model_type", "model_attributes_type"):
-        got = "a list" if isinstance(error["input"], list) else repr(error["input"])
-        message = f"expected a section with some of: {', '.join(_known(place))}; got {got:.60}"
-    elif kind == "value_error":
-        message = message.removeprefix("Value error, ")
+        return NOT_YET.get(str(place[-1])) or f"unknown key{_nearest(place)}"
+    if kind == "missing":
+        return "is missing; add it"
+    if kind in ("model_type", "model_attributes_type"):
+        got = "a list" if isinstance(value, list) else repr(value)
+        return f"expected a section with some of: {', '.join(_known(place))}; got {got:.60}"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind == "list_type":
+        inside = f"; write [{value}]" if isinstance(value, str) and place[-1] in ("depends_on", "codes") else ""
+        return f"expected a list, got {value!r:.60}{inside}"
+    context: Mapping[str, Any] = error.get("ctx") or {}
+    if kind == "string_pattern_mismatch":
+        expected = FORMS.get(context["pattern"], f"a text like {context['pattern']}")
+    elif kind in _EXPECTED:
+        expected = _EXPECTED[kind].format(**context)
     else:
-        message = f"{message[:1].lower()}{message[1:]}, got {error['input']!r:.60}"
-    return _line(lines, place), f"{name}: {message}"
+        return f"{message[:1].lower()}{message[1:]}, got {value!r:.60}"
+    return f"expected {expected}, got {value!r:.60}{_FIXES.get(kind, '')}"
 
 
 def _known(place: Place) -> list[str]:

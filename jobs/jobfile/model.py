@@ -2,63 +2,45 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PositiveInt,
+    PrivateAttr,
     Tag,
-    WithJsonSchema,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
-from ..durations import duration
+from .exit_codes import ExitRule
+from .fields import ENVIRONMENT_NAME, Duration, Environment, Retries, Section, Text
+from .lines import Lines, Place
 
-ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Batch: up to 64 letters, digits, '-' and '_'
 SHELL_WORDS: Final = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
 SOURCES: Final = ("list", "sweep", "rows", "blobs", "python")
 ZIP: Final = "zip"  # in a sweep: not a placeholder, but values that go together
-# What Batch has and this file does not, by name: nobody shall believe that it was taken.
-NOT_YET: Final = {
-    "depends_on": "dependencies between tasks are not there yet; submit the second step when the first one ended",
-    "dependencies": "dependencies between tasks are not there yet; submit the second step when the first one ended",
-    "exit_codes": "rules for exit codes are not there yet; a task fails with every exit code but 0",
-    "exit_conditions": "rules for exit codes are not there yet; a task fails with every exit code but 0",
-    "preparation": "job preparation is not there yet; the pool's start task prepares nodes",
-    "release": "job release is not there yet",
-    "resource_files": "input files are not there yet; the task reads blobs with its node's identity",
-    "multi_instance": "multi-instance tasks are not there yet",
+RELEASE_LIMIT: Final = timedelta(minutes=15)  # azure-batch 15.1, `BatchJobReleaseTask.max_wall_clock_time`
+LAST_NUMBER: Final = 2**31 - 1  # of a range of ids: int32 in the REST reference
+CONTAINER: Final = r"^[a-z0-9](?:-?[a-z0-9])+$"
+ROWS_FILE: Final = r"\.(jsonl|csv)$"
+FUNCTION: Final = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+FORMS: Final = {  # patterns in words
+    ENVIRONMENT_NAME: "a variable's name of letters, digits and '_'",
+    CONTAINER: "a container's name of lower case letters, digits and single '-'",
+    ROWS_FILE: "a file that ends with .jsonl or .csv",
+    FUNCTION: "module:function, like items:rows for the function rows in items.py",
 }
-
-
-def text(value: Any) -> Any:
-    """A number is taken as the text it was most likely meant to be; yes and no are not: YAML changes their spelling."""
-    if isinstance(value, bool) or value is None:
-        raise ValueError(f"expected a text, got {value!r}; put it in quotes")
-    return str(value) if isinstance(value, int | float) else value
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(duration),
-    WithJsonSchema({"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "1d12h"]}),
-]
-Text = Annotated[str, BeforeValidator(text), WithJsonSchema({"type": ["string", "number"]})]
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Environment = dict[EnvironmentName, Text]
-Retries = Annotated[int, Field(ge=-1, le=100, strict=True)]
-
-
-class Section(BaseModel):
-    """A mapping of the file. Frozen; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+# What Batch has and this file does not (or by another name): nobody shall believe that it was taken.
+NOT_YET: Final = {
+    "dependencies": "did you mean 'depends_on'? It is a list of task ids",
+    "exit_conditions": "did you mean 'exit_codes'? It is a list like [{codes: [65], dependency_action: satisfy}]",
+    "resource_files": "input files are not there yet; the task reads blobs with its node's identity",
+    "multi_instance": "multi-instance tasks are not there yet; a task runs on one node; `slots` is how much of it",
+}
 
 
 class Output(Section):
@@ -68,20 +50,14 @@ class Output(Section):
     when: Literal["success", "failure", "always"] = "always"
 
 
-class Task(Section):
-    """One task, or the template for many."""
+class Program(Section):
+    """What runs in a container: an image and a command line."""
 
-    id: Text
     image: Text = "worker"
     command: list[Text] | str = Field(default_factory=list)
     shell: bool = False
     entrypoint: Text | None = None
-    environment: Environment = {}
-    outputs: list[Output] = []
-    max_retries: Retries | None = None
-    max_wall_clock: Duration | None = None
-    slots: PositiveInt = 1
-    retention: Duration | None = None
+    environment: Environment = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _command_fits_shell(self) -> Self:
@@ -98,6 +74,81 @@ class Task(Section):
                 f"{sorted(words)[0]!r} is for a shell, and Batch uses none; write one text and `shell: true`"
             )
         return self
+
+
+class IdRange(Section):
+    """`{range: [first, last]}`: all tasks whose ids are the whole numbers from first to last, both included.
+
+    Placeholders may stand for the numbers; when they give two empty texts, there is no range.
+    """
+
+    range: list[Text] = Field(min_length=2, max_length=2)
+
+    @model_validator(mode="after")
+    def _goes_up(self) -> Self:
+        if not any("{" in number for number in self.range):
+            self.numbers()
+        return self
+
+    def numbers(self) -> tuple[int, int] | None:
+        """First and last; None for no range. Raises `ValueError` when they are no numbers that go up."""
+        if not any(number.strip() for number in self.range):
+            return None
+        first, last = (int(number) if number.strip().isdecimal() else -1 for number in self.range)
+        if not 0 <= first <= last <= LAST_NUMBER:
+            raise ValueError(f"expected {{range: [first, last]}} of whole numbers going up, got {self.range}")
+        return first, last
+
+
+def _reference(value: Any) -> str | None:
+    """Whether an entry of `depends_on` is an id or a range; None is told as an error."""
+    if isinstance(value, dict | IdRange):
+        return "range"
+    return None if isinstance(value, list | bool) or value is None else "id"
+
+
+Reference = Annotated[
+    Annotated[Text, Tag("id")] | Annotated[IdRange, Tag("range")],
+    Discriminator(
+        _reference,
+        custom_error_type="reference",
+        custom_error_message="expected the id of a task, or {range: [1, 10]} for tasks with numbers as ids",
+    ),
+]
+
+
+class Task(Program):
+    """One task, or the template for many."""
+
+    id: Text
+    outputs: list[Output] = Field(default_factory=list)
+    depends_on: list[Reference] = Field(default_factory=list)
+    exit_codes: list[ExitRule] = Field(default_factory=list)
+    max_retries: Retries | None = None
+    max_wall_clock: Duration | None = None
+    slots: PositiveInt = 1
+    retention: Duration | None = None
+
+
+class Preparation(Program):
+    """Run on a node before the first task of the job there: a warm-up. Its limits are its own, or the job's."""
+
+    max_retries: Retries | None = None
+    max_wall_clock: Duration | None = None
+    wait_for_success: bool = True
+
+
+class Release(Program):
+    """Run when the job ends on every node that was prepared: to undo what the preparation did."""
+
+    max_wall_clock: Duration | None = None
+
+    @field_validator("max_wall_clock")
+    @classmethod
+    def _ends_in_time(cls, limit: Duration | None) -> Duration | None:
+        if limit is not None and limit > RELEASE_LIMIT:
+            raise ValueError("Batch gives a release 15m at most; write 15m or less")
+        return limit
 
 
 class Range(Section):
@@ -159,14 +210,14 @@ SweepValues = Annotated[Listed | Ranged | Dated | Annotated[dict[str, Values], T
 class Blobs(Section):
     """One task for each blob. Placeholders: `{name}`, `{file}`, `{stem}`, `{slug}` (for ids), `{url}`, `{size}`."""
 
-    container: str = Field(pattern=r"^[a-z0-9](?:-?[a-z0-9])+$", min_length=3, max_length=63)
+    container: str = Field(pattern=CONTAINER, min_length=3, max_length=63)
     prefix: str = ""
 
 
 class Rows(Section):
     """One task a row: a .jsonl file of objects, or a .csv file with a header. Relative to the job file."""
 
-    file: str = Field(pattern=r"\.(jsonl|csv)$")
+    file: str = Field(pattern=ROWS_FILE)
 
 
 class Tasks(Section):
@@ -177,14 +228,14 @@ class Tasks(Section):
     sweep: dict[str, SweepValues] | None = Field(default=None, min_length=1)
     rows: Rows | None = None
     blobs: Blobs | None = None
-    python: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
+    python: str | None = Field(default=None, pattern=FUNCTION)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         sources = (self.tasks, self.sweep, self.rows, self.blobs, self.python)
         given = [name for name, value in zip(SOURCES, sources, strict=True) if value is not None]
         if len(given) != 1:
-            raise ValueError(f"expected exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}")
+            raise ValueError(f"expected exactly one of {', '.join(SOURCES)}; got {', '.join(given) or 'none'}")
         if (self.template is None) != (given == ["list"]):
             raise ValueError(
                 "`list` has whole tasks: leave `template` out"
@@ -193,10 +244,15 @@ class Tasks(Section):
             )
         for name, values in (self.sweep or {}).items():
             if values == [] or values == {}:
-                raise ValueError(f"sweep.{name} has no values")
+                raise ValueError(f"sweep.{name} has no values; give it one or more")
             if isinstance(values, dict):
                 _check_zip(name, values)
         return self
+
+    @property
+    def definitions(self) -> list[Task]:
+        """The template, or the tasks of the list."""
+        return [self.template] if self.template is not None else list(self.tasks or ())
 
 
 def _check_zip(name: str, columns: dict[str, Any]) -> None:
@@ -220,12 +276,21 @@ class Job(Section):
     family: Text
     id: Text = "{family}-{time}"
     pool: Text = "default"
-    environment: Environment = {}
+    environment: Environment = Field(default_factory=dict)
     max_retries: Retries = 0
     max_wall_clock: Duration | None = None
     retention: Duration | None = None
     priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = 0
     max_parallel: PositiveInt | None = None
+    preparation: Preparation | None = None
+    release: Release | None = None
+
+    @field_validator("release")
+    @classmethod
+    def _needs_preparation(cls, release: Release | None, info: ValidationInfo) -> Release | None:
+        if release is not None and info.data.get("preparation", ...) is None:
+            raise ValueError("Batch releases only nodes that it prepared; add `preparation`, or leave `release` out")
+        return release
 
 
 class JobFile(Section):
@@ -233,3 +298,22 @@ class JobFile(Section):
 
     job: Job
     tasks: Tasks
+    _lines: Lines | None = PrivateAttr(None)
+
+    def read_from(self, lines: Lines) -> Self:
+        """Remember where each key was written, for problems that show later."""
+        self._lines = lines
+        return self
+
+    def where(self, place: Place) -> str:
+        """`FILE:LINE` of a place; without a file the place itself."""
+        return self._lines.where(place) if self._lines else ".".join(map(str, place))
+
+    @property
+    def uses_dependencies(self) -> bool:
+        return any(task.depends_on for task in self.tasks.definitions)
+
+    @property
+    def acts_on_job(self) -> bool:
+        """Whether the way in which a task ends may disable or terminate the job."""
+        return any(rule.acts_on_job for task in self.tasks.definitions for rule in task.exit_codes)

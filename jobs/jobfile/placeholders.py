@@ -7,15 +7,14 @@ import string
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .model import ZIP, JobFile, Output, Task, listed
+from .lines import Place
+from .model import ZIP, IdRange, JobFile, Output, Task, listed
 
 OF_JOB: Final = ("family", "time")  # in job.id
 ALWAYS: Final = ("job_id", "index")  # in a template, beside the source's own names; index counts from 0
 SOURCE_NAMES: Final = ("name", "file", "stem", "slug", "url", "size")  # of a blob
 _BRACES: Final = "write {{ and }} for braces"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-Place = tuple[str | int, ...]
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -28,16 +27,24 @@ def fill_task(task: Task, values: Mapping[str, str]) -> Task:
     command = (
         fill(task.command, values) if isinstance(task.command, str) else [fill(word, values) for word in task.command]
     )
-    return task.model_copy(
-        update={
-            "id": fill(task.id, values),
-            "image": fill(task.image, values),
-            "command": command,
-            "entrypoint": None if task.entrypoint is None else fill(task.entrypoint, values),
-            "environment": {name: fill(value, values) for name, value in task.environment.items()},
-            "outputs": [Output(files=fill(output.files, values), when=output.when) for output in task.outputs],
-        }
-    )
+    filled: dict[str, Any] = {
+        "id": fill(task.id, values),
+        "image": fill(task.image, values),
+        "command": command,
+        "entrypoint": None if task.entrypoint is None else fill(task.entrypoint, values),
+        "environment": {name: fill(value, values) for name, value in task.environment.items()},
+        "outputs": [Output(files=fill(output.files, values), when=output.when) for output in task.outputs],
+    }
+    if task.depends_on:
+        filled["depends_on"] = [_fill_reference(entry, values) for entry in task.depends_on]
+    return task.model_copy(update=filled)
+
+
+def _fill_reference(entry: str | IdRange, values: Mapping[str, str]) -> str | IdRange:
+    """One entry of `depends_on`. That a range's numbers are numbers is checked with the tasks they name."""
+    if isinstance(entry, str):
+        return fill(entry, values)
+    return entry.model_copy(update={"range": [fill(number, values) for number in entry.range]})
 
 
 def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
@@ -82,6 +89,11 @@ def texts(task: Task) -> Iterator[tuple[Place, str]]:
         yield ("entrypoint",), task.entrypoint
     yield from ((("environment", name), value) for name, value in task.environment.items())
     yield from ((("outputs", index, "files"), output.files) for index, output in enumerate(task.outputs))
+    for index, entry in enumerate(task.depends_on):
+        if isinstance(entry, str):
+            yield ("depends_on", index), entry
+        else:
+            yield from ((("depends_on", index, "range", place), number) for place, number in enumerate(entry.range))
 
 
 def check_names(task: Task, known: tuple[str, ...]) -> list[str]:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from .model import JobFile, Task
+from .lines import Place
+from .model import JobFile, Program
 
 # Names of variables whose value is a secret, by their end: TOKEN_LIMIT is none.
 NAMES: Final = re.compile(
@@ -21,20 +22,21 @@ VALUES: Final = re.compile(
     r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\bgh[pousr]_\w{30}|\bAKIA[0-9A-Z]{16}\b|(?<![\w+/])[\w+/]{86}==",
     re.IGNORECASE,
 )
-Place = tuple[str | int, ...]
 ADVICE: Final = "everybody who may read the job would see it; let the task use its node's identity instead"
 
 
 def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
     """Places of the file with a value that looks like a secret."""
     yield from _in_environment(("job", "environment"), file.job.environment)
-    tasks: list[tuple[Place, Task]] = []
-    for index, task in enumerate(file.tasks.tasks or ()):
-        tasks.append((("tasks", "list", index), task))
-    if file.tasks.template is not None:
-        tasks.append((("tasks", "template"), file.tasks.template))
-    for place, task in tasks:
-        yield from _in_task(place, task)
+    programs: list[tuple[Place, Program | None]] = [
+        (("job", "preparation"), file.job.preparation),
+        (("job", "release"), file.job.release),
+        *((("tasks", "list", index), task) for index, task in enumerate(file.tasks.tasks or ())),
+        (("tasks", "template"), file.tasks.template),
+    ]
+    for place, program in programs:
+        if program is not None:
+            yield from _in_program(place, program)
 
 
 def looks_secret(values: Mapping[str, str]) -> str | None:
@@ -44,11 +46,11 @@ def looks_secret(values: Mapping[str, str]) -> str | None:
     return next((name for name, value in values.items() if VALUES.search(value)), None)
 
 
-def _in_task(place: Place, task: Task) -> Iterator[tuple[Place, str]]:
-    yield from _in_environment((*place, "environment"), task.environment)
-    for index, word in enumerate([task.command] if isinstance(task.command, str) else task.command):
+def _in_program(place: Place, program: Program) -> Iterator[tuple[Place, str]]:
+    yield from _in_environment((*place, "environment"), program.environment)
+    for index, word in enumerate([program.command] if isinstance(program.command, str) else program.command):
         if VALUES.search(word):
-            where = ("command",) if isinstance(task.command, str) else ("command", index)
+            where = ("command",) if isinstance(program.command, str) else ("command", index)
             yield (*place, *where), f"a word looks like a secret; {ADVICE}"
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice, product
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
 from ..errors import JobFileError
-from ..ids import IdSet
 from .generator import rows_of
-from .model import ID, ZIP, JobFile, Task, listed
+from .model import ZIP, JobFile, Task, listed
 from .placeholders import check_names, fill_task
 from .secrecy import ADVICE, looks_secret
+from .task_ids import TaskIds
 
+MOST_TOLD: Final = 10  # problems of tasks with their dependencies that are told at once
 _NOT_FOR_IDS: Final = re.compile(r"[^A-Za-z0-9_-]+")
 Row = Mapping[str, str]
 
@@ -34,44 +35,59 @@ ListBlobs = Callable[[str, str], tuple[str, Iterable[Listed]]]  # (container, pr
 
 
 def expand(file: JobFile, *, job_id: str, folder: Path, list_blobs: ListBlobs | None = None) -> Iterator[Task]:
-    """Every task of the file, placeholders filled, ids checked. `folder` is what files are relative to.
+    """Every task of the file, placeholders filled, ids and dependencies checked. Files are relative to `folder`.
 
-    Ids already seen are remembered: Batch compares them without case, and silently skips a second one.
+    A problem is told with the line of its row, or with that of the template. Whether dependencies are right is known
+    only after the last task: who sends has to go through all tasks once before.
     """
-    seen = IdSet()
-    for index, task in enumerate(_tasks(file, job_id, folder, list_blobs)):
-        if not ID.fullmatch(task.id):
-            raise JobFileError([f"task {index}: id {task.id!r}: expected 1 to 64 letters, digits, '-' and '_'"])
-        if doubled := seen.add_all([task.id]):
-            where = f"is also the id of task {doubled[1]}"
-            raise JobFileError([f"task {index}: id {task.id!r} {where} (case does not count); make ids differ"])
+    ids = TaskIds[str](file.job)
+    for where, task in _tasks(file, job_id, folder, list_blobs):
+        if wrong := ids.note(where, task):
+            raise JobFileError([_told(file, where, task.id, *wrong)])
         yield task
-    if not seen.count:
-        raise JobFileError(["the file gives no tasks; a job without tasks would end at once"])
+    if not ids.count:
+        raise JobFileError(
+            [f"{file.where(('tasks',))}: tasks: the source gives no tasks; a job without tasks would end at once"]
+        )
+    found = ids.problems()
+    first = [_told(file, where, task_id, "depends_on", what) for where, task_id, what in islice(found, MOST_TOLD)]
+    if first:
+        more = sum(1 for _ in found)
+        raise JobFileError([*first, f"and {more} more of the kind"] if more else first)
 
 
-def _tasks(file: JobFile, job_id: str, folder: Path, list_blobs: ListBlobs | None) -> Iterator[Task]:
+def _told(file: JobFile, where: str, task_id: str, key: str, what: str) -> str:
+    """A problem of one task, at its row or else at the template."""
+    of_task = "" if key == "id" else f"task {task_id!r}: "
+    if where:
+        return f"{where}: {key}: {of_task}{what}"
+    return f"{file.where(('tasks', 'template', key))}: tasks.template.{key}: {of_task}{what}"
+
+
+def _tasks(file: JobFile, job_id: str, folder: Path, list_blobs: ListBlobs | None) -> Iterator[tuple[str, Task]]:
+    """(`FILE:LINE` of its row, the task); nothing in its place for one that is no row."""
     if file.tasks.tasks is not None:
-        yield from file.tasks.tasks
+        for index, task in enumerate(file.tasks.tasks):
+            yield file.where(("tasks", "list", index)), task
         return
     template = file.tasks.template
     assert template is not None
-    for index, row in enumerate(_rows(file, folder, list_blobs)):
-        yield fill_task(template, {**row, "job_id": job_id, "index": str(index)})
+    for index, (where, row) in enumerate(_rows(file, folder, list_blobs)):
+        yield where, fill_task(template, {**row, "job_id": job_id, "index": str(index)})
 
 
-def _rows(file: JobFile, folder: Path, list_blobs: ListBlobs | None) -> Iterator[Row]:
+def _rows(file: JobFile, folder: Path, list_blobs: ListBlobs | None) -> Iterator[tuple[str, Row]]:
     source, template = file.tasks, file.tasks.template
     assert template is not None
     if source.sweep is not None:
-        yield from _sweep(source.sweep)
+        yield from (("", row) for row in _sweep(source.sweep))
     elif source.blobs is not None:
-        yield from _blobs(source.blobs.container, source.blobs.prefix, list_blobs)
+        yield from (("", row) for row in _blobs(source.blobs.container, source.blobs.prefix, list_blobs))
     elif source.python is not None:
-        yield from _checked(rows_of(source.python, folder), template)
+        yield from _checked(rows_of(source.python, folder, file.where(("tasks", "python"))), template)
     else:
         assert source.rows is not None
-        yield from _checked(_file(folder / source.rows.file), template)
+        yield from _checked(_file(folder / source.rows.file, file.where(("tasks", "rows", "file"))), template)
 
 
 def _sweep(sweep: Mapping[str, Any]) -> Iterator[Row]:
@@ -83,7 +99,7 @@ def _sweep(sweep: Mapping[str, Any]) -> Iterator[Row]:
             axes.append([dict(zip(values, together, strict=True)) for together in zip(*columns, strict=True)])
         else:
             axes.append([{name: value} for value in listed(values)])
-    for parts in itertools.product(*axes):
+    for parts in product(*axes):
         row: dict[str, str] = {}
         for part in parts:
             row |= part
@@ -106,7 +122,7 @@ def _blobs(container: str, prefix: str, list_blobs: ListBlobs | None) -> Iterato
         }
 
 
-def _checked(rows: Iterator[tuple[str, dict[str, str]]], template: Task) -> Iterator[Row]:
+def _checked(rows: Iterator[tuple[str, Row]], template: Task) -> Iterator[tuple[str, Row]]:
     """Rows whose columns the template knows. Columns may change from row to row; each set is checked once."""
     known: frozenset[str] | None = None
     for where, row in rows:
@@ -116,16 +132,17 @@ def _checked(rows: Iterator[tuple[str, dict[str, str]]], template: Task) -> Iter
                 raise JobFileError([f"{where}: {problem}" for problem in problems])
         if column := looks_secret(row):
             raise JobFileError([f"{where}: the value of {column!r} looks like a secret; {ADVICE}"])
-        yield row
+        yield where, row
 
 
-def _file(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _file(path: Path, where: str) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             for line, row in _csv(stream, path) if path.suffix == ".csv" else _json_lines(stream, path):
                 yield f"{path}:{line}", row
     except (OSError, UnicodeDecodeError) as error:
-        raise JobFileError([f"{path}: rows cannot be read: {error}"]) from error
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise JobFileError([f"{where}: tasks.rows.file: {path} cannot be read: {cause}; correct the path"]) from error
 
 
 def _csv(stream: Any, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -136,7 +153,10 @@ def _csv(stream: Any, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             raise JobFileError([f"{path}:1: a column is there twice in {', '.join(names)}; rename one"])
         for row in reader:
             if None in row or None in row.values():
-                raise JobFileError([f"{path}:{reader.line_num}: expected {len(names)} columns as in the header"])
+                cells = sum(value is not None for name, value in row.items() if name) + len(row.get(None) or ())
+                raise JobFileError(
+                    [f"{path}:{reader.line_num}: expected {len(names)} columns as in the header, got {cells}"]
+                )
             yield reader.line_num, row
     except csv.Error as error:
         raise JobFileError([f"{path}:{reader.line_num}: not CSV: {error}"]) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from .exit_conditions import blocks
 
 if TYPE_CHECKING:
     from ..submission.lane import Lane
@@ -49,7 +51,11 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskState:
-    """A task as the service sees it. `result` and `exit_code` are None until it completed (or never started)."""
+    """A task as the service sees it. `result` and `exit_code` are None until it completed (or never started).
+
+    `parents` and `parent_ranges` (first and last number) are what it depends on; `blocks`: it ended in a way that those
+    which depend on it never run.
+    """
 
     id: str
     state: str
@@ -63,12 +69,16 @@ class TaskState:
     created: datetime | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    parents: tuple[str, ...] = ()
+    parent_ranges: tuple[tuple[int, int], ...] = ()
+    blocks: bool = False
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
         execution: Mapping[str, Any] = wire.get("executionInfo") or {}
+        depends_on: Mapping[str, Any] = wire.get("dependsOn") or {}
         result = execution.get("result")
-        return cls(
+        task = cls(
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
             changed=_time(wire.get("stateTransitionTime")),
@@ -81,7 +91,30 @@ class TaskState:
             created=_time(wire.get("creationTime")),
             started=_time(execution.get("startTime")),
             ended=_time(execution.get("endTime")),
+            parents=tuple(depends_on.get("taskIds") or ()),
+            parent_ranges=tuple((span["start"], span["end"]) for span in depends_on.get("taskIdRanges") or ()),
         )
+        conditions = wire.get("exitConditions")
+        return task if not task.completed else replace(task, blocks=task.blocking(conditions))
+
+    def blocking(self, conditions: Mapping[str, Any] | None) -> bool:
+        """What `blocks` is of a completed task with these exit conditions."""
+        code = self.failure.code if self.failure else ""
+        return blocks(conditions, succeeded=self.succeeded, exit_code=self.exit_code, failure_code=code)
+
+    @property
+    def depends(self) -> bool:
+        return bool(self.parents or self.parent_ranges)
+
+    def parent_among(self, ids: Collection[str]) -> str | None:
+        """One of these ids (in lower case) that this task depends on."""
+        for parent in self.parents:
+            if parent.lower() in ids:
+                return parent
+        if not self.parent_ranges:
+            return None
+        numbers = (task_id for task_id in ids if task_id.isdecimal())
+        return next((one for one in numbers if any(a <= int(one) <= b for a, b in self.parent_ranges)), None)
 
     @property
     def completed(self) -> bool:
@@ -96,7 +129,7 @@ class TaskState:
 
 @dataclass(frozen=True, kw_only=True)
 class JobState:
-    """A job. `family` and `container` are what `submit` left in its metadata."""
+    """A job. `family` and `container` are what `submit` left in its metadata; `prepares`: it has a preparation."""
 
     id: str
     state: str
@@ -108,6 +141,8 @@ class JobState:
     on_all_tasks_complete: str = ""
     family: str = ""
     container: str = ""
+    uses_dependencies: bool = False
+    prepares: bool = False
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
@@ -124,7 +159,55 @@ class JobState:
             on_all_tasks_complete=str(wire.get("onAllTasksComplete") or "").casefold(),
             family=metadata.get("family", ""),
             container=metadata.get("container", ""),
+            uses_dependencies=bool(wire.get("usesTaskDependencies")),
+            prepares=wire.get("jobPreparationTask") is not None,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationState:
+    """How a job's preparation or release went on one node. `folder` is its directory there, from the node's root."""
+
+    node_id: str
+    pool_id: str
+    task: str  # preparation, release
+    state: str
+    result: str | None = None
+    exit_code: int | None = None
+    failure: Failure | None = None
+    retries: int = 0
+    folder: str = ""
+
+    @classmethod
+    def parse(cls, wire: Mapping[str, Any], job_id: str) -> list[Self]:
+        """The preparation, and the release where it ran."""
+        found = []
+        for task, name in (("preparation", "jobPreparationTask"), ("release", "jobReleaseTask")):
+            info = wire.get(f"{name}ExecutionInfo")
+            if not info:
+                continue
+            # Absolute in some answers, from the node's root in others; the layout is documented.
+            _, mark, below = str(info.get("taskRootDirectory") or "").partition("workitems/")
+            result = info.get("result")
+            found.append(
+                cls(
+                    node_id=wire["nodeId"],
+                    pool_id=wire["poolId"],
+                    task=task,
+                    state=str(info.get("state", "")).casefold(),
+                    result=str(result).casefold() if result else None,
+                    exit_code=info.get("exitCode"),
+                    failure=Failure.parse(info.get("failureInfo")),
+                    retries=info.get("retryCount") or 0,
+                    folder=mark + below.rstrip("/") if mark else f"workitems/{job_id}/job-1/job{task}",
+                )
+            )
+        return found
+
+    @property
+    def failed(self) -> bool:
+        """Also when its answer has no result: a failure is named then."""
+        return self.state == COMPLETED and (self.result not in (None, SUCCESS) or self.failure is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +342,8 @@ class Batch(Protocol):
     def some_tasks(self, job_id: str, chosen: Choice, most: int, since: datetime | None = None) -> list[TaskState]: ...
     def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]: ...
     def terminate_task(self, job_id: str, task_id: str) -> None: ...
+    def delete_task(self, job_id: str, task_id: str) -> None: ...
+    def preparations(self, job_id: str) -> Iterator[PreparationState]: ...
     def pool_state(self, pool_id: str) -> str: ...
     def pool(self, pool_id: str) -> PoolState: ...
     def pools(self) -> Iterator[PoolState]: ...

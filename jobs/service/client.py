@@ -34,11 +34,13 @@ from ..errors import (
     Unreachable,
 )
 from ..submission.lane import Lane
-from .batch import Choice, Counts, JobState, NodeState, PoolState, TaskState
+from .batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, TaskState
 from .connection import Connection, SharedKey
 from .credentials import token_credential
 
-TASK_FIELDS: Final = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
+TASK_FIELDS: Final = [
+    "id", "state", "stateTransitionTime", "executionInfo", "nodeInfo", "dependsOn", "exitConditions",
+]  # fmt: skip
 # Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
 # `executionInfo/result` and `stateTransitionTime` can be filtered on is documented nowhere we found [guess]: refused,
 # everything is read and chosen here.
@@ -205,6 +207,15 @@ class AzureBatch:
     def terminate_task(self, job_id: str, task_id: str) -> None:
         with self._translated(f"task {task_id} of job {job_id}"):
             self._client.terminate_task(job_id, task_id)
+
+    def delete_task(self, job_id: str, task_id: str) -> None:
+        with self._translated(f"task {task_id} of job {job_id}"):
+            self._client.delete_task(job_id, task_id)
+
+    def preparations(self, job_id: str) -> Iterator[PreparationState]:
+        with self._translated(f"the preparation of job {job_id}"):
+            for node in self._client.list_job_preparation_and_release_task_status(job_id):
+                yield from PreparationState.parse(node.as_dict(), job_id)
 
     def pool(self, pool_id: str) -> PoolState:
         with self._translated(f"pool {pool_id}"):

@@ -7,6 +7,6 @@ HTTP. Knows nothing of job files; does not import azure.batch.
 """
 
 from .run import submit_tasks
-from .shapes import Options, Progress, Result
+from .shapes import MOST_WORKERS, Options, Progress, Result
 
-__all__ = ["Options", "Progress", "Result", "submit_tasks"]
+__all__ = ["MOST_WORKERS", "Options", "Progress", "Result", "submit_tasks"]

@@ -44,10 +44,7 @@ class Checkpoint:
             path.parent.mkdir(parents=True, exist_ok=True)
             found._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         except FileExistsError:
-            raise UsageError(
-                f"{path}: a checkpoint of job {job_id} is there: a submission did not end. Go on with --resume, "
-                "or delete the file and the job"
-            ) from None
+            raise _is_there(path, job_id) from None
         except OSError as error:
             raise UsageError(f"{path}: the checkpoint cannot be written: {error}. Name another --checkpoint") from error
         found._lock()
@@ -68,6 +65,14 @@ class Checkpoint:
         found._lock()
         found._read(job_id, fingerprint)
         return found
+
+    @classmethod
+    def check(cls, path: Path | None, *, job_id: str, fingerprint: str, resume: bool) -> None:
+        """Raise what `start` or `resume` would, while there is no job yet."""
+        if path is not None and resume:
+            cls.resume(path, job_id=job_id, fingerprint=fingerprint).close()
+        elif path is not None and path.exists():
+            raise _is_there(path, job_id)
 
     def intend(self, chunk: Chunk) -> None:
         if chunk.seq not in self.sent:
@@ -159,3 +164,10 @@ class Checkpoint:
                 self.done.discard(seq)
             case _:
                 raise ValueError(f"unknown kind {kind!r}")
+
+
+def _is_there(path: Path, job_id: str) -> UsageError:
+    return UsageError(
+        f"{path}: a checkpoint of job {job_id} is there: a submission did not end. Go on with --resume, "
+        "or delete the file and the job"
+    )

@@ -17,13 +17,12 @@ from .checkpoint import Checkpoint
 from .chunks import cut
 from .lane import Lane, NoCredential
 from .proof import prove
-from .shapes import Options, Progress, Result, Tell
+from .shapes import MOST_WORKERS, Options, Progress, Result, Tell
 from .workers import Crew, Halted
 
 TICK: Final = 0.25
 TELL: Final = 1.0  # seconds between two reports of progress, and between two syncs of the checkpoint
 WINDOW: Final = 10.0  # seconds the rate is of
-MOST_WORKERS: Final = 100  # Batch's documentation: stay below 100 requests at a time
 
 
 class Stopped(JobsError):

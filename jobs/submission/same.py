@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 # Values that are enumerations: their case does not count. Everything else is compared as it is.
-ENUMERATIONS: Final = {"uploadCondition", "source", "scope", "elevationLevel", "workingDirectory", "jobAction"}
+ENUMERATIONS: Final = {
+    "uploadCondition", "source", "scope", "elevationLevel", "workingDirectory", "jobAction", "dependencyAction",
+}  # fmt: skip
 _DURATION: Final = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 

@@ -23,7 +23,7 @@ class Screen:
     """Draws each look over the one before; at the end the last one stays."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._lines, self._failed = session, 0, list[TaskState]()
+        self._session, self._lines, self._failed, self._reason = session, 0, list[TaskState](), ""
         self._began = session.clock.monotonic()
 
     def __enter__(self) -> Screen:
@@ -37,6 +37,8 @@ class Screen:
         wide, high = shutil.get_terminal_size()
         self._failed += [task for task in look.changed if task.completed and not task.succeeded]
         self._failed = self._failed[-FAILED:]
+        if look.reason or look.changed or look.counted:
+            self._reason = look.reason
         lines = [line[: wide + line.count("\x1b") * 5 - 1] for line in self._draw(look, wide)][: high - 1]
         start = _UP.format(self._lines) if self._lines else ""
         self._session.render.escape(start + _CLEAR + "\n".join(lines) + "\n")
@@ -56,7 +58,7 @@ class Screen:
         lines += [
             f"{_RED}failed{_PLAIN}   {task.id}   {describe(task).removeprefix('failed, ')}" for task in self._failed
         ]
-        return lines
+        return [*lines, *([f"{_GREY}{self._reason}{_PLAIN}"] if self._reason else [])]
 
     def _running(self, look: Look) -> list[TaskState]:
         if not look.large:

@@ -2,32 +2,36 @@
 
 Why new tasks: a task cannot be edited, and one whose node is gone cannot be reactivated (the service refuses it).
 In the same job the new task is `ID-r1` (then `-r2`, ...); in a new job ids stay, and the new job is `JOB-retry1`.
+Tasks that wait for ever for a failed one are run again behind it (`again.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from ..again import Tasks, next_run, split
 from ..errors import Conflict, NotAllAdded, NotFound, UsageError
 from ..exits import Exit
-from ..jobfile.model import ID
-from ..service.batch import JobState
+from ..jobfile.fields import ID
+from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..submission import Options, submit_tasks
 from ..terminal import asking
 
-AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-r(?P<number>\d+))?$")
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d+))?$")
 # What of a job and a task is a definition; the rest is what became of it.
 OF_JOB: Final = (
     "poolInfo", "constraints", "commonEnvironmentSettings", "metadata", "priority", "maxParallelTasks", "displayName",
+    "usesTaskDependencies", "onTaskFailure", "jobPreparationTask", "jobReleaseTask",
 )  # fmt: skip
 OF_TASK: Final = (
     "displayName", "commandLine", "containerSettings", "resourceFiles", "outputFiles", "environmentSettings",
-    "constraints", "requiredSlots", "userIdentity",
+    "constraints", "requiredSlots", "userIdentity", "exitConditions",
 )  # fmt: skip
 
 
@@ -43,28 +47,41 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render, batch = session.render, session.batch
     job = batch.job(arguments.job)
-    wanted = failed(session, job, arguments.task or [])
+    tasks = Tasks.of(batch.tasks(job.id))
+    wanted = failed(session, job, tasks, arguments.task or [])
     if not wanted:
         render.words(f"no task of job {job.id} failed; there is nothing to run again")
         return Exit.OK
     new_job = arguments.new_job or job.state != "active"
     target = _free_job_id(session, job.id) if new_job else job.id
+    count, first = len(wanted), next(iter(wanted.values())).id
+    held = tasks.behind(wanted)
+    wanted |= held
+    if job.state != "active":
+        wanted |= tasks.before(wanted)
+    depends_on = {
+        name: tasks.depends_on(task, wanted, new_job=new_job) for name, task in wanted.items() if task.depends
+    }
+    more = f" and {len(wanted) - count} that waited for them" if len(wanted) > count else ""
     place = f"new job {target}" if new_job else f"job {job.id}"
-    first = next(iter(wanted))
-    render.words(f"{len(wanted)} failed tasks, first {first} -> {_task_id(first, new_job)}, in {place}")
+    render.words(f"{count} failed tasks{more}, first {first} -> {first if new_job else next_run(first)}, in {place}")
     if arguments.dry_run or not asking.agreed("run them again?", yes=arguments.yes):
         render.words("nothing was sent")
         return Exit.OK
     if new_job:
         batch.create_job({"id": target, **_kept(batch.job_definition(job.id), OF_JOB)})
-    result = submit_tasks(batch, target, again(session, job, wanted, target), Options(total=len(wanted)))
+    definitions = again(session, job, wanted, depends_on, target)
+    result = submit_tasks(batch, target, definitions, Options(total=len(wanted)))
     if result.stopped is not None:
         result.stopped.add_note(
             f"{result.accepted} of {len(wanted)} tasks are in job {target}; retry again for the rest"
         )
         raise result.stopped
     if new_job:
-        batch.end_when_done(target)
+        with contextlib.suppress(Conflict):  # a task's rule may have ended it already
+            batch.end_when_done(target)
+    elif result.complete:
+        _remove(session, job, held)
     if render.as_json:
         added = result.accepted - result.existed
         render.record({"job": target, "added": added, "running_already": result.existed})
@@ -76,37 +93,57 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
             f"{len(wanted) - result.accepted} of {len(wanted)} tasks were not accepted{first_refused}. "
             "Correct the cause and retry again"
         )
+    if new_job and held and job.state == "active":
+        render.words(f"job {job.id} still waits for what failed in it; end it: python -m jobs cancel {job.id}")
     render.words(f"next: python -m jobs watch {target}")
     return Exit.OK
 
 
-def failed(session: Session, job: JobState, chosen: list[str]) -> set[str]:
-    """Ids of the tasks to run again: failed, and not themselves the older run of one that failed again."""
-    found = {task.id for task in session.batch.tasks(job.id) if task.completed and not task.succeeded}
-    if unknown := sorted(set(chosen) - found):
-        state = session.batch.task(job.id, unknown[0]).state  # one that does not exist is told here
-        raise UsageError(f"task {unknown[0]} of job {job.id} is {state} and did not fail. Only failed tasks run again")
-    latest: dict[str, int] = {}
-    for task_id in found:
-        base, number = _split(AGAIN, task_id)
-        latest[base] = max(number, latest.get(base, 0))
-    newest = {task_id for task_id in found if latest[_split(AGAIN, task_id)[0]] == _split(AGAIN, task_id)[1]}
-    return newest & set(chosen) if chosen else newest
+def failed(session: Session, job: JobState, tasks: Tasks, chosen: list[str]) -> dict[str, TaskState]:
+    """The tasks to run again: failed, and not themselves the older run of one that failed again."""
+    newest = tasks.failed()
+    if not chosen:
+        return newest
+    every = {name for name, task in tasks.states.items() if task.completed and not task.succeeded}
+    for task_id in sorted(chosen):
+        if task_id.lower() not in every:
+            state = session.batch.task(job.id, task_id).state  # one that does not exist is told here
+            raise UsageError(f"task {task_id} of job {job.id} is {state} and did not fail. Only failed tasks run again")
+    return {name: newest[name] for name in map(str.lower, chosen) if name in newest}
 
 
-def again(session: Session, job: JobState, wanted: set[str], target: str) -> Iterator[dict[str, Any]]:
-    """The wanted tasks' definitions, under their new ids and with their own place for outputs."""
-    for wire in session.batch.failed_definitions(job.id):
-        if wire["id"] in wanted:
-            task_id = _task_id(wire["id"], target != job.id)
-            yield {
-                **_kept(wire, OF_TASK),
-                "id": task_id,
-                "outputFiles": [
-                    _moved(output, f"{job.id}/{wire['id']}", f"{target}/{task_id}")
-                    for output in wire.get("outputFiles") or ()
-                ],
-            }
+def again(
+    session: Session,
+    job: JobState,
+    wanted: Mapping[str, TaskState],
+    depends_on: Mapping[str, Mapping[str, Any]],
+    target: str,
+) -> Iterator[dict[str, Any]]:
+    """The wanted tasks' definitions, under their new ids, with their own place for outputs and their dependencies."""
+    found = (wire for wire in session.batch.failed_definitions(job.id) if wire["id"].lower() in wanted)
+    unended = (session.batch.task_definition(job.id, task.id) for task in wanted.values() if not task.completed)
+    for wire in itertools.chain(found, unended):
+        task_id = wire["id"] if target != job.id else next_run(wire["id"])
+        parents = depends_on.get(wire["id"].lower())
+        yield {
+            **_kept(wire, OF_TASK),
+            "id": task_id,
+            **({"dependsOn": parents} if parents else {}),
+            "outputFiles": [
+                _moved(output, f"{job.id}/{wire['id']}", f"{target}/{task_id}")
+                for output in wire.get("outputFiles") or ()
+            ],
+        }
+
+
+def _remove(session: Session, job: JobState, held: Mapping[str, TaskState]) -> None:
+    """The tasks that waited for ever: they never ran, their new runs are there, and the job could not end with them."""
+    for task in held.values():
+        with contextlib.suppress(NotFound):
+            session.batch.delete_task(job.id, task.id)
+    if held:
+        names = ", ".join(task.id for task in itertools.islice(held.values(), 5))
+        session.render.words(f"removed from the job, because they would wait for ever: {len(held)} tasks ({names})")
 
 
 def _moved(output: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
@@ -121,24 +158,8 @@ def _kept(wire: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: wire[name] for name in names if wire.get(name) is not None}
 
 
-def _split(pattern: re.Pattern[str], name: str) -> tuple[str, int]:
-    match = pattern.match(name)
-    assert match is not None
-    return match["base"], int(match["number"] or 0)
-
-
-def _task_id(task_id: str, new_job: bool) -> str:
-    if new_job:
-        return task_id
-    base, number = _split(AGAIN, task_id)
-    result = f"{base}-r{number + 1}"
-    if not ID.fullmatch(result):
-        raise UsageError(f"task id {result!r} would be longer than 64 characters. Use --new-job, which keeps ids")
-    return result
-
-
 def _free_job_id(session: Session, job_id: str) -> str:
-    base, number = _split(JOB_AGAIN, job_id)
+    base, number = split(JOB_AGAIN, job_id)
     for again_number in range(number + 1, number + 100):
         result = f"{base}-retry{again_number}"
         if not ID.fullmatch(result):

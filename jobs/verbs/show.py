@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from .. import causes, durations, outputs_of
+from .. import causes, durations, outputs_of, preparation, waiting
 from ..errors import NotFound, ServiceError
 from ..exits import Exit
-from ..progress import describe
+from ..progress import SMALL, describe
 from ..service.batch import Counts, JobState, TaskState
 from ..session import Session
 from . import nodes
 
 MOST_FAILURES: Final = 10
+MOST_PARENTS: Final = 20  # of a task, looked at one by one
 LINES_OF_LOG: Final = 15
 
 
@@ -35,11 +37,14 @@ def show_job(session: Session, job: JobState) -> Exit:
     render, batch = session.render, session.batch
     counts = batch.counts(job.id)
     failures = batch.some_tasks(job.id, "failed", MOST_FAILURES)
+    prepared = preparation.of_job(session, job)
     exit_code = Exit.TASKS_FAILED if failures else Exit.OK
     if render.as_json:
-        render.record({**vars(job), "tasks": vars(counts), "failures": [_plain(task) for task in failures]})
+        found = {"tasks": vars(counts), "failures": [_plain(task) for task in failures]}
+        render.record({**vars(job), **found, "preparation": [preparation.plain(session, one) for one in prepared]})
         return exit_code
     _facts(session, _job_facts(session, job, counts))
+    preparation.tell(session, prepared)
     if failures:
         render.data(f"failed tasks{f' (the first {len(failures)})' if counts.failed > len(failures) else ''}:")
         for task in failures:
@@ -47,8 +52,8 @@ def show_job(session: Session, job: JobState) -> Exit:
         render.words(
             f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
         )
-    elif counts.active and not counts.running and job.state == "active":
-        for line in _why_waiting(session, job):
+    if counts.active and not counts.running:
+        for line in _why_waiting(session, job, counts):
             render.data(f"  {line}")
     return exit_code
 
@@ -70,8 +75,21 @@ def _job_facts(session: Session, job: JobState, counts: Counts) -> Iterator[tupl
     yield "output", f"{job.container}/{job.id}/" if job.container else "on its nodes (submitted without a stack)"
 
 
-def _why_waiting(session: Session, job: JobState) -> Iterator[str]:
-    """Nothing runs: mostly because of the nodes."""
+def _why_waiting(session: Session, job: JobState, counts: Counts) -> Iterator[str]:
+    """Nothing runs: because of the job, because of tasks that failed, or mostly because of the nodes."""
+    if job.state != "active":
+        yield f"nothing runs: the job is {job.state}"
+        return
+    states = None
+    if job.uses_dependencies and counts.total <= SMALL:
+        states = {task.id: task for task in session.batch.tasks(job.id)}
+    held = waiting.of_job(session.batch, job, states)
+    if held.blocked:
+        yield f"{'all' if held.stuck else len(held.blocked)} waiting tasks wait for ever:"
+        yield from (f"  {line}" for line in held.lines())
+    if held.stuck:
+        yield f"the job cannot end by itself; run the failed tasks and these again: python -m jobs retry {job.id}"
+        return
     found = list(session.batch.nodes(job.pool_id))
     yield f"nothing runs; pool {job.pool_id} has {len(found)} nodes"
     for node in found:
@@ -94,7 +112,7 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
         render.record({**_plain(task), "why": causes.why(task), "evidence": evidence, "definition": wire})
         return Exit.TASKS_FAILED if failed else Exit.OK
     _facts(session, _task_facts(job, task, wire))
-    for line in (*causes.why(task), *evidence):
+    for line in (*causes.why(task), *evidence, *_parents(session, job, task)):
         render.data(f"  {line}")
     if failed:
         for name in ("stderr.txt", "stdout.txt"):
@@ -114,6 +132,33 @@ def _task_facts(job: JobState, task: TaskState, wire: dict[str, Any]) -> Iterato
     if task.started and task.ended:
         yield "took", durations.words((task.ended - task.started).total_seconds())
     yield "runs", f"{task.retries} retries, {task.requeues} times back to the queue"
+
+
+def _parents(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
+    """What a task that has not begun waits for. Of a large job only failures and a few parents are looked at."""
+    if task.state != "active" or not task.depends:
+        return
+    small = session.batch.counts(job.id).total <= SMALL
+    known = list(session.batch.tasks(job.id)) if small else _some_around(session, job, task)
+    all_there = small and job.on_all_tasks_complete == "terminatejob"
+    if held := waiting.blocked([task, *known], all_there=all_there).get(task.id.lower()):
+        yield f"it never runs: {held.words()}; run them again: python -m jobs retry {job.id}"
+        return
+    unended = [one for one in known if not one.completed and task.parent_among({one.id.lower()})]
+    yield from (f"it waits for {one.id}, which is {describe(one)}" for one in unended[:MOST_PARENTS])
+    if (more := len(unended if small else task.parents) - MOST_PARENTS) > 0:
+        yield f"and for {more} more"
+    if not small:
+        yield from (f"it depends on the tasks {first} to {last}" for first, last in task.parent_ranges)
+
+
+def _some_around(session: Session, job: JobState, task: TaskState) -> list[TaskState]:
+    """Of a large job: failures, which may block, and the first of the task's parents."""
+    found = session.batch.some_tasks(job.id, "failed", waiting.MOST_FAILED)
+    for parent in task.parents[:MOST_PARENTS]:
+        with contextlib.suppress(NotFound):
+            found.append(session.batch.task(job.id, parent))
+    return found
 
 
 def _node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator[str]:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .. import durations, tasks
-from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
+from ..errors import Conflict, JobFileError, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit
 from ..jobfile import JobFile, expand, load
+from ..jobfile.lines import Place
 from ..jobfile.sources import ListBlobs
+from ..service.batch import TaskState
 from ..service.connection import Outputs
 from ..service.storage import Blob
 from ..session import Session
-from ..submission import Options, Progress, Result, submit_tasks
+from ..submission import MOST_WORKERS, Options, Progress, Result, submit_tasks
+from ..submission.checkpoint import Checkpoint
 from ..terminal import asking
 from . import report, watch
 
@@ -58,13 +63,20 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume"
     )
-    parser.add_argument("--workers", type=int, default=32, metavar="N", help="requests at a time (default 32)")
+    parser.add_argument("--workers", type=_workers, default=32, metavar="N", help="requests at a time (default 32)")
     parser.add_argument("--watch", action="store_true", help="watch the job to its end")
     parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
     parser.add_argument(
         "--timeout", type=durations.argument, metavar="TIME", help="give up watching after this, for example 10m"
     )
     parser.set_defaults(run=run)
+
+
+def _workers(text: str) -> int:
+    """How many, for argparse: refused before a job is made."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_WORKERS}, got {text!r}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
@@ -124,11 +136,18 @@ def make_plan(
 ) -> Plan:
     """Read and check the whole file, every task included. Raises `UsageError`; nothing is sent."""
     file = load(path)
-    job = (
-        file.job if job_id is None else file.job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
+    job = file.job
+    if job_id is not None:
+        job = job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
+    with _told_at(file, ("job", "id") if job_id is None else None):
+        identifier = tasks.job_id(job, now=now)
+    with _told_at(file, ("job", "family")):
+        tasks.container_of(job, outputs)
+    with _told_at(file, ("job", "pool")):
+        tasks.pool_of(job, outputs)
+    definition = tasks.job_definition(
+        job, identifier, outputs, uses_dependencies=file.uses_dependencies, acts_on_job=file.acts_on_job
     )
-    identifier = tasks.job_id(job, now=now)
-    definition = tasks.job_definition(job, identifier, outputs)
     count, first = 0, {}
     for task in _definitions(file, path.parent, identifier, outputs, list_blobs):
         first = first or task
@@ -136,6 +155,17 @@ def make_plan(
     return Plan(
         file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs, list_blobs=list_blobs
     )
+
+
+@contextmanager
+def _told_at(file: JobFile, place: Place | None) -> Iterator[None]:
+    """What does not fit the stack is told with the file's line, when it stands in the file."""
+    try:
+        yield
+    except UsageError as error:
+        if place is None:
+            raise
+        raise JobFileError([f"{file.where(place)}: {error}"]) from error
 
 
 def check_file(path: Path) -> int:
@@ -149,8 +179,12 @@ def describe(plan: Plan) -> str:
     image = plan.first["containerSettings"]["imageName"]
     container = next((item["value"] for item in plan.job["metadata"] if item["name"] == "container"), None)
     results = f"{container}/{plan.job_id}/" if container else "nowhere (no stack): it stays on the nodes"
+    before = ""
+    if (preparation := plan.job.get("jobPreparationTask")) is not None:
+        before = f"  each node first: {preparation['commandLine'] or '(the image decides)'}\n"
     return (
         f"job {plan.job_id}: {plan.count} tasks on pool {plan.job['poolInfo']['poolId']}\n"
+        f"{before}"
         f"  first task: {plan.first['id']}: {plan.first['commandLine'] or '(the image decides)'}\n"
         f"  image:      {image}\n"
         f"  output to:  {results}"
@@ -163,6 +197,7 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
     A job that got no task at all is deleted again. `again` is the command that goes on after an early end.
     """
     batch = session.batch
+    Checkpoint.check(options.checkpoint, job_id=plan.job_id, fingerprint=options.fingerprint, resume=options.resume)
     created = _create(plan, session, resume=options.resume)
     try:
         result = submit_tasks(batch, plan.job_id, plan.definitions(), options, lambda now: _progress(session, now))
@@ -171,7 +206,7 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
             batch.delete_job(plan.job_id)
         raise
     if result.complete:
-        batch.end_when_done(plan.job_id)
+        _end_when_done(plan, session)
         return result
     shown = [f"  {verdict.task_id}: {verdict.code}: {verdict.message}" for verdict in result.failures[:5]]
     if created and result.accepted == 0 and not _has_tasks(session, plan.job_id):
@@ -184,19 +219,56 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
             f"{plan.count - result.accepted} of {plan.count} tasks were not accepted: {result.failed} refused, "
             f"{result.unsent} not sent" + (f" ({result.uncertain} of them perhaps)" if result.uncertain else "")
         )
-        if result.unsent or result.stopped:
+        if isinstance(result.stopped, ServiceError) and _ended_by_rule(plan, result.stopped):
+            kept += f". A task's `job_action` ended job {plan.job_id}: python -m jobs show {plan.job_id}"
+        elif result.unsent or result.stopped:
             kept += f". Job {plan.job_id} has the {result.accepted} others and stays active. Go on with:\n  {again}"
         else:
             kept += f". Job {plan.job_id} has the others and goes on"
-            batch.end_when_done(plan.job_id)
+            _end_when_done(plan, session)
             if options.checkpoint is not None:
                 options.checkpoint.unlink(missing_ok=True)
     if shown:
         kept += "\nThe first ones:\n" + "\n".join(shown)
+    if result.accepted and (told := _left_waiting(plan, result)):
+        kept += f"\n{told}"
     if result.stopped is not None:
         result.stopped.add_note(kept)
         raise result.stopped
     raise NotAllAdded(kept)
+
+
+def _end_when_done(plan: Plan, session: Session) -> None:
+    """Let the job end with its last task. A task's rule may have ended it already."""
+    try:
+        session.batch.end_when_done(plan.job_id)
+    except Conflict as error:
+        if not _ended_by_rule(plan, error):
+            raise
+
+
+def _ended_by_rule(plan: Plan, error: ServiceError) -> bool:
+    return plan.file.acts_on_job and error.code in ("JobCompleted", "JobBeingTerminated")
+
+
+def _left_waiting(plan: Plan, result: Result) -> str:
+    """Which tasks wait for ever, because one that they depend on was refused. Only `result.failures` are known."""
+    absent = {verdict.task_id.lower() for verdict in result.failures if verdict.status == "clienterror"}
+    if not absent or not plan.file.uses_dependencies:
+        return ""
+    found: dict[str, str] = {}
+    for definition in plan.definitions():
+        task = TaskState.parse(definition)
+        if task.id.lower() not in absent and (parent := task.parent_among(absent)):
+            found[task.id] = parent
+    if not found:
+        return ""
+    first = ", ".join(f"{task_id} (on {parent})" for task_id, parent in itertools.islice(found.items(), 5))
+    return (
+        f"{len(found)} tasks depend on refused ones and would wait for ever, and the job with them: {first}. "
+        f"Correct the refused ones and submit the file under a new --job-id; end this one: "
+        f"python -m jobs cancel {plan.job_id}"
+    )
 
 
 def _create(plan: Plan, session: Session, *, resume: bool) -> bool:
@@ -226,8 +298,10 @@ def _create(plan: Plan, session: Session, *, resume: bool) -> bool:
 def _resumable(checkpoint: Path | None) -> str:
     """The id of the job whose checkpoint is there, when there is one only."""
     found = sorted(CHECKPOINTS.glob("*.checkpoint")) if checkpoint is None else [checkpoint]
+    if not found:
+        raise UsageError(f"there is no checkpoint in {CHECKPOINTS}, so nothing to resume. Submit without --resume")
     if len(found) != 1:
-        names = ", ".join(path.stem for path in found) or "none"
+        names = ", ".join(path.stem for path in found)
         raise UsageError(f"--resume needs to know which job: in {CHECKPOINTS} there are: {names}. Add --job-id")
     try:
         with found[0].open(encoding="utf-8") as stream:
@@ -239,8 +313,9 @@ def _resumable(checkpoint: Path | None) -> str:
 def _definitions(
     file: JobFile, folder: Path, identifier: str, outputs: Outputs | None, list_blobs: ListBlobs | None
 ) -> Iterator[dict[str, Any]]:
+    acts = file.acts_on_job
     for task in expand(file, job_id=identifier, folder=folder, list_blobs=list_blobs):
-        yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs)
+        yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs, acts_on_job=acts)
 
 
 def _has_tasks(session: Session, job_id: str) -> bool:

@@ -9,13 +9,14 @@ import argparse
 from collections.abc import Iterator
 from typing import Final
 
-from .. import durations, progress
+from .. import durations, preparation, progress, waiting
 from ..clock import Clock
 from ..errors import JobsError, Unreachable
 from ..exits import Exit
 from ..progress import Look, describe
 from ..service.batch import Batch
 from ..session import Session
+from ..waiting import Waiting
 
 FIRST_PAUSE: Final = 0.3  # seconds between two looks; grows while nothing changes
 LONGEST_PAUSE: Final = 3.0
@@ -52,8 +53,16 @@ def follow(session: Session, job_id: str, *, timeout: float | None, lines: bool 
     look: Look | None = None
     with shown:
         for look in looks(session.batch, job_id, clock=clock, timeout=timeout):
+            if look.quiet:
+                look.reason = _reason(session, look)
             shown.show(look)
+            if stuck := _stuck(session.batch, look):
+                break
+        else:
+            stuck = None
     assert look is not None
+    if stuck is not None:
+        return _tell_stuck(session, look, stuck)
     ending = progress.ending(session.batch, look)
     told = f"{ending.unended} tasks never did" if ending.unended else ""
     early = f"; the job ended first ({look.job.terminate_reason or look.job.state}), {told}" if told else ""
@@ -63,11 +72,37 @@ def follow(session: Session, job_id: str, *, timeout: float | None, lines: bool 
     return Exit.TASKS_FAILED if ending.failed or ending.unended else Exit.OK
 
 
+def _stuck(batch: Batch, look: Look) -> Waiting | None:
+    """When every task that is left waits for ever. Of a large job this costs two requests: asked when it is quiet."""
+    counts = look.counts
+    if look.over or counts.running or not counts.active or not look.job.uses_dependencies:
+        return None
+    if look.large and not look.quiet:
+        return None
+    found = waiting.of_job(batch, look.job, None if look.large else look.states)
+    return found if found.stuck else None
+
+
+def _tell_stuck(session: Session, look: Look, stuck: Waiting) -> Exit:
+    render, counts, job = session.render, look.counts, look.job
+    render.words(
+        f"job {job.id} cannot end: {counts.succeeded} succeeded, {counts.failed} failed, "
+        f"and all {counts.active} others wait for ever for tasks that block them:"
+    )
+    for line in stuck.lines():
+        render.words(f"  {line}")
+    render.words(
+        f"next: run the failed tasks and those behind them again: python -m jobs retry {job.id}; "
+        f"or end the job: python -m jobs cancel {job.id}"
+    )
+    return Exit.TASKS_FAILED
+
+
 class Lines:
     """Each change on a line of stderr (as JSON: on stdout); of a large job its counts and its failures."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._nodes, self._counts = session, "", ""
+        self._session, self._told, self._counts = session, "", ""
 
     def __enter__(self) -> Lines:
         return self
@@ -87,15 +122,22 @@ class Lines:
                 render.record({"job": look.job.id, **vars(look.counts)})
             else:
                 render.words(f"{at}  {self._counts}{look.pace()}")
-        if look.quiet:
-            self._tell_nodes(look.job.pool_id, at)
+        if look.reason and look.reason != self._told:
+            self._told = look.reason
+            render.words(f"{at}  {look.reason}")
 
-    def _tell_nodes(self, pool: str, at: str) -> None:
-        """When nothing happens, the reason is mostly on the nodes: say how they are, once per change."""
-        told = node_counts(self._session.batch, pool)
-        if told != self._nodes:
-            self._nodes = told
-            self._session.render.words(f"{at}  still waiting; pool {pool}: {told} (python -m jobs nodes {pool})")
+
+def _reason(session: Session, look: Look) -> str:
+    """When nothing happens, the reason is mostly on the nodes: how they are, and what else is known."""
+    batch, job, pool = session.batch, look.job, look.job.pool_id
+    if job.state == "disabled":
+        return f"job {job.id} is disabled, by somebody or by a task's `job_action: disable`: nothing of it runs"
+    told = f"still waiting; pool {pool}: {node_counts(batch, pool)} (python -m jobs nodes {pool})"
+    if failed := sum(one.failed for one in preparation.of_job(session, job)):
+        return f"{told}; the job's preparation failed on {failed} nodes (python -m jobs show {job.id})"
+    if held := waiting.of_job(batch, job, None if look.large else look.states).blocked:
+        return f"{told}; {len(held)} tasks or more wait for ever for failed ones (python -m jobs show {job.id})"
+    return told
 
 
 def node_counts(batch: Batch, pool: str) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.errors import Conflict, NotFound
-from jobs.service.batch import Choice, Counts, JobState, NodeState, PoolState, TaskState, Verdict
+from jobs.service.batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, TaskState, Verdict
 from jobs.service.connection import Connection, Outputs
 from jobs.service.storage import Blob
 from jobs.session import Session
@@ -77,6 +77,7 @@ class FakeBatch:
         default_factory=lambda: {"default-1a2b": PoolState(id="default-1a2b", state="active", allocation="steady")}
     )
     users: list[dict[str, Any]] = field(default_factory=list)
+    prepared: list[PreparationState] = field(default_factory=list)
     ends: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
 
     def create_job(self, definition: Mapping[str, Any]) -> None:
@@ -105,7 +106,15 @@ class FakeBatch:
         return FakeLane(self)
 
     def set(self, job_id: str, task: TaskState) -> None:
-        self.task_states[job_id][task.id] = task
+        """The task's new state; what it depends on, and whether it blocks, follow from its definition."""
+        sent = self.sent[job_id].get(task.id, {})
+        defined = TaskState.parse({"id": task.id, **sent})
+        self.task_states[job_id][task.id] = replace(
+            task,
+            parents=defined.parents,
+            parent_ranges=defined.parent_ranges,
+            blocks=task.completed and task.blocking(sent.get("exitConditions")),
+        )
 
     def end_when_done(self, job_id: str) -> None:
         if job_id not in self.states:
@@ -128,6 +137,14 @@ class FakeBatch:
         if self.task(job_id, task_id).completed:
             raise Conflict("completed", "TaskCompleted")
         self.order.append(f"terminate {job_id}/{task_id}")
+
+    def delete_task(self, job_id: str, task_id: str) -> None:
+        self.task(job_id, task_id)
+        self.order.append(f"delete {job_id}/{task_id}")
+        del self.task_states[job_id][task_id], self.sent[job_id][task_id]
+
+    def preparations(self, job_id: str) -> Iterator[PreparationState]:
+        yield from self.prepared
 
     def disable_job(self, job_id: str) -> None:
         self.order.append(f"disable {job_id}")

@@ -216,3 +216,40 @@ def test_no_token_is_told_with_what_to_do() -> None:
     told = translate(ClientAuthenticationError("no account"), "job j", "https://x")
     assert isinstance(told, Forbidden)
     assert "az login" in str(told)
+
+
+def test_preparations_of_all_nodes_are_read(server: Server, batch: AzureBatch) -> None:
+    info = {"startTime": "2026-11-23T12:00:00.1234567Z", "state": "completed", "retryCount": 1}
+    failed = {"category": "UserError", "code": "FailureExitCode", "message": "it failed"}
+    wire = {
+        "poolId": "p",
+        "nodeId": "n1",
+        "nodeUrl": "https://x/pools/p/nodes/n1",
+        "jobPreparationTaskExecutionInfo": {**info, "exitCode": 3, "result": "Failure", "failureInfo": failed},
+        "jobReleaseTaskExecutionInfo": {**info, "exitCode": 0, "result": "Success"},
+    }
+    server.answer(200, {"value": [wire]})
+    preparation, release = batch.preparations("j")
+    assert server.asked[0][1].startswith("/jobs/j/jobpreparationandreleasetaskstatus?")
+    assert (preparation.task, preparation.failed, preparation.exit_code, preparation.retries) == (
+        "preparation", True, 3, 1,
+    )  # fmt: skip
+    assert (release.task, release.failed, release.folder) == ("release", False, "workitems/j/job-1/jobrelease")
+
+
+def test_what_a_task_depends_on_and_whether_it_blocks_come_with_its_state(server: Server, batch: AzureBatch) -> None:
+    parents = {"taskIds": ["x"], "taskIdRanges": [{"start": 1, "end": 3}]}
+    rule = {"default": {"dependencyAction": "satisfy", "jobAction": "none"}}
+    ended = {"result": "failure", "exitCode": 3, "retryCount": 0, "requeueCount": 0}
+    tasks = [
+        {"id": "a", "state": "completed", "executionInfo": ended},
+        {"id": "b", "state": "completed", "executionInfo": ended, "exitConditions": rule},
+        {"id": "c", "state": "active", "dependsOn": parents},
+    ]
+    server.answer(200, {"value": tasks})
+    a, b, c = batch.tasks("j")
+    assert (a.blocks, b.blocks, c.blocks) == (True, False, False)
+    assert (c.parents, c.parent_ranges, a.depends) == (("x",), ((1, 3),), False)
+    assert c.parent_among({"2"}) == "2"
+    assert c.parent_among({"4", "y"}) is None
+    assert "nodeInfo,dependsOn,exitConditions" in server.asked[0][1]

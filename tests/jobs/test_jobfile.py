@@ -12,10 +12,7 @@ import pytest
 from jobs.errors import JobFileError, UsageError
 from jobs.jobfile import Task, expand, load
 from jobs.jobfile.schema import schema
-from jobs.parser import parse
 from jobs.service.storage import Blob
-
-from .fakes import stage
 
 SAMPLES = Path(__file__).parents[2] / "jobs" / "samples"
 HEAD = "job:\n  family: hello\n"
@@ -31,7 +28,7 @@ def tasks(path: Path) -> list[Task]:
     return list(expand(load(path), job_id="hello-1", folder=path.parent))
 
 
-@pytest.mark.parametrize(("name", "count"), [("hello.yaml", 5), ("sql-check.yaml", 4)])
+@pytest.mark.parametrize(("name", "count"), [("hello.yaml", 5), ("sql-check.yaml", 4), ("steps.yaml", 3)])
 def test_the_samples_are_good_job_files(name: str, count: int) -> None:
     assert len(tasks(SAMPLES / name)) == count
 
@@ -146,6 +143,7 @@ def examples() -> list[str]:
 @pytest.mark.parametrize("text", examples())
 def test_the_documents_examples_are_good_job_files(tmp_path: Path, text: str) -> None:
     (tmp_path / "items.csv").write_text("id,size\na,1\n")
+    (tmp_path / "steps.csv").write_text("id,size,after\na,1,\nb,1,\nc,2,a b\n")
     (tmp_path / "work.py").write_text("def items():\n    yield {'id': 'a', 'size': 1}\n")
     file = load(write(tmp_path, text))
     listing = ("https://s/c", [Blob("in/a.csv", 1)])
@@ -159,157 +157,6 @@ def test_times_are_read_with_their_units(tmp_path: Path) -> None:
 
 def test_braces_in_a_list_are_taken_as_they_are(tmp_path: Path) -> None:
     assert tasks(write(tmp_path, HEAD + "tasks:\n  list: [{id: a, command: ['{x}']}]\n"))[0].command == ["{x}"]
-
-
-MISTAKES = {
-    "unknown key": ("  famly: x\ntasks: {list: [{id: a}]}\n", 3, "job.famly: unknown key; did you mean 'family'?"),
-    "unknown key of a task": ("tasks:\n  list:\n    - id: a\n      comand: [x]\n", 6, "did you mean 'command'?"),
-    "unknown key without a near one": ("zebra: 1\ntasks: {list: [{id: a}]}\n", 3, "known here: job, tasks"),
-    "no tasks": ("", 1, "tasks: is missing"),
-    "no source": ("tasks: {}\n", 3, "expected exactly one of list, sweep, rows, blobs, python, got none"),
-    "two sources": ("tasks:\n  list: [{id: a}]\n  rows: {file: a.csv}\n", 3, "got list, rows"),
-    "dependencies, which are not there yet": (
-        "tasks:\n  list:\n    - {id: a, depends_on: [b]}\n",
-        5,
-        "depends_on: dependencies between tasks are not there yet",
-    ),
-    "preparation, which is not there yet": (
-        "  preparation: {command: [x]}\ntasks: {list: [{id: a}]}\n",
-        3,
-        "job.preparation: job preparation is not there yet",
-    ),
-    "rules for exit codes, which are not there yet": (
-        "tasks:\n  list:\n    - {id: a, exit_codes: {3: ok}}\n",
-        5,
-        "exit_codes: rules for exit codes are not there yet",
-    ),
-    "a secret by its variable's name": (
-        "  environment: {DB_PASSWORD: hunter2}\ntasks: {list: [{id: a}]}\n",
-        3,
-        "job.environment.DB_PASSWORD: looks like a secret",
-    ),
-    "a secret by its form": (
-        "tasks:\n  list:\n    - id: a\n      command: [x, 'Server=s;Password=p']\n",
-        6,
-        "a word looks like a secret",
-    ),
-    "blobs without a container": ("tasks:\n  template: {id: '{slug}'}\n  blobs: {prefix: x}\n", 5, "is missing"),
-    "a container that cannot be": (
-        "tasks:\n  template: {id: '{slug}'}\n  blobs: {container: My_C}\n",
-        5,
-        "tasks.blobs.container",
-    ),
-    "a placeholder that blobs do not have": (
-        "tasks:\n  template:\n    id: '{blob}'\n  blobs: {container: abc}\n",
-        5,
-        "known here: name, file, stem, slug, url, size",
-    ),
-    "a generator without a function": (
-        "tasks:\n  template: {id: '{a}'}\n  python: rows.py\n",
-        5,
-        "tasks.python",
-    ),
-    "a sweep of nothing known": (
-        "tasks:\n  template: {id: '{a}'}\n  sweep: {a: 5}\n",
-        5,
-        "expected a list of values, {range: [1, 31]}",
-    ),
-    "a zip of unequal lengths": (
-        "tasks:\n  template: {id: '{a}'}\n  sweep: {zip: {a: [1, 2], b: [1]}}\n",
-        3,
-        "a has 2, b has 1",
-    ),
-    "a mapping in a sweep that is not zip": (
-        "tasks:\n  template: {id: '{b}'}\n  sweep: {x: {b: [1]}}\n",
-        3,
-        "values that go together are under `zip`",
-    ),
-    "dates that go down": (
-        "tasks:\n  template: {id: '{d}'}\n  sweep: {d: {dates: [2026-02-01, 2026-01-01]}}\n",
-        5,
-        "going up, like [2026-01-01, 2026-01-31]",
-    ),
-    "a date that is none": (
-        "tasks:\n  template: {id: '{d}'}\n  sweep: {d: {dates: [2026-02-30, 2026-03-01]}}\n",
-        5,
-        "tasks.sweep.d.dates",
-    ),
-    "a priority out of range": ("  priority: 5000\ntasks: {list: [{id: a}]}\n", 3, "got 5000"),
-    "a list with a template": ("tasks:\n  template: {id: a}\n  list: [{id: a}]\n", 3, "leave `template` out"),
-    "a sweep without a template": ("tasks:\n  sweep: {a: [1]}\n", 3, "`sweep` needs a `template`"),
-    "an empty list": ("tasks:\n  list: []\n", 4, "tasks.list"),
-    "an empty sweep value": ("tasks:\n  template: {id: '{a}'}\n  sweep: {a: []}\n", 3, "sweep.a has no values"),
-    "a time without a unit": ("  max_wall_clock: 30\ntasks: {list: [{id: a}]}\n", 3, "expected a time like 90s"),
-    "a zero time": ("  max_wall_clock: 0s\ntasks: {list: [{id: a}]}\n", 3, "above zero"),
-    "too many retries": ("  max_retries: 1000\ntasks: {list: [{id: a}]}\n", 3, "got 1000"),
-    "retries as text": ("  max_retries: many\ntasks: {list: [{id: a}]}\n", 3, "got 'many'"),
-    "a boolean as text": ("  environment: {A: yes}\ntasks: {list: [{id: a}]}\n", 3, "put it in quotes"),
-    "a bad variable name": ("  environment: {A-B: x}\ntasks: {list: [{id: a}]}\n", 3, "job.environment.A-B"),
-    "text without a shell": ("tasks:\n  list:\n    - id: a\n      command: date\n", 5, "add `shell: true`"),
-    "&& without a shell": (
-        "tasks:\n  list:\n    - id: a\n      command: [date, '&&', hostname]\n",
-        5,
-        "'&&' is for a shell",
-    ),
-    "a list with a shell": (
-        "tasks:\n  list:\n    - {id: a, shell: true, command: [date]}\n",
-        5,
-        "`command` is one text",
-    ),
-    "shell and entrypoint": (
-        "tasks:\n  list:\n    - {id: a, shell: true, command: date, entrypoint: x}\n",
-        5,
-        "leave one of the two out",
-    ),
-    "an unknown condition": ("tasks:\n  list:\n    - {id: a, outputs: [{files: x, when: never}]}\n", 5, "got 'never'"),
-    "zero slots": ("tasks:\n  list:\n    - {id: a, slots: 0}\n", 5, "got 0"),
-    "a key twice": ("tasks: {list: [{id: a}]}\ntasks: {}\n", 4, "'tasks' is there twice, first in line 3"),
-    "not YAML": ("tasks: [\n", 4, "not YAML"),
-    "an unknown placeholder": (
-        "tasks:\n  template:\n    id: 'x-{b}'\n  sweep: {a: [1]}\n",
-        5,
-        "unknown placeholder {b}",
-    ),
-    "a placeholder with a format": (
-        "tasks:\n  template:\n    id: '{a:03}'\n  sweep: {a: [1]}\n",
-        5,
-        "expected placeholders",
-    ),
-    "a lone brace": ("tasks:\n  template:\n    id: 'x-{a'\n  sweep: {a: [1]}\n", 5, "open or closed alone"),
-    "equal ids in a sweep": ("tasks:\n  template:\n    id: 'x'\n  sweep: {a: [1, 2]}\n", 5, "same id: put {a}"),
-    "a range that goes down": ("tasks:\n  template:\n    id: '{a}'\n  sweep: {a: {range: [3, 1]}}\n", 6, "going up"),
-    "an unknown placeholder of the job's id": (
-        "  id: '{famly}'\ntasks: {list: [{id: a}]}\n",
-        3,
-        "known here: family, time",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_told_with_file_and_line(tmp_path: Path, name: str) -> None:
-    text, line, said = MISTAKES[name]
-    path = write(tmp_path, HEAD + text)
-    with pytest.raises(JobFileError) as caught:
-        load(path)
-    told = "\n".join(caught.value.problems)
-    assert said in told
-    assert any(problem.startswith(f"{path}:{line}: ") and said in problem for problem in caught.value.problems), told
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_refused_file_creates_nothing(tmp_path: Path, name: str) -> None:
-    scene = stage()
-    path = write(tmp_path, HEAD + MISTAKES[name][0])
-    arguments = parse(["submit", str(path), "--yes"])
-    with pytest.raises(UsageError):
-        arguments.run(arguments, scene.session)
-    assert scene.batch.order == []
-    assert scene.batch.definitions == {}
-
-
-def test_there_are_at_least_thirty_mistakes() -> None:
-    assert len(MISTAKES) >= 30
 
 
 def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:

@@ -69,6 +69,27 @@ def test_a_missing_pool_is_told_before_a_job_is_made() -> None:
     assert scene.batch.order == []
 
 
+@pytest.mark.parametrize("acts", [True, False])
+def test_a_job_that_a_tasks_rule_ended_before_the_last_call_was_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acts: bool
+) -> None:
+    rule = "exit_codes: [{codes: [3], job_action: terminate}]" if acts else "slots: 1"
+    path = tmp_path / "rule.yaml"
+    path.write_text(f"job: {{family: hello}}\ntasks:\n  list:\n    - {{id: a, {rule}}}\n")
+    scene = stage()
+
+    def ended(_job: str) -> None:
+        raise Conflict("the job is over", "JobCompleted")
+
+    monkeypatch.setattr(scene.batch, "end_when_done", ended)
+    if acts:
+        assert run(scene, path) == Exit.OK
+        assert next(iter(scene.batch.definitions.values()))["onTaskFailure"] == "performexitoptionsjobaction"
+    else:
+        with pytest.raises(Conflict):
+            run(scene, path)
+
+
 def test_a_job_that_exists_asks_for_another_id() -> None:
     scene = stage()
     run(scene, job_id="mine")

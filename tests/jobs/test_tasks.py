@@ -18,8 +18,8 @@ from .fakes import START, outputs
 JOB = Job(family="hello")
 
 
-def define(task: Task, job: Job = JOB) -> dict[str, Any]:
-    return task_definition(task, job=job, identifier="hello-1", outputs=outputs())
+def define(task: Task, job: Job = JOB, *, acts_on_job: bool = False) -> dict[str, Any]:
+    return task_definition(task, job=job, identifier="hello-1", outputs=outputs(), acts_on_job=acts_on_job)
 
 
 def test_the_default_id_is_family_and_time() -> None:
@@ -117,13 +117,83 @@ def test_without_a_stack_there_is_no_container_and_no_worker_image() -> None:
         task_definition(Task(id="a"), job=JOB, identifier="x", outputs=None)
 
 
-def test_the_sdks_models_know_every_property(tmp_path: Path) -> None:
+PREPARED = {"preparation": {"command": ["warm"]}, "release": {"shell": True, "command": "rm -f x"}}
+
+
+def prepared(**changes: Any) -> Job:
+    return Job.model_validate({"family": "hello", "max_wall_clock": "1h", "max_retries": 2, **PREPARED, **changes})
+
+
+def test_dependencies_are_ids_and_ranges_and_a_row_without_any_has_none() -> None:
+    task = Task.model_validate({"id": "c", "depends_on": ["a b", {"range": [1, 9]}]})
+    assert define(task)["dependsOn"] == {"taskIds": ["a", "b"], "taskIdRanges": [{"start": 1, "end": 9}]}
+    assert "dependsOn" not in define(Task.model_validate({"id": "c", "depends_on": ["", {"range": ["", ""]}]}))
+    assert job_definition(JOB, "x", outputs(), uses_dependencies=True)["usesTaskDependencies"] is True
+
+
+def test_rules_for_exit_codes_are_exit_conditions() -> None:
+    rules = [
+        {"codes": [65, "70-79"], "dependency_action": "satisfy"},
+        {"when": "pre_processing_error", "dependency_action": "block", "job_action": "none"},
+        {"codes": [3], "job_action": "none"},
+    ]
+    task = Task.model_validate({"id": "a", "exit_codes": rules})
+    satisfy = {"dependencyAction": "satisfy"}
+    assert define(task)["exitConditions"] == {
+        "exitCodes": [{"code": 65, "exitOptions": satisfy}],
+        "exitCodeRanges": [{"start": 70, "end": 79, "exitOptions": satisfy}],
+        "preProcessingError": {"dependencyAction": "block"},
+    }
+    assert "onTaskFailure" not in job_definition(JOB, "x", outputs())
+
+
+def test_in_a_job_with_an_action_every_other_failure_is_told_to_do_nothing() -> None:
+    rule = {"codes": [3], "job_action": "terminate"}
+    task = Task.model_validate({"id": "a", "exit_codes": [rule, {"when": "default", "dependency_action": "satisfy"}]})
+    assert define(task, acts_on_job=True)["exitConditions"] == {
+        "default": {"jobAction": "none", "dependencyAction": "satisfy"},
+        "exitCodes": [{"code": 3, "exitOptions": {"jobAction": "terminate"}}],
+    }
+    assert define(Task(id="b"), acts_on_job=True)["exitConditions"] == {"default": {"jobAction": "none"}}
+    definition = job_definition(JOB, "x", outputs(), acts_on_job=True)
+    assert definition["onTaskFailure"] == "performexitoptionsjobaction"
+
+
+def test_the_preparation_is_hardened_and_has_the_jobs_limits() -> None:
+    preparation = job_definition(prepared(), "x", outputs())["jobPreparationTask"]
+    assert preparation["commandLine"] == "warm"
+    assert preparation["containerSettings"] == define(Task(id="a"))["containerSettings"]
+    assert preparation["constraints"] == {"maxTaskRetryCount": 2, "maxWallClockTime": "PT3600S"}
+    assert preparation["waitForSuccess"] is True
+    own = {"command": ["warm"], "max_retries": 0, "max_wall_clock": "5m", "wait_for_success": False}
+    preparation = job_definition(prepared(preparation=own), "x", outputs())["jobPreparationTask"]
+    assert preparation["constraints"] == {"maxTaskRetryCount": 0, "maxWallClockTime": "PT300S"}
+    assert preparation["waitForSuccess"] is False
+
+
+def test_the_release_ends_in_time_and_may_change_what_was_prepared() -> None:
+    release = job_definition(prepared(), "x", outputs())["jobReleaseTask"]
+    assert release["maxWallClockTime"] == "PT900S"
+    assert release["containerSettings"]["containerHostBatchBindMounts"][1:] == [
+        {"source": "JobPrep", "isReadOnly": False}
+    ]
+    assert release["commandLine"] == '-c "rm -f x"'
+
+
+def test_tasks_read_what_was_prepared_and_cannot_change_it() -> None:
+    mounts = define(Task(id="a"), prepared())["containerSettings"]["containerHostBatchBindMounts"]
+    assert mounts == [{"source": "Task", "isReadOnly": False}, {"source": "JobPrep", "isReadOnly": True}]
+
+
+@pytest.mark.parametrize("name", ["hello.yaml", "steps.yaml"])
+def test_the_sdks_models_know_every_property(tmp_path: Path, name: str) -> None:
     """A wire name the models do not know would be sent, and refused by the service."""
-    path = Path(__file__).parents[2] / "jobs" / "samples" / "hello.yaml"
-    file = load(path)
-    assert unknown(models.BatchJobCreateOptions, job_definition(file.job, "hello-1", outputs())) == []
+    file = load(Path(__file__).parents[2] / "jobs" / "samples" / name)
+    job = file.job if file.job.preparation is None else prepared()
+    definition = job_definition(job, "hello-1", outputs(), uses_dependencies=True, acts_on_job=True)
+    assert unknown(models.BatchJobCreateOptions, definition) == []
     for task in expand(file, job_id="hello-1", folder=tmp_path):
-        assert unknown(models.BatchTaskCreateOptions, define(task, file.job)) == []
+        assert unknown(models.BatchTaskCreateOptions, define(task, file.job, acts_on_job=file.acts_on_job)) == []
 
 
 def unknown(model: Any, wire: dict[str, Any], place: str = "") -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs import causes
+from jobs.again import Tasks
 from jobs.errors import Conflict, Forbidden, JobsError, NotFound, UsageError
 from jobs.exits import Exit
 from jobs.parser import parse
@@ -140,7 +141,8 @@ def test_retry_makes_a_new_job_when_the_old_one_is_over(scene: Stage) -> None:
 def test_retry_runs_only_the_newest_run_of_a_task_again(scene: Stage) -> None:
     scene.batch.add_collection("j", [{"id": "a-r1", "commandLine": "x"}])
     scene.batch.set("j", task("a-r1", exit_code=3))
-    assert retry.failed(scene.session, scene.batch.job("j"), []) == {"a-r1"}
+    tasks = Tasks.of(scene.batch.tasks("j"))
+    assert set(retry.failed(scene.session, scene.batch.job("j"), tasks, [])) == {"a-r1"}
     run(scene, "retry", "j", "--yes")
     assert "a-r2" in scene.batch.sent["j"]
 

@@ -1,0 +1,97 @@
+"""`exit_codes`: what Batch does with the job, and with the tasks that wait, for the ways in which a task can end.
+
+Batch's own rules (azure-batch 15.1, `ExitOptions`): exit code 0 satisfies the tasks that wait, everything else blocks
+them for ever; nothing is done with the job. `default` stands for all failures that no other rule names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from .fields import Section
+from .lines import Place
+
+if TYPE_CHECKING:
+    from .model import JobFile, Task
+
+HIGHEST: Final = 255  # a program on Linux ends with 0 to 255
+_RANGE: Final = re.compile(r"(\d{1,3})-(\d{1,3})")
+
+
+def code_range(value: Any) -> tuple[int, int]:
+    """`65` or `70-79` as first and last code."""
+    match = _RANGE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        first, last = int(match[1]), int(match[2])
+    else:
+        first = last = value if isinstance(value, int) and not isinstance(value, bool) else -1
+    if not 0 <= first <= last <= HIGHEST:
+        raise ValueError(f"expected an exit code from 0 to {HIGHEST}, or a range of them like 70-79, got {value!r}")
+    return first, last
+
+
+Codes = Annotated[
+    tuple[int, int],
+    BeforeValidator(code_range),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": HIGHEST},
+                {"type": "string", "pattern": r"^\d{1,3}-\d{1,3}$"},
+            ]
+        }
+    ),
+]
+
+
+class ExitRule(Section):
+    """For exit codes and ranges of them, or for another way to end, what happens. What is not named stays as it is."""
+
+    codes: Annotated[list[Codes] | None, Field(min_length=1)] = None
+    when: Literal["default", "pre_processing_error", "file_upload_error"] | None = None
+    job_action: Literal["none", "disable", "terminate"] | None = None
+    dependency_action: Literal["satisfy", "block"] | None = None
+
+    @model_validator(mode="after")
+    def _says_when_and_what(self) -> Self:
+        if (self.codes is None) == (self.when is None):
+            raise ValueError(
+                "expected one of `codes: [65, 70-79]` and `when: default`, to say for which ends the rule is"
+            )
+        if self.job_action is None and self.dependency_action is None:
+            raise ValueError("a rule without an action; add `dependency_action: satisfy` or `job_action: terminate`")
+        return self
+
+    @property
+    def acts_on_job(self) -> bool:
+        return self.job_action not in (None, "none")
+
+
+def overlaps(rules: Sequence[ExitRule]) -> Iterator[tuple[int, str]]:
+    """(place of a rule, what it has in common with an earlier one): which of two would win is documented nowhere."""
+    named: dict[str, int] = {}
+    taken: list[tuple[int, int, int]] = []
+    for place, rule in enumerate(rules):
+        if rule.when is not None and (other := named.setdefault(rule.when, place)) != place:
+            yield place, f"`when: {rule.when}` is in exit_codes.{other} already; make one rule of the two"
+        for first, last in rule.codes or ():
+            for low, high, other in taken:
+                if first <= high and low <= last:
+                    yield (
+                        place,
+                        f"exit code {max(first, low)} is in exit_codes.{other} already; leave it in one of the two",
+                    )
+            taken.append((first, last, place))
+
+
+def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
+    """Rules of a task that are about the same end."""
+    tasks: list[tuple[Place, Task | None]] = [(("tasks", "template"), file.tasks.template)]
+    tasks += [(("tasks", "list", index), task) for index, task in enumerate(file.tasks.tasks or ())]
+    for place, task in tasks:
+        for rule, what in overlaps(task.exit_codes if task else ()):
+            yield (*place, "exit_codes", rule), what
