@@ -111,3 +111,10 @@ def test_the_coverage_table_names_every_operation() -> None:
     table = coverage()
     assert all(f"`{route.operation}`" in table for route in ROUTES)
     assert "501" in table
+
+
+def test_the_coverage_table_names_every_property_that_is_refused_and_no_other() -> None:
+    table = coverage()
+    assert "| `job.jobManagerTask` |  |" in table and "| `job.allowTaskPreemption` | false |" in table
+    assert "`task.outputFiles[].destination.container.uploadHeaders`" in table
+    assert not any(name in table for name in ("`job.jobPreparationTask", "`task.dependsOn", "`task.exitConditions"))

@@ -65,11 +65,14 @@ class Bench:
         return job
 
     def task(
-        self, name: str = "t", retries: int = 0, depends_on: dict[str, object] | None = None, **constraints: str
-    ) -> Task:
+        self, name: str = "t", retries: int = 0, depends_on: dict[str, object] | None = None,
+        command_line: str = "x", **constraints: str,
+    ) -> Task:  # fmt: skip
         limits = {"maxTaskRetryCount": retries, **constraints}
         now = self.clock.now()
-        body = task_defaults({"id": name, "commandLine": "x", "constraints": limits, "dependsOn": depends_on or {}}, 0)
+        body = task_defaults(
+            {"id": name, "commandLine": command_line, "constraints": limits, "dependsOn": depends_on or {}}, 0
+        )
         task = Task(
             id=name, job_id="job", body=body, created=now, state_since=now, changed=now, number=self.state.next_number()
         )
