@@ -2,7 +2,7 @@
 
 A row without handler answers 501 by name. `action` is what the caller needs on the account: `jobs/*` and
 `jobSchedules/*` are data actions, the rest are actions
-(learn.microsoft.com/azure/batch/batch-role-based-access-control). `python -m local.azure.batch.routes` prints the
+(learn.microsoft.com/azure/batch/batch-role-based-access-control). `python -m local.azure.batch.coverage` prints the
 coverage table.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +23,15 @@ from tests.azure.batch.test_dispatcher import Bench
 from tests.node.conftest import fake_imds, runtime  # noqa: F401 - a fixture
 
 READY = "$AZ_BATCH_JOB_PREP_WORKING_DIR/ready"
-JOB: dict[str, object] = {
-    "jobPreparationTask": {
-        "commandLine": "sh -c 'echo x >> $AZ_BATCH_NODE_SHARED_DIR/count; mkfifo gate; cat gate > ready'"
-    },
-    "jobReleaseTask": {"commandLine": f"sh -c 'cat {READY}'"},
-}
+
+
+def job_tasks(gate: Path) -> dict[str, object]:
+    """A preparation that waits until something is written to the gate, and a release that shows what it was."""
+    prepare = f"sh -c 'echo x >> $AZ_BATCH_NODE_SHARED_DIR/count; cat {gate} > ready'"
+    return {
+        "jobPreparationTask": {"commandLine": prepare},
+        "jobReleaseTask": {"commandLine": f"sh -c 'cat {READY}'"},
+    }
 
 
 class Service(Bench):
@@ -80,15 +84,15 @@ async def service(
     await made[-1].dies()
 
 
-async def test_a_preparation_that_ends_while_the_service_is_dead_is_not_run_again(service: list[Service]) -> None:
-    first = service[-1]
-    first.job(JOB)
+async def test_a_preparation_that_ends_while_the_service_is_dead_is_not_run_again(
+    service: list[Service], tmp_path: Path
+) -> None:
+    gate, first = tmp_path / "gate", service[-1]
+    os.mkfifo(gate)
+    first.job(job_tasks(gate))
     first.task(command_line=f"sh -c 'cat {READY}; test -d $AZ_BATCH_JOB_PREP_DIR'")
     await first.until(lambda: any(one.started for one in first.state.job_tasks["job"].values()))
-    gate = first.folder("jobpreparation") / "wd/gate"
     await first.dies()
-    while not gate.is_fifo():
-        await asyncio.sleep(0)
     await asyncio.to_thread(gate.write_text, "prepared\n")  # waits for its reader
     second = Service(first.paths, first.store, first.clock)
     service.append(second)

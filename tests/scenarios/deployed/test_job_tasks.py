@@ -36,9 +36,14 @@ def prepared_job(stack: Stack, pool_id: str, prepare: str = PREPARE) -> Job:
     )  # fmt: skip
 
 
-def status(stack: Stack, job: Job) -> models.BatchJobPreparationAndReleaseTaskStatus:
-    (one,) = stack.batch.list_job_preparation_and_release_task_status(job.id)
-    return one
+def status(stack: Stack, job: Job) -> list[models.BatchJobPreparationAndReleaseTaskStatus]:
+    return list(stack.batch.list_job_preparation_and_release_task_status(job.id))
+
+
+def preparation(stack: Stack, job: Job) -> models.BatchJobPreparationTaskExecutionInfo | None:
+    """Of the one node, once it began."""
+    found = status(stack, job)
+    return found[0].job_preparation_task_execution_info if found else None
 
 
 def node_text(stack: Stack, pool_id: str, path: str) -> str:
@@ -58,7 +63,7 @@ def test_a_node_is_prepared_once_for_all_tasks_and_released_when_the_job_ends(st
     stack.batch.begin_terminate_job(job.id, {"terminateReason": "enough"}).wait()  # type: ignore[arg-type]
     assert stack.batch.get_job(job.id).state == "completed"
     assert node_text(stack, pool, f"{folder}/jobrelease/stdout.txt") == "prepared\n"
-    one = status(stack, job)
+    (one,) = status(stack, job)
     for info in (one.job_preparation_task_execution_info, one.job_release_task_execution_info):
         assert info is not None and (info.state, info.result, info.exit_code) == ("completed", "success", 0)
 
@@ -68,11 +73,7 @@ def test_where_the_preparation_fails_tasks_stay_active_with_evidence_and_other_j
 ) -> None:
     job = prepared_job(stack, pool, "/bin/sh -c 'echo why >&2; exit 9'")
     job.add("never", "/bin/true")
-    info = stack.until(
-        lambda: list(stack.batch.list_job_preparation_and_release_task_status(job.id)),
-        lambda found: found and found[0].job_preparation_task_execution_info.state == "completed",
-        "prepared or not",
-    )[0].job_preparation_task_execution_info
+    info = stack.until(lambda: preparation(stack, job), lambda found: found and found.state == "completed", "prepared")
     assert info is not None and info.failure_info is not None
     assert (info.exit_code, info.failure_info.code, info.result) == (9, "FailureExitCode", "failure")
     assert node_text(stack, pool, f"{info.task_root_directory}/stderr.txt") == "why\n"
@@ -81,7 +82,7 @@ def test_where_the_preparation_fails_tasks_stay_active_with_evidence_and_other_j
     assert job.task("never").state == "active"
     stack.batch.begin_terminate_job(job.id, {"terminateReason": "enough"}).wait()  # type: ignore[arg-type]
     assert stack.batch.get_job(job.id).state == "completed"
-    assert status(stack, job).job_release_task_execution_info is None
+    assert [one.job_release_task_execution_info for one in status(stack, job)] == [None]
 
 
 def test_a_node_that_dies_and_comes_back_is_prepared_again(stack: Stack, pool: str) -> None:
@@ -92,7 +93,7 @@ def test_a_node_that_dies_and_comes_back_is_prepared_again(stack: Stack, pool: s
     job.in_state("long", "running")
     name = rules_pool.container_of(str(node.id))
     subprocess.run(["docker", "kill", name], check=True, capture_output=True)
-    stack.until(lambda: job.task("long"), lambda task: task.execution_info.requeue_count == 1, "requeued")
+    stack.until(lambda: job.task("long").execution_info, lambda info: info and info.requeue_count == 1, "requeued")
     job.in_state("long", "running")
     assert node_text(stack, pool, f"shared/{job.id}") == "x\nx\n"
     stack.batch.begin_delete_job(job.id).wait()
