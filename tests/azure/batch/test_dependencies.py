@@ -82,6 +82,7 @@ def test_thousands_that_wait_for_the_same_wide_range_cost_no_more_than_their_num
     assert time.process_time() - begin < 10  # every range at every integer would be 400 million steps
 
 
+@pytest.mark.thorough
 async def test_ten_times_the_tasks_with_dependencies_take_about_ten_times_as_long() -> None:
     async def seconds(count: int) -> float:
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""Job preparation and job release on real nodes: their files, their failure, and a node that dies."""
+"""Job preparation and job release on real nodes: files, failure, a node that dies, and a local Azure that does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from azure.batch import models
+from azure.core.exceptions import ResourceNotFoundError
 
+from tests.scenarios.checkout import Checkout
 from tests.scenarios.deployed import rules_pool
 from tests.scenarios.deployed.stack import Job, Stack
+from tests.scenarios.deployed.test_outage import gone, kill
 
 pytestmark = pytest.mark.docker
 
@@ -103,6 +106,52 @@ def test_a_node_that_dies_and_comes_back_is_prepared_again(stack: Stack, pool: s
         "rid of the job's files",
     )
     assert "startup/stdout.txt" in steady
+
+
+WAIT_FOR_GO = "until [ -e $AZ_BATCH_NODE_SHARED_DIR/$AZ_BATCH_TASK_ID ]; do sleep 0.1; done"
+"""Until another job's task lets it go on."""
+
+
+def test_a_killed_local_azure_goes_on_with_a_preparation_and_a_release(
+    deployed: Checkout, stack: Stack, pool: str
+) -> None:
+    job = stack.job(
+        f"prepared-{uuid.uuid4().hex[:8]}", pool,
+        job_preparation_task=models.BatchJobPreparationTask(command_line=f"/bin/sh -c 'echo begun; {WAIT_FOR_GO}'"),
+        job_release_task=models.BatchJobReleaseTask(command_line=f"/bin/sh -c 'echo begun; {WAIT_FOR_GO}'"),
+    )  # fmt: skip
+    helper = stack.job(f"helper-{uuid.uuid4().hex[:8]}", pool)
+    folder = f"workitems/{job.id}/job-1"
+
+    def outage_of(task: str) -> None:
+        """Kill the local Azure while the task runs; the node goes on with it, and it ends once all is there again."""
+        stack.until(lambda: begun(stack, pool, f"{folder}/{task}"), lambda text: text == "begun\n", f"{task} running")
+        killed = deployed.processes()
+        for pid in killed.values():
+            kill(pid)
+        stack.until(lambda: [pid for pid in killed.values() if not gone(pid)], lambda left: not left, "all killed")
+        deployed.module("local", "start")
+        assert helper.run(f"go-{task}", f"/bin/sh -c 'touch $AZ_BATCH_NODE_SHARED_DIR/{task}'").code == 0
+
+    job.add("task", "/bin/echo ran")
+    outage_of("jobpreparation")
+    ended = job.ended("task")
+    assert (ended.out, ended.execution.requeue_count, ended.execution.retry_count) == ("ran\n", 0, 0)
+    stack.batch.begin_terminate_job(job.id, {"terminateReason": "enough"})  # type: ignore[arg-type]
+    outage_of("jobrelease")
+    stack.until(lambda: stack.batch.get_job(job.id).state, lambda state: state == "completed", "completed")
+    (one,) = status(stack, job)
+    for info in (one.job_preparation_task_execution_info, one.job_release_task_execution_info):
+        assert info is not None and (info.result, info.exit_code) == ("success", 0)
+        assert node_text(stack, pool, f"{info.task_root_directory}/stdout.txt") == "begun\n"
+
+
+def begun(stack: Stack, pool_id: str, folder: str) -> str:
+    """What a task wrote so far; nothing while it has no folder."""
+    try:
+        return node_text(stack, pool_id, f"{folder}/stdout.txt")
+    except ResourceNotFoundError:
+        return ""
 
 
 def test_a_container_task_reads_what_was_prepared_on_its_host(stack: Stack) -> None:
