@@ -114,10 +114,11 @@ class OutputFile:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One attempt of one command on a node: a task's run, or the node's start task.
+    """One attempt of one command on a node: a run of a task, of a job's preparation or release task, or the start task.
 
     `run_id` is unique per attempt and makes starting idempotent. `directory` is the task directory relative to the node
-    root ("workitems/JOB/job-1/TASK" or "startup"). Times are seconds.
+    root ("workitems/JOB/job-1/TASK" or "startup"), `preparation_directory` that of the job's preparation task, empty
+    without one. Times are seconds.
     """
 
     run_id: str
@@ -131,6 +132,7 @@ class RunSpec:
     resource_files: tuple[ResourceFile, ...] = ()
     output_files: tuple[OutputFile, ...] = ()
     max_wall_clock_seconds: float | None = None
+    preparation_directory: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +175,15 @@ class ContainerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeChanged:
-    """A node's life went on. `errors` are (code, message) pairs; start-task fields are set once that began."""
+    """A node's life went on. `errors` are (code, message) pairs; start-task fields are set once that began.
+
+    `boot_id` is another one after each boot; empty when it is not the node itself that speaks.
+    """
 
     node_id: str
     state: NodeState
     at: datetime
+    boot_id: str = ""
     errors: tuple[tuple[str, str], ...] = ()
     start_task_exit_code: int | None = None
     start_task_started: datetime | None = None

@@ -8,6 +8,7 @@ survive.
 from __future__ import annotations
 
 import posixpath
+import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
@@ -38,6 +39,7 @@ class NoopExecutor:
         self.automatic = automatic
         self.nodes: dict[str, NodeSpec] = {}
         self.states: dict[str, NodeState] = {}
+        self.boot_ids: dict[str, str] = {}
         self.runs: dict[str, tuple[str, RunSpec]] = {}  # run id -> node id, spec; only runs under way
         self.ended: dict[str, RunEnded] = {}
         self.files: dict[str, dict[str, bytes]] = {}
@@ -52,7 +54,8 @@ class NoopExecutor:
         """Report every node's state and every ended run again."""
         self._on_event = on_event
         for node_id, state in self.states.items():
-            self._say(NodeChanged(node_id=node_id, state=state, at=self._now()))
+            boot_id = self.boot_ids.get(node_id, "")
+            self._say(NodeChanged(node_id=node_id, state=state, at=self._now(), boot_id=boot_id))
         for event in list(self.ended.values()):
             self._say(event)
 
@@ -82,7 +85,7 @@ class NoopExecutor:
     async def delete_node(self, node_id: str) -> None:
         """Forget the node and everything on it."""
         self._lose(node_id)
-        for table in (self.nodes, self.states, self.files, self.users):
+        for table in (self.nodes, self.states, self.boot_ids, self.files, self.users):
             table.pop(node_id, None)
 
     async def start_run(self, node_id: str, run: RunSpec) -> None:
@@ -210,12 +213,14 @@ class NoopExecutor:
 
     def _become(self, node_id: str, state: NodeState, errors: tuple[tuple[str, str], ...] = ()) -> None:
         self.states[node_id] = state
+        if state is NodeState.STARTING:
+            self.boot_ids[node_id] = uuid.uuid4().hex
         spec = self.nodes.get(node_id)
         ran = spec is not None and spec.start_task is not None and state is NodeState.IDLE
         when = self._now() if ran else None
         self._say(
             NodeChanged(
-                node_id=node_id, state=state, at=self._now(), errors=errors,
+                node_id=node_id, state=state, at=self._now(), errors=errors, boot_id=self.boot_ids.get(node_id, ""),
                 start_task_started=when, start_task_ended=when, start_task_exit_code=0 if ran else None,
             )
         )  # fmt: skip

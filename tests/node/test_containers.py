@@ -76,6 +76,22 @@ def test_an_unknown_bind_mount_is_refused_by_name() -> None:
     assert "unknown source 'Home'" in str(caught.value.info.details)
 
 
+def test_the_preparations_folder_can_be_mounted_where_there_is_one(tmp_path: object) -> None:
+    config = replace(CONFIG, root=str(tmp_path))
+    settings = replace(SETTINGS, bind_mounts=({"source": "JobPrep", "isReadOnly": True},))
+    names = {"AZ_BATCH_JOB_PREP_DIR": "/mnt/batch/tasks/workitems/job/job-1/prep"}
+    spec = run("t", "", container=settings, environment=names, preparation_directory="workitems/job/job-1/prep")
+    words = create_arguments(config, spec, settings, TASK_USER, "/env")
+    folder = f"{tmp_path}/workitems/job/job-1/prep"
+    assert pairs(words, "--volume") == [f"{folder}:{folder}:ro"]
+    assert container_environment(config, spec, TASK_USER)["AZ_BATCH_JOB_PREP_DIR"] == folder
+    bare = replace(spec, container=replace(settings, bind_mounts=()))
+    assert "AZ_BATCH_JOB_PREP_DIR" not in container_environment(config, bare, TASK_USER)
+    with pytest.raises(RunFailed) as caught:
+        create_arguments(config, replace(spec, preparation_directory=""), settings, TASK_USER, "/env")
+    assert "unknown source 'JobPrep'" in str(caught.value.info.details)
+
+
 def test_no_value_of_the_environment_is_on_the_command_line() -> None:
     spec = run("t", "", container=SETTINGS, environment={"TOKEN": "s3cret", "LONG": "two\nlines"})
     words = create_arguments(CONFIG, spec, SETTINGS, TASK_USER, "/env", ["LONG"])

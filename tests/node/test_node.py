@@ -68,3 +68,14 @@ async def test_a_node_killed_without_a_word_reports_its_runs_lost_at_the_next_bo
     journal.write_bytes(as_killed)
     second = await local_nodes.boot()
     assert (await second.events.ended("victim")).lost
+
+
+async def test_every_boot_has_an_id_of_its_own_that_stays_until_the_next(local_nodes: LocalNodes) -> None:
+    first = await local_nodes.boot(start_task=START)
+    idle = await first.events.node(NodeState.IDLE)
+    ids = {event.boot_id for event in first.events.all if isinstance(event, NodeChanged)}
+    assert ids == {idle.boot_id} and idle.boot_id
+    await local_nodes.shut_down(first)
+    second = await local_nodes.boot(start_task=START)
+    again = await second.events.until(lambda event: getattr(event, "boot_id", "") not in ("", idle.boot_id))
+    assert isinstance(again, NodeChanged)

@@ -191,6 +191,7 @@ class Allocation:
         if not node.leaving:
             node.happen(NodeEvent.REMOVE, self._clock.now())  # so that it gets no other run
         self._dispatcher.lose_runs(node.id)
+        self._dispatcher.job_tasks.node_gone(node.id)
         self._state.drop(node)
         pool = self._state.pools.get(node.pool_id.lower())
         if pool is not None:

@@ -10,10 +10,13 @@ from local.azure.batch.schema import Choice, Duration, Flag, Later, ListOf, Numb
 
 MAX_TASKS_PER_COLLECTION = 100
 MAX_BODY_BYTES = 1024 * 1024
+MAX_DEPENDENCY_CHARACTERS = 64_000
+MAX_RELEASE_SECONDS = 15 * 60
 
 ID = Text(64, r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, hyphens and underscores")
 NAME = Text(1024)
 COMMAND = Text()
+INT32 = Number(-(2**31), 2**31 - 1)
 
 IDENTITY_REFERENCE = Object({"resourceId": Text()}, ("resourceId",), "ComputeNodeIdentityReference")
 ENVIRONMENT = ListOf(Object({"name": Text(), "value": Text()}, ("name",), "EnvironmentSetting"))
@@ -106,6 +109,28 @@ TASK_CONSTRAINTS = Object(
     name="TaskConstraints",
 )
 
+TASK_ID_RANGE = Object({"start": INT32, "end": INT32}, ("start", "end"), "TaskIdRange")
+DEPENDENCIES = Object({"taskIds": ListOf(ID), "taskIdRanges": ListOf(TASK_ID_RANGE)}, name="TaskDependencies")
+
+EXIT_OPTIONS = Object(
+    {"jobAction": Choice(("none", "disable", "terminate")), "dependencyAction": Choice(("satisfy", "block"))},
+    name="ExitOptions",
+)
+EXIT_CODE = Object({"code": INT32, "exitOptions": EXIT_OPTIONS}, ("code", "exitOptions"), "ExitCodeMapping")
+EXIT_CODE_RANGE = Object(
+    {"start": INT32, "end": INT32, "exitOptions": EXIT_OPTIONS}, ("start", "end", "exitOptions"), "ExitCodeRangeMapping"
+)
+EXIT_CONDITIONS = Object(
+    {
+        "exitCodes": ListOf(EXIT_CODE),
+        "exitCodeRanges": ListOf(EXIT_CODE_RANGE),
+        "preProcessingError": EXIT_OPTIONS,
+        "fileUploadError": EXIT_OPTIONS,
+        "default": EXIT_OPTIONS,
+    },
+    name="ExitConditions",
+)
+
 TASK = Object(
     {
         "id": ID,
@@ -119,9 +144,9 @@ TASK = Object(
         "constraints": TASK_CONSTRAINTS,
         "requiredSlots": Number(1, 256),
         "userIdentity": USER_IDENTITY,
-        "exitConditions": Later("exit conditions"),
+        "exitConditions": EXIT_CONDITIONS,
         "multiInstanceSettings": Later("multi-instance tasks"),
-        "dependsOn": Later("task dependencies"),
+        "dependsOn": DEPENDENCIES,
         "applicationPackageReferences": Later("application packages"),
     },
     ("id", "commandLine"),
@@ -134,6 +159,37 @@ JOB_CONSTRAINTS = Object(
     {"maxWallClockTime": Duration(), "maxTaskRetryCount": Number(-1, 2**31 - 1)}, name="JobConstraints"
 )
 POOL_INFO = Object({"poolId": Text(64), "autoPoolSpecification": Later("auto pools")}, ("poolId",), "PoolInformation")
+
+JOB_PREPARATION = Object(
+    {
+        "id": ID,
+        "commandLine": COMMAND,
+        "containerSettings": CONTAINER_SETTINGS,
+        "resourceFiles": RESOURCE_FILES,
+        "environmentSettings": ENVIRONMENT,
+        "constraints": TASK_CONSTRAINTS,
+        "waitForSuccess": Flag(),
+        "userIdentity": USER_IDENTITY,
+        "rerunOnNodeRebootAfterSuccess": Flag(),
+    },
+    ("commandLine",),
+    "JobPreparationTask",
+)
+JOB_RELEASE = Object(
+    {
+        "id": ID,
+        "commandLine": COMMAND,
+        "containerSettings": CONTAINER_SETTINGS,
+        "resourceFiles": RESOURCE_FILES,
+        "environmentSettings": ENVIRONMENT,
+        "maxWallClockTime": Duration(),
+        "retentionTime": Duration(),
+        "userIdentity": USER_IDENTITY,
+    },
+    ("commandLine",),
+    "JobReleaseTask",
+)
+
 PRIORITY = Number(-1000, 1000)
 PARALLEL = Number(-1, 2**31 - 1)
 ON_ALL_TASKS_COMPLETE = Choice(("noaction", "terminatejob"))
@@ -155,10 +211,10 @@ JOB = Object(
         **_JOB_CHANGEABLE,
         "id": ID,
         "displayName": NAME,
-        "usesTaskDependencies": Later("task dependencies", (False,)),
+        "usesTaskDependencies": Flag(),
         "jobManagerTask": Later("job manager tasks"),
-        "jobPreparationTask": Later("job preparation tasks"),
-        "jobReleaseTask": Later("job release tasks"),
+        "jobPreparationTask": JOB_PREPARATION,
+        "jobReleaseTask": JOB_RELEASE,
         "commonEnvironmentSettings": ENVIRONMENT,
         "onTaskFailure": ON_TASK_FAILURE,
     },

@@ -2,7 +2,8 @@
 
 Event-driven: it runs when a task, job or node changes, or a timer falls due; nothing polls. Every change is saved
 before the node is told, so that a killed process can go on (`resume`). Pools' nodes come and go in `allocation.py`,
-jobs in `job_life.py`.
+jobs in `job_life.py`; how a job's nodes are prepared and released is in `job_tasks.py`. A task that is assigned to a
+node which is being prepared for its job is held until that is over: the node does not know of it before.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from datetime import datetime, timedelta
 
 from local.azure.batch import failures, scheduler
 from local.azure.batch.account_state import AccountState
+from local.azure.batch.exit_conditions import JobAction, exit_options
 from local.azure.batch.job_life import JobLife
+from local.azure.batch.job_tasks import JobTasks
 from local.azure.batch.mailbox import Mailbox
-from local.azure.batch.model import Ending, Job, Node, Pool, Task
+from local.azure.batch.model import Ending, Job, JobTask, JobTaskKind, Node, Pool, Task
 from local.azure.batch.run_specs import SpecWriter
-from local.azure.batch.states import LOSES_TASKS, JobState, TaskEvent, TaskState
+from local.azure.batch.states import LOSES_TASKS, TAKES_TASKS, JobState, JobTaskState, TaskEvent, TaskState
 from local.azure.batch.timers import Timers
 from local.azure.clock import Clock
 from local.node.contract import (
@@ -47,6 +50,7 @@ class Dispatcher:
         self.timers = Timers(clock)
         self._due: set[str] = set()
         self.jobs = JobLife(state, clock, self.timers, self)
+        self.job_tasks = JobTasks(state, clock, self.timers, executor, specs, self)
 
     # -- what nodes report -------------------------------------------------------------------------------------------
 
@@ -57,7 +61,7 @@ class Dispatcher:
         elif isinstance(event, RunStarted):
             self._run_started(event)
         else:
-            self._run_ended(event)
+            self.run_ended(event)
 
     def _node_changed(self, event: NodeChanged) -> None:
         node = self.state.nodes.get(event.node_id)
@@ -67,6 +71,9 @@ class Dispatcher:
             if not node.leaving and not (node.state is NodeState.REBOOTING and node.reboot_pending):
                 if event.state in (NodeState.STARTING, NodeState.REBOOTING):
                     node.booted = event.at
+                if event.boot_id and event.boot_id != node.boot_id:
+                    node.boot_id = event.boot_id
+                    self.job_tasks.node_booted(node, anew=node.state is not NodeState.REBOOTING)
                 node.become(event.state, event.at)
                 node.errors = [list(error) for error in event.errors]
                 if event.start_task_started is not None:
@@ -74,10 +81,15 @@ class Dispatcher:
                 self.state.save(node)
             if event.state in LOSES_TASKS:
                 self.lose_runs(node.id)
+            if node.state in TAKES_TASKS:
+                self.job_tasks.node_up(node)
         self.on_node_settled(node)
         self.wake(node.pool_id)
 
     def _run_started(self, event: RunStarted) -> None:
+        if event.run_id in self.state.job_task_runs:
+            self.job_tasks.run_started(self.state.job_task_runs[event.run_id], event)
+            return
         task = self.state.runs.get(event.run_id)
         if task is None:
             return
@@ -87,7 +99,11 @@ class Dispatcher:
             self.state.save(task)
         self._watch_task(task)
 
-    def _run_ended(self, event: RunEnded) -> None:
+    def run_ended(self, event: RunEnded) -> None:
+        """Take the end of a run, reported by its node or found out otherwise."""
+        if event.run_id in self.state.job_task_runs:
+            self._job_task_ended(self.state.job_task_runs[event.run_id], event)
+            return
         task = self.state.runs.get(event.run_id)
         if task is None:
             return
@@ -97,15 +113,15 @@ class Dispatcher:
         if event.exit_code is not None and task.started is None:
             task.started = event.at
         with self.state.store.transaction():
+            action = JobAction.NONE
             if outcome.event is TaskEvent.END:
-                task.finish(event.at, event.exit_code, outcome.failure, event.container)
+                action = self._complete(task, event, outcome.failure)
                 self._count(task, event)
-                self.state.save(task)
             else:
                 self._again(task, outcome.event, event.at)
             if task.deleting:
                 self._erase_task(task)
-            self.jobs.settle(job, failed_task=task.result == "failure")
+            self.jobs.settle(job, action)
         node = self.state.nodes.get(event.node_id)
         if node is not None:
             self.on_node_settled(node)
@@ -114,17 +130,70 @@ class Dispatcher:
 
     def lose_runs(self, node_id: str) -> None:
         """Requeue everything that ran on a node that is gone."""
+        self.job_tasks.lose(node_id)
         for run_id in list(self.state.on_node[node_id]):
-            self._run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now(), lost=True))
+            self.run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now(), lost=True))
+
+    def _complete(self, task: Task, event: RunEnded, failure: FailureInfo | None) -> JobAction:
+        """The task is over: what its exit conditions say to its job, after those that depend on it were told."""
+        task.finish(event.at, event.exit_code, failure, event.container)
+        options = exit_options(task)
+        task.satisfies = task.satisfies or options.satisfies
+        self.state.save(task)
+        return options.job_action
 
     def _again(self, task: Task, event: TaskEvent, now: datetime) -> None:
         task.happen(event, now)
         if event is TaskEvent.RETRY:
             task.retries, task.last_retry = task.retries + 1, now
-        else:
+        elif event is TaskEvent.REQUEUE:
             task.requeues, task.last_requeue = task.requeues + 1, now
         task.forget_run()
         self.state.save(task)
+
+    # -- preparation and release -------------------------------------------------------------------------------------
+
+    def _job_task_ended(self, one: JobTask, event: RunEnded) -> None:
+        with self.state.store.transaction():
+            self.job_tasks.run_ended(one, event)
+            self.job_task_over(one)
+
+    def job_task_over(self, one: JobTask) -> None:
+        """Go on with what waited for a preparation or release task, unless it runs again."""
+        if one.state is JobTaskState.RUNNING:
+            return
+        job = self.state.jobs[one.job_id.lower()]
+        if one.kind is JobTaskKind.PREPARATION and job.preparation and job.preparation["waitForSuccess"]:
+            for task in [task for task in self.state.on_node[one.node_id].values() if task.job_id == job.id]:
+                self._unhold(task, one, job)
+        self.jobs.settle(job)
+        node = self.state.nodes.get(one.node_id)
+        if node is not None:
+            self.on_node_settled(node)
+        self.wake(one.pool_id)
+        self.wake(job.pool_id)
+
+    def _unhold(self, task: Task, preparation: JobTask, job: Job) -> None:
+        """A held task starts, or looks for another node."""
+        if task.state is not TaskState.PREPARING:
+            return
+        assert task.node_id is not None and task.run_id is not None, "a task on a node has both"
+        lost = preparation.state is JobTaskState.PENDING
+        if lost or task.ending is not None:
+            self.run_ended(RunEnded(node_id=task.node_id, run_id=task.run_id, at=self.clock.now(), lost=lost))
+        elif preparation.succeeded:
+            node = self.state.nodes[task.node_id]
+            self._start(task, job, node, self.state.pools[node.pool_id.lower()])
+        else:
+            self._again(task, TaskEvent.RETURN, self.clock.now())
+
+    def is_released(self, job: Job) -> bool:
+        """Have an ended job's release task run where it must; whether that is over."""
+        return self.job_tasks.is_released(job)
+
+    def _is_held(self, task: Task) -> bool:
+        job = self.state.jobs[task.job_id.lower()]
+        return task.state is TaskState.PREPARING and not self.job_tasks.is_ready(job, task.node_id or "")
 
     def _count(self, task: Task, event: RunEnded) -> None:
         node = self.state.nodes.get(event.node_id)
@@ -166,9 +235,8 @@ class Dispatcher:
             scheduler.Waiting(key, task.slots, _affinity(task))
             for key, task in self.state.waiting[job.id.lower()].items()
         )
-        return scheduler.Line(
-            job.id.lower(), waiting, job.priority, job.number, job.max_parallel, self.state.running(job)
-        )
+        running, barred = self.state.running(job), self.job_tasks.barred(job)
+        return scheduler.Line(job.id.lower(), waiting, job.priority, job.number, job.max_parallel, running, barred)
 
     def _assign(self, one: scheduler.Assignment, pool: Pool, now: datetime) -> None:
         job, node = self.state.jobs[one.job_id], self.state.nodes[one.node_id]
@@ -182,10 +250,12 @@ class Dispatcher:
             run_id = task.run_id
             asyncio.get_running_loop().call_soon(lambda: self._refuse(node.id, run_id, refusal))
             return
-        self._start(task, job, node, pool)
+        self.job_tasks.prepare(job, node)
+        if not self._is_held(task):
+            self._start(task, job, node, pool)
 
     def _refuse(self, node_id: str, run_id: str, failure: FailureInfo) -> None:
-        self._run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now(), failure=failure))
+        self.run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now(), failure=failure))
 
     def _start(self, task: Task, job: Job, node: Node, pool: Pool) -> None:
         spec = self.specs.task(task, job, node, pool)
@@ -200,17 +270,17 @@ class Dispatcher:
         """Tell a node about a run; a node that does not answer has lost it and gets no other until it reports."""
 
         async def attempt() -> None:
-            if run_id not in self.state.runs:
+            if run_id not in self.state.runs and run_id not in self.state.job_task_runs:
                 return
             try:
                 await work()
             except NodeUnreachable:
                 log.warning("node %s does not answer; its run %s is requeued", node_id, run_id)
                 node = self.state.nodes.get(node_id)
-                if node is not None and node.takes_tasks:
+                if node is not None and node.state in TAKES_TASKS:
                     node.become(NodeState.UNKNOWN, self.clock.now())
                     self.state.save(node)
-                self._run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now(), lost=True))
+                self.run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now(), lost=True))
             except Exception as error:
                 log.exception("node %s could not be told about run %s", node_id, run_id)
                 failure = FailureInfo(category="servererror", code="CommandLaunchFailed", message=str(error))
@@ -228,6 +298,10 @@ class Dispatcher:
             task.ending = ending
             self.state.save(task)
         node_id, run_id = task.node_id, task.run_id
+        if self._is_held(task):
+            ended = RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now())
+            asyncio.get_running_loop().call_soon(self.run_ended, ended)
+            return
         self.command(node_id, run_id, lambda: self.executor.terminate_run(node_id, run_id))
 
     def end_task(self, task: Task) -> None:
@@ -235,9 +309,10 @@ class Dispatcher:
         if task.on_node:
             self.end_run(task, Ending.TERMINATE)
             return
-        task.finish(self.clock.now(), None, failures.ENDED_BY_USER, None)
-        self.state.save(task)
-        self.jobs.settle(self.state.jobs[task.job_id.lower()], failed_task=True)
+        ended = RunEnded(node_id="", run_id="", at=self.clock.now())
+        action = self._complete(task, ended, failures.ENDED_BY_USER)
+        self.jobs.settle(self.state.jobs[task.job_id.lower()], action)
+        self.wake(self.state.jobs[task.job_id.lower()].pool_id)
 
     def delete_task(self, task: Task) -> None:
         """Remove a task and its files; one that runs is ended first and cannot be seen meanwhile."""
@@ -279,16 +354,19 @@ class Dispatcher:
 
     def resume(self) -> None:
         """After a restart, once the executor has reported: say again what may not have reached the nodes."""
+        self.job_tasks.resume()
         for run_id, task in list(self.state.runs.items()):
             node = self.state.nodes.get(task.node_id or "")
             pool = self.state.pools.get((task.pool_id or "").lower())
             job = self.state.jobs[task.job_id.lower()]
             if node is None or pool is None:
-                self._run_ended(RunEnded(node_id=task.node_id or "", run_id=run_id, at=self.clock.now(), lost=True))
+                self.run_ended(RunEnded(node_id=task.node_id or "", run_id=run_id, at=self.clock.now(), lost=True))
             elif task.ending is not None:
                 self.end_run(task, task.ending)
             elif (refusal := scheduler.container_failure(task, pool.containers is not None)) is not None:
                 self._refuse(node.id, run_id, refusal)
+            elif self._is_held(task):
+                self.job_tasks.prepare(job, node)
             else:
                 self._start(task, job, node, pool)
                 self._watch_task(task)

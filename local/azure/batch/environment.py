@@ -40,6 +40,12 @@ def task_variables(directory: str, identity: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def preparation_variables(directory: str) -> dict[str, str]:
+    """What the tasks of a job with a preparation task see of it; itself does not."""
+    folder = f"{ROOT}/{directory}"
+    return {"AZ_BATCH_JOB_PREP_DIR": folder, "AZ_BATCH_JOB_PREP_WORKING_DIR": f"{folder}/wd"} if directory else {}
+
+
 def user_words(identity: dict[str, Any]) -> tuple[str, str]:
     """AZ_BATCH_TASK_USER and AZ_BATCH_TASK_USER_IDENTITY (seen: "_azbatch", "PoolNonAdmin"; other forms [guess])."""
     if identity.get("username"):

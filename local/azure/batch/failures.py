@@ -29,6 +29,11 @@ WALL_CLOCK: Final = FailureInfo(
     code="TaskEnded",
     message="The task was ended because it exceeded its maximum wall clock time",
 )
+NODE_GONE: Final = FailureInfo(
+    category="servererror",
+    code="NodeUnavailable",  # [guess]
+    message="The node left the pool, or did not come up in time, before the task could run to its end",
+)
 NO_CONTAINER_SETTINGS: Final = FailureInfo(
     category="usererror",
     code="ContainerTaskSettingsNotFound",  # code and text as users saw them: microsoft/ga4gh-tes#525

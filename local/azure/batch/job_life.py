@@ -1,4 +1,5 @@
-"""The life of jobs: terminating, deleting, disabling and enabling take as long as their tasks need to stop.
+"""The life of jobs: terminating, deleting, disabling and enabling take as long as their tasks need to stop, and
+terminating and deleting as long as their release tasks run.
 
 Owns what happens to a job as a whole; single tasks and nodes are the dispatcher's.
 """
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from local.azure.batch import failures, scheduler
 from local.azure.batch.account_state import AccountState
+from local.azure.batch.exit_conditions import JobAction
 from local.azure.batch.model import Ending, Job, Task
 from local.azure.batch.states import JobEvent, JobState
 from local.azure.batch.timers import Timers
@@ -27,6 +29,10 @@ class TaskControl(Protocol):
 
     def wake(self, pool_id: str) -> None:
         """Look for work for a pool's nodes."""
+        ...
+
+    def is_released(self, job: Job) -> bool:
+        """Have an ended job's release task run where it must; whether that is over."""
         ...
 
     def erase_files(self, node_ids: Iterable[str | None], directory: str) -> None:
@@ -70,25 +76,31 @@ class JobLife:
                     self._tasks.end_run(task, ending)
         asyncio.get_running_loop().call_soon(self.settle, job)
 
-    def settle(self, job: Job, failed_task: bool = False) -> None:
-        """After something changed: finish what was begun, or end a job whose work is done."""
+    def settle(self, job: Job, action: JobAction = JobAction.NONE) -> None:
+        """After something changed: finish what was begun, or end a job whose work is done, or as a task's end asks."""
         if self._state.jobs.get(job.id.lower()) is not job:
             return
         now = self._clock.now()
-        reason = scheduler.job_end(job, self._state.unfinished(job), failed_task)
+        reason = scheduler.job_end(job, self._state.unfinished(job), action)
         if reason is not None:
             self.terminate(job, reason)
+            return
+        if action is JobAction.DISABLE and job.performs_exit_options and job.state is JobState.ACTIVE:
+            self.disable(job, "requeue")  # documented: as the verb with this option
             return
         if job.state is JobState.ENABLING:
             job.happen(JobEvent.QUIET, now)
             self._state.save(job)
             self._tasks.wake(job.pool_id)
-        elif job.state is JobState.DELETING and not self._state.running(job):
+        if self._state.running(job):
+            return
+        if job.state is JobState.DELETING and self._tasks.is_released(job):
             self._timers.cancel("job", job.id.lower())
             nodes = {task.node_id for task in self._state.tasks(job).values()}
+            nodes |= {node_id for node_id, _ in self._state.job_tasks[job.id.lower()]}
             self._tasks.erase_files(nodes, f"workitems/{job.id}")
             self._state.drop(job)
-        elif job.state in (JobState.DISABLING, JobState.TERMINATING) and not self._state.running(job):
+        elif job.state is JobState.DISABLING or (job.state is JobState.TERMINATING and self._tasks.is_released(job)):
             job.happen(JobEvent.QUIET, now)
             if job.state is JobState.COMPLETED:
                 job.ended = now

@@ -2,7 +2,7 @@
 
 A row without handler answers 501 by name. `action` is what the caller needs on the account: `jobs/*` and
 `jobSchedules/*` are data actions, the rest are actions
-(learn.microsoft.com/azure/batch/batch-role-based-access-control). `python -m local.azure.batch.routes` prints the
+(learn.microsoft.com/azure/batch/batch-role-based-access-control). `python -m local.azure.batch.coverage` prints the
 coverage table.
 """
 
@@ -73,7 +73,7 @@ ROUTES: tuple[Route, ...] = (
     Route("enable_job", "POST", "/jobs/{jobId}/enable", _WRITE, jobs.enable),
     Route(
         "list_job_preparation_and_release_task_status", "GET", "/jobs/{jobId}/jobpreparationandreleasetaskstatus",
-        _READ, jobs.preparation_and_release, _LIST,
+        _READ, jobs.preparation_and_release, ("maxresults", "$filter", "$select", "$skiptoken"),
     ),
     Route("get_job_task_counts", "GET", "/jobs/{jobId}/taskcounts", _READ, tasks.counts),
     Route("create_task", "POST", "/jobs/{jobId}/tasks", _WRITE, tasks.create),

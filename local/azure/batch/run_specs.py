@@ -1,4 +1,4 @@
-"""From definitions (data-plane shape) to what a node is told: `RunSpec` of a task or start task, `NodeSpec` of a node.
+"""From definitions (data-plane shape) to what a node is told: `RunSpec` of any kind of task, `NodeSpec` of a node.
 
 Owns the translation only. Identities are looked up in the ARM resources by id; the same record gives the same spec, so
 that a command can be repeated after a restart.
@@ -12,7 +12,7 @@ from typing import Any
 from local.azure.arm.resources import Resource
 from local.azure.batch import environment
 from local.azure.batch.durations import limit_seconds
-from local.azure.batch.model import Job, Node, Pool, Task
+from local.azure.batch.model import Job, JobTask, JobTaskKind, Node, Pool, Task
 from local.node.contract import (
     ContainerRegistry,
     ContainerSettings,
@@ -63,12 +63,28 @@ class SpecWriter:
 
     def task(self, task: Task, job: Job, node: Node, pool: Pool) -> RunSpec:
         """One attempt of a task."""
-        body = task.body
+        limit = limit_seconds(task.body["constraints"].get("maxWallClockTime"))
+        return self._of_job(task, task.body, job, node, pool, limit, job.preparation_directory)
+
+    def job_task(self, one: JobTask, job: Job, node: Node, pool: Pool) -> RunSpec:
+        """One attempt of a job's preparation or release task."""
+        if one.kind is JobTaskKind.PREPARATION:
+            body = job.body["jobPreparationTask"]
+            return self._of_job(one, body, job, node, pool, limit_seconds(body["constraints"]["maxWallClockTime"]), "")
+        body = job.body["jobReleaseTask"]
+        limit = limit_seconds(body["maxWallClockTime"])
+        return self._of_job(one, body, job, node, pool, limit, job.preparation_directory)
+
+    def _of_job(
+        self, task: Task | JobTask, body: dict[str, Any], job: Job, node: Node, pool: Pool,
+        limit: float | None, preparation: str,
+    ) -> RunSpec:  # fmt: skip
         variables = {
             **environment.settings(job.body.get("commonEnvironmentSettings")),
             **environment.settings(body.get("environmentSettings")),
             **environment.node_variables(self.account, self.account_url, pool.id, node.id, node.dedicated),
             **environment.task_variables(task.directory, body["userIdentity"]),
+            **environment.preparation_variables(preparation),
             "AZ_BATCH_JOB_ID": job.id,
             "AZ_BATCH_TASK_ID": task.id,
         }
@@ -84,7 +100,8 @@ class SpecWriter:
             container=self._container(body.get("containerSettings")),
             resource_files=tuple(self._resource_file(one) for one in body.get("resourceFiles", ())),
             output_files=tuple(self._output_file(one) for one in body.get("outputFiles", ())),
-            max_wall_clock_seconds=limit_seconds(body["constraints"].get("maxWallClockTime")),
+            max_wall_clock_seconds=limit,
+            preparation_directory=preparation,
         )
 
     def identities(self, pool: Pool) -> tuple[Identity, ...]:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from local.azure.batch import failures
-from local.azure.batch.model import Ending, Job, Task
-from local.azure.batch.states import JobState, TaskEvent
+from local.azure.batch.exit_conditions import JobAction
+from local.azure.batch.model import Ending, Job, JobTask, Task
+from local.azure.batch.states import JobState, JobTaskEvent, TaskEvent
 from local.node.contract import FailureInfo, RunEnded
 
 
@@ -28,7 +29,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Line:
-    """A job's queue. `limit` None: as many at once as there is room for."""
+    """A job's queue. `limit` None: as many at once as there is room for. `barred`: nodes that could not be prepared."""
 
     job_id: str
     waiting: Iterable[Waiting]
@@ -36,6 +37,7 @@ class Line:
     number: int = 0
     limit: int | None = None
     running: int = 0
+    barred: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ def assign(lines: Sequence[Line], rooms: Sequence[Room], *, pack: bool = False) 
     for line in sorted(lines, key=lambda one: (-one.priority, one.number)):
         left = None if line.limit is None else line.limit - line.running
         for task in line.waiting:
-            if not free or (left is not None and left <= 0):
+            usable = {node: slots for node, slots in free.items() if node not in line.barred} if line.barred else free
+            if not usable or (left is not None and left <= 0):
                 break
-            node = _choose(task, free, pack)
+            node = _choose(task, usable, pack)
             if node is None:
                 continue
             made.append(Assignment(line.job_id, task.task_id, node))
@@ -122,16 +125,30 @@ def judge(task: Task, job_state: JobState, ended: RunEnded) -> Outcome:
     return Outcome(TaskEvent.END, failure)
 
 
-def job_end(job: Job, unfinished: int, failed_task: bool = False) -> str | None:
-    """The reason to terminate the job now, if there is one.
+def judge_job_task(one: JobTask, max_retries: int, ended: RunEnded) -> tuple[JobTaskEvent, FailureInfo | None]:
+    """Decide about an ended run of a preparation or release task by the rules of tasks; a lost one runs again."""
+    if ended.lost and one.ending is None:
+        return JobTaskEvent.LOSE, None
+    if one.ending is Ending.TERMINATE or ended.lost:
+        return JobTaskEvent.END, failures.ENDED_BY_USER
+    if one.ending is None and ended.exit_code == 0 and ended.failure is None:
+        return JobTaskEvent.END, None
+    retryable = one.ending is Ending.WALL_CLOCK or ended.exit_code not in (None, 0)
+    if retryable and (max_retries < 0 or one.retries < max_retries):
+        return JobTaskEvent.RETRY, None
+    return JobTaskEvent.END, failures.WALL_CLOCK if one.ending else ended.failure or failures.EXIT_CODE
 
-    `performexitoptionsjobaction` without exit conditions: a failed task's default job action is "terminate". A job
-    without tasks counts as all complete when the mode is set, but creating it so does not end it [guess: public samples
-    create jobs with terminatejob before they add tasks]; hence callers ask after a task's end and after an update.
+
+def job_end(job: Job, unfinished: int, action: JobAction = JobAction.NONE) -> str | None:
+    """The reason to terminate the job now, if there is one; `action` is what a task that just ended asks for.
+
+    A job without tasks counts as all complete when the mode is set, but creating it so does not end it [guess: public
+    samples create jobs with terminatejob before they add tasks]; hence callers ask after a task's end and after an
+    update.
     """
     if job.state is not JobState.ACTIVE:
         return None
-    if failed_task and job.body.get("onTaskFailure") == "performexitoptionsjobaction":
+    if action is JobAction.TERMINATE and job.performs_exit_options:
         return failures.TASK_FAILED
     if job.ends_when_all_complete and unfinished == 0:
         return failures.ALL_TASKS_COMPLETE

@@ -99,13 +99,15 @@ class TaskState(StrEnum):
 
 
 class TaskEvent(StrEnum):
-    """What happens to a task. END is final; RETRY and REQUEUE make it wait again."""
+    """What happens to a task. END is final; RETRY, REQUEUE and RETURN (its node could not be prepared) make it
+    wait again."""
 
     ASSIGN = "assign"
     START = "start"
     END = "end"
     RETRY = "retry"
     REQUEUE = "requeue"
+    RETURN = "return"
     REACTIVATE = "reactivate"
 
 
@@ -118,11 +120,46 @@ TASK = Table[TaskState, TaskEvent](
         (TaskState.PREPARING, TaskEvent.END): TaskState.COMPLETED,
         (TaskState.PREPARING, TaskEvent.RETRY): TaskState.ACTIVE,
         (TaskState.PREPARING, TaskEvent.REQUEUE): TaskState.ACTIVE,
+        (TaskState.PREPARING, TaskEvent.RETURN): TaskState.ACTIVE,
         (TaskState.RUNNING, TaskEvent.START): TaskState.RUNNING,  # reported again after a restart
         (TaskState.RUNNING, TaskEvent.END): TaskState.COMPLETED,
         (TaskState.RUNNING, TaskEvent.RETRY): TaskState.ACTIVE,
         (TaskState.RUNNING, TaskEvent.REQUEUE): TaskState.ACTIVE,
         (TaskState.COMPLETED, TaskEvent.REACTIVATE): TaskState.ACTIVE,
+    },
+)
+
+
+class JobTaskState(StrEnum):
+    """A job preparation or release task on one node. PENDING, which no client sees: it shall run when it can."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+
+
+class JobTaskEvent(StrEnum):
+    """What happens to one. LOSE: its node went down under it. OUTDATE: after it, so that it counts no more. END of a
+    pending one: its node is gone, or did not come up in time.
+    """
+
+    START = "start"
+    RETRY = "retry"
+    LOSE = "lose"
+    END = "end"
+    OUTDATE = "outdate"
+
+
+JOB_TASK = Table[JobTaskState, JobTaskEvent](
+    "job task",
+    {
+        (JobTaskState.PENDING, JobTaskEvent.START): JobTaskState.RUNNING,
+        (JobTaskState.PENDING, JobTaskEvent.END): JobTaskState.COMPLETED,
+        (JobTaskState.PENDING, JobTaskEvent.OUTDATE): JobTaskState.PENDING,
+        (JobTaskState.RUNNING, JobTaskEvent.RETRY): JobTaskState.RUNNING,
+        (JobTaskState.RUNNING, JobTaskEvent.LOSE): JobTaskState.PENDING,
+        (JobTaskState.RUNNING, JobTaskEvent.END): JobTaskState.COMPLETED,
+        (JobTaskState.COMPLETED, JobTaskEvent.OUTDATE): JobTaskState.PENDING,
     },
 )
 

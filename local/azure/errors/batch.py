@@ -112,6 +112,20 @@ class PermissionDenied(BatchError):
     default = "Server failed to authorize the request."
 
 
+class TaskDependenciesNotSpecifiedOnJob(BatchError):
+    """The job was not created with usesTaskDependencies."""
+
+    status, code = 400, "TaskDependenciesNotSpecifiedOnJob"
+    default = "The task depends on other tasks, but the job was not created to use task dependencies."
+
+
+class TaskDependencyListTooLong(BatchError):
+    """The ids a task names are longer than 64000 characters together."""
+
+    status, code = 400, "TaskDependencyListTooLong"
+    default = "The list of task ids that the task depends on is too long; use ranges of ids instead."
+
+
 class JobNotFound(BatchError):
     """No such job."""
 
@@ -171,6 +185,27 @@ class TaskExists(BatchError):
     """The id is taken."""
 
     status, code, default = 409, "TaskExists", "The specified task already exists."
+
+
+class TaskIdSameAsJobPreparationTask(BatchError):
+    """The id is the preparation task's."""
+
+    status, code = 409, "TaskIdSameAsJobPreparationTask"
+    default = "The specified task id is same as the job preparation task."
+
+
+class TaskIdSameAsJobReleaseTask(BatchError):
+    """The id is the release task's."""
+
+    status, code = 409, "TaskIdSameAsJobReleaseTask"
+    default = "The specified task id is same as the job release task."
+
+
+class JobPreparationTaskNotSpecified(BatchError):
+    """There is no status of what the job does not have."""
+
+    status, code = 409, "JobPreparationTaskNotSpecified"
+    default = "The specified job does not have job preparation task."
 
 
 class NodeUserExists(BatchError):

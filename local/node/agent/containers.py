@@ -103,7 +103,8 @@ def _volumes(config: AgentConfig, run: RunSpec, settings: ContainerSettings) -> 
     for mount in settings.bind_mounts:
         source = sources.get(str(mount.get("source", "")).lower())
         if source is None:
-            reason = f"containerHostBatchBindMounts: unknown source {mount.get('source')!r}"
+            known = ", ".join(sources)
+            reason = f"containerHostBatchBindMounts: unknown source {mount.get('source')!r}; this task has {known}"
             raise failures.RunFailed(failures.container_refused(reason))
         source.mkdir(parents=True, exist_ok=True)
         mounts.append(f"{source}:{source}" + (":ro" if _read_only(mount) else ""))

@@ -20,6 +20,8 @@ _MOUNT_VARIABLES = {
     "AZ_BATCH_NODE_MOUNTS_DIR": "VfsMounts",
     "AZ_BATCH_TASK_DIR": "Task",
     "AZ_BATCH_TASK_WORKING_DIR": "Task",
+    "AZ_BATCH_JOB_PREP_DIR": "JobPrep",
+    "AZ_BATCH_JOB_PREP_WORKING_DIR": "JobPrep",
     "AZ_BATCH_NODE_ROOT_DIR": "",
 }
 
@@ -81,14 +83,14 @@ def container_environment(config: AgentConfig, run: RunSpec, account: Account) -
 
 
 def mount_sources(config: AgentConfig, run: RunSpec) -> dict[str, Path]:
-    """The folders that `containerHostBatchBindMounts` can name."""
+    """The folders that `containerHostBatchBindMounts` can name: JobPrep only where the job has a preparation task."""
     root = config.root_path
-    return {
+    prepared = {"jobprep": root / run.preparation_directory} if run.preparation_directory else {}
+    return prepared | {
         "task": root / run.directory,
         "shared": root / "shared",
         "startup": root / "startup",
         "vfsmounts": root / "fsmounts",
-        "jobprep": root / "workitems" / run.job_id / "jobpreparation",
         "applications": root / "applications",
     }
 

@@ -8,6 +8,7 @@ node `starttaskfailed` where the pool waits for it.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -32,6 +33,7 @@ class Node:
     ) -> None:
         self._config, self._journal, self._accounts = config, journal, accounts
         self._engine, self._images, self._runs = engine, images, runs
+        self._boot_id = uuid.uuid4().hex
         self._now = NodeChanged(node_id=config.node.node_id, state=NodeState.STARTING, at=datetime.now(UTC))
         self._stopping = asyncio.Event()
 
@@ -110,6 +112,7 @@ class Node:
         )  # fmt: skip
 
     def _say(self, state: NodeState, **more: object) -> None:
-        fresh = NodeChanged(node_id=self._config.node.node_id, state=state, at=datetime.now(UTC))
+        node_id = self._config.node.node_id
+        fresh = NodeChanged(node_id=node_id, state=state, at=datetime.now(UTC), boot_id=self._boot_id)
         self._now = replace(fresh, **more)  # type: ignore[arg-type]
         self._journal.add(self._now)

@@ -25,6 +25,14 @@ BODIES: list[tuple[object, str]] = [
     (bodies.JOB_CONSTRAINTS, "BatchJobConstraints"),
     (bodies.TASK, "BatchTaskCreateOptions"),
     (bodies.TASK_CONSTRAINTS, "BatchTaskConstraints"),
+    (bodies.DEPENDENCIES, "BatchTaskDependencies"),
+    (bodies.TASK_ID_RANGE, "BatchTaskIdRange"),
+    (bodies.EXIT_CONDITIONS, "ExitConditions"),
+    (bodies.EXIT_OPTIONS, "ExitOptions"),
+    (bodies.EXIT_CODE, "ExitCodeMapping"),
+    (bodies.EXIT_CODE_RANGE, "ExitCodeRangeMapping"),
+    (bodies.JOB_PREPARATION, "BatchJobPreparationTask"),
+    (bodies.JOB_RELEASE, "BatchJobReleaseTask"),
     (bodies.CONTAINER_SETTINGS, "BatchTaskContainerSettings"),
     (bodies.REGISTRY, "ContainerRegistryReference"),
     (bodies.RESOURCE_FILES, "ResourceFile"),
@@ -40,6 +48,7 @@ BODIES: list[tuple[object, str]] = [
 ]
 SHOWN = [
     (jobs.SHOWN, "BatchJob"),
+    (jobs.STATUS_SHOWN, "BatchJobPreparationAndReleaseTaskStatus"),
     (tasks.SHOWN, "BatchTask"),
     (pools.SHOWN, "BatchPool"),
     (nodes.SHOWN, "BatchNode"),
@@ -102,3 +111,10 @@ def test_the_coverage_table_names_every_operation() -> None:
     table = coverage()
     assert all(f"`{route.operation}`" in table for route in ROUTES)
     assert "501" in table
+
+
+def test_the_coverage_table_names_every_property_that_is_refused_and_no_other() -> None:
+    table = coverage()
+    assert "| `job.jobManagerTask` |  |" in table and "| `job.allowTaskPreemption` | false |" in table
+    assert "`task.outputFiles[].destination.container.uploadHeaders`" in table
+    assert not any(name in table for name in ("`job.jobPreparationTask", "`task.dependsOn", "`task.exitConditions"))

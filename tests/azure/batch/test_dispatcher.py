@@ -56,18 +56,23 @@ class Bench:
         self.state.save(pool)
         self.allocation.resize(pool, nodes, 0)
 
-    def job(self, **constraints: str) -> Job:
-        body = job_defaults({"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": constraints})
+    def job(self, more: dict[str, object] | None = None, **constraints: str) -> Job:
+        body = job_defaults({"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": constraints, **(more or {})})
         now = self.clock.now()
         job = Job(id="job", body=body, created=now, state_since=now, changed=now, number=2)
         self.state.save(job)
         self.dispatcher.jobs.watch(job)
         return job
 
-    def task(self, name: str = "t", retries: int = 0, **constraints: str) -> Task:
+    def task(
+        self, name: str = "t", retries: int = 0, depends_on: dict[str, object] | None = None,
+        command_line: str = "x", **constraints: str,
+    ) -> Task:  # fmt: skip
         limits = {"maxTaskRetryCount": retries, **constraints}
         now = self.clock.now()
-        body = task_defaults({"id": name, "commandLine": "x", "constraints": limits}, 0)
+        body = task_defaults(
+            {"id": name, "commandLine": command_line, "constraints": limits, "dependsOn": depends_on or {}}, 0
+        )
         task = Task(
             id=name, job_id="job", body=body, created=now, state_since=now, changed=now, number=self.state.next_number()
         )
@@ -171,3 +176,97 @@ async def test_thousands_of_tasks_go_through_a_few_nodes() -> None:
     while made.state.unfinished(job):
         await made.settle()
     assert all(task.result == "success" for task in made.state.tasks(job).values())
+
+
+def with_job_tasks(limit: str = "PT15M") -> dict[str, object]:
+    preparation = {"commandLine": "prepare", "constraints": {"maxWallClockTime": "PT1M", "maxTaskRetryCount": 1}}
+    return {
+        "jobPreparationTask": preparation,
+        "jobReleaseTask": {"commandLine": "release", "maxWallClockTime": limit},
+    }
+
+
+async def test_a_preparation_over_its_limit_is_ended_and_retried() -> None:
+    made = await bench()
+    made.job(with_job_tasks())
+    task = made.task()
+    await made.settle()
+    for expected in (TaskState.PREPARING, TaskState.ACTIVE):
+        made.executor.begin(made.executor.run_of("jobpreparation"))
+        await made.advance(minutes=1)
+        assert task.state is expected
+    (one,) = made.state.job_tasks["job"].values()
+    assert one.failure is not None and one.failure["code"] == "TaskEnded" and one.retries == 1
+
+
+async def released_job(made: Bench, limit: str = "PT15M") -> Job:
+    """A job that is terminating: its release task is to run."""
+    job = made.job(with_job_tasks(limit))
+    made.task()
+    await made.settle()
+    for name in ("jobpreparation", "t"):
+        made.executor.end(made.executor.run_of(name))
+        await made.settle()
+    made.dispatcher.jobs.terminate(job, "enough")
+    await made.settle()
+    return job
+
+
+async def test_a_release_over_its_limit_is_ended_also_across_a_restart_and_the_job_completes() -> None:
+    made = await bench()
+    await released_job(made)
+    made.executor.begin(made.executor.run_of("jobrelease"))
+    await made.advance(minutes=14)
+    made = await again(made)
+    job = made.state.jobs["job"]
+    assert job.state is JobState.TERMINATING
+    await made.advance(minutes=1)
+    assert job.state is JobState.COMPLETED
+
+
+async def test_a_node_that_does_not_come_up_again_is_not_waited_for_longer_than_its_release_might_take() -> None:
+    made = await bench()
+    job = await released_job(made, "PT5M")
+    (node_id,) = made.executor.nodes
+    await made.executor.reboot_node(node_id)
+    await made.advance(minutes=4)
+    assert job.state is JobState.TERMINATING
+    made = await again(made)
+    job = made.state.jobs["job"]
+    await made.advance(minutes=1)
+    assert job.state is JobState.COMPLETED
+    made.executor.node_up(node_id)
+    await made.settle()
+    assert made.executor.runs == {}
+
+
+async def test_a_node_that_does_not_answer_loses_its_preparation_and_is_asked_again_when_it_reports() -> None:
+    made = await bench()
+    made.job(with_job_tasks())
+    (node_id,) = made.executor.nodes
+    made.executor.unreachable.add(node_id)
+    task = made.task()
+    await made.settle()
+    assert task.state is TaskState.ACTIVE and made.executor.runs == {}
+    made.executor.unreachable.clear()
+    made.executor.node_up(node_id)
+    await made.settle()
+    assert task.state is TaskState.PREPARING and made.executor.run_of("jobpreparation")
+
+
+async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_release_for_ever() -> None:
+    made = await bench()
+    job = made.job(with_job_tasks())
+    made.task()
+    await made.settle()
+    made.executor.end(made.executor.run_of("jobpreparation"))
+    await made.settle()
+    (node,) = made.state.nodes.values()
+    node.scheduling = False
+    made.executor.unreachable.add(node.id)
+    made.executor.end(made.executor.run_of("t"))
+    made.dispatcher.jobs.terminate(job, "enough")
+    await made.settle()
+    assert job.state is JobState.TERMINATING
+    await made.advance(minutes=15)
+    assert job.state is JobState.COMPLETED

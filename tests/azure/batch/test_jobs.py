@@ -54,8 +54,8 @@ def test_a_wrong_property_is_named_with_its_value(azure: LocalBatch) -> None:
 
 
 def test_what_is_not_there_yet_is_refused_by_name(azure: LocalBatch) -> None:
-    with pytest.raises(HttpResponseError, match="job preparation tasks") as caught:
-        make_job(azure.client(), job_preparation_task=models.BatchJobPreparationTask(command_line="x"))
+    with pytest.raises(HttpResponseError, match="job manager tasks") as caught:
+        make_job(azure.client(), job_manager_task=models.BatchJobManagerTask(id="manager", command_line="x"))
     assert caught.value.status_code == 501
 
 

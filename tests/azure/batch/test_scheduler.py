@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from local.azure.batch import failures
+from local.azure.batch.exit_conditions import JobAction
 from local.azure.batch.model import Ending, Job, Task
 from local.azure.batch.model.job import with_defaults as job_defaults
 from local.azure.batch.model.task import with_defaults as task_defaults
@@ -121,7 +122,8 @@ def test_a_job_ends_when_all_tasks_are_complete_and_only_if_it_wants_to() -> Non
 
 def test_a_failed_task_ends_a_job_that_performs_exit_options() -> None:
     job = a_job(onTaskFailure="performexitoptionsjobaction")
-    assert job_end(job, 3, failed_task=True) == "TaskFailed"
+    assert job_end(job, 3, JobAction.TERMINATE) == "TaskFailed"
+    assert job_end(a_job(), 3, JobAction.TERMINATE) is None
     assert job_end(job, 3) is None
 
 

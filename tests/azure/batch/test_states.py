@@ -10,6 +10,7 @@ import pytest
 from local.azure.batch.states import (
     ALLOCATION,
     JOB,
+    JOB_TASK,
     NODE,
     POOL,
     TASK,
@@ -18,6 +19,8 @@ from local.azure.batch.states import (
     IllegalTransition,
     JobEvent,
     JobState,
+    JobTaskEvent,
+    JobTaskState,
     NodeEvent,
     PoolEvent,
     PoolState,
@@ -29,7 +32,8 @@ from local.node.contract import NodeState
 
 MACHINES: list[tuple[Table[Any, Any], type[StrEnum], type[StrEnum], int]] = [
     (JOB, JobState, JobEvent, 18),
-    (TASK, TaskState, TaskEvent, 11),
+    (TASK, TaskState, TaskEvent, 12),
+    (JOB_TASK, JobTaskState, JobTaskEvent, 7),
     (POOL, PoolState, PoolEvent, 1),
     (ALLOCATION, AllocationState, AllocationEvent, 7),
     (NODE, NodeState, NodeEvent, 20),
@@ -64,3 +68,13 @@ def test_every_way_out_of_a_tasks_run_ends_or_waits() -> None:
     for state in (TaskState.PREPARING, TaskState.RUNNING):
         after = {TASK.next(state, event) for event in TaskEvent if TASK.allows(state, event)}
         assert after <= {TaskState.ACTIVE, TaskState.COMPLETED, TaskState.RUNNING}
+
+
+def test_only_a_task_that_is_not_started_is_returned_by_its_node() -> None:
+    assert {state for state in TaskState if TASK.allows(state, TaskEvent.RETURN)} == {TaskState.PREPARING}
+
+
+def test_a_job_task_runs_from_pending_only_and_a_running_one_ends_runs_again_or_is_lost() -> None:
+    assert {state for state in JobTaskState if JOB_TASK.allows(state, JobTaskEvent.START)} == {JobTaskState.PENDING}
+    out = {event for event in JobTaskEvent if JOB_TASK.allows(JobTaskState.RUNNING, event)}
+    assert out == {JobTaskEvent.RETRY, JobTaskEvent.LOSE, JobTaskEvent.END}

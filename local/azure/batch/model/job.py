@@ -8,7 +8,14 @@ from typing import Any
 
 from local.azure.batch.durations import UNLIMITED, limit_seconds, stamp
 from local.azure.batch.model.stamped import Stamped
+from local.azure.batch.model.task import constraints_with_defaults, identity, without_passwords
 from local.azure.batch.states import JOB, JobEvent, JobState
+
+_SPECIAL_TASKS: dict[str, dict[str, Any]] = {
+    "jobPreparationTask": {"id": "jobpreparation", "waitForSuccess": True, "rerunOnNodeRebootAfterSuccess": True},
+    "jobReleaseTask": {"id": "jobrelease", "maxWallClockTime": "PT15M", "retentionTime": "P7D"},
+}
+"""The tasks that are part of a job's definition, with their documented defaults."""
 
 
 @dataclass(kw_only=True)
@@ -44,6 +51,31 @@ class Job(Stamped):
         return None if limit < 0 else limit
 
     @property
+    def uses_dependencies(self) -> bool:
+        """Whether its tasks may depend on one another."""
+        return self.body["usesTaskDependencies"]
+
+    @property
+    def performs_exit_options(self) -> bool:
+        """`onTaskFailure`: performexitoptionsjobaction."""
+        return self.body["onTaskFailure"] == "performexitoptionsjobaction"
+
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """The definition of its preparation task, with all defaults."""
+        return self.body.get("jobPreparationTask")
+
+    @property
+    def release(self) -> dict[str, Any] | None:
+        """The definition of its release task, with all defaults."""
+        return self.body.get("jobReleaseTask")
+
+    @property
+    def preparation_directory(self) -> str:
+        """Where its preparation task has its folder below the node root; empty without one."""
+        return f"workitems/{self.id}/job-1/{self.preparation['id']}" if self.preparation else ""
+
+    @property
     def ends_when_all_complete(self) -> bool:
         """`onAllTasksComplete`: terminatejob."""
         return self.body["onAllTasksComplete"] == "terminatejob"
@@ -60,8 +92,9 @@ class Job(Stamped):
             execution["endTime"] = stamp(self.ended)
         if self.terminate_reason is not None:
             execution["terminateReason"] = self.terminate_reason
-        shown = {**self.body, "url": f"{base_url}/jobs/{self.id}", "state": self.state.value, **self.stamps()}
-        return {**shown, "executionInfo": execution}
+        special = {name: without_passwords(self.body[name]) for name in _SPECIAL_TASKS if name in self.body}
+        shown = {**self.body, **special, "url": f"{base_url}/jobs/{self.id}", "state": self.state.value}
+        return {**shown, **self.stamps(), "executionInfo": execution}
 
 
 def with_defaults(body: dict[str, Any]) -> dict[str, Any]:
@@ -75,4 +108,10 @@ def with_defaults(body: dict[str, Any]) -> dict[str, Any]:
         "onAllTasksComplete": "noaction",
         "onTaskFailure": "noaction",
     }
-    return {**defaults, **body, "constraints": constraints}
+    full = {**defaults, **body, "constraints": constraints}
+    for name, special in _SPECIAL_TASKS.items():
+        if name in body:
+            full[name] = {**special, **body[name], "userIdentity": identity(body[name])}
+    if "jobPreparationTask" in full:
+        full["jobPreparationTask"]["constraints"] = constraints_with_defaults(full["jobPreparationTask"], 0)
+    return full

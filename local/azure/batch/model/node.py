@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from local.azure.batch.durations import stamp
+from local.azure.batch.model.execution import container_view, failure_view
 from local.azure.batch.model.stamped import Stamped
-from local.azure.batch.model.task import container_view, failure_view
 from local.azure.batch.states import NODE, TAKES_TASKS, NodeEvent
 from local.node.contract import NodeState
 
@@ -32,6 +32,7 @@ class Node(Stamped):
     slots: int = 1
     scheduling: bool = True
     booted: datetime
+    boot_id: str = ""
     errors: list[list[str]] = field(default_factory=list)
     start_task: dict[str, Any] | None = None  # startTaskInfo's fields, as stored
     users: list[str] = field(default_factory=list)

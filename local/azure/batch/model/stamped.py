@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self, get_type_hints
+from typing import Any
 
 from local.azure.batch.durations import stamp
+from local.azure.batch.model.record import Record
 
 _etags = itertools.count(time.time_ns() // 1000)
 
@@ -20,7 +21,7 @@ def new_etag() -> str:
 
 
 @dataclass(kw_only=True)
-class Stamped:
+class Stamped(Record):
     """The common part; `body` is the definition as the client gave it, with defaults filled in."""
 
     id: str
@@ -36,19 +37,6 @@ class Stamped:
         """Count as changed: new etag and last-modified."""
         self.changed = now
         self.etag = new_etag()
-
-    def to_json(self) -> dict[str, Any]:
-        """The record for the store."""
-        found = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in found.items()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """The record from the store; names that are not known any more are dropped."""
-        hints = get_type_hints(cls)
-        return cls(
-            **{item.name: _revive(hints[item.name], data[item.name]) for item in fields(cls) if item.name in data}
-        )
 
     def stamps(self) -> dict[str, Any]:
         """The common properties on the wire."""
@@ -68,15 +56,3 @@ class Stamped:
         self.previous_state, self.previous_state_since = state.value, self.state_since
         self.state_since = now
         self.touch(now)
-
-
-def _revive(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
-    options = [one for one in getattr(hint, "__args__", (hint,)) if isinstance(one, type)]
-    for option in options:
-        if issubclass(option, datetime):
-            return datetime.fromisoformat(value)
-        if issubclass(option, StrEnum):
-            return option(value)
-    return value

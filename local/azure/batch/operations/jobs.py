@@ -6,7 +6,8 @@ from typing import Any
 
 from local.azure.batch import bodies, failures
 from local.azure.batch.call import Call
-from local.azure.batch.model import Job
+from local.azure.batch.durations import parse_duration
+from local.azure.batch.model import Job, JobTask, JobTaskKind
 from local.azure.batch.model.job import with_defaults
 from local.azure.batch.query import page, select, shown
 from local.azure.batch.schema import invalid
@@ -19,6 +20,11 @@ SHOWN = (
     *bodies.JOB.properties, "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime",
     "previousState", "previousStateTransitionTime", "executionInfo", "stats",
 )  # fmt: skip
+STATUS_SHOWN = ("poolId", "nodeId", "nodeUrl", "jobPreparationTaskExecutionInfo", "jobReleaseTaskExecutionInfo")
+_EXECUTION_INFO = {
+    JobTaskKind.PREPARATION: "jobPreparationTaskExecutionInfo",
+    JobTaskKind.RELEASE: "jobReleaseTaskExecutionInfo",
+}
 _CHANGEABLE = tuple(bodies.JOB_UPDATE.properties)
 
 _WRONG_STATE: dict[JobState, type[AzureError]] = {
@@ -51,12 +57,25 @@ async def create(call: Call) -> Answer:
     if pool is not None and pool.state is PoolState.DELETING:
         raise errors.PoolBeingDeleted
     now = call.now
-    job = Job(
-        id=body["id"], body=with_defaults(body), created=now, state_since=now, changed=now, number=state.next_number()
-    )
+    full = with_defaults(body)
+    _check_special_tasks(full)
+    job = Job(id=body["id"], body=full, created=now, state_since=now, changed=now, number=state.next_number())
     state.save(job)
     call.account.dispatcher.jobs.watch(job)
     return Answer(201, etag=job.etag, changed=now, headers=_id_headers(f"{call.account.url}/jobs/{job.id}"))
+
+
+def _check_special_tasks(body: dict[str, Any]) -> None:
+    """What the reference says of the two together; which code it is that answers each is a guess."""
+    preparation, release = body.get("jobPreparationTask"), body.get("jobReleaseTask")
+    if release is None:
+        return
+    if preparation is None:
+        raise invalid("jobReleaseTask", release["id"], "a job with a release task needs a preparation task")
+    if release["id"].lower() == preparation["id"].lower():
+        raise invalid("jobReleaseTask.id", release["id"], "this is the preparation task's id")
+    if parse_duration(release["maxWallClockTime"]).total_seconds() > bodies.MAX_RELEASE_SECONDS:
+        raise invalid("jobReleaseTask.maxWallClockTime", release["maxWallClockTime"], "at most 15 minutes")
 
 
 async def list_all(call: Call) -> Answer:
@@ -84,9 +103,9 @@ async def put(call: Call) -> Answer:
     """PUT: what may change and is not given goes back to its default; the rest must be as it is, if given."""
     job = call.job()
     call.check(job)
-    body = _writable(call)
+    body, present = _writable(call), job.view(call.account.url)  # which does not show passwords
     for name, value in body.items():
-        if name not in _CHANGEABLE and job.body.get(name) != value:
+        if name not in _CHANGEABLE and value not in (job.body.get(name), present.get(name)):
             raise invalid(name, value, "this property of a job cannot be changed")
     kept = {name: value for name, value in body.items() if name in _CHANGEABLE}
     defaults = with_defaults({})
@@ -160,11 +179,21 @@ async def enable(call: Call) -> Answer:
 
 
 async def preparation_and_release(call: Call) -> Answer:
-    """GET jobpreparationandreleasetaskstatus: the service refuses it for a job without a preparation task."""
-    call.job()
-    raise errors.OperationInvalidForCurrentState(
-        "The specified job has no job preparation task.", details=[("Reason", "JobPreparationTaskNotSpecified")]
-    )
+    """GET jobpreparationandreleasetaskstatus: every node that ran one of them, also when it is not there any more."""
+    job = call.job()
+    if job.preparation is None:
+        raise errors.JobPreparationTaskNotSpecified
+    nodes: dict[str, list[JobTask]] = {}
+    for one in call.account.state.job_tasks[job.id.lower()].values():
+        nodes.setdefault(one.node_id, []).append(one)
+    rows = ((node_id, _status(ones, call.account.url)) for node_id, ones in nodes.items())
+    return Answer(body=page(rows, call.query, STATUS_SHOWN, call.url), entity="jobpreparationandreleasetaskstatuslist")
+
+
+def _status(ones: list[JobTask], base_url: str) -> dict[str, Any]:
+    pool_id, node_id = ones[0].pool_id, ones[0].node_id
+    found = {_EXECUTION_INFO[one.kind]: one.view(base_url) for one in ones if one.has_run}
+    return {"poolId": pool_id, "nodeId": node_id, "nodeUrl": f"{base_url}/pools/{pool_id}/nodes/{node_id}", **found}
 
 
 def _id_headers(location: str | None = None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.azure.batch import bodies
+from local.azure.batch import bodies, exit_conditions
 from local.azure.batch.call import Call
 from local.azure.batch.durations import stamp
 from local.azure.batch.model import Job, Task
@@ -29,6 +29,7 @@ def _new(call: Call, job: Job, body: dict[str, Any]) -> Task:
     state = call.account.state
     if body["id"].lower() in state.tasks(job):
         raise errors.TaskExists
+    _check_against(job, body)
     pool = state.pools.get(job.pool_id.lower())
     slots = body.get("requiredSlots", 1)
     if pool is not None and slots > pool.slots:
@@ -40,6 +41,25 @@ def _new(call: Call, job: Job, body: dict[str, Any]) -> Task:
     )  # fmt: skip
     state.save(task)
     return task
+
+
+def _check_against(job: Job, body: dict[str, Any]) -> None:
+    """Refuse what the job does not allow: the ids of its own two tasks, dependencies, actions of exit conditions."""
+    if job.preparation is not None and body["id"].lower() == job.preparation["id"].lower():
+        raise errors.TaskIdSameAsJobPreparationTask
+    if job.release is not None and body["id"].lower() == job.release["id"].lower():
+        raise errors.TaskIdSameAsJobReleaseTask
+    depends_on = body.get("dependsOn", {})
+    parents, ranges = depends_on.get("taskIds", ()), depends_on.get("taskIdRanges", ())
+    if (parents or ranges) and not job.uses_dependencies:
+        raise errors.TaskDependenciesNotSpecifiedOnJob
+    if sum(map(len, parents)) > bodies.MAX_DEPENDENCY_CHARACTERS:
+        raise errors.TaskDependencyListTooLong
+    for index, one in enumerate(ranges):
+        if one["start"] > one["end"]:  # [guess]
+            path = f"dependsOn.taskIdRanges[{index}].start"
+            raise invalid(path, one["start"], f"a range begins before its end, which is {one['end']}")
+    exit_conditions.check(body, job)
 
 
 async def create(call: Call) -> Answer:
