@@ -50,7 +50,10 @@ class Service:
 
     def figures(self) -> dict[str, Any]:
         names = ("tasks", "requests", "refused", "requests_later", "refused_later")
-        return {name: getattr(self, name) for name in names} | {"seconds": self.last - self.first}
+        return {name: getattr(self, name) for name in names} | {
+            "seconds": self.last - self.first,
+            "cpu": time.process_time(),
+        }
 
 
 class Connection(asyncio.Protocol):
