@@ -120,7 +120,7 @@ async def open_connection(endpoint: SplitResult, trust: ssl.SSLContext | None, p
             name = host if trust else None
             _, made = await loop.create_connection(Connection, host, port, ssl=trust, server_hostname=name)
             return made
-        transport = await _through(proxy, f"{host}:{port}")
+        transport = await _through(proxy, f"{host}:{port}", trust)
         made = Connection()
         inner = await loop.start_tls(transport, made, trust, server_hostname=host)
         assert inner is not None
@@ -130,10 +130,13 @@ async def open_connection(endpoint: SplitResult, trust: ssl.SSLContext | None, p
         raise NoAnswer(f"{host}:{port} cannot be reached: {error or type(error).__name__}") from error
 
 
-async def _through(proxy: SplitResult, target: str) -> asyncio.Transport:
+async def _through(proxy: SplitResult, target: str, trust: ssl.SSLContext) -> asyncio.Transport:
     """A tunnel through the proxy (RFC 9110 section 9.3.6). Raises `NoAnswer` when it refuses, `OSError`."""
     transport, connection = await asyncio.get_running_loop().create_connection(
-        lambda: Connection(tunnel=True), proxy.hostname or "", proxy.port or 8080
+        lambda: Connection(tunnel=True),
+        proxy.hostname or "",
+        proxy.port or 8080,
+        ssl=trust if proxy.scheme == "https" else None,
     )
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username:

@@ -16,6 +16,7 @@ from typing import Final, Self
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..errors import UsageError
 from .authority import Authority
 from .connection import Connection, open_connection
 from .lane import NoAnswer, Reply
@@ -41,8 +42,7 @@ class HttpLane:
     async def __aenter__(self) -> Self:
         if self._endpoint.scheme == "https":
             self._trust = self._roots()
-            proxy = None if proxy_bypass(self._endpoint.hostname or "") else getproxies().get("https")
-            self._proxy = urlsplit(proxy) if proxy else None
+            self._proxy = _proxy(self._endpoint.hostname or "")
         return self
 
     async def __aexit__(self, *details: object) -> None:
@@ -93,6 +93,19 @@ class HttpLane:
         trust = ssl.create_default_context(cafile=certifi.where())
         trust.load_default_certs()
         return trust
+
+
+def _proxy(host: str) -> SplitResult | None:
+    """What the environment (`https_proxy`, `no_proxy`) says of this host. Raises `UsageError` for other kinds."""
+    found = None if proxy_bypass(host) else getproxies().get("https")
+    if not found:
+        return None
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    if proxy.scheme not in ("http", "https") or not proxy.hostname:
+        # The address alone is shown: a password may stand before it.
+        where = found.rpartition("@")[2]
+        raise UsageError(f"https_proxy: expected http://HOST:PORT or https://HOST:PORT, got {where}")
+    return proxy
 
 
 @lru_cache(maxsize=8)
