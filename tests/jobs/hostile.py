@@ -124,6 +124,7 @@ class Service:
     dice: random.Random
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     created: list[tuple[float, str]] = field(default_factory=list)
+    managed: list[str] = field(default_factory=list)  # what was done to the job
     requests: int = 0
     seen: set[str] = field(default_factory=set)
     too_much: int = 0  # collections above the real service's limits: the client's fault
@@ -212,10 +213,12 @@ class Connection(asyncio.Protocol):
         del self.data[: end + 4 + length]
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         url = urlsplit(target)
-        if method == "POST":
+        if method == "POST" and url.path.endswith("/addtaskcollection"):
             self.add(body)
-        else:
+        elif method == "GET":
             self.get(url.path, {name: values[0] for name, values in parse_qs(url.query).items()})
+        else:
+            self.manage(method, url.path)
 
     def add(self, body: bytes) -> None:
         service, mood = self.service, self.service.mood
@@ -265,6 +268,15 @@ class Connection(asyncio.Protocol):
             case fault:
                 self.fault(fault)
 
+    def manage(self, method: str, path: str) -> None:
+        """The job as a whole: never a fault."""
+        service = self.service
+        if method == "POST" and "create" in service.managed:
+            return self.error(409, "JobExists")
+        name = {"POST": "create", "PATCH": "update", "DELETE": "delete"}[method]
+        service.managed.append(name)
+        self.reply({"create": 201, "update": 200, "delete": 202}[name], b"")
+
     def fault(self, name: str) -> None:
         dice = self.service.dice
         match name:
@@ -303,6 +315,8 @@ class Connection(asyncio.Protocol):
 
     def get(self, path: str, query: dict[str, str]) -> None:
         service, mood = self.service, self.service.mood
+        if path.startswith("/pools/"):
+            return self.reply(200, b'{"id":"p","state":"active"}')
         if mood.end and service.requests > mood.end_after:
             return self.ended()
         if service.dice.random() < 0.1 and mood.before:

@@ -108,12 +108,12 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     found = Paths(tmp_path)
-    found.state.mkdir()
+    found.ensure(sockets=False)
     return found
 
 
-async def send(url: str, ca: Path | None = None, *, times: int = 1, timeout: float = 20.0) -> list[Reply]:
-    lane = HttpLane(endpoint=url, api_version="2025-06-01", authority=Anybody(), ca=ca, timeout=timeout)
+async def send(url: str, ca: Path | None = None, *, times: int = 1, seconds: float = 20.0) -> list[Reply]:
+    lane = HttpLane(endpoint=url, api_version="2025-06-01", authority=Anybody(), ca=ca, timeout=seconds)
     async with lane:
         return [await lane.add("j", b'{"value":[]}') for _ in range(times)]
 
@@ -247,7 +247,7 @@ async def test_a_request_without_an_answer_ends_in_its_time(paths: Paths) -> Non
     server = Server(answers=[None])
     async with listening(server):
         with pytest.raises(NoAnswer, match=r"no answer in 0\.2 seconds"):
-            await send(server.url, timeout=0.2)
+            await send(server.url, seconds=0.2)
 
 
 async def test_a_redirect_is_not_followed(paths: Paths) -> None:
