@@ -50,10 +50,7 @@ class Service:
 
     def figures(self) -> dict[str, Any]:
         names = ("tasks", "requests", "refused", "requests_later", "refused_later")
-        return {name: getattr(self, name) for name in names} | {
-            "seconds": self.last - self.first,
-            "cpu": time.process_time(),
-        }
+        return {name: getattr(self, name) for name in names} | {"seconds": self.last - self.first}
 
 
 class Connection(asyncio.Protocol):

@@ -128,7 +128,7 @@ def _all_done(ids: list[str], body: bytes) -> bool:
     Inside a JSON text quotes are escaped, so no message can look like this. In any doubt: False, and it is parsed.
     """
     return (
-        body.count(b'"status":"Success"') + body.count(b'"status":"success"') == len(ids)
+        (body.count(b'"status":"Success"') == len(ids) or body.count(b'"status":"success"') == len(ids))
         and body.count(b'"status"') == len(ids)
         and b'"error"' not in body
         and b",".join(_IDS.findall(body)) == ",".join(ids).encode()
