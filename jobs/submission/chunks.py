@@ -7,20 +7,20 @@ the same chunks with the same digests: a resumed submission relies on it.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from ..errors import UsageError
 from ..ids import IdSet
 
 MAX_TASKS: Final = 100  # the service's limit for a collection
 MAX_BYTES: Final = 1_000_000  # below its 1 MiB (1048576) for a request's body
-_OPEN, _CLOSE = '{"value":', "}"
+_OPEN, _CLOSE = b'{"value":', b"}"
 _ENVELOPE: Final = len(_OPEN) + len(_CLOSE) + 1
-_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Chunk:
         return self.body if len(places) == len(self.ids) else _body([self.definitions[place] for place in places])
 
     def digest(self) -> str:
-        return blake2b(self.body, digest_size=12).hexdigest()
+        return sha256(self.body).hexdigest()[:24]
 
 
 def cut(definitions: Iterable[Mapping[str, Any]], seen: IdSet) -> Iterator[Chunk]:
@@ -66,26 +66,26 @@ def cut(definitions: Iterable[Mapping[str, Any]], seen: IdSet) -> Iterator[Chunk
 
 def _fitting(group: list[Mapping[str, Any]]) -> list[tuple[int, int, bytes]]:
     """The group as few bodies within the limit, in order; a task above it has a body of its own."""
-    if len(_encode(group[0])) * len(group) < 4 * MAX_BYTES:  # so that a hundred big ones are not written at once
+    if len(to_json(group[0])) * len(group) < 4 * MAX_BYTES:  # so that a hundred big ones are not written at once
         body = _body(group)
         if len(body) <= MAX_BYTES:
             return [(0, len(group), body)]
     found: list[tuple[int, int, bytes]] = []
-    texts: list[str] = []
+    texts: list[bytes] = []
     start, size = 0, _ENVELOPE
     for place, definition in enumerate(group):
-        text = _encode(definition)
+        text = to_json(definition)
         if texts and size + len(text) + 1 > MAX_BYTES:
             found.append((start, place, _joined(texts)))
             start, size, texts = place, _ENVELOPE, []
         texts.append(text)
-        size += len(text) + 1  # all ASCII: JSON escapes the rest
+        size += len(text) + 1
     return [*found, (start, len(group), _joined(texts))]
 
 
 def _body(definitions: list[Mapping[str, Any]]) -> bytes:
-    return f"{_OPEN}{_encode(definitions)}{_CLOSE}".encode("ascii")
+    return b"".join((_OPEN, to_json(definitions), _CLOSE))
 
 
-def _joined(texts: list[str]) -> bytes:
-    return f"{_OPEN}[{','.join(texts)}]{_CLOSE}".encode("ascii")
+def _joined(texts: list[bytes]) -> bytes:
+    return b"".join((_OPEN, b"[", b",".join(texts), b"]", _CLOSE))

@@ -1,24 +1,23 @@
-"""One HTTP/1.1 connection: a request is written, its answer is read. Strict: what is not understood is no answer.
+"""One HTTP/1.1 connection: a request is written, its answer is read by httptools (Node's parser, as in uvicorn).
 
-Made by hand because the hot path is one small exchange again and again: a general client costs three times as much
-processor time for it. Chunked answers, interim answers and answers that end with the connection are read.
+What the parser refuses is no answer, and what comes unasked ends the connection. Not a client such as aiohttp: in one
+run a request of 100 tasks cost 0.10 ms of processor time here and 0.27 ms there, of 0.3 ms for all the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote
 
+import httptools
+
 from .lane import NoAnswer
 
-MOST_HEAD: Final = 65_536
-MOST_BODY: Final = 64 << 20
-CONNECT_SECONDS: Final = 15.0
+MOST_BYTES: Final = 64 << 20  # of one answer
 
 
 @dataclass(slots=True)
@@ -29,21 +28,30 @@ class Answer:
 
 
 class Connection(asyncio.Protocol):
-    """Used by one request at a time. `deadline` is watched by its owner, who calls `fail`."""
+    """Used by one request at a time. `tunnel`: to a proxy, whose answer to CONNECT ends with its head."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tunnel: bool = False) -> None:
         self.closed = False
-        self.deadline = 0.0
-        self._data = bytearray()
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._tunnel = tunnel
         self._transport: asyncio.Transport | None = None
-        self._head: tuple[int, dict[bytes, bytes]] | None = None
+        self._waiting: asyncio.Future[Answer] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[bytes, bytes] = {}
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._in_body = False
 
-    def ask(self, request: bytes) -> asyncio.Future[Answer]:
+    async def ask(self, request: bytes) -> Answer:
+        """Raises `NoAnswer`. Whoever stops waiting ends the connection."""
         assert self._transport is not None
         self._waiting = asyncio.get_running_loop().create_future()
+        self._size = 0
         self._transport.write(request)
-        return self._waiting
+        try:
+            return await self._waiting
+        except asyncio.CancelledError:
+            self.fail("nobody waits for it any more")
+            raise
 
     def fail(self, why: str) -> None:
         """End the connection; whoever waits on it has no answer."""
@@ -58,65 +66,50 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._data += data
         if self._waiting is None or self._waiting.done():
             return self.fail("an answer nobody asked for")
+        self._size += len(data)
+        if self._size > MOST_BYTES:
+            return self.fail(f"an answer of more than {MOST_BYTES >> 20} MiB")
         try:
-            self._read(ended=False)
-        except (ValueError, IndexError):
-            self.fail("an answer that is not HTTP")
-
-    def eof_received(self) -> bool:
-        return False
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.fail(f"an answer that is not HTTP: {error}")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        if self._waiting is not None and not self._waiting.done():
-            with contextlib.suppress(ValueError, IndexError):
-                self._read(ended=True)
-            self.fail(f"the connection was lost: {exc}" if exc else "the connection was closed before the answer")
+        if exc is None and self._in_body and not {b"content-length", b"transfer-encoding"} & self._headers.keys():
+            self._answer()  # HTTP/1.0: its end is the connection's
+        self.fail(f"the connection was lost: {exc}" if exc else "the connection was closed before the answer's end")
 
-    def _read(self, *, ended: bool) -> None:
-        data = self._data
-        while self._head is None:
-            end = data.find(b"\r\n\r\n")
-            if end < 0:
-                if len(data) > MOST_HEAD:
-                    raise ValueError
-                return
-            first, *lines = bytes(data[:end]).split(b"\r\n")
-            version, status = first.split(b" ", 2)[:2]
-            if not version.startswith(b"HTTP/1."):
-                raise ValueError
-            del data[: end + 4]
-            if not 100 <= int(status) < 200:
-                pairs = (line.split(b":", 1) for line in lines)
-                headers = {name.strip().lower(): value.strip() for name, value in pairs}
-                if version == b"HTTP/1.0":
-                    headers.setdefault(b"connection", b"close")
-                self._head = int(status), headers
-        status, headers = self._head
-        if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
-            body, used = _chunked(data)
-        elif b"content-length" in headers or status in (204, 304):
-            length = int(headers.get(b"content-length", b"0")) if status not in (204, 304) else 0
-            if length > MOST_BODY:
-                raise ValueError
-            body, used = (bytes(data[:length]), length) if len(data) >= length else (None, 0)
-        else:
-            body, used = (bytes(data), len(data)) if ended else (None, 0)
-        if body is None:
-            if len(data) > MOST_BODY:
-                raise ValueError
-            return
-        if len(data) > used or headers.get(b"connection", b"").lower() == b"close":
-            self.closed = True
-            if self._transport is not None:
-                self._transport.close()
-        del data[:used]
-        self._head = None
-        assert self._waiting is not None
-        self._waiting.set_result(Answer(status, headers, body))
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        if self._waiting is None or self._waiting.done():
+            self.fail("an answer nobody asked for")
+        self._headers, self._parts = {}, []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        if self._tunnel:
+            self._answer()
+
+    def on_body(self, data: bytes) -> None:
+        self._parts.append(data)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        if self._parser.get_status_code() >= 200:  # no interim one
+            self.closed = self.closed or not self._parser.should_keep_alive()
+            self._answer()
+
+    def _answer(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(Answer(self._parser.get_status_code(), self._headers, b"".join(self._parts)))
+        if self.closed and self._transport is not None:
+            self._transport.close()
 
 
 async def open_connection(endpoint: SplitResult, trust: ssl.SSLContext | None, proxy: SplitResult | None) -> Connection:
@@ -124,43 +117,34 @@ async def open_connection(endpoint: SplitResult, trust: ssl.SSLContext | None, p
     loop = asyncio.get_running_loop()
     host, port = endpoint.hostname or "", endpoint.port or (443 if trust else 80)
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            if proxy is None or trust is None:
-                name = host if trust else None
-                _, made = await loop.create_connection(Connection, host, port, ssl=trust, server_hostname=name)
-                return made
-            transport, first = await loop.create_connection(Connection, proxy.hostname or "", proxy.port or 8080)
-            lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
-            if proxy.username:
-                user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-                lines.append(f"Proxy-Authorization: Basic {base64.b64encode(user.encode()).decode()}")
-            status = await first.ask("\r\n".join([*lines, "", ""]).encode())
-            if status.status != 200:
-                raise NoAnswer(f"the proxy {proxy.hostname} says {status.status} to CONNECT {host}:{port}")
-            made = Connection()
-            inner = await loop.start_tls(transport, made, trust, server_hostname=host)
-            assert inner is not None
-            made.connection_made(inner)
+        if proxy is None or trust is None:
+            name = host if trust else None
+            _, made = await loop.create_connection(Connection, host, port, ssl=trust, server_hostname=name)
             return made
-    except (OSError, ValueError) as error:
+        transport = await _through(proxy, f"{host}:{port}", trust)
+        made = Connection()
+        inner = await loop.start_tls(transport, made, trust, server_hostname=host)
+        assert inner is not None
+        made.connection_made(inner)
+        return made
+    except OSError as error:
         raise NoAnswer(f"{host}:{port} cannot be reached: {error or type(error).__name__}") from error
 
 
-def _chunked(data: bytearray) -> tuple[bytes | None, int]:
-    """The whole body of a chunked answer and its length as sent; (None, 0) when it is not all there."""
-    parts: list[bytes] = []
-    at = 0
-    while True:
-        end = data.find(b"\r\n", at)
-        if end < 0:
-            return None, 0
-        size = int(bytes(data[at:end]).split(b";", 1)[0], 16)
-        if size == 0:
-            tail = data.find(b"\r\n\r\n", end)
-            return (b"".join(parts), tail + 4) if tail >= 0 else (None, 0)
-        start, at = end + 2, end + 2 + size + 2
-        if len(data) < at:
-            return None, 0
-        if data[at - 2 : at] != b"\r\n":
-            raise ValueError
-        parts.append(bytes(data[start : start + size]))
+async def _through(proxy: SplitResult, target: str, trust: ssl.SSLContext) -> asyncio.Transport:
+    """A tunnel through the proxy (RFC 9110 section 9.3.6). Raises `NoAnswer` when it refuses, `OSError`."""
+    transport, connection = await asyncio.get_running_loop().create_connection(
+        lambda: Connection(tunnel=True),
+        proxy.hostname or "",
+        proxy.port or 8080,
+        ssl=trust if proxy.scheme == "https" else None,
+    )
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username:
+        user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(user.encode()).decode()}")
+    answer = await connection.ask("\r\n".join([*lines, "", ""]).encode())
+    if answer.status != 200:
+        connection.fail("refused")
+        raise NoAnswer(f"the proxy {proxy.hostname} says {answer.status} to CONNECT {target}")
+    return transport

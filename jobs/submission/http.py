@@ -6,22 +6,22 @@ Redirects are not followed and the address never comes from an answer, so a toke
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..errors import UsageError
 from .authority import Authority
 from .connection import Connection, open_connection
-from .lane import Reply
+from .lane import NoAnswer, Reply
 
 CONTENT_TYPE: Final = "application/json; odata=minimalmetadata"  # what azure-batch sends
-WATCH: Final = 0.1  # seconds between two looks for answers that are overdue
 
 
 class HttpLane:
@@ -31,59 +31,47 @@ class HttpLane:
         self, *, endpoint: str, api_version: str, authority: Authority, ca: Path | None, timeout: float
     ) -> None:
         self._endpoint = urlsplit(endpoint.rstrip("/"))
-        self._query = {"api-version": api_version}
+        self._api_version = api_version
         self._authority = authority
         self._ca = ca
         self._timeout = timeout
         self._trust: ssl.SSLContext | None = None
+        self._proxy: SplitResult | None = None
         self._idle: list[Connection] = []
-        self._busy: set[Connection] = set()
-        self._watcher: asyncio.Task[None] | None = None
-        bypassed = proxy_bypass(self._endpoint.hostname or "")
-        proxy = None if bypassed else getproxies().get(self._endpoint.scheme)
-        self._proxy = urlsplit(proxy) if proxy else None
 
     async def __aenter__(self) -> Self:
-        self._trust = self._roots()
-        self._watcher = asyncio.create_task(self._watch())
+        if self._endpoint.scheme == "https":
+            self._trust = self._roots()
+            self._proxy = _proxy(self._endpoint.hostname or "")
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-        for connection in (*self._idle, *self._busy):
+        for connection in self._idle:
             connection.fail("closed")
 
     async def add(self, job_id: str, body: bytes) -> Reply:
-        return await self._send("POST", f"/jobs/{quote(job_id, safe='')}/addtaskcollection", {}, body)
+        return await self._send("POST", f"/jobs/{job_id}/addtaskcollection", {}, body)
 
     async def get(self, path: str, query: Mapping[str, str]) -> Reply:
-        return await self._send("GET", quote(path), query, b"")
+        return await self._send("GET", path, query, b"")
 
     async def renew(self) -> None:
         await self._authority.renew()
 
     async def _send(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Reply:
-        target = f"{self._endpoint.path}{path}?{urlencode({**query, **self._query}, safe='$,!')}"
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        target = self._endpoint.path + _target(path, (*query.items(), ("api-version", self._api_version)))
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "python-m-jobs"}
         if method == "POST":
-            headers["Content-Type"] = CONTENT_TYPE
-            headers["Content-Length"] = str(len(body))
+            headers |= {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body))}
         await self._authority.authorise(method, f"{self._endpoint.scheme}://{self._endpoint.netloc}{target}", headers)
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._endpoint.netloc}", "User-Agent: python-m-jobs"]
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._endpoint.netloc}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        connection = await self._connection()
-        connection.deadline = asyncio.get_running_loop().time() + self._timeout
-        self._busy.add(connection)
         try:
-            answer = await connection.ask("\r\n".join([*lines, "", ""]).encode("ascii") + body)
-        except asyncio.CancelledError:
-            connection.fail("nobody waits for it any more")
-            raise
-        finally:
-            self._busy.discard(connection)
+            async with asyncio.timeout(self._timeout):
+                connection = await self._connection()
+                answer = await connection.ask("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+        except TimeoutError as error:
+            raise NoAnswer(f"no answer in {self._timeout:g} seconds") from error
         if not connection.closed:
             self._idle.append(connection)
         after = answer.headers.get(b"retry-after")
@@ -96,18 +84,8 @@ class HttpLane:
                 return connection
         return await open_connection(self._endpoint, self._trust, self._proxy)
 
-    async def _watch(self) -> None:
-        """One clock for all requests is cheaper than one for each."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(WATCH)
-            for connection in [connection for connection in self._busy if connection.deadline < loop.time()]:
-                connection.fail(f"no answer in {self._timeout:g} seconds")
-
-    def _roots(self) -> ssl.SSLContext | None:
+    def _roots(self) -> ssl.SSLContext:
         """The roots that the SDK's own transport trusts (certifi's) and the system's, or only the given one."""
-        if self._endpoint.scheme != "https":
-            return None
         if self._ca is not None:
             return ssl.create_default_context(cafile=str(self._ca))
         import certifi
@@ -115,6 +93,25 @@ class HttpLane:
         trust = ssl.create_default_context(cafile=certifi.where())
         trust.load_default_certs()
         return trust
+
+
+def _proxy(host: str) -> SplitResult | None:
+    """What the environment (`https_proxy`, `no_proxy`) says of this host. Raises `UsageError` for other kinds."""
+    found = None if proxy_bypass(host) else getproxies().get("https")
+    if not found:
+        return None
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    if proxy.scheme not in ("http", "https") or not proxy.hostname:
+        # The address alone is shown: a password may stand before it.
+        where = found.rpartition("@")[2]
+        raise UsageError(f"https_proxy: expected http://HOST:PORT or https://HOST:PORT, got {where}")
+    return proxy
+
+
+@lru_cache(maxsize=8)
+def _target(path: str, query: tuple[tuple[str, str], ...]) -> str:
+    """As it is sent and as it is signed."""
+    return f"{quote(path)}?{urlencode(query, safe='$,!')}"
 
 
 def _seconds(text: str) -> float | None:

@@ -104,11 +104,11 @@ async def _absent(crew: Crew, seen: IdSet) -> Absent:
             break
         # Only the query is taken from the answer: a link to somewhere else would be sent our token.
         query = {name: value for name, value in parse_qsl(urlsplit(following).query) if name != "api-version"}
-    absent, seq, end = Absent(), 0, crew.counts[0] if crew.counts else 0
+    absent, seq, end = Absent(), 0, crew.intake.counts[0] if crew.intake.counts else 0
     for place, task_id in enumerate(seen):
-        while place >= end and seq + 1 < len(crew.counts):
+        while place >= end and seq + 1 < len(crew.intake.counts):
             seq += 1
-            end += crew.counts[seq]
+            end += crew.intake.counts[seq]
         if task_id in there:
             continue
         if task_id in crew.unsettled:

@@ -15,6 +15,7 @@ from ..exits import Exit
 from ..ids import IdSet
 from .checkpoint import Checkpoint
 from .chunks import cut
+from .intake import Intake
 from .lane import Lane, NoCredential
 from .proof import prove
 from .shapes import MOST_WORKERS, Options, Progress, Result, Tell
@@ -78,7 +79,8 @@ async def _run(
     progress: Tell,
 ) -> Result:
     async with lane:
-        crew = Crew(lane=lane, job_id=job_id, chunks=cut(definitions, seen), options=options, checkpoint=checkpoint)
+        intake = Intake(cut(definitions, seen), checkpoint)
+        crew = Crew(lane=lane, job_id=job_id, intake=intake, options=options, checkpoint=checkpoint)
         hurry = asyncio.Event()
         with _signals(crew, hurry, options.handle_signals):
             beside = asyncio.create_task(_beside(crew, progress))
@@ -166,8 +168,8 @@ async def _beside(crew: Crew, progress: Tell) -> None:
 def _rest(seen: IdSet, definitions: Iterator[Mapping[str, Any]], crew: Crew, options: Options) -> int:
     """Tasks that were never taken from the stream, or taken and not put into a chunk."""
     if options.total is not None:
-        return max(0, options.total - crew.taken)
-    begun = seen.count - crew.taken
+        return max(0, options.total - crew.intake.taken)
+    begun = seen.count - crew.intake.taken
     try:
         return begun + sum(1 for _ in definitions)
     except Exception:

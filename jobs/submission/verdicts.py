@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
+from ..errors import Conflict, Forbidden, JobsError, NotFound, Refused
 from ..service.batch import Verdict
 from .lane import Reply
 
@@ -53,15 +54,30 @@ def act_on(reply: Reply) -> tuple[Act, str, str]:
         return Act.SLOW_DOWN, code, said
     if status in (401, 407) or (status == 403 and code in ("AuthenticationFailed", "")):
         return Act.RENEW, code, said
-    if status in (400, 413):
-        return Act.SPLIT, code or ("RequestBodyTooLarge" if status == 413 else "InvalidRequest"), said
+    if status == 413 or (status == 400 and code):
+        return Act.SPLIT, code or "RequestBodyTooLarge", said
     if status in (408, 425) or status >= 500 or 200 < status < 300:
         return Act.AGAIN, code or str(status), said
-    if status == 404 and not code:
-        return Act.AGAIN, "404", "without the service's own code: something between here and there answered"
+    if status in (400, 404) and not code:
+        return Act.AGAIN, str(status), "without the service's own code: something between here and there answered"
     if status == 409 and not code.startswith("Job"):
         return Act.AGAIN, code or "409", said
     return Act.STOP, code or str(status), said
+
+
+def why_stopped(job_id: str, status: int, code: str, said: str) -> JobsError:
+    """`Act.STOP`, or `RENEW` that did not help, in words."""
+    what = f"job {job_id}: {said or status} ({code})"
+    match status:
+        case 404:
+            return NotFound(f"{what}. It was deleted, or the account is another", code)
+        case 409:
+            return Conflict(f"{what}. It takes no tasks any more", code)
+        case 401 | 403 | 407:
+            next_step = "Log in again, or have yourself added to the stack's `submitters`, and resume"
+            return Forbidden(f"{what}. {next_step}", code)
+        case _:
+            return Refused(f"{what}: the service refused the request", code)
 
 
 def judge(ids: list[str], body: bytes) -> Judgement | None:
@@ -112,7 +128,7 @@ def _all_done(ids: list[str], body: bytes) -> bool:
     Inside a JSON text quotes are escaped, so no message can look like this. In any doubt: False, and it is parsed.
     """
     return (
-        body.count(b'"status":"Success"') + body.count(b'"status":"success"') == len(ids)
+        (body.count(b'"status":"Success"') == len(ids) or body.count(b'"status":"success"') == len(ids))
         and body.count(b'"status"') == len(ids)
         and b'"error"' not in body
         and b",".join(_IDS.findall(body)) == ",".join(ids).encode()

@@ -6,23 +6,21 @@ import asyncio
 import json
 import random
 import time
-from array import array
-from collections import deque
-from collections.abc import Iterator
 from typing import Final
 
-from ..errors import Conflict, Forbidden, JobsError, NotFound, Refused, ServiceError, Unreachable, UsageError
+from ..errors import Conflict, Forbidden, JobsError, Refused, ServiceError, Unreachable
 from ..ids import Presence
 from ..service.batch import Verdict
 from .checkpoint import Checkpoint
 from .chunks import Chunk
+from .delivery import ATTEMPTS, Delivery
+from .intake import Intake
 from .lane import Lane, NoAnswer, NoCredential, Reply
 from .pace import Pacer
 from .same import difference
 from .shapes import EXAMPLES, Options, Result
-from .verdicts import EXISTS, Act, Judgement, act_on, judge
+from .verdicts import EXISTS, NO_VERDICT, Act, Judgement, act_on, judge, why_stopped
 
-ATTEMPTS: Final = 8  # with the pauses below about half a minute
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 8.0
 RENEWALS: Final = 3  # of the credential, for one chunk
@@ -36,23 +34,18 @@ class Halted(Exception):
 
 
 class Crew:
-    """What all workers share: the stream, what became of it, and whether to stop."""
+    """What all workers share: what became of the tasks, the pace, and whether to stop."""
 
-    def __init__(
-        self, *, lane: Lane, job_id: str, chunks: Iterator[Chunk], options: Options, checkpoint: Checkpoint
-    ) -> None:
+    def __init__(self, *, lane: Lane, job_id: str, intake: Intake, options: Options, checkpoint: Checkpoint) -> None:
         self.lane, self.job_id, self.options, self.checkpoint = lane, job_id, options, checkpoint
+        self.intake = intake
         self.result = Result()
         self.stop = asyncio.Event()
         self.pacer = Pacer(self.pause)
-        self.counts = array("B")  # tasks of each chunk of the stream so far, by seq
         self.unsettled: set[str] = set()  # lower case
         self.refused = Presence()
         self.failing_since: float | None = None  # no verdict since then, only failures
         self.note = self.trouble = ""
-        self.taken = 0  # tasks taken from the stream
-        self._chunks = chunks
-        self._first: deque[Chunk] = deque()  # of a resumed submission: sent once, maybe not settled
         self._largest = 1 << 30  # bytes of a body; learned from the service
         self._refused_first = self._compared = 0
 
@@ -71,55 +64,37 @@ class Crew:
         raise Halted
 
     async def catch_up(self) -> None:
-        """Resumed: go through what was sent before, compare it, and keep what has to be sent again. Sends nothing."""
-        known = self.checkpoint.sent
-        last = max(known, default=-1)
-        while not self.stop.is_set() and len(self.counts) <= last:
-            await asyncio.sleep(0)
-            chunk = self._cut()
-            if chunk is None:
-                self.halt(
-                    UsageError(
-                        f"the input has {self.taken} tasks, fewer than were sent before. Resume with the file as it was"
-                    )
-                )
-                return
-            entry = known.get(chunk.seq)
-            if entry is not None and entry != (len(chunk.ids), chunk.digest()):
-                self._first.append(chunk)
-                self.halt(
-                    UsageError(
-                        f"tasks {chunk.ids[0]} to {chunk.ids[-1]} are defined otherwise than when they were sent; "
-                        f"job {self.job_id} may have the old ones, and tasks cannot be changed. "
-                        "Resume with the file as it was, or submit under another --job-id"
-                    )
-                )
-                return
-            if chunk.seq in self.checkpoint.done:
-                self.result.accepted += len(chunk.ids)
-            else:
-                chunk.expected = entry is not None
-                self._first.append(chunk)
-        for _, verdict in self.checkpoint.failures:
-            self.result.accepted -= 1
-            self._fail(verdict)
+        """Resumed: count what was settled before; what was not is sent first. Sends nothing."""
+        passed = 0
+        try:
+            for settled in self.intake.again():
+                passed += 1
+                self.result.accepted += settled
+                if self.stop.is_set():
+                    break
+                await asyncio.sleep(0)
+        except JobsError as error:
+            self.halt(error)
+        for seq, verdict in self.checkpoint.failures:
+            if seq < passed:
+                self.result.accepted -= 1
+                self._fail(verdict)
 
     async def work(self) -> None:
         """One worker's life."""
-        while not self.stop.is_set():
-            chunk = self._first.popleft() if self._first else self._cut()
-            if chunk is None:
-                return
-            try:
-                await self._settle(chunk)
-            except NoCredential as error:
-                self.halt(Forbidden(str(error)))
+        try:
+            while not self.stop.is_set() and (chunk := self.intake.next()) is not None:
+                await self._settle(Delivery(chunk))
+        except NoCredential as error:
+            self.halt(Forbidden(str(error)))
+        except JobsError as error:
+            self.halt(error)
 
     def abandon(self) -> None:
         """Chunks taken from the stream and never begun."""
-        self.result.unsent += sum(len(chunk.ids) for chunk in self._first)
-        self.result.uncertain += sum(len(chunk.ids) for chunk in self._first if chunk.expected)
-        self._first.clear()
+        unsent, uncertain = self.intake.left()
+        self.result.unsent += unsent
+        self.result.uncertain += uncertain
 
     async def get(self, path: str, query: dict[str, str]) -> Reply:
         """A GET at the common pace, tried again. Raises `Halted`, or `ServiceError` when it is refused."""
@@ -147,94 +122,67 @@ class Crew:
             await self.pause(_pause(attempt))
         raise ServiceError(failed)
 
-    def _cut(self) -> Chunk | None:
-        try:
-            chunk = next(self._chunks, None)
-        except JobsError as error:
-            self.halt(error)
-            return None
-        except Exception as error:  # the stream is somebody else's code
-            self.halt(UsageError(f"the input failed after {self.taken} tasks: {type(error).__name__}: {error}"))
-            return None
-        if chunk is not None:
-            self.counts.append(len(chunk.ids))
-            self.taken += len(chunk.ids)
-        return chunk
-
-    async def _settle(self, chunk: Chunk) -> None:
+    async def _settle(self, delivery: Delivery) -> None:
         """Send a chunk until each of its tasks has a verdict."""
-        self.checkpoint.intend(chunk)
-        waiting: deque[list[int]] = deque([list(range(len(chunk.ids)))])
-        sent: set[int] = set()  # without a verdict, and perhaps carried out
-        ambiguous, attempts, renewals = chunk.expected, 0, 0
-        while waiting:
-            part = waiting.popleft()
-            body = chunk.part(part)
-            if len(body) > self._largest and len(part) > 1:
-                waiting.extendleft((part[len(part) // 2 :], part[: len(part) // 2]))
-                continue
-            waiting.appendleft(part)
-            try:
-                at = await self.pacer.turn()
-                self.result.requests += 1
-                sent.update(part)
-                act, reply, code, said = await self._ask(body, at)
-            except (Halted, NoCredential, asyncio.CancelledError) as ending:
-                self._leave(waiting, sent)
-                if isinstance(ending, Halted):
-                    return
-                raise
-            ambiguous = ambiguous or (act in (Act.AGAIN, Act.SLOW_DOWN) and reply.status != 429)
-            if act is Act.SLOW_DOWN:
-                continue
-            if act is Act.JUDGED:
-                ids = chunk.ids if len(part) == len(chunk.ids) else [chunk.ids[index] for index in part]
-                judgement = judge(ids, reply.body)
-                code, said = "", "the answer is not the service's, or was cut"
-                if judgement is not None:
-                    waiting.popleft()
-                    self.failing_since = None
-                    if judgement.done == len(part):
-                        self.result.accepted += len(part)
-                        sent.difference_update(part)
-                        continue
-                    again = await self._count(chunk, part, judgement, ambiguous)
-                    sent.difference_update(set(part).difference(again))
-                    if not again:
-                        continue
-                    waiting.appendleft(again)
-                    said = judgement.reason
-                ambiguous = True  # that a task failed on the server's side does not prove that it is not there
-            elif act is Act.SPLIT:
-                waiting.popleft()
-                sent.difference_update(part)
-                if len(part) > 1:
-                    if reply.status == 413:
-                        self._largest = min(self._largest, len(body) // 2)
-                    waiting.extendleft((part[len(part) // 2 :], part[: len(part) // 2]))
-                else:
-                    task_id = chunk.ids[part[0]]
-                    self._refuse(chunk, Verdict(task_id=task_id, status="clienterror", code=code, message=said))
-                continue
-            elif act is Act.STOP or (act is Act.RENEW and renewals == RENEWALS):
-                self.halt(self._why(reply.status, code, said))
-                return self._leave(waiting, sent)
-            if act is Act.RENEW:
-                renewals += 1
-            else:
-                attempts += 1
-            if attempts == ATTEMPTS:
-                return self._give_up(chunk, waiting, sent, f"{code}: {said}".lstrip(": "))
-            try:
-                if act is Act.RENEW:
-                    await self.lane.renew()
-                await self.pause(_pause(attempts))
-            except (Halted, NoCredential, asyncio.CancelledError) as ending:
-                self._leave(waiting, sent)
-                if isinstance(ending, Halted):
-                    return
-                raise
-        self.checkpoint.settle(chunk)
+        self.checkpoint.intend(delivery.chunk)
+        try:
+            while (request := delivery.next(self._largest)) is not None:
+                if failed := await self._send(delivery, *request):
+                    delivery.attempts += 1
+                    if delivery.attempts == ATTEMPTS:
+                        return self._give_up(delivery, failed)
+                    await self.pause(_pause(delivery.attempts))
+        except Halted:
+            self._leave(delivery)
+            return
+        except (NoCredential, asyncio.CancelledError):
+            self._leave(delivery)
+            raise
+        self.checkpoint.settle(delivery.chunk)
+
+    async def _send(self, delivery: Delivery, part: list[int], body: bytes) -> str:
+        """One request, and what its answer asks for. Why it failed, when it has to be made again after a pause."""
+        at = await self.pacer.turn()
+        self.result.requests += 1
+        delivery.send()
+        act, reply, code, said = await self._ask(body, at)
+        match act:
+            case Act.JUDGED:
+                return await self._judge(delivery, part, reply.body)
+            case Act.SLOW_DOWN:
+                delivery.ambiguous |= reply.status != 429
+            case Act.AGAIN:
+                delivery.ambiguous = True
+                return f"{code}: {said}".lstrip(": ")
+            case Act.SPLIT if len(part) > 1:
+                delivery.halve()
+                if reply.status == 413:
+                    self._largest = min(self._largest, len(body) // 2)
+            case Act.SPLIT:
+                task_id = delivery.chunk.ids[part[0]]
+                delivery.judged([])
+                self._refuse(delivery.chunk, Verdict(task_id=task_id, status="clienterror", code=code, message=said))
+            case Act.RENEW if delivery.renewals < RENEWALS:
+                delivery.renewals += 1
+                await self.lane.renew()
+                await self.pause(_pause(delivery.renewals))
+            case Act.RENEW | Act.STOP:
+                self.halt(why_stopped(self.job_id, reply.status, code, said))
+                raise Halted
+        return ""
+
+    async def _judge(self, delivery: Delivery, part: list[int], body: bytes) -> str:
+        """Put each task's verdict on record. Why some have none, when some have none."""
+        judgement = judge(delivery.ids(part), body)
+        if judgement is None:
+            delivery.ambiguous = True
+            return "the answer is not the service's, or was cut"
+        self.failing_since = None
+        again = await self._count(delivery.chunk, part, judgement, delivery.ambiguous)
+        delivery.judged(again)
+        if again:  # that a task failed on the server's side does not prove that it is not there
+            delivery.ambiguous = True
+        return judgement.reason if again else ""
 
     async def _ask(self, body: bytes, at: float) -> tuple[Act, Reply, str, str]:
         """One request, and what its answer means as a whole."""
@@ -323,37 +271,24 @@ class Crew:
         if len(self.result.failures) < EXAMPLES:
             self.result.failures.append(verdict)
 
-    def _leave(self, parts: list[list[int]] | deque[list[int]], sent: set[int]) -> None:
-        """The submission ends with these tasks of a chunk not settled."""
-        left = [index for part in parts for index in part]
+    def _leave(self, delivery: Delivery) -> list[str]:
+        """Some tasks of a chunk are not settled, and will not be; these."""
+        left, uncertain = delivery.left()
         self.result.unsent += len(left)
-        self.result.uncertain += sum(index in sent for index in left)
+        self.result.uncertain += uncertain
+        return left
 
-    def _give_up(self, chunk: Chunk, parts: deque[list[int]], sent: set[int], reason: str) -> None:
+    def _give_up(self, delivery: Delivery, reason: str) -> None:
         """All attempts are used; the proof will look whether they are there after all."""
-        self.note = f"{len(parts[0])} tasks have no verdict after {ATTEMPTS} attempts: {reason}"
-        for part in parts:
-            self.unsettled.update(chunk.ids[index].lower() for index in part)
-            for index in part:
-                if len(self.result.failures) < EXAMPLES:
-                    self.result.failures.append(
-                        Verdict(task_id=chunk.ids[index], status="unsent", code="NoVerdict", message=reason)
-                    )
-        self._leave(parts, sent)
+        left = self._leave(delivery)
+        self.note = f"{len(left)} tasks have no verdict after {ATTEMPTS} attempts: {reason}"
+        self.unsettled.update(task_id.lower() for task_id in left)
+        self.result.failures += [
+            Verdict(task_id=task_id, status="unsent", code=NO_VERDICT, message=reason)
+            for task_id in left[: max(0, EXAMPLES - len(self.result.failures))]
+        ]
         if len(self.unsettled) > UNSETTLED:
             self.halt(Unreachable(f"more than {UNSETTLED} tasks have no verdict after {ATTEMPTS} attempts: {reason}"))
-
-    def _why(self, status: int, code: str, said: str) -> JobsError:
-        what = f"job {self.job_id}: {said or status} ({code})"
-        if status == 404:
-            return NotFound(f"{what}. It was deleted, or the account is another", code)
-        if status == 409:
-            return Conflict(f"{what}. It takes no tasks any more", code)
-        if status in (401, 403, 407):
-            return Forbidden(
-                f"{what}. Log in again, or have yourself added to the stack's `submitters`, and resume", code
-            )
-        return Refused(f"{what}: the service refused the request", code)
 
 
 def _pause(attempt: int) -> float:

@@ -1,8 +1,8 @@
 """A Batch data plane that does to a submitter everything a service and a network can do, by seed.
 
-Every fault is one of facts that were recorded or read: capitalised statuses, verdicts missing, doubled, out of order or
-for others; tasks created although the answer says error, was cut, or never came; 429 and 503 with and without a time;
-whole collections refused; counts and lists that lag; credentials refused; a job or a service that goes away.
+The tables below name each fault and where it is known from. Besides them, by mood: statuses capitalised or not
+(recorded both ways), ids in capitals, verdicts out of order, limits below the documented ones (413), counts and lists
+that lag (recorded: two minutes), lists in pages whose link leads elsewhere.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -20,20 +20,57 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 JOB = "j"
-BEFORE = ("429", "429ra", "503", "503ra", "500", "502", "408", "401", "404", "409", "reset", "hang")
-AFTER = ("reset", "500", "503", "cut", "half", "empty", "html", "list", "hang")
-ITEMS = (
-    "server",
-    "server_created",
-    "missing",
-    "missing_created",
-    "success_error",
-    "odd",
-    "phantom",
-    "doubled",
-    "extra",
-)
-ENDS = ("gone", "terminating", "forbidden", "dead")
+# Faults by name, and where each is known from. Azure's documentation: "Batch service REST API error codes", "Add Task
+# Collection". Recorded: traffic in the tests of azure-cli and of the SDK. Read: azure-batch 15.1, azure-core.
+BEFORE = {  # nothing was carried out
+    "429": "recorded, without Retry-After; azure-batch's create_tasks ends at the first",
+    "429ra": "documented: throttled requests may name a time",
+    "503": "documented (ServerBusy); azure-batch sends again without a pause",
+    "503ra": "documented",
+    "500": "documented (InternalError, OperationTimedOut)",
+    "502": "a gateway's, with a body that is not the service's",
+    "408": "a gateway's",
+    "400cut": "read: an error body that was cut makes azure-batch drop the chunk",
+    "401": "documented (AuthenticationFailed): the token ended",
+    "404": "something between here and there answers",
+    "409": "documented (OperationInvalidForCurrentState)",
+    "reset": "network",
+    "hang": "network",
+}
+AFTER = {  # everything was carried out, and the answer says something else, or nothing
+    "reset": "network",
+    "500": "documented (OperationTimedOut)",
+    "503": "documented",
+    "cut": "network: less than Content-Length",
+    "half": "a proxy: as long as it says, and cut",
+    "empty": "a proxy",
+    "html": "a proxy's page with status 200",
+    "list": "JSON of another shape",
+    "hang": "network",
+    "noise": "not HTTP",
+    "twice": "an answer nobody asked for: must not be taken for the next one's",
+    "chunked": "HTTP/1.1: right, in another form",
+    "interim": "HTTP/1.1: right, after a 100",
+    "until_closed": "HTTP/1.0: right, ends with the connection",
+}
+ITEMS = {  # one task's verdict
+    "server": "documented (servererror): not carried out",
+    "server_created": "carried out all the same",
+    "missing": "read: azure-batch takes a missing verdict for success",
+    "missing_created": "carried out all the same",
+    "success_error": "a success that has an error",
+    "odd": "a status nobody knows (recorded: statuses in another case than the SDK's)",
+    "phantom": "success, and the job does not have it",
+    "doubled": "two verdicts that contradict each other",
+    "extra": "a verdict on somebody else's task",
+}
+ENDS = {  # from some request on, for ever
+    "gone": "documented (JobNotFound): deleted",
+    "terminating": "documented (JobBeingTerminated)",
+    "forbidden": "documented (InsufficientAccountPermissions)",
+    "redirected": "a portal that wants a login: the token must not follow",
+    "dead": "network",
+}
 
 
 @dataclass
@@ -57,8 +94,8 @@ class Mood:
         """At least one kind of fault, mostly several; some seeds end badly."""
         dice = random.Random(seed)
 
-        def some(names: tuple[str, ...], most: float) -> dict[str, float]:
-            chosen = dice.sample(names, dice.randint(0, 3))
+        def some(names: Mapping[str, str], most: float) -> dict[str, float]:
+            chosen = dice.sample(tuple(names), dice.randint(0, 3))
             return {name: dice.uniform(0.01, most) for name in chosen}
 
         mood = cls(
@@ -71,11 +108,11 @@ class Mood:
             most_tasks=dice.choice((100, 100, 100, 50, 7, 1)),
             most_bytes=dice.choice((1_048_576, 1_048_576, 60_000)),
             lag=dice.choice((0, 0, 0.3, 1.0)),
-            end=dice.choice(ENDS) if dice.random() < 0.25 else "",
+            end=dice.choice(tuple(ENDS)) if dice.random() < 0.25 else "",
         )
         mood.end_after = dice.randint(1, 12)
         if len(mood.before) + len(mood.after) + len(mood.items) == 0:
-            mood.items = {dice.choice(ITEMS): 0.05}
+            mood.items = {dice.choice(tuple(ITEMS)): 0.05}
         return mood
 
 
@@ -87,6 +124,7 @@ class Service:
     dice: random.Random
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     created: list[tuple[float, str]] = field(default_factory=list)
+    managed: list[str] = field(default_factory=list)  # what was done to the job
     requests: int = 0
     seen: set[str] = field(default_factory=set)
     too_much: int = 0  # collections above the real service's limits: the client's fault
@@ -175,10 +213,12 @@ class Connection(asyncio.Protocol):
         del self.data[: end + 4 + length]
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         url = urlsplit(target)
-        if method == "POST":
+        if method == "POST" and url.path.endswith("/addtaskcollection"):
             self.add(body)
-        else:
+        elif method == "GET":
             self.get(url.path, {name: values[0] for name, values in parse_qs(url.query).items()})
+        else:
+            self.manage(method, url.path)
 
     def add(self, body: bytes) -> None:
         service, mood = self.service, self.service.mood
@@ -209,8 +249,33 @@ class Connection(asyncio.Protocol):
                 self.reply(200, b"<html>Log in to the network</html>")
             case "list":
                 self.reply(200, b'{"value":{"a":1}}')
+            case "noise":
+                self.transport.write(answer + b"\r\n\r\n")
+            case "twice":
+                self.reply(200, answer)
+                self.reply(200, answer)
+            case "chunked":
+                third = len(answer) // 3 + 1
+                parts = [answer[at : at + third] for at in range(0, len(answer), third)]
+                chunks = b"".join(b"%x;a=b\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+                self.transport.write(b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+            case "interim":
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.reply(200, answer)
+            case "until_closed":
+                self.transport.write(b"HTTP/1.0 200 X\r\n\r\n" + answer)
+                self.transport.close()
             case fault:
                 self.fault(fault)
+
+    def manage(self, method: str, path: str) -> None:
+        """The job as a whole: never a fault."""
+        service = self.service
+        if method == "POST" and "create" in service.managed:
+            return self.error(409, "JobExists")
+        name = {"POST": "create", "PATCH": "update", "DELETE": "delete"}[method]
+        service.managed.append(name)
+        self.reply({"create": 201, "update": 200, "delete": 202}[name], b"")
 
     def fault(self, name: str) -> None:
         dice = self.service.dice
@@ -224,6 +289,8 @@ class Connection(asyncio.Protocol):
                 self.error(int(name[:3]), "TooManyRequests", {"Retry-After": after})
             case "502":
                 self.reply(502, b"<html>Bad Gateway</html>")
+            case "400cut":
+                self.reply(400, b'{"code":"InvalidRequestBody","message":{"lang":"en-US","val')
             case "404":
                 self.reply(404, b"not here")
             case "409":
@@ -241,11 +308,15 @@ class Connection(asyncio.Protocol):
                 self.error(409, "JobBeingTerminated")
             case "forbidden":
                 self.error(403, "InsufficientAccountPermissions")
+            case "redirected":
+                self.reply(302, b"", headers={"Location": "https://elsewhere.example/login"})
             case _:
                 self.transport.abort()
 
     def get(self, path: str, query: dict[str, str]) -> None:
         service, mood = self.service, self.service.mood
+        if path.startswith("/pools/"):
+            return self.reply(200, b'{"id":"p","state":"active"}')
         if mood.end and service.requests > mood.end_after:
             return self.ended()
         if service.dice.random() < 0.1 and mood.before:

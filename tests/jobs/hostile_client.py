@@ -36,6 +36,8 @@ def definitions(seed: int) -> list[dict[str, Any]]:
         found.append({"id": f"{name}-{number:06d}", "commandLine": "x" * dice.choice((5, 50, 50, 400))})
     if dice.random() < 0.2:
         found.append({"id": "big-1", "commandLine": "y" * 55_000})
+    if dice.random() < 0.1:
+        found.append({"id": "bad-huge", "commandLine": "z" * 1_100_000})  # above the service's limit all alone
     return found
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from jobs.submission import Result
 
 from . import hostile_client as client
-from .hostile import Service, hostile
+from .hostile import AFTER, BEFORE, ENDS, ITEMS, Mood, Service, hostile
 
 SEEDS = range(int(os.environ.get("HOSTILE_SEEDS", "12")))
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,13 @@ def finish(service: Service, checkpoint: Path, seed: int) -> None:
     refused = [task for task in tasks if task["id"].startswith(("bad", "poison"))]
     assert result.failed == len(refused)
     assert result.accepted == len(tasks) - len(refused) == len(service.tasks)
+
+
+def test_three_hundred_seeds_have_every_fault_several_times() -> None:
+    moods = [Mood.of(seed) for seed in range(300)]
+    chosen = Counter(name for mood in moods for name in (*mood.before, *mood.after, *mood.items, mood.end) if name)
+    assert chosen.keys() == {*BEFORE, *AFTER, *ITEMS, *ENDS}
+    assert min(chosen.values()) >= 5
 
 
 @pytest.mark.parametrize("seed", SEEDS)

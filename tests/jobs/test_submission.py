@@ -110,7 +110,9 @@ def test_what_is_not_an_answer_settles_nothing(body: bytes) -> None:
         (401, "AuthenticationFailed", Act.RENEW),
         (403, "InsufficientAccountPermissions", Act.STOP),
         (413, "RequestBodyTooLarge", Act.SPLIT),
+        (413, "", Act.SPLIT),
         (400, "InvalidRequestBody", Act.SPLIT),
+        (400, "", Act.AGAIN),
         (302, "", Act.STOP),
     ],
 )
@@ -248,6 +250,23 @@ def test_a_resumed_input_with_another_definition_is_refused_and_sends_nothing(tm
         assert service.requests == before
         assert result.accepted + result.failed + result.unsent == 900
         assert submitter.submit(tasks(900), total=900, resume=True).complete
+
+
+def test_refused_tasks_of_a_former_run_are_counted_once_also_when_resuming_is_refused(tmp_path: Path) -> None:
+    wanted = [{"id": "bad-0", "commandLine": "x"}, *tasks(899)]
+    with hostile(0) as service:
+        service.mood = Mood(end="gone", end_after=3)
+        submitter = Fixed(service.port, tmp_path / "c")
+        first = submitter.submit(wanted, total=900, workers=1)
+        assert (first.accepted, first.failed, first.unsent) == (299, 1, 600)
+        service.heal()
+        for other in ([*tasks(1, 2), *wanted[1:]], wanted[:50], [*wanted[:150], *tasks(749, 2)[149:]]):
+            result = submitter.submit(other, total=900, resume=True)
+            assert isinstance(result.stopped, UsageError)
+            assert result.accepted + result.failed + result.unsent == 900
+            assert result.accepted >= 0
+        result = submitter.submit(wanted, total=900, resume=True)
+        assert (result.accepted, result.failed, result.unsent) == (899, 1, 0)
 
 
 def test_a_task_that_was_there_with_another_definition_is_a_failure_and_the_same_is_none(tmp_path: Path) -> None:
