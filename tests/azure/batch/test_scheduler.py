@@ -8,7 +8,7 @@ import pytest
 
 from local.azure.batch import failures
 from local.azure.batch.exit_conditions import JobAction
-from local.azure.batch.model import Ending, Job, Task
+from local.azure.batch.model import Ending, Job, JobTask, JobTaskKind, Task
 from local.azure.batch.model.job import with_defaults as job_defaults
 from local.azure.batch.model.task import with_defaults as task_defaults
 from local.azure.batch.scheduler import (
@@ -20,9 +20,10 @@ from local.azure.batch.scheduler import (
     container_failure,
     job_end,
     judge,
+    judge_job_task,
     nodes_to_remove,
 )
-from local.azure.batch.states import JobState, TaskEvent, TaskState
+from local.azure.batch.states import JobState, JobTaskEvent, JobTaskState, TaskEvent, TaskState
 from local.node.contract import FailureInfo, RunEnded
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -107,6 +108,37 @@ def test_affinity_is_followed_when_there_is_room_and_ignored_otherwise() -> None
 def test_an_ended_run_is_judged(task: Task, event: RunEnded, expected: TaskEvent, code: str | None) -> None:
     outcome = judge(task, JobState.ACTIVE, event)
     assert (outcome.event, outcome.failure and outcome.failure.code) == (expected, code)
+
+
+@pytest.mark.parametrize(
+    ("done", "ending", "event", "expected", "code"),
+    [
+        (0, None, ended(0), JobTaskEvent.END, None),
+        (0, None, ended(3), JobTaskEvent.RETRY, None),
+        (1, None, ended(3), JobTaskEvent.END, "FailureExitCode"),
+        (0, None, ended(None, UPLOAD), JobTaskEvent.END, "FileUploadContainerNotFound"),
+        (0, None, ended(None, lost=True), JobTaskEvent.LOSE, None),
+        (0, Ending.WALL_CLOCK, ended(143), JobTaskEvent.RETRY, None),
+        (1, Ending.WALL_CLOCK, ended(143), JobTaskEvent.END, "TaskEnded"),
+        (0, Ending.TERMINATE, ended(143), JobTaskEvent.END, "TaskEnded"),
+        (0, Ending.TERMINATE, ended(None, lost=True), JobTaskEvent.END, "TaskEnded"),
+    ],
+)
+def test_an_ended_run_of_a_preparation_that_may_be_retried_once_is_judged(
+    done: int, ending: Ending | None, event: RunEnded, expected: JobTaskEvent, code: str | None
+) -> None:
+    one = JobTask(
+        job_id="j", kind=JobTaskKind.PREPARATION, id="p", pool_id="p", node_id="n", number=1, since=NOW,
+        state=JobTaskState.RUNNING, retries=done, ending=ending,
+    )  # fmt: skip
+    what, failure = judge_job_task(one, 1, event)
+    assert (what, failure and failure.code) == (expected, code)
+
+
+def test_a_node_that_could_not_be_prepared_gets_no_task_of_that_job() -> None:
+    rooms = [Room("a", 1), Room("b", 1)]
+    lines = [Line("j", tasks("1", "2"), number=1, barred=frozenset({"a"})), Line("k", tasks("3"), number=2)]
+    assert placed(assign(lines, rooms)) == {"1": "b", "3": "a"}
 
 
 def test_a_run_that_succeeds_while_its_job_is_terminated_counts_as_success() -> None:
