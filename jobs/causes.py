@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 from typing import Final
 
-from .service.batch import TaskState
+from .service.batch import Failure, TaskState
 
 CODES: Final = {
     "FailureExitCode": "the program ran and ended with a failure",
@@ -50,14 +50,14 @@ def exit_words(code: int) -> str:
     return OWN
 
 
-def in_short(task: TaskState) -> str:
+def in_short(exit_code: int | None, failure: Failure | None) -> str:
     """What is worth a word beside the exit code; empty when that says it all.
 
     `FailureExitCode` only says once more, in two sentences, that the code is not 0: the number's own meaning is told.
     """
-    if task.failure is not None and task.failure.code != "FailureExitCode":
-        return task.failure.words()
-    words = "" if task.exit_code is None else exit_words(task.exit_code)
+    if failure is not None and failure.code != "FailureExitCode":
+        return failure.words()
+    words = "" if exit_code is None else exit_words(exit_code)
     return "" if words == OWN else words
 
 

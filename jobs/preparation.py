@@ -45,10 +45,9 @@ def tell(session: Session, found: list[PreparationState]) -> None:
 def why(one: PreparationState) -> str:
     """Why it failed, on one line."""
     code = "it never started" if one.exit_code is None else f"exit code {one.exit_code}"
-    meaning = f" ({causes.exit_words(one.exit_code)})" if one.exit_code is not None else ""
-    said = f": {one.failure.words()}" if one.failure else ""
     again = f", after {one.retries} retries" if one.retries else ""
-    return f"{one.task} failed on node {one.node_id}: {code}{meaning}{again}{said}"
+    said = f": {short}" if (short := causes.in_short(one.exit_code, one.failure)) else ""
+    return f"{one.task} failed on node {one.node_id}: {code}{again}{said}"
 
 
 def log(session: Session, one: PreparationState) -> list[str]:

@@ -163,7 +163,7 @@ def describe(task: TaskState) -> str:
     code = "never started" if task.exit_code is None else f"exit code {task.exit_code}"
     if task.succeeded:
         return f"succeeded, {code}{again}"
-    return f"failed, {code}{again}" + (f": {short}" if (short := causes.in_short(task)) else "")
+    return f"failed, {code}{again}" + (f": {short}" if (short := causes.in_short(task.exit_code, task.failure)) else "")
 
 
 def _phase(task: TaskState) -> tuple[str, int, int]:

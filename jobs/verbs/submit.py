@@ -7,21 +7,14 @@ import hashlib
 import itertools
 import json
 import shlex
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from .. import durations, tasks
-from ..errors import Conflict, JobFileError, NotAllAdded, NotFound, ServiceError, UsageError
+from .. import durations
+from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit
-from ..jobfile import JobFile, expand, load
-from ..jobfile.lines import Place
-from ..jobfile.sources import ListBlobs
+from ..plan import Plan, plan_of
 from ..service.batch import TaskState
-from ..service.connection import Outputs
-from ..service.storage import Blob
 from ..session import Session
 from ..submission import MOST_WORKERS, Options, Progress, Result, submit_tasks
 from ..submission.checkpoint import Checkpoint
@@ -30,26 +23,6 @@ from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A checked submission. Task definitions are made again each time they are asked for, so none is kept."""
-
-    file: JobFile
-    folder: Path
-    job: dict[str, Any]
-    count: int
-    first: dict[str, Any]
-    outputs: Outputs | None
-    list_blobs: ListBlobs | None = None
-
-    @property
-    def job_id(self) -> str:
-        return self.job["id"]
-
-    def definitions(self) -> Iterator[dict[str, Any]]:
-        return _definitions(self.file, self.folder, self.job_id, self.outputs, self.list_blobs)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +63,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         for definition in plan.definitions():
             render.data(json.dumps(definition, indent=None if render.as_json else 2))
         return Exit.OK
-    render.words(describe(plan))
+    render.words(plan.words())
     if not asking.agreed("submit?", yes=arguments.yes):
         render.words("nothing was sent")
         return Exit.OK
@@ -119,78 +92,6 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return outcome
 
 
-def plan_of(path: Path, session: Session, *, job_id: str | None = None) -> Plan:
-    """The plan for the session's stack; its containers are listed only when the file asks for blobs."""
-
-    def list_blobs(container: str, prefix: str) -> tuple[str, Iterable[Blob]]:
-        assert outputs is not None
-        return f"{outputs.blob_endpoint.rstrip('/')}/{container}", session.blobs.list(container, prefix)
-
-    outputs = session.connection.outputs
-    listing = None if outputs is None else list_blobs
-    return make_plan(path, outputs, job_id=job_id, now=session.clock.now(), list_blobs=listing)
-
-
-def make_plan(
-    path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any, list_blobs: ListBlobs | None = None
-) -> Plan:
-    """Read and check the whole file, every task included. Raises `UsageError`; nothing is sent."""
-    file = load(path)
-    job = file.job
-    if job_id is not None:
-        job = job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
-    with _told_at(file, ("job", "id") if job_id is None else None):
-        identifier = tasks.job_id(job, now=now)
-    with _told_at(file, ("job", "family")):
-        tasks.container_of(job, outputs)
-    with _told_at(file, ("job", "pool")):
-        tasks.pool_of(job, outputs)
-    definition = tasks.job_definition(
-        job, identifier, outputs, uses_dependencies=file.uses_dependencies, acts_on_job=file.acts_on_job
-    )
-    count, first = 0, {}
-    for task in _definitions(file, path.parent, identifier, outputs, list_blobs):
-        first = first or task
-        count += 1
-    return Plan(
-        file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs, list_blobs=list_blobs
-    )
-
-
-@contextmanager
-def _told_at(file: JobFile, place: Place | None) -> Iterator[None]:
-    """What does not fit the stack is told with the file's line, when it stands in the file."""
-    try:
-        yield
-    except UsageError as error:
-        if place is None:
-            raise
-        raise JobFileError([f"{file.where(place)}: {error}"]) from error
-
-
-def check_file(path: Path) -> int:
-    """The number of tasks, when the file and all of them are right; what only a stack knows is not checked."""
-    file = load(path)
-    return sum(1 for _ in expand(file, job_id="job", folder=path.parent))
-
-
-def describe(plan: Plan) -> str:
-    """What will be sent, in words."""
-    image = plan.first["containerSettings"]["imageName"]
-    container = next((item["value"] for item in plan.job["metadata"] if item["name"] == "container"), None)
-    results = f"{container}/{plan.job_id}/" if container else "nowhere (no stack): it stays on the nodes"
-    before = ""
-    if (preparation := plan.job.get("jobPreparationTask")) is not None:
-        before = f"  each node first: {preparation['commandLine'] or '(the image decides)'}\n"
-    return (
-        f"job {plan.job_id}: {plan.count} tasks on pool {plan.job['poolInfo']['poolId']}\n"
-        f"{before}"
-        f"  first task: {plan.first['id']}: {plan.first['commandLine'] or '(the image decides)'}\n"
-        f"  image:      {image}\n"
-        f"  output to:  {results}"
-    )
-
-
 def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Result:
     """Create the job, add the tasks, prove the count, then set `terminatejob`. Raises unless every task is in the job.
 
@@ -201,18 +102,16 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
     created = _create(plan, session, resume=options.resume)
     try:
         result = submit_tasks(batch, plan.job_id, plan.definitions(), options, lambda now: _progress(session, now))
-    except UsageError:  # the checkpoint: nothing was sent
+    except UsageError:  # of the checkpoint or the way there: nothing was sent
         if created:
-            batch.delete_job(plan.job_id)
+            _undo(plan, session, options)
         raise
     if result.complete:
         _end_when_done(plan, session)
         return result
     shown = [f"  {verdict.task_id}: {verdict.code}: {verdict.message}" for verdict in result.failures[:5]]
     if created and result.accepted == 0 and not _has_tasks(session, plan.job_id):
-        batch.delete_job(plan.job_id)
-        if options.checkpoint is not None:
-            options.checkpoint.unlink(missing_ok=True)
+        _undo(plan, session, options)
         kept = f"{plan.count} of {plan.count} tasks were not accepted; the job was deleted again"
     else:
         kept = (
@@ -236,6 +135,13 @@ def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Res
         result.stopped.add_note(kept)
         raise result.stopped
     raise NotAllAdded(kept)
+
+
+def _undo(plan: Plan, session: Session, options: Options) -> None:
+    """Take back a job that we created and that got no task."""
+    session.batch.delete_job(plan.job_id)
+    if options.checkpoint is not None:
+        options.checkpoint.unlink(missing_ok=True)
 
 
 def _end_when_done(plan: Plan, session: Session) -> None:
@@ -308,14 +214,6 @@ def _resumable(checkpoint: Path | None) -> str:
             return json.loads(stream.readline())["job"]
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{found[0]}: not a checkpoint: {error}. Add --job-id") from error
-
-
-def _definitions(
-    file: JobFile, folder: Path, identifier: str, outputs: Outputs | None, list_blobs: ListBlobs | None
-) -> Iterator[dict[str, Any]]:
-    acts = file.acts_on_job
-    for task in expand(file, job_id=identifier, folder=folder, list_blobs=list_blobs):
-        yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs, acts_on_job=acts)
 
 
 def _has_tasks(session: Session, job_id: str) -> bool:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..exits import Exit, worst
+from ..plan import check_file, plan_of
 from ..session import Session
-from . import submit
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def validate(path: Path, session: Session, *, offline: bool) -> Exit:
     """Check one file as `submit` does."""
     render = session.render
     try:
-        count = submit.check_file(path) if offline else submit.plan_of(path, session).count
+        count = check_file(path) if offline else plan_of(path, session).count
     except UsageError as error:
         if not render.as_json:
             render.data(str(error))

@@ -1,0 +1,117 @@
+"""A checked submission: the job's definition and a stream of its tasks, from a job file and a stack. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import tasks
+from .errors import JobFileError, UsageError
+from .jobfile import JobFile, expand, load
+from .jobfile.lines import Place
+from .jobfile.sources import ListBlobs
+from .service.connection import Outputs
+from .service.storage import Blob
+from .session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A checked submission. Task definitions are made again each time they are asked for, so none is kept."""
+
+    file: JobFile
+    folder: Path
+    job: dict[str, Any]
+    count: int
+    first: dict[str, Any]
+    outputs: Outputs | None
+    list_blobs: ListBlobs | None = None
+
+    @property
+    def job_id(self) -> str:
+        return self.job["id"]
+
+    def definitions(self) -> Iterator[dict[str, Any]]:
+        return _definitions(self.file, self.folder, self.job_id, self.outputs, self.list_blobs)
+
+    def words(self) -> str:
+        """What will be sent, in words."""
+        image = self.first["containerSettings"]["imageName"]
+        container = next((item["value"] for item in self.job["metadata"] if item["name"] == "container"), None)
+        results = f"{container}/{self.job_id}/" if container else "nowhere (no stack): it stays on the nodes"
+        before = ""
+        if (preparation := self.job.get("jobPreparationTask")) is not None:
+            before = f"  each node first: {preparation['commandLine'] or '(the image decides)'}\n"
+        return (
+            f"job {self.job_id}: {self.count} tasks on pool {self.job['poolInfo']['poolId']}\n"
+            f"{before}"
+            f"  first task: {self.first['id']}: {self.first['commandLine'] or '(the image decides)'}\n"
+            f"  image:      {image}\n"
+            f"  output to:  {results}"
+        )
+
+
+def plan_of(path: Path, session: Session, *, job_id: str | None = None) -> Plan:
+    """The plan for the session's stack; its containers are listed only when the file asks for blobs."""
+
+    def list_blobs(container: str, prefix: str) -> tuple[str, Iterable[Blob]]:
+        assert outputs is not None
+        return f"{outputs.blob_endpoint.rstrip('/')}/{container}", session.blobs.list(container, prefix)
+
+    outputs = session.connection.outputs
+    listing = None if outputs is None else list_blobs
+    return make_plan(path, outputs, job_id=job_id, now=session.clock.now(), list_blobs=listing)
+
+
+def make_plan(
+    path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any, list_blobs: ListBlobs | None = None
+) -> Plan:
+    """Read and check the whole file, every task included. Raises `UsageError`; nothing is sent."""
+    file = load(path)
+    job = file.job
+    if job_id is not None:
+        job = job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
+    with _told_at(file, ("job", "id") if job_id is None else None):
+        identifier = tasks.job_id(job, now=now)
+    with _told_at(file, ("job", "family")):
+        tasks.container_of(job, outputs)
+    with _told_at(file, ("job", "pool")):
+        tasks.pool_of(job, outputs)
+    definition = tasks.job_definition(
+        job, identifier, outputs, uses_dependencies=file.uses_dependencies, acts_on_job=file.acts_on_job
+    )
+    count, first = 0, {}
+    for task in _definitions(file, path.parent, identifier, outputs, list_blobs):
+        first = first or task
+        count += 1
+    return Plan(
+        file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs, list_blobs=list_blobs
+    )
+
+
+@contextmanager
+def _told_at(file: JobFile, place: Place | None) -> Iterator[None]:
+    """What does not fit the stack is told with the file's line, when it stands in the file."""
+    try:
+        yield
+    except UsageError as error:
+        if place is None:
+            raise
+        raise JobFileError([f"{file.where(place)}: {error}"]) from error
+
+
+def check_file(path: Path) -> int:
+    """The number of tasks, when the file and all of them are right; what only a stack knows is not checked."""
+    file = load(path)
+    return sum(1 for _ in expand(file, job_id="job", folder=path.parent))
+
+
+def _definitions(
+    file: JobFile, folder: Path, identifier: str, outputs: Outputs | None, list_blobs: ListBlobs | None
+) -> Iterator[dict[str, Any]]:
+    acts = file.acts_on_job
+    for task in expand(file, job_id=identifier, folder=folder, list_blobs=list_blobs):
+        yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs, acts_on_job=acts)
