@@ -200,8 +200,7 @@ def test_show_says_where_the_preparation_failed_and_what_it_wrote() -> None:
     shown = scene.out.getvalue()
     assert "preparation completed on 1 nodes, failed on 1 nodes" in shown
     assert (
-        "preparation failed on node n1: exit code 127, after 1 retries: the program was not found in the image"
-        in shown
+        "preparation failed on node n1: exit code 127, after 1 retries: the program was not found in the image" in shown
     )
     assert "   | warm: not found\n" in shown
     assert "until it is reimaged" in scene.err.getvalue()

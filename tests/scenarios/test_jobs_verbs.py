@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +26,13 @@ tasks:
     - {id: ticks, shell: true, command: "for i in 1 2 3 4 5 6; do date +%s.%N; sleep 0.5; done; echo end"}
     - {id: many, shell: true, command: "for i in $(seq 1 30); do echo $i > f$i.txt; done",
        outputs: [{files: "*.txt", when: success}]}
+"""
+BLOCKED = """
+job: {family: hello}
+tasks:
+  list:
+    - {id: first, shell: true, command: "exit 3"}
+    - {id: second, shell: true, command: "echo never", depends_on: [first]}
 """
 WAITING = """
 job: {family: hello}
@@ -47,6 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         found.module("local", "up")
         (found.root / "verbs.yaml").write_text(JOB)
         (found.root / "waiting.yaml").write_text(WAITING)
+        (found.root / "blocked.yaml").write_text(BLOCKED)
         yield found
     finally:
         found.run(str(found.python), "-m", "local", "reset", "--yes")
@@ -110,6 +120,44 @@ def test_cancel_ends_a_running_job(place: Place) -> None:
     assert json.loads(place.jobs("list", "--prefix", "waiting", "--json").out)["terminate_reason"] == "UserTerminate"
 
 
+def test_steps_wait_for_one_another_on_a_node_that_was_warmed_up(place: Place) -> None:
+    """The sample: a task whose exit code has a rule, those that depend on it, and what the preparation left them."""
+    place.jobs("submit", "jobs/samples/steps.yaml", "--yes", "--job-id", "steps", "--watch", expect=1)
+    shown = place.jobs("show", "steps", expect=1).out
+    assert "3: 0 waiting, 0 running, 2 succeeded, 1 failed" in shown
+    assert "look: exit code 65" in shown
+    assert "preparation completed on" in shown
+    assert place.jobs("logs", "steps", "merge").out.startswith("this node was warmed up at ")
+
+
+def test_a_job_whose_tasks_wait_for_ever_is_told_and_run_again(place: Place) -> None:
+    watched = place.jobs("submit", "blocked.yaml", "--yes", "--job-id", "blocked", "--watch", expect=1)
+    assert "second waits for first, which failed, exit code 3" in watched.err
+    place.jobs("retry", "blocked", "--yes")
+    assert "second-r1 waits for first-r1" in place.jobs("watch", "blocked", expect=1).err
+    place.jobs("cancel", "blocked", "--yes")
+
+
+def test_in_a_terminal_a_submission_is_asked_about_and_watched_as_a_table(place: Place) -> None:
+    ours, theirs = pty.openpty()
+    command = [str(place.python), "-m", "jobs", "submit", "verbs.yaml", "--job-id", "table", "--watch"]
+    with subprocess.Popen(
+        command, cwd=place.root, env=place.environment | {"TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        os.write(ours, b"y\n")
+        drawn = b""
+        with contextlib.suppress(OSError):  # how Linux says that nobody has the other end open any more
+            while piece := os.read(ours, 65536):
+                drawn += piece
+        os.close(ours)
+    text = drawn.decode()
+    assert process.returncode == 1, text
+    assert "submit? [y/N]" in text
+    assert "\x1b[?25l" in text and "\x1b[?25h" in text
+    assert "█" in text and "job table is over: 3 succeeded, 1 failed" in text
+
+
 def test_connect_logs_in_by_key_and_by_password(place: Place, tmp_path: Path) -> None:
     node = json.loads(place.jobs("nodes", "--json").out.splitlines()[0])["id"]
     done = place.jobs("connect", node, "--run", "id -un; cat /etc/hostname")
@@ -141,6 +189,19 @@ def test_images_pools_and_doctor_see_the_real_services(place: Place) -> None:
 def test_what_the_local_service_does_not_have_is_told(place: Place) -> None:
     assert "fixed size" in place.jobs("pools", "default", "--evaluate", expect=3).err
     assert "which pool" in place.jobs("pools", "--nodes", "1", expect=2).err
+
+
+def test_logs_of_nodes_that_are_gone_come_from_the_container(place: Place, job: str) -> None:
+    before = place.jobs("logs", job, "ticks").out
+    place.jobs("pools", "default", "--nodes", "0", "--yes")
+    end = time.monotonic() + 120
+    while place.jobs("nodes", "--json").out:
+        assert time.monotonic() < end, "the nodes stay"
+        time.sleep(1)
+    assert place.jobs("logs", job, "ticks", "--follow").out == before
+    found = json.loads(place.jobs("logs", job, "ticks", "--json").out)
+    assert (found["text"], found["source"]) == (before, f"blob job-hello/{job}/ticks/stdout.txt")
+    place.jobs("pools", "default", "--nodes", "2", "--yes")
 
 
 def test_the_samples_are_valid_here(place: Place) -> None:
