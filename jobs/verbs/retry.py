@@ -65,6 +65,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     more = f" and {len(wanted) - count} that waited for them" if len(wanted) > count else ""
     place = f"new job {target}" if new_job else f"job {job.id}"
     render.words(f"{count} failed tasks{more}, first {first} -> {first if new_job else next_run(first)}, in {place}")
+    if held and not new_job:
+        render.words(f"the {len(held)} that wait for ever are then removed from it")
     if arguments.dry_run or not asking.agreed("run them again?", yes=arguments.yes):
         render.words("nothing was sent")
         return Exit.OK

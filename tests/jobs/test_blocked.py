@@ -228,6 +228,7 @@ def test_retry_in_the_same_job_runs_those_behind_again_and_removes_the_old_ones(
     assert sent["c-r1"]["dependsOn"] == {"taskIds": ["b-r1"]}
     assert scene.batch.order[-3:] == ["add 3", "delete j/b", "delete j/c"]
     assert "1 failed tasks and 2 that waited for them, first a -> a-r1" in scene.err.getvalue()
+    assert "the 2 that wait for ever are then removed from it" in scene.err.getvalue()
 
 
 def test_retry_keeps_a_dependency_on_what_is_not_run_again_in_the_same_job() -> None:
