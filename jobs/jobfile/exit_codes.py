@@ -7,16 +7,11 @@ them for ever; nothing is done with the job. `default` stands for all failures t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from .fields import Section
-from .lines import Place
-
-if TYPE_CHECKING:
-    from .model import JobFile, Task
 
 HIGHEST: Final = 255  # a program on Linux ends with 0 to 255
 _RANGE: Final = re.compile(r"(\d{1,3})-(\d{1,3})")
@@ -69,29 +64,3 @@ class ExitRule(Section):
     @property
     def acts_on_job(self) -> bool:
         return self.job_action not in (None, "none")
-
-
-def overlaps(rules: Sequence[ExitRule]) -> Iterator[tuple[int, str]]:
-    """(place of a rule, what it has in common with an earlier one): which of two would win is documented nowhere."""
-    named: dict[str, int] = {}
-    taken: list[tuple[int, int, int]] = []
-    for place, rule in enumerate(rules):
-        if rule.when is not None and (other := named.setdefault(rule.when, place)) != place:
-            yield place, f"`when: {rule.when}` is in exit_codes.{other} already; make one rule of the two"
-        for first, last in rule.codes or ():
-            for low, high, other in taken:
-                if first <= high and low <= last:
-                    yield (
-                        place,
-                        f"exit code {max(first, low)} is in exit_codes.{other} already; leave it in one of the two",
-                    )
-            taken.append((first, last, place))
-
-
-def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
-    """Rules of a task that are about the same end."""
-    tasks: list[tuple[Place, Task | None]] = [(("tasks", "template"), file.tasks.template)]
-    tasks += [(("tasks", "list", index), task) for index, task in enumerate(file.tasks.tasks or ())]
-    for place, task in tasks:
-        for rule, what in overlaps(task.exit_codes if task else ()):
-            yield (*place, "exit_codes", rule), what

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..errors import JobFileError, UsageError
-from . import exit_codes, placeholders, secrecy, task_ids
+from . import overlaps, placeholders, secrecy, task_ids
 from .exit_codes import ExitRule
 from .lines import Lines, Place
 from .model import FORMS, NOT_YET, Blobs, IdRange, Job, JobFile, Output, Preparation, Release, Rows, Task, Tasks
@@ -83,7 +83,7 @@ def load(path: Path) -> JobFile:
         file = JobFile.model_validate(data).read_from(lines)
     except ValidationError as error:
         raise JobFileError(_told(lines, [dict(item) for item in error.errors()])) from error
-    checks = (placeholders.problems, secrecy.problems, exit_codes.problems, task_ids.problems)
+    checks = (placeholders.problems, secrecy.problems, overlaps.problems, task_ids.problems)
     if wrong := [(place, what) for check in checks for place, what in check(file)]:
         wrong.sort(key=lambda one: lines.line(one[0]))
         raise JobFileError([f"{lines.where(place)}: {'.'.join(map(str, place))}: {what}" for place, what in wrong])

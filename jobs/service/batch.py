@@ -311,16 +311,6 @@ class PoolState:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the service said of one task of a collection. `status`, case-folded: success, clienterror, servererror."""
-
-    task_id: str
-    status: str
-    code: str = ""
-    message: str = ""
-
-
 class Batch(Protocol):
     """The Batch data plane. Every method raises `errors.ServiceError` only."""
 

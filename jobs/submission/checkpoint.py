@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import UsageError
-from ..service.batch import Verdict
 from .chunks import Chunk
+from .verdicts import Verdict
 
 VERSION: Final = 1
 

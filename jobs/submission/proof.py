@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import NotFound, ServiceError
 from ..ids import IdSet, Presence
-from ..service.batch import Verdict
 from .shapes import EXAMPLES
+from .verdicts import Verdict
 from .workers import Crew
 
 LISTED: Final = 2000  # tasks up to which a list is cheaper than waiting for a count

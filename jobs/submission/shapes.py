@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import JobsError
-from ..service.batch import Verdict
+from .verdicts import Verdict
 
 MOST_WORKERS: Final = 100  # Batch's documentation: stay below 100 requests at a time
 EXAMPLES: Final = 100  # verdicts kept in memory; all are in the checkpoint

@@ -14,12 +14,21 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from ..errors import Conflict, Forbidden, JobsError, NotFound, Refused
-from ..service.batch import Verdict
 from .lane import Reply
 
 EXISTS: Final = "TaskExists"
 NO_VERDICT: Final = "NoVerdict"
 _IDS: Final = re.compile(rb'"taskId":"([^"]*)"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the service said of one task of a collection. `status`, case-folded: success, clienterror, servererror."""
+
+    task_id: str
+    status: str
+    code: str = ""
+    message: str = ""
 
 
 class Act(Enum):

@@ -10,7 +10,6 @@ from typing import Final
 
 from ..errors import Conflict, Forbidden, JobsError, Refused, ServiceError, Unreachable
 from ..ids import Presence
-from ..service.batch import Verdict
 from .checkpoint import Checkpoint
 from .chunks import Chunk
 from .delivery import ATTEMPTS, Delivery
@@ -19,7 +18,7 @@ from .lane import Lane, NoAnswer, NoCredential, Reply
 from .pace import Pacer
 from .same import difference
 from .shapes import EXAMPLES, Options, Result
-from .verdicts import EXISTS, NO_VERDICT, Act, Judgement, act_on, judge, why_stopped
+from .verdicts import EXISTS, NO_VERDICT, Act, Judgement, Verdict, act_on, judge, why_stopped
 
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 8.0

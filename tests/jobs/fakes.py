@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.errors import Conflict, NotFound
-from jobs.service.batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, TaskState, Verdict
+from jobs.service.batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, TaskState
 from jobs.service.connection import Connection, Outputs
 from jobs.service.storage import Blob
 from jobs.session import Session
+from jobs.submission.verdicts import Verdict
 from jobs.terminal.render import Render
 
 from .fake_lane import FakeLane

@@ -13,7 +13,8 @@ from jobs import waiting
 from jobs.errors import NotAllAdded, UsageError
 from jobs.exits import Exit
 from jobs.parser import parse
-from jobs.service.batch import Failure, PreparationState, TaskState, Verdict
+from jobs.service.batch import Failure, PreparationState, TaskState
+from jobs.submission.verdicts import Verdict
 from jobs.verbs import submit, watch
 
 from .fakes import START, Stage, stage

@@ -10,7 +10,8 @@ import pytest
 
 from jobs.errors import Conflict, NotAllAdded, NotFound, UsageError
 from jobs.exits import Exit
-from jobs.service.batch import TaskState, Verdict
+from jobs.service.batch import TaskState
+from jobs.submission.verdicts import Verdict
 from jobs.verbs import submit
 
 from .fakes import START, Stage, stage
