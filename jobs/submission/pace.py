@@ -158,7 +158,8 @@ class Pacer:
             likely *= 0.9  # too soon to measure
         if at_least >= 0.9 * likely:
             likely = at_least
-        self._base, self._guessed = max(LEAST, likely), False
+        self._base = max(LEAST, likely)
+        self._guessed = self._guessed and not at_least  # until something was measured, it is found again quickly
 
     def _sporadic(self, now: float) -> bool:
         """So rare that it need not be a limit: the rate goes on growing, and then they get more if it is one."""

@@ -34,19 +34,40 @@ from tests.azure.sql.conftest import AUDIENCE
 DRILL = "docker_worker.examples.drill:handle"
 
 
-# What docker says of a container (or a node, with the engine in it) that ended a moment ago.
-GONE = ("is not running", "No such container", "cannot connect to the docker daemon", "is restarting")
-KILLED = (126, 137)  # `docker exec` whose container was killed: before its command began, and after
+GONE = ("is not running", "No such container")  # what docker says of a container that ended
+DYING_SECONDS = 5.0  # in which a node that was killed is seen as such
 
 
 def docker(*words: str) -> str:
     """An operator's docker command; what it printed, and nothing when its container is gone."""
+    return _docker(words, lambda said: any(text in said for text in GONE))
+
+
+def on_node(node: str, *words: str) -> str:
+    """A command on a node; nothing when the node dies under it, which docker has many texts for."""
+    began = datetime.now(UTC)
+    return _docker(("exec", node, *words), lambda said: any(text in said for text in GONE) or died(node, began))
+
+
+def _docker(words: Sequence[str], gone: Callable[[str], bool]) -> str:
     done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode == 0:
         return done.stdout.strip()
-    gone = done.returncode in KILLED or any(text.casefold() in done.stderr.casefold() for text in GONE)
-    assert gone, f"docker {' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    said = done.stdout + done.stderr
+    assert gone(said), f"docker {' '.join(words)}: exit code {done.returncode}\n{said}"
     return ""
+
+
+def died(node: str, began: datetime) -> bool:
+    """Whether a node is down, or was started again after `began`."""
+    deadline = time.monotonic() + DYING_SECONDS
+    while time.monotonic() < deadline:
+        state = docker("inspect", "--format", "{{.State.Running}} {{.State.StartedAt}}", node)
+        running, _, started = state.partition(" ")
+        if running != "true" or datetime.fromisoformat(started) > began:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def send(process: int | None, number: signal.Signals) -> bool:
@@ -188,15 +209,13 @@ class Cluster:
     def workers(self) -> list[tuple[str, str]]:
         """Node and container of every running task."""
         return [
-            (node, inner)
-            for node in self.node_containers()
-            for inner in docker("exec", node, "docker", "ps", "-q").split()
+            (node, inner) for node in self.node_containers() for inner in on_node(node, "docker", "ps", "-q").split()
         ]
 
     def signal_worker(self, place: tuple[str, str], name: str) -> bool:
         """Whether it met anybody: not a container that had ended."""
         node, inner = place
-        return bool(docker("exec", node, "docker", "kill", "--signal", name, inner))
+        return bool(on_node(node, "docker", "kill", "--signal", name, inner))
 
     def kill_node(self, container: str) -> bool:
         """Whether it ran. The local Azure starts it again; one that died twice in half a minute it leaves down, so we
