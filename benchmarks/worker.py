@@ -1,7 +1,7 @@
 """What the worker costs: `python -m benchmarks.worker [overhead connect scaling image]`. One JSON line a measurement.
 
 - overhead: items a second with a 50 ms handler, beside a loop of the same transactions without lease and checkpoint;
-- scaling: the same with 1 to 8 workers (the stand-in has one writer at a time: this is its limit, not SQL Server's);
+- scaling: the same with 1 to 8 workers (on PostgreSQL behind the stand-in; all of them share this machine's cores);
 - connect: the worker's connection, probe and translation included, beside the bare driver's;
 - image: size and start, beside the base image; of the deployed local stack, unless --image and --base name others.
 Both sides of a pair are processes of this machine against the same server process, taken in turns.
