@@ -186,3 +186,20 @@ def azure(tmp_path: Path) -> Iterator[LocalBatch]:
 def _furnish(local: LocalBatch) -> None:
     account = local.account()
     local.grant(SUBMITTER, BATCH_DATA_CONTRIBUTOR, account.id)
+
+
+@pytest.fixture
+def nodes(manual: LocalBatch) -> LocalBatch:
+    """Two nodes that are up, with two slots each."""
+    manual.pool(nodes=2, taskSlotsPerNode=2)
+    for node in manual.node_ids():
+        manual.do(manual.executor.node_up, node)
+    return manual
+
+
+@pytest.fixture
+def node(manual: LocalBatch) -> LocalBatch:
+    """One node that is up, with two slots."""
+    manual.pool(nodes=1, taskSlotsPerNode=2)
+    manual.do(manual.executor.node_up, manual.node_ids()[0])
+    return manual
