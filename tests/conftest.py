@@ -25,6 +25,7 @@ THOROUGH = (
     "tests/azure/sql/test_semantics.py",
     "tests/engine/test_recovery.py",
     "tests/jobs/test_hostile.py",
+    "tests/jobs/test_submit_process.py",
     "tests/tools/test_sbom.py",
     "tests/worker/test_chaos.py",
     "tests/worker/test_login.py",
