@@ -16,13 +16,16 @@ import pytest
 from local.azure import ports
 from local.azure.paths import Paths
 
-# Files whose tests take their time: kills, leases, many seeds. Part of `make test`, not of `make test-fast`.
+# Files whose tests take their time: kills, leases, many seeds, servers started for each test.
+# Part of `make test`, not of `make test-fast`.
 THOROUGH = (
+    "tests/azure/blobs/test_blobs.py",
     "tests/azure/sql/test_faults.py",
     "tests/azure/sql/test_logins.py",
     "tests/azure/sql/test_process.py",
     "tests/azure/sql/test_real_server.py",
     "tests/azure/sql/test_semantics.py",
+    "tests/engine/test_failures.py",
     "tests/engine/test_recovery.py",
     "tests/jobs/test_hostile.py",
     "tests/jobs/test_submit_process.py",
