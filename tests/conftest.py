@@ -26,6 +26,7 @@ THOROUGH = (
     "tests/azure/sql/test_real_server.py",
     "tests/azure/sql/test_semantics.py",
     "tests/engine/test_failures.py",
+    "tests/engine/test_features.py",
     "tests/engine/test_recovery.py",
     "tests/jobs/test_hostile.py",
     "tests/jobs/test_submit_process.py",
