@@ -1,8 +1,8 @@
-"""Which Batch account and containers to talk to, and as whom: design 3.7. The only reader of the environment.
+"""Which Batch account and containers to talk to, and as whom. The only reader of the environment.
 
 Three ways, first match wins: AZURE_BATCH_ACCOUNT + _ACCESS_KEY + _ENDPOINT (any Batch-like endpoint, no stack, shared
-key); `--outputs FILE`; `--stack NAME` (by the Pulumi CLI, or for the stack `local` by the local engine). The stack
-`local` takes its credential and CA from `.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
+key); `--outputs FILE`; `--stack NAME` (`pulumi stack output --json`). The stack `local` takes its credential and CA from
+`.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
 """
 
 from __future__ import annotations
@@ -165,11 +165,9 @@ def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --
 
 
 def _ask(stack: str) -> dict[str, Any]:
-    """The stack's outputs, from the tool that deployed it."""
-    if stack == LOCAL:
-        command = [sys.executable, "-m", "local", "outputs", "--json"]
-    else:
-        command = ["pulumi", "stack", "output", "--json", "--stack", stack]
+    """The stack's outputs, from Pulumi; `python -m local pulumi` is the CLI with the backend of the stack `local`."""
+    words = ["stack", "output", "--json", "--stack", stack]
+    command = [sys.executable, "-m", "local", "pulumi", *words] if stack == LOCAL else ["pulumi", *words]
     shown = " ".join(["python", *command[1:]] if stack == LOCAL else command)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=OUTPUTS_SECONDS, check=False)

@@ -3,8 +3,10 @@
 The file backend's lock stays when its CLI is killed. It names process, host and time, so one whose process is gone is
 taken away (`pulumi cancel`), and one that is alive is left for Pulumi to report. Of every operation that was under way
 the state has a note. Updates and deletions Pulumi settles by itself: the next run compares or deletes again. For a
-creation nobody but the cloud knows whether it happened, so the cloud is asked: what exists is taken over under its id,
-what does not exist is created again (`pulumi refresh` with the answers). A Docker image is built and pushed again.
+creation nobody but the cloud knows whether it happened, so the cloud is asked. What exists is written into the state
+with the inputs of the interrupted creation (`pulumi stack export` and `import`), and read (`pulumi refresh`); what does
+not exist is created again. `pulumi refresh --import-pending-creates` would be the shorter way, but version 3.274.1
+forgets such a creation instead of importing it. A Docker image is built and pushed again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from local.plugins.azure_native.translate import resource_path
 from local.words import say
 
 AZURE_NATIVE = "azure-native:"
+CREATING = "creating"  # the type of a pending operation
 
 
 @dataclass(frozen=True)
@@ -44,30 +47,37 @@ class Lock:
             return None
 
 
-@dataclass(frozen=True)
-class Creation:
-    """A creation whose end is not known. `id`: what the resource is called in Azure; None outside Azure."""
-
-    urn: str
-    type: str
-    id: str | None
-
-
 def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
     """Make the stack fit for the next run. `exists(type, id)` asks the cloud; it is only asked after a kill."""
     stale = stale_locks(stack)
     if stale:
         say(f"    the last run was killed (process {', '.join(str(lock.pid) for lock in stale)}): its lock is removed")
         project.ask(stack, "cancel", "--yes", "--stack", stack.name)
-    open_creations = creations(stack)
-    if not open_creations:
+    if not has_pending_creations(stack):
         return
-    made = [one for one in open_creations if one.id is not None and exists(one.type, one.id)]
-    for one in open_creations:
-        fate = "it exists and is taken over" if one in made else "it does not exist and is created again"
-        say(f"    the last run was killed while it created {_short(one.urn)}: {fate}")
-    words = [word for one in made for word in ("--import-pending-creates", one.urn, "--import-pending-creates", one.id)]
-    project.ask(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates", *(word or "" for word in words))
+    exported = json.loads(project.ask(stack, "stack", "export"))
+    deployment = exported["deployment"]
+    adopted: list[str] = []
+    for creation in pending_creations(deployment):
+        resource_id = expected_id(creation, stack.environment.get("ARM_SUBSCRIPTION_ID", ""))
+        made = resource_id is not None and exists(creation["type"], resource_id)
+        fate = "it exists and is taken over" if made else "it does not exist and is created again"
+        say(f"    the last run was killed while it created {_short(creation['urn'])}: {fate}")
+        if made:
+            adopt(deployment["resources"], {**creation, "id": resource_id})
+            adopted.append(creation["urn"])
+    deployment["pending_operations"] = [one for one in deployment["pending_operations"] if one["type"] != CREATING]
+    project.ask(stack, "stack", "import", stdin=json.dumps(exported))
+    if adopted:
+        project.ask(stack, "refresh", "--yes", "--skip-preview", *(f"--target={urn}" for urn in adopted))
+
+
+def adopt(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
+    """Put a resource into a state; one of the same URN is what it was to replace, and is deleted by the next run."""
+    for old in resources:
+        if old["urn"] == made["urn"]:
+            old["delete"] = True
+    resources.append({**made, "custom": True, "outputs": {}})
 
 
 def stale_locks(stack: Stack) -> list[Lock]:
@@ -94,22 +104,25 @@ def holds(lock: Lock) -> bool:
     return began <= lock.since + 1 and b"pulumi" in words
 
 
-def creations(stack: Stack) -> list[Creation]:
-    """The creations that the state has as pending."""
+def has_pending_creations(stack: Stack) -> bool:
+    """A look into the state file, so that a run that follows a good one costs nothing."""
     if not stack.state_file.exists():
-        return []
+        return False
     checkpoint = json.loads(stack.state_file.read_text()).get("checkpoint") or {}
-    pending = (checkpoint.get("latest") or {}).get("pending_operations") or []
-    subscription = stack.environment.get("ARM_SUBSCRIPTION_ID", "")
-    return [creation(one["resource"], subscription) for one in pending if one.get("type") == "creating"]
+    return bool(pending_creations(checkpoint.get("latest") or {}))
 
 
-def creation(resource: Mapping[str, Any], subscription_id: str) -> Creation:
-    """A pending creation, with the id that its inputs give it."""
-    urn, token = str(resource["urn"]), str(resource["type"])
+def pending_creations(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The resources whose creation has begun, and is not known to have ended."""
+    return [one["resource"] for one in deployment.get("pending_operations") or [] if one["type"] == CREATING]
+
+
+def expected_id(resource: Mapping[str, Any], subscription_id: str) -> str | None:
+    """The id that its inputs give a resource of Azure; None for every other resource."""
+    token = str(resource["type"])
     if not token.startswith(AZURE_NATIVE):
-        return Creation(urn, token, None)
-    return Creation(urn, token, resource_path(token, resource.get("inputs") or {}, subscription_id))
+        return None
+    return resource_path(token, resource.get("inputs") or {}, subscription_id)
 
 
 def _short(urn: str) -> str:

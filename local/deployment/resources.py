@@ -33,7 +33,7 @@ def exists(paths: Paths, token: str, resource_id: str) -> bool:
     with client(read_cloud(paths)) as arm:
         while True:
             try:
-                found = arm.resources.get_by_id(resource_id, resource_type(token).api_version)
+                found = arm.resources.get_by_id(resource_id, api_version=resource_type(token).api_version)
             except ResourceNotFoundError:
                 return False
             properties: Any = found.properties or {}
