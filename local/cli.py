@@ -18,13 +18,17 @@ from local.errors import LocalError
 from local.words import say
 
 LOCAL = "local"  # the stack that is deployed to the local Azure
-DONE, FAILED, USAGE, INTERRUPTED, PULUMI_FAILED = 0, 1, 2, 130, 255
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXITS = {
     DONE: "done",
-    FAILED: "it could not be done, or (status) the local Azure does not run; the message says why",
+    FAILED: "it could not be done, a deployment failed, or (status) the local Azure does not run; the message says why",
     USAGE: "the command line is wrong; nothing was done",
     INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
-    PULUMI_FAILED: "Pulumi's own code of a deployment that failed; its Diagnostics say why",
+    # Pulumi's own (cmd/pulumi/cmd/exit_codes.go of 3.274), which up, preview, destroy and pulumi pass on.
+    6: "Pulumi: there is no such stack",
+    7: "Pulumi: something would change, and --expect-no-changes was given",
+    8: "Pulumi: cancelled",
+    255: "Pulumi: an error of its own; releases before 3.274 use it for every failure",
 }
 # Commands of Pulumi that reach the cloud: the local Azure is started for them.
 REACH_CLOUD = {"up", "update", "preview", "pre", "destroy", "refresh", "import", "watch", "down"}

@@ -88,7 +88,7 @@ class Cluster:
         self.home, self.paths = home, Paths(home)
         environment = {**os.environ, "LOCAL_AZURE_HOME": str(home)}
         outputs = home / "run" / "outputs.json"
-        command = [sys.executable, "-m", "local", "outputs", "--json"]
+        command = [sys.executable, "-m", "local", "pulumi", "stack", "output", "--json"]
         outputs.write_text(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
         self.connection = connect("local", outputs, environment)
         assert self.connection.outputs is not None

@@ -10,10 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from local.azure.paths import Paths
-from local.engine.secrets import Crypter
+from local.deployment import project, settings
 from tests.scenarios import machine
 
 SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's mark of a special value in a state file
@@ -37,11 +35,6 @@ def state_file(paths: Paths) -> Path:
     return paths.stack / ".pulumi" / "stacks" / "azure-batch-platform" / "local.json"
 
 
-def crypter(paths: Paths) -> Crypter:
-    settings = yaml.safe_load((paths.stack / "Pulumi.local.yaml").read_text())
-    return Crypter((paths.stack / "passphrase").read_text(), settings["encryptionsalt"])
-
-
 def image_login(state: dict[str, Any]) -> dict[str, Any]:
     """The registry fields of the image in a state, as they lie there."""
     resources = state["checkpoint"]["latest"]["resources"]
@@ -52,20 +45,20 @@ def registry_token(paths: Paths) -> str:
     """The push token that the last `up` left in the state, decrypted."""
     sealed = image_login(json.loads(state_file(paths).read_text()))["password"]
     assert sealed[SECRET_KEY] and "plaintext" not in sealed, "the push token lies in the state in clear"
-    return json.loads(crypter(paths).decrypt(sealed["ciphertext"]))
+    shown = json.loads(project.ask(settings.stack(paths), "stack", "export", "--show-secrets"))
+    return json.loads(image_login({"checkpoint": {"latest": shown["deployment"]}})["password"]["plaintext"])
 
 
 def known(paths: Paths, azurite: int) -> dict[str, str]:
     """Name -> value; `azurite` is that process's id."""
-    settings = yaml.safe_load((paths.stack / "Pulumi.local.yaml").read_text())["config"]
-    opened = crypter(paths)
+    config = json.loads(project.ask(settings.stack(paths), "config", "--show-secrets", "--json"))
     environment = dict(
         entry.split("=", 1) for entry in Path(f"/proc/{azurite}/environ").read_text().split("\0") if "=" in entry
     )
     return {
         "passphrase": (paths.stack / "passphrase").read_text(),
-        "adminPassword": opened.decrypt(settings["azure-batch-platform:adminPassword"]["secure"]),
-        "userPassword": opened.decrypt(settings["azure-batch-platform:userPassword"]["secure"]),
+        "adminPassword": config["azure-batch-platform:adminPassword"]["value"],
+        "userPassword": config["azure-batch-platform:userPassword"]["value"],
         "client secret": json.loads(paths.cloud_json.read_text())["client_secret"],
         "push token": registry_token(paths),
         "blob secret": environment["LOCAL_AZURE_BLOBS_SECRET"],

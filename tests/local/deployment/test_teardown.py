@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from docker.errors import DockerException
 
-from local import teardown
 from local.azure.paths import Paths
 from local.azure.ports import Ports
 from local.azure.store import Store
+from local.deployment import teardown
 from local.errors import LocalError
 from local.node import cleanup
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from local import database
 from local.azure.paths import Paths
 from local.azure.settings import load_or_create
 from local.azure.sql.errors import SqlError
 from local.azure.store import Store
+from local.deployment import database
 from local.errors import LocalError
 
 OUTPUTS: dict[str, Any] = {

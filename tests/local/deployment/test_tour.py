@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local import background, database, stack, tour
+from local import background
 from local.azure.paths import Paths
-from local.engine import commands, outcome
+from local.deployment import database, project, tour
 
 OUTPUTS = {"worker_image": "image@sha256:1"}
 
@@ -21,9 +21,9 @@ class Steps:
         self.up_code, self.job_code = 0, 0
         patch.setattr(background, "start", lambda _paths: self.note("start", True))
         patch.setattr(tour, "prepare", lambda _paths: self.note("prepare", None))
-        patch.setattr(stack, "cloud_environment", lambda _paths: {})
-        patch.setattr(stack, "local_project", lambda _paths, _environment: None)
-        patch.setattr(commands, "up", lambda *_: self.note("up", outcome.Outcome(self.up_code, {}, OUTPUTS)))
+        patch.setattr(tour, "settled_stack", lambda _paths: self.note("settle", None))
+        patch.setattr(project, "run", lambda _stack, verb, *_flags: self.note(verb, self.up_code))
+        patch.setattr(tour, "outputs", lambda _stack: OUTPUTS)
         patch.setattr(database, "provision", lambda _paths, _outputs: self.note("database", None))
         patch.setattr(tour, "jobs", self.jobs)
 
@@ -42,10 +42,14 @@ def steps(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Steps:
 
 def test_from_nothing_to_the_samples_output(paths: Paths, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
     assert tour.run(paths) == 0
-    assert steps.calls == ["start", "prepare", "up", "database", "jobs submit"]
+    assert steps.calls == ["start", "prepare", "settle", "up", "database", "jobs submit"]
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.index("==> local Azure") < said.err.index("==> up (stack local)") < said.err.index("make destroy")
+    assert (
+        said.err.index("==> local Azure")
+        < said.err.index("==> pulumi up (stack local)")
+        < said.err.index("make destroy")
+    )
     assert said.err.count(": done (") == 5
 
 
