@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from local import stack
-from local.azure.paths import Paths
 from local.engine.stack_file import read_stack_file
+from local.paths import Paths
 from tests.worker.conftest import DATABASE, Place, Worker, open_place
 
 ITEMS, SECONDS, TURNS = 60, 0.05, 3

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from local.azure.paths import PRIVATE_UMASK, Paths
 from local.engine import outcome
 from local.errors import LocalError
+from local.paths import PRIVATE_UMASK, Paths
 from local.words import say
 
 if TYPE_CHECKING:  # a verb loads what it needs when it runs: `outputs`, which `jobs` asks for each time, is then quick
@@ -33,7 +33,7 @@ EXITS = {
 
 
 def start(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import background
+    from local.processes import background
 
     say("the local Azure was started" if background.start(paths) else "the local Azure runs already")
     say(f"connection facts: {paths.cloud_json}\nlogs: {paths.log}")
@@ -41,7 +41,8 @@ def start(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import background, teardown
+    from local import teardown
+    from local.processes import background
 
     say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
     teardown.stop_nodes(paths)
@@ -50,7 +51,7 @@ def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def status(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import background
+    from local.processes import background
 
     processes = background.status(paths)
     if arguments.json:
@@ -67,7 +68,8 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
         raise LocalError(
             "reset deletes every resource, node and blob of the local Azure", next_step="python -m local reset --yes"
         )
-    from local import background, teardown
+    from local import teardown
+    from local.processes import background
 
     background.stop(paths)
     teardown.remove_everything(paths, caches=arguments.caches)
@@ -91,7 +93,7 @@ def project_of(paths: Paths, name: str, *, reaches_cloud: bool, prepare: bool = 
     if not prepare:
         stack.require_settings(paths)
     if reaches_cloud:
-        from local import background
+        from local.processes import background
 
         background.start(paths)
     if prepare:

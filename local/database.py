@@ -6,22 +6,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from local.azure.paths import Paths
 from local.azure.sql.errors import SqlError
 from local.azure.sql.provision import provision as run_script
 from local.errors import LocalError
-
-ROOT = Path(__file__).resolve().parent.parent
+from local.paths import CHECKOUT, Paths
 
 
 def provision(paths: Paths, outputs: Mapping[str, Any]) -> None:
     """Generate the script from the stack's outputs with the program's own generator, and run it as administrator."""
     made = subprocess.run(
         [sys.executable, "-m", "infra.sql"],
-        cwd=ROOT,
+        cwd=CHECKOUT,
         input=json.dumps(outputs),
         text=True,
         capture_output=True,

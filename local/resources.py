@@ -7,8 +7,8 @@ from typing import Any
 from azure.identity import ClientSecretCredential
 from azure.mgmt.resource.resources import ResourceManagementClient
 
-from local.azure.paths import Paths
-from local.cloudfile import read_cloud
+from local.paths import Paths
+from local.processes.running import read_cloud
 
 
 def deployed(paths: Paths) -> list[str]:

@@ -15,16 +15,15 @@ from typing import Any
 
 import yaml
 
-from local.azure.paths import Paths
-from local.cloudfile import read_cloud
 from local.engine.project import Project
 from local.engine.stack_file import read_stack_file, set_secret
 from local.errors import LocalError
+from local.paths import CHECKOUT, Paths
+from local.processes.running import read_cloud
 
-ROOT = Path(__file__).resolve().parent.parent
-TEMPLATE = ROOT / "local" / "Pulumi.local.yaml"
-PROJECT_FILE = ROOT / "local" / "Pulumi.yaml"
-OFFLINE = ROOT / "local" / "offline"
+TEMPLATE = CHECKOUT / "local" / "Pulumi.local.yaml"
+PROJECT_FILE = CHECKOUT / "local" / "Pulumi.yaml"
+OFFLINE = CHECKOUT / "local" / "offline"
 PROJECT = "azure-batch-platform"
 SECRETS = (f"{PROJECT}:adminPassword", f"{PROJECT}:userPassword")
 
@@ -122,10 +121,15 @@ def cloud_environment(paths: Paths) -> dict[str, str]:
 
 def offline_project(paths: Paths, stack: str) -> Project:
     """A real stack's settings with labelled placeholders, for previews that reach no cloud."""
-    settings, placeholders = ROOT / f"Pulumi.{stack}.yaml", OFFLINE / f"{stack}.yaml"
+    settings, placeholders = CHECKOUT / f"Pulumi.{stack}.yaml", OFFLINE / f"{stack}.yaml"
     if not settings.exists() or not placeholders.exists():
         known = sorted(file.stem for file in OFFLINE.glob("*.yaml"))
         raise LocalError(f"there is no stack '{stack}'", next_step=f"one of: local, {', '.join(known)}")
     return Project.load(
-        ROOT / "Pulumi.yaml", settings, paths.stack / "offline", passphrase=None, environment={}, offline=placeholders
+        CHECKOUT / "Pulumi.yaml",
+        settings,
+        paths.stack / "offline",
+        passphrase=None,
+        environment={},
+        offline=placeholders,
     )

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import background, database, stack
-from local.azure.paths import Paths
+from local import database, stack
 from local.engine import commands
 from local.engine.outcome import Options
 from local.node.image import ensure_base_image, ensure_node_image
+from local.paths import CHECKOUT, Paths
+from local.processes import background
 from local.words import say
 
-ROOT = Path(__file__).resolve().parent.parent
-SAMPLE = ROOT / "jobs" / "samples" / "hello.yaml"
+SAMPLE = CHECKOUT / "jobs" / "samples" / "hello.yaml"
 NEXT = """
 What to try next:
   make preview                                     what a change would do (also STACK=dev, STACK=prod)
@@ -119,4 +119,4 @@ def last_run(record: Path) -> dict[str, str]:
 
 def jobs(*arguments: str) -> int:
     """`python -m jobs ...`, as a user would type it."""
-    return subprocess.run([sys.executable, "-m", "jobs", *arguments], cwd=ROOT, check=False).returncode
+    return subprocess.run([sys.executable, "-m", "jobs", *arguments], cwd=CHECKOUT, check=False).returncode

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from local import stack
-from local.azure.paths import Paths
 from local.engine.codec import Secret
 from local.engine.errors import ConfigError, SecretsError
 from local.errors import LocalError
+from local.paths import Paths
 
 
 @pytest.fixture(autouse=True)

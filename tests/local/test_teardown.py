@@ -11,11 +11,11 @@ import pytest
 from docker.errors import DockerException
 
 from local import teardown
-from local.azure.paths import Paths
-from local.azure.ports import Ports
-from local.azure.store import Store
+from local.azure.platform.ports import Ports
+from local.azure.platform.store import Store
 from local.errors import LocalError
 from local.node import cleanup
+from local.paths import Paths
 
 
 class FakeEngine:

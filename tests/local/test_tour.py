@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from local import background, database, stack, tour
-from local.azure.paths import Paths
+from local import database, stack, tour
 from local.engine import commands, outcome
+from local.paths import Paths
+from local.processes import background
 
 OUTPUTS = {"worker_image": "image@sha256:1"}
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from local.azure.paths import Paths
 from local.engine.secrets import Crypter
+from local.paths import Paths
 from tests.scenarios import machine
 
 SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's mark of a special value in a state file
