@@ -1,4 +1,4 @@
-"""The children of the supervisor, in the order in which they start, and how each says that it is ready."""
+"""The children of the supervisor as data: the table, in the order in which they start, and when each is ready."""
 
 from __future__ import annotations
 

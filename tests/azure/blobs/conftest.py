@@ -14,7 +14,8 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient
 
-from local.azure.blobs import azurite, azurite_command, azurite_port
+from local.azure.blobs import azurite
+from local.azure.blobs.azurite import azurite_command, azurite_port
 from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
 from local.azure.blobs.service import BlobService
 from local.azure.control_plane.cloud import Cloud

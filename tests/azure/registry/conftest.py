@@ -16,9 +16,9 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
-from local.azure.registry import upstream_command, upstream_socket, write_upstream_config
 from local.azure.registry.hooks import REGISTRIES
 from local.azure.registry.service import RegistryService
+from local.azure.registry.upstream import upstream_command, upstream_socket, write_upstream_config
 from local.paths import Paths
 
 ROLES = {

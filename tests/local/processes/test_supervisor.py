@@ -102,7 +102,7 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import asyncio, sys
         from pathlib import Path
-        from tests.processes.test_supervisor import Stage
+        from tests.local.processes.test_supervisor import Stage
         async def main():
             stage = Stage(Path({str(tmp_path)!r}))
             task = stage.supervise(stage.child("a"))
