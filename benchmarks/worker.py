@@ -23,9 +23,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local.azure.paths import Paths
 from local.deployment import settings
 from local.deployment.project import read_yaml
+from local.paths import Paths
 from tests.worker.conftest import DATABASE, Place, Worker, open_place
 
 ITEMS, SECONDS, TURNS = 60, 0.05, 3

@@ -13,8 +13,8 @@ import shlex
 import sys
 from collections.abc import Callable
 
-from local.azure.paths import PRIVATE_UMASK, Paths
 from local.errors import LocalError
+from local.paths import PRIVATE_UMASK, Paths
 from local.words import say
 
 LOCAL = "local"  # the stack that is deployed to the local Azure
@@ -35,7 +35,7 @@ REACH_CLOUD = {"up", "update", "preview", "pre", "destroy", "refresh", "import",
 
 
 def start(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import background
+    from local.processes import background
 
     say("the local Azure was started" if background.start(paths) else "the local Azure runs already")
     say(f"connection facts: {paths.cloud_json}\nlogs: {paths.log}")
@@ -43,8 +43,8 @@ def start(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import background
     from local.deployment import teardown
+    from local.processes import background
 
     say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
     teardown.stop_nodes(paths)
@@ -53,7 +53,7 @@ def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def status(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import background
+    from local.processes import background
 
     processes = background.status(paths)
     if arguments.json:
@@ -70,8 +70,8 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
         raise LocalError(
             "reset deletes every resource, node and blob of the local Azure", next_step="python -m local reset --yes"
         )
-    from local import background
     from local.deployment import teardown
+    from local.processes import background
 
     background.stop(paths)
     teardown.remove_everything(paths, caches=arguments.caches)
@@ -85,8 +85,8 @@ def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def up(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import background
     from local.deployment import offline, project, tour
+    from local.processes import background
 
     if arguments.stack != LOCAL:
         raise offline.refuse("up", arguments.stack)
@@ -96,8 +96,8 @@ def up(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def preview(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import background
     from local.deployment import offline, project, tour
+    from local.processes import background
 
     if arguments.stack != LOCAL:
         stack = offline.prepare(paths, arguments.stack)
@@ -109,8 +109,8 @@ def preview(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import background
     from local.deployment import offline, project, settings, teardown, tour
+    from local.processes import background
 
     if arguments.stack != LOCAL:
         raise offline.refuse("destroy", arguments.stack)
@@ -127,8 +127,8 @@ def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def pulumi(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import background
     from local.deployment import project, settings
+    from local.processes import background
 
     settings.require_settings(paths)
     if REACH_CLOUD.intersection(arguments.rest):
@@ -138,8 +138,8 @@ def pulumi(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def env(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import background
     from local.deployment import project, settings
+    from local.processes import background
 
     settings.require_settings(paths)
     cloud = settings.cloud_environment(paths) if background.status(paths) else {}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from local.azure import ports
-from local.azure.paths import Paths
+from local.azure.platform import ports
+from local.paths import Paths
 
 # Files whose tests take their time: kills, leases, many seeds, servers started for each test.
 # Part of `make test`, not of `make test-fast`.

@@ -1,8 +1,8 @@
 """Which Batch account and containers to talk to, and as whom. The only reader of the environment.
 
 Three ways, first match wins: AZURE_BATCH_ACCOUNT + _ACCESS_KEY + _ENDPOINT (any Batch-like endpoint, no stack, shared
-key); `--outputs FILE`; `--stack NAME` (`pulumi stack output --json`). The stack `local` takes its credential and CA from
-`.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
+key); `--outputs FILE`; `--stack NAME` (`pulumi stack output --json`). The stack `local` takes its credential and CA
+from `.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
 """
 
 from __future__ import annotations

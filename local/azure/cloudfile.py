@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from local.azure.arm import ids
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.paths import write_private
-from local.azure.ports import HOST
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.ports import HOST
+from local.paths import write_private
 
 _BATCH = "Microsoft.Batch/batchAccounts"
 _STORAGE = "Microsoft.Storage/storageAccounts"

@@ -8,18 +8,17 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from local.azure.paths import Paths
 from local.azure.sql.errors import SqlError
 from local.azure.sql.provision import provision as run_script
-from local.deployment.project import ROOT
 from local.errors import LocalError
+from local.paths import CHECKOUT, Paths
 
 
 def provision(paths: Paths, outputs: Mapping[str, Any]) -> None:
     """Generate the script from the stack's outputs with the program's own generator, and run it as administrator."""
     made = subprocess.run(
         [sys.executable, "-m", "infra.sql"],
-        cwd=ROOT,
+        cwd=CHECKOUT,
         input=json.dumps(outputs),
         text=True,
         capture_output=True,

@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from local.azure.paths import Paths, write_private
 from local.deployment import project
-from local.deployment.project import ROOT, Stack
+from local.deployment.project import Stack
 from local.deployment.settings import LOCAL, SALT
 from local.errors import LocalError
+from local.paths import CHECKOUT, Paths, write_private
 
-PLACEHOLDERS = ROOT / "local" / "offline"
+PLACEHOLDERS = CHECKOUT / "local" / "offline"
 VARIABLE = "PULUMI_STANDIN_OFFLINE"  # read by local/plugins/azure_native
 # How a stack file says that secrets are encrypted, and for whom. Offline nobody can decrypt them.
 ENCRYPTION = (SALT, "encryptedkey", "secretsprovider")
@@ -30,7 +30,7 @@ def stacks() -> list[str]:
 
 def prepare(paths: Paths, name: str) -> Stack:
     """The stack with placeholders, ready for a preview. Raises `LocalError` for a stack that does not exist."""
-    real, placeholders = ROOT / f"Pulumi.{name}.yaml", PLACEHOLDERS / f"{name}.yaml"
+    real, placeholders = CHECKOUT / f"Pulumi.{name}.yaml", PLACEHOLDERS / f"{name}.yaml"
     if name not in stacks() or not real.exists():
         raise LocalError(f"there is no stack '{name}'", next_step=f"one of: {', '.join([LOCAL, *stacks()])}")
     folder = paths.home / "offline" / name

@@ -18,13 +18,12 @@ from typing import Any
 
 import yaml
 
-from local.azure.paths import write_private
 from local.errors import LocalError
-from local.supervisor import die_with_parent
+from local.paths import CHECKOUT, write_private
+from local.processes.supervisor import die_with_parent
 from tools.setup.pulumi_cli import Installation, find
 
-ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = ROOT / "local" / "plugins"
+PLUGINS = CHECKOUT / "local" / "plugins"
 PROVIDERS = {"azure-native": PLUGINS / "azure-native", "docker": PLUGINS / "docker"}
 LANGUAGE_HOST = PLUGINS / "language-python"
 EXECUTOR_VARIABLE = "PULUMI_STANDIN_EXECUTOR"  # read by local/plugins/language_python
@@ -51,7 +50,7 @@ class Stack:
 
 
 def project_name() -> str:
-    return str(read_yaml(ROOT / "Pulumi.yaml")["name"])
+    return str(read_yaml(CHECKOUT / "Pulumi.yaml")["name"])
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -85,15 +84,15 @@ def installation() -> Installation:
 
 def project_file(cli: Installation) -> dict[str, Any]:
     """The content of the stack's own Pulumi.yaml."""
-    body = read_yaml(ROOT / "Pulumi.yaml")
+    body = read_yaml(CHECKOUT / "Pulumi.yaml")
     options = body["runtime"]["options"]
     plugins: dict[str, Any] = {"providers": [{"name": name, "path": str(path)} for name, path in PROVIDERS.items()]}
     if not cli.official:
         plugins["languages"] = [{"name": "python", "path": str(LANGUAGE_HOST)}]
     return {
         **body,
-        "main": str(ROOT),
-        "runtime": {**body["runtime"], "options": {**options, "virtualenv": str(ROOT / options["virtualenv"])}},
+        "main": str(CHECKOUT),
+        "runtime": {**body["runtime"], "options": {**options, "virtualenv": str(CHECKOUT / options["virtualenv"])}},
         "plugins": plugins,
     }
 

@@ -9,10 +9,10 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.resource.resources import ResourceManagementClient
 
-from local.azure.paths import Paths
-from local.cloudfile import read_cloud
 from local.errors import LocalError
+from local.paths import Paths
 from local.plugins.azure_native.resources import resource_type
+from local.processes.running import read_cloud
 
 SETTLE_SECONDS = 120.0  # in which ARM ends a creation that it accepted
 LOOK_SECONDS = 0.5

@@ -13,14 +13,14 @@ from typing import Any
 
 import yaml
 
-from local.azure.paths import Paths, write_private
-from local.cloudfile import read_cloud
 from local.deployment import project
-from local.deployment.project import ROOT, Stack
+from local.deployment.project import Stack
 from local.errors import LocalError
+from local.paths import CHECKOUT, Paths, write_private
+from local.processes.running import read_cloud
 
 LOCAL = "local"  # the stack's name
-TEMPLATE = ROOT / "local" / "Pulumi.local.yaml"
+TEMPLATE = CHECKOUT / "local" / "Pulumi.local.yaml"
 SECRETS = ("adminPassword", "userPassword")
 SALT = "encryptionsalt"  # written by Pulumi with the first secret; the passphrase is checked against it
 

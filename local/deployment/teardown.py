@@ -7,13 +7,13 @@ import shutil
 import docker
 from docker.errors import DockerException
 
-from local import background
-from local.azure.paths import Paths
-from local.azure.ports import HOST, Ports
-from local.azure.store import Store
+from local.azure.platform.ports import HOST, Ports
+from local.azure.platform.store import Store
 from local.deployment.resources import deployed
 from local.errors import LocalError
 from local.node import cleanup
+from local.paths import Paths
+from local.processes import background
 from local.words import say
 
 

@@ -19,15 +19,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from local import background
-from local.azure.paths import Paths
-from local.cloudfile import read_cloud
 from local.deployment import database, project, recovery, resources, settings
-from local.deployment.project import ROOT, Stack
+from local.deployment.project import Stack
 from local.node.image import ensure_base_image, ensure_node_image
+from local.paths import CHECKOUT, Paths
+from local.processes import background
+from local.processes.running import read_cloud
 from local.words import say
 
-SAMPLE = ROOT / "jobs" / "samples" / "hello.yaml"
+SAMPLE = CHECKOUT / "jobs" / "samples" / "hello.yaml"
 NEXT = """
 What to try next:
   make preview                                     what a change would do (also STACK=dev, STACK=prod)
@@ -134,4 +134,4 @@ def last_run(record: Path) -> dict[str, str]:
 
 def jobs(*arguments: str) -> int:
     """`python -m jobs ...`, as a user would type it."""
-    return subprocess.run([sys.executable, "-m", "jobs", *arguments], cwd=ROOT, check=False).returncode
+    return subprocess.run([sys.executable, "-m", "jobs", *arguments], cwd=CHECKOUT, check=False).returncode

@@ -17,13 +17,13 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from local.azure.paths import Paths
 from local.node.agent.config import AGENT_RUNTIME, AgentConfig
 from local.node.agent_nodes import Agented, AgentNodes
 from local.node.contract import NodeEvent, NodeSpec, NodeState, NodeUnreachable
 from local.node.image import ensure_node_image
 from local.node.privileges import node_rights
 from local.node.relay import NodeRelay
+from local.paths import Paths
 
 HOME_LABEL = "org.local-azure.home"
 NODE_LABEL = "org.local-azure.node"

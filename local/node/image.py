@@ -21,7 +21,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 
-from local.azure.paths import Paths
+from local.paths import Paths
 
 LABEL = "org.local-azure.image"
 OWNER_LABEL = "org.local-azure.image.home"  # on what has one home's CA in it; inherited by images built on it

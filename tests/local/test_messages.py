@@ -22,12 +22,12 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 import jobs.cli
 from jobs.exits import MEANING
 from local import cli
-from local.azure.errors.arm import AuthorizationFailed
-from local.azure.paths import HOME_VARIABLE, Paths, UnsafeFolder
-from local.azure.ports import PortInUse
+from local.azure.control_plane.errors import AuthorizationFailed
+from local.azure.platform.ports import PortInUse
 from local.azure.sql.errors import SqlError
 from local.explain import explain
 from local.node.image import ImageBuildFailed
+from local.paths import HOME_VARIABLE, Paths, UnsafeFolder
 from tools.setup import docker_engine
 from tools.setup.docker_engine import EngineState
 

@@ -13,9 +13,8 @@ import docker
 import pytest
 import pytest_asyncio
 
-from local.azure.certificates import ensure_authority
-from local.azure.paths import Paths
-from local.azure.ports import is_free
+from local.azure.platform.certificates import ensure_authority
+from local.azure.platform.ports import is_free
 from local.node import cleanup
 from local.node.contract import (
     ContainerSettings,
@@ -31,6 +30,7 @@ from local.node.contract import (
 from local.node.docker_executor import DockerExecutor
 from local.node.image import ensure_base_image, ensure_node_image
 from local.node.relay import NodeRelay
+from local.paths import Paths
 from tests.node.conftest import IDENTITY, fake_imds, run
 from tests.node.events import Events
 

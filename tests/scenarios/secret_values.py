@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from local.azure.paths import Paths
 from local.deployment import project, settings
+from local.paths import Paths
 from tests.scenarios import machine
 
 SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's mark of a special value in a state file

@@ -17,7 +17,7 @@ import jwt
 import pytest
 from docker.errors import APIError
 
-from local.azure.store import Store
+from local.azure.platform.store import Store
 from tests.scenarios import machine, secret_values
 from tests.scenarios.checkout import SOURCE, Run
 from tests.scenarios.places import Place

@@ -21,8 +21,8 @@ from infra.image import build_args
 from infra.settings import WorkerSettings
 from infra.worker_source import revision
 from jobs.tasks import RUN_OPTIONS
-from local.azure.paths import Paths
 from local.node.image import ensure_base_image
+from local.paths import Paths
 from tools import sbom
 from worker.docker_worker import VERSION
 

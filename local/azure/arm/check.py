@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from local.azure.arm.shapes import Field, Shape, fields_of, variant
-from local.azure.errors.arm import InvalidRequestContent, nearest
+from local.azure.arm.errors import InvalidRequestContent
+from local.azure.control_plane.errors import nearest
+from local.azure.control_plane.shapes import Field, Shape, fields_of, variant
 
 _DURATION = re.compile(r"-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.IGNORECASE)
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE)

@@ -11,14 +11,8 @@ import uuid
 from collections import defaultdict
 from typing import Any
 
-from local.azure.arm import ids
 from local.azure.arm.attach import attach_identities
-from local.azure.arm.journal import Journal, Operation
-from local.azure.arm.locations import location_name
-from local.azure.arm.resources import Resource
-from local.azure.arm.types import TypeSpec
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import (
+from local.azure.arm.errors import (
     AnotherOperationInProgress,
     InvalidResourceGroupLocation,
     InvalidResourceLocation,
@@ -29,7 +23,13 @@ from local.azure.errors.arm import (
     ResourceGroupNotFound,
     ResourceNotFound,
 )
-from local.azure.identity.tokens import Caller
+from local.azure.arm.journal import Journal, Operation
+from local.azure.arm.locations import location_name
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import Caller
 
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 BLOB_SERVICES = "Microsoft.Storage/storageAccounts/blobServices"

@@ -15,28 +15,26 @@ from typing import Any
 
 from aiohttp import web
 
-from local.azure.arm import ids
 from local.azure.arm.check import check
 from local.azure.arm.directory import Directory
-from local.azure.arm.journal import Journal, Operation
-from local.azure.arm.listing import page
-from local.azure.arm.lro import first_answer, poll
-from local.azure.arm.operations import GROUP_TYPE, Operations
-from local.azure.arm.types import TypeSpec
-from local.azure.arm.wire import error_body, resource_body
-from local.azure.cloud import Cloud
-from local.azure.errors import AzureError
-from local.azure.errors.arm import (
-    AuthenticationFailed,
+from local.azure.arm.errors import (
     InvalidApiVersionParameter,
     InvalidQueryParameter,
     InvalidRequestContent,
     MethodNotAllowed,
     MissingApiVersionParameter,
-    NotFound,
-    nearest,
 )
-from local.azure.identity.tokens import Caller
+from local.azure.arm.journal import Journal, Operation
+from local.azure.arm.listing import page
+from local.azure.arm.lro import first_answer, poll
+from local.azure.arm.operations import GROUP_TYPE, Operations
+from local.azure.arm.wire import error_body, resource_body
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.errors import AuthenticationFailed, NotFound, nearest
+from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.tokens import Caller
+from local.azure.platform.errors import AzureError
 
 _VERSION = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])-([0-2]\d|3[01])(-(preview|alpha|beta|privatepreview))?", re.IGNORECASE)
 _OLDEST = 2014

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from local.azure.errors.blobs import NotImplementedYet, UnsupportedHttpVerb
+from local.azure.blobs.errors import NotImplementedYet, UnsupportedHttpVerb
 
 _SERVICE = "Microsoft.Storage/storageAccounts/blobServices"
 _CONTAINERS = f"{_SERVICE}/containers"

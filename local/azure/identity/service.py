@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from local.azure.cloud import Cloud
+from local.azure.control_plane.cloud import Cloud
 from local.azure.identity.imds import Answer, Machine, NodeIdentity, imds_response
-from local.azure.sites import Site
+from local.azure.platform.sites import Site
 
 
 def imds_for_nodes(

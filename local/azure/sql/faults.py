@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from local.azure.paths import Paths
 from local.azure.sql.errors import (
     TOKEN_EXPIRED,
     TOKEN_LOGIN,
@@ -33,6 +32,7 @@ from local.azure.sql.errors import (
     LoginFailed,
     Unavailable,
 )
+from local.paths import Paths
 
 LOGIN, STATEMENT, COMMIT, COMMITTED = "login", "statement", "commit", "committed"
 # What each kind does, and where.

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local.azure.arm import ids
 from local.azure.arm.check import check
-from local.azure.arm.shapes import fields_of
-from local.azure.arm.types import TABLE, Types
-from local.azure.errors.arm import InvalidRequestContent
+from local.azure.arm.errors import InvalidRequestContent
+from local.azure.control_plane import ids
+from local.azure.control_plane.resource_types import TABLE, Types
+from local.azure.control_plane.shapes import fields_of
 
 GOLDEN = sorted((Path(__file__).resolve().parents[2] / "infra" / "golden").glob("*/*.json"))
 POOL = Types().get("Microsoft.Batch/batchAccounts/pools").shape(update=False)

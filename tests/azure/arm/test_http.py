@@ -197,7 +197,7 @@ def test_what_was_got_can_be_put_back(http_: Http, path: str, body: dict[str, An
 
 
 def test_an_update_that_fails_leaves_the_resource_as_it_was(http_: Http) -> None:
-    from local.azure.errors.arm import InvalidResourceName
+    from local.azure.control_plane.errors import InvalidResourceName
 
     registry = provider("Microsoft.ContainerRegistry/registries/myreg")
     http_("PUT", registry, {**PLACE, "sku": {"name": "Basic"}})
@@ -224,7 +224,7 @@ def test_an_interrupted_put_and_delete_are_finished_at_the_next_start(tmp_path: 
 
 def test_a_type_whose_service_does_not_run_is_refused_by_name(tmp_path: Path) -> None:
     azure = RunningAzure(tmp_path / "home")
-    from local.azure.arm.types import Types
+    from local.azure.control_plane.resource_types import Types
 
     azure.cloud.types = Types()
     with azure:

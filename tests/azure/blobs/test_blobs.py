@@ -11,9 +11,9 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContentSettings
 
+from local.azure.blobs.errors import UnknownStorageAction
 from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
-from local.azure.errors.blobs import UnknownStorageAction
-from local.azure.identity.tokens import Caller
+from local.azure.control_plane.tokens import Caller
 from tests.azure.blobs.conftest import World, started
 
 CALLER = Caller("deployer", "app", "app", "")

@@ -174,7 +174,7 @@ def test_the_command_line_sets_lists_and_clears(world: World, monkeypatch: pytes
 MICROSOFT_DRIVER = """
 import os, time, mssql_python
 from pathlib import Path
-from local.azure.paths import Paths
+from local.paths import Paths
 from local.azure.sql.faults import Control, Fault
 control = Control(Paths(Path(os.environ["AZURE_HOME"])))
 class Credential:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from local.azure.paths import Paths
-from local.azure.settings import load_or_create
+from local.azure.platform.settings import load_or_create
+from local.azure.platform.store import Store
 from local.azure.sql.errors import SqlError
-from local.azure.store import Store
 from local.deployment import database
 from local.errors import LocalError
+from local.paths import Paths
 
 OUTPUTS: dict[str, Any] = {
     "worker_identity": {

@@ -10,10 +10,9 @@ import pytest
 import yaml
 
 from local import cli
-from local.azure.paths import Paths
 from local.deployment import offline, project
-from local.deployment.project import ROOT
 from local.errors import LocalError
+from local.paths import CHECKOUT, Paths
 from tools.setup.pulumi_cli import Installation
 
 
@@ -45,7 +44,7 @@ def test_the_stack_file_is_the_real_one_with_placeholders_for_secrets(
 ) -> None:
     stack = offline.prepare(paths, name)
     written = yaml.safe_load(stack.settings_file.read_text())["config"]
-    real = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())["config"]
+    real = yaml.safe_load((CHECKOUT / f"Pulumi.{name}.yaml").read_text())["config"]
     secrets = yaml.safe_load((offline.PLACEHOLDERS / f"{name}.yaml").read_text())["secrets"]
     assert {key: value for key, value in written.items() if "secure" not in str(value)} == real
     for key, text in secrets.items():
@@ -79,7 +78,7 @@ def test_a_wrong_setting_is_told_once_by_its_key(
     read = project.read_yaml
 
     def edited(file: Path) -> dict[str, object]:
-        if file != ROOT / "Pulumi.dev.yaml":
+        if file != CHECKOUT / "Pulumi.dev.yaml":
             return read(file)
         text, count = re.subn(old, new, file.read_text(), count=1)
         assert count == 1

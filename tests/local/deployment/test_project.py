@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from local.azure.paths import Paths
 from local.deployment import project, settings
-from local.deployment.project import ROOT
 from local.errors import LocalError
+from local.paths import CHECKOUT, Paths
 from tools.setup.pulumi_cli import Installation
 
 Found = Callable[..., Installation]
@@ -21,10 +20,12 @@ Found = Callable[..., Installation]
 def test_the_project_is_the_real_one_with_our_plugins_and_absolute_places(paths: Paths, installation: Found) -> None:
     project.write_project_file(settings.stack(paths), installation())
     written = yaml.safe_load((paths.stack / "Pulumi.yaml").read_text())
-    real = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    real = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
     plugins = written.pop("plugins")
-    assert written.pop("main") == str(ROOT)
-    assert written["runtime"]["options"].pop("virtualenv") == str(ROOT / real["runtime"]["options"].pop("virtualenv"))
+    assert written.pop("main") == str(CHECKOUT)
+    assert written["runtime"]["options"].pop("virtualenv") == str(
+        CHECKOUT / real["runtime"]["options"].pop("virtualenv")
+    )
     assert written == real
     for kind, executable in (("providers", "pulumi-resource-{}"), ("languages", "pulumi-language-{}")):
         for plugin in plugins[kind]:
@@ -65,7 +66,7 @@ def test_state_home_and_passphrase_lie_in_the_local_azures_folder(paths: Paths, 
 
 def test_a_machine_without_the_cli_is_told_how_to_get_it(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(project, "find", lambda: None)
-    with pytest.raises(LocalError, match="there is no Pulumi CLI\n.*\n  next:  make setup"):
+    with pytest.raises(LocalError, match=r"there is no Pulumi CLI\n.*\n  next:  make setup"):
         project.run(settings.stack(paths), "preview")
 
 

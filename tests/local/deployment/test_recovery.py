@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from local.azure.paths import Paths
 from local.deployment import project, recovery, settings
 from local.deployment.project import Stack
+from local.paths import Paths
 
 URN = "urn:pulumi:local::azure-batch-platform::azure-native:resources:ResourceGroup::"
 GROUP = {"urn": f"{URN}group", "type": "azure-native:resources:ResourceGroup", "inputs": {"resourceGroupName": "rg"}}

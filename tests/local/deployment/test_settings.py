@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from local.azure.paths import Paths
 from local.deployment import settings
 from local.errors import LocalError
+from local.paths import Paths
 from tests.local.deployment.conftest import Settings
 
 WORKER, PREFIX = "azure-batch-platform:worker", "azure-batch-platform:prefix"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from docker.errors import DockerException
 
-from local.azure.paths import Paths
-from local.azure.ports import Ports
-from local.azure.store import Store
+from local.azure.platform.ports import Ports
+from local.azure.platform.store import Store
 from local.deployment import teardown
 from local.errors import LocalError
 from local.node import cleanup
+from local.paths import Paths
 
 
 class FakeEngine:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local import background
-from local.azure.paths import Paths
 from local.deployment import database, project, tour
+from local.paths import Paths
+from local.processes import background
 
 OUTPUTS = {"worker_image": "image@sha256:1"}
 
