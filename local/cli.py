@@ -210,6 +210,8 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing at exit either
         return DONE
+    except ModuleNotFoundError:
+        raise  # a package is missing: `local/__main__.py` says which Python has it
     except Exception as error:
         from local.explain import explain  # it knows what every library raises, and loads them
 

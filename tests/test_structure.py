@@ -23,7 +23,6 @@ FORBIDDEN = {
     "worker": {"local", "infra", "jobs", "tests"},
     "local": {"infra", "jobs", "worker", "tests"},
     "local/azure": {"pulumi", "pulumi_azure_native"},
-    "local/engine": {"pulumi_azure_native"},
     "tools": {"local", "infra", "jobs", "worker", "tests"},
 }
 
@@ -68,11 +67,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     _SQL: {*_CLOUD, f"{_SQL}.faults", f"{_SQL}.tds", f"{_SQL}.stores", f"{_SQL}.sessions"},
     _AZURE: {*_CLOUD, *_SERVICES, "local.node", "local.node.contract"},
     "local.processes": {*_CLOUD, "local.errors", _AZURE, f"{_AZURE}.blobs", f"{_AZURE}.registry"},
-    "local.engine": set(),
-    "local.plugins": {"local.engine"},
+    "local.plugins": set(),
+    "local.deployment": {
+        "local.paths", "local.errors", "local.words", "local.processes", "local.node", "local.plugins",
+        f"{_AZURE}.platform", _SQL, f"{_SQL}.errors",
+    },
     "local": {  # the commands of `python -m local`
-        "local.paths", "local.errors", "local.words", "local.processes", "local.node", "local.engine",
-        f"{_AZURE}.platform", f"{_AZURE}.control_plane", _SQL, f"{_SQL}.errors",
+        "local.paths", "local.errors", "local.words", "local.processes", "local.deployment", "local.node",
+        f"{_AZURE}.platform", f"{_SQL}.errors",
     },
 }  # fmt: skip
 

@@ -75,7 +75,7 @@ def test_what_the_cli_says_of_a_failure_is_the_cause(paths: Paths, real_cli: Ins
     stack = settings.stack(paths)
     stack.folder.mkdir(exist_ok=True)
     stack.passphrase_file.write_text("p")
-    with pytest.raises(LocalError, match=r"`pulumi stack output` failed on stack local .*no stack named 'local'"):
+    with pytest.raises(LocalError, match=r"`pulumi stack output` failed on stack local .*\n  cause: no stack selected"):
         project.ask(stack, "stack", "output")
 
 

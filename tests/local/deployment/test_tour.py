@@ -72,7 +72,7 @@ def test_a_change_of_the_stack_runs_the_sample_again(
 def test_a_failed_deployment_ends_it_with_its_exit_code(paths: Paths, steps: Steps) -> None:
     steps.up_code = 255
     assert tour.run(paths) == 255
-    assert steps.calls == ["start", "prepare", "up"]
+    assert steps.calls == ["start", "prepare", "settle", "up"]
 
 
 def test_a_failed_sample_is_run_again_next_time(paths: Paths, steps: Steps) -> None:
