@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tools.setup import __main__ as setup
-from tools.setup import azurite, debian_packages, places, process, python_environment
+from tools.setup import azurite, debian_packages, places, process, python_environment, steps, uv
 from tools.setup.errors import SetupError
+
+
+def quiet(_text: str) -> None:
+    pass
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +40,12 @@ def test_a_missing_program_is_named() -> None:
 def test_missing_packages_without_root_give_the_command_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(SetupError, match="sudo apt-get update && sudo apt-get install no-such-package-of-debian"):
-        debian_packages.ensure(["dpkg", "no-such-package-of-debian"], lambda _text: None)
+        debian_packages.ensure(["dpkg", "no-such-package-of-debian"], quiet, quiet)
 
 
 def test_installed_packages_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian_packages, "run", lambda *_a, **_k: pytest.fail("something was installed"))
-    debian_packages.ensure(["dpkg"], lambda _text: None)
+    debian_packages.ensure(["dpkg"], quiet, quiet)
 
 
 def test_the_environment_is_made_again_only_when_the_pinned_requirements_change(
@@ -61,12 +64,14 @@ def test_the_environment_is_made_again_only_when_the_pinned_requirements_change(
         places.PYTHON.touch()
 
     monkeypatch.setattr(python_environment, "run", fake_run)
-    python_environment.ensure(lambda _text: None)
-    assert [argv[2] for argv in calls] == ["venv", "pip"]
-    python_environment.ensure(lambda _text: None)
+    monkeypatch.setattr(uv, "ensure", lambda _say: tmp_path / "uv")
+    python_environment.ensure(quiet, quiet)
+    assert [argv[2] for argv in calls] == ["venv", "sync"]
+    assert "--require-hashes" in calls[1]
+    python_environment.ensure(quiet, quiet)
     assert len(calls) == 2
     requirements.write_text("# something\n")
-    python_environment.ensure(lambda _text: None)
+    python_environment.ensure(quiet, quiet)
     assert len(calls) == 4
 
 
@@ -83,18 +88,20 @@ def test_a_linked_environment_of_another_checkout_is_let_go_and_not_written_to(
     monkeypatch.setattr(places, "VENV", mine / "venv")
     monkeypatch.setattr(places, "PYTHON", mine / "venv" / "bin" / "python")
     monkeypatch.setattr(places, "AZURITE", mine)
+    monkeypatch.setattr(uv, "ensure", lambda _say: tmp_path / "uv")
     for module, folder in ((python_environment, "venv"), (azurite, "node_modules")):
         monkeypatch.setattr(module, "run", lambda *_a, folder=folder, **_k: (mine / folder).mkdir(exist_ok=True))
-        module.ensure(lambda _text: None)
+        module.ensure(quiet, quiet)
         assert not (mine / folder).is_symlink()
         assert [file.name for file in (other / folder).iterdir()] == ["precious"]
 
 
 def test_every_requirement_is_pinned_with_a_hash() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    files = {"requirements.txt": 11, "requirements-dev.txt": 11, places.UV_REQUIREMENTS: 1, places.GO_REQUIREMENTS: 1}
+    for name, fewest in files.items():
         text = (places.CHECKOUT / name).read_text().replace("\\\n", " ")
         pins = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
-        assert len(pins) > 10
+        assert len(pins) >= fewest
         assert all("==" in line and "--hash=sha256:" in line for line in pins)
 
 
@@ -114,20 +121,20 @@ def test_a_wrong_mode_is_refused_with_the_right_ones() -> None:
         check=False,
     )
     assert run.returncode == 2
-    assert "all|offline|stop-engine" in run.stderr and "everything" in run.stderr
+    assert "all|preview|offline|stop-engine" in run.stderr and "everything" in run.stderr
 
 
 def test_without_npm_azurite_is_told_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(azurite, "is_current", lambda: False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match=r"npm is not on this machine\n  cause: Azurite.*\n  next:  install Node.js"):
-        azurite.ensure(lambda _text: None)
+        azurite.ensure(quiet, quiet)
 
 
 def test_a_machine_without_dpkg_is_told_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match=r"no dpkg\n.*\n  next:  use Debian 12"):
-        debian_packages.ensure(["dpkg"], lambda _text: None)
+        debian_packages.ensure(["dpkg"], quiet, quiet)
 
 
 @pytest.mark.parametrize(
@@ -141,11 +148,11 @@ def test_a_machine_without_dpkg_is_told_what_to_use(tmp_path: Path, monkeypatch:
 def test_every_end_of_the_set_up_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
 ) -> None:
-    def fail(_say: object) -> None:
+    def fail(_mode: str, _display: object) -> None:
         raise error
 
-    monkeypatch.setitem(setup.STEPS, "python packages", fail)
-    assert setup.main(["offline"]) == code
+    monkeypatch.setattr(steps, "prepare", fail)
+    assert steps.main(["offline"]) == code
     assert said in capsys.readouterr().err
 
 
@@ -157,5 +164,5 @@ def test_postgresql_comes_without_a_database_of_the_machines_own(
     monkeypatch.setattr(debian_packages, "CLUSTER_SETTINGS", settings)
     monkeypatch.setattr(debian_packages, "missing", lambda _packages: ["postgresql"])
     monkeypatch.setattr(debian_packages, "run", lambda command, **_k: seen.append((command[1], settings.read_text())))
-    debian_packages.ensure(["postgresql"], lambda _text: None)
-    assert seen == [("update", "create_main_cluster = false\n"), ("install", "create_main_cluster = false\n")]
+    debian_packages.ensure(["postgresql"], quiet, quiet)
+    assert seen == [(verb, "create_main_cluster = false\n") for verb in ("update", "install", "install")]

@@ -37,7 +37,7 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
         r"certificate[ _]verify[ _]failed|self.signed[ _]cert|unable to get (local )?issuer|UNABLE_TO_GET_ISSUER|"
         r"UNABLE_TO_VERIFY_LEAF|invalid peer certificate|UnknownIssuer|x509:|certificate verification failed",
         "the registry is reachable, but its certificate is not trusted (a company's proxy?)",
-        "name the file with the issuer's certificate: SSL_CERT_FILE (uv, Go), PIP_CERT (pip), NODE_EXTRA_CA_CERTS (npm)",
+        "name its issuer's certificate file: SSL_CERT_FILE (uv, Go), PIP_CERT (pip), NODE_EXTRA_CA_CERTS (npm)",
     ),
     (
         r"\b(401|407)\b.*(unauthorized|authentication|proxy)|E401|(unauthorized|authentication required)|403 forbidden",
@@ -161,6 +161,12 @@ def diagnose(output: str) -> tuple[str, str]:
         if re.search(pattern, output, re.IGNORECASE):
             return cause, helps
     return "", ""
+
+
+def pause(seconds: float) -> None:
+    """Wait; `Stopped` if the set-up is being stopped."""
+    if _stopping.wait(seconds):
+        raise Stopped
 
 
 def stop_all(say: Callable[[str], None]) -> None:

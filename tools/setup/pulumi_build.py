@@ -17,13 +17,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from tools.setup import go_toolchain, places
 from tools.setup.errors import SetupError
-from tools.setup.process import run
+from tools.setup.process import pause, run
 from tools.setup.progress import Say, Show, time_left
 
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -281,7 +281,7 @@ class Compilation:
 
 
 @contextmanager
-def _locked(say: Say, show: Show, wait: Callable[[float], None] = time.sleep) -> Iterator[int]:
+def _locked(say: Say, show: Show) -> Iterator[int]:
     """Hold the lock of this build; meanwhile show how far the set-up is that holds it. Gives its file descriptor."""
     with folder().with_name(f"{fingerprint()}.lock").open("a") as file:
         told = False
@@ -295,7 +295,7 @@ def _locked(say: Say, show: Show, wait: Callable[[float], None] = time.sleep) ->
                     told = True
                 state = work_folder() / "state"
                 show(f"waiting for the other set-up: {state.read_text() if state.exists() else 'it begins'}")
-                wait(0.5)
+                pause(0.5)
         yield file.fileno()
 
 
