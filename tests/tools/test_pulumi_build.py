@@ -233,7 +233,7 @@ def test_downloads_are_kept_where_the_network_failed(go: Machine) -> None:
 
 def test_a_cli_that_does_not_run_is_never_put_into_place(go: Machine) -> None:
     go.program("go", GO.replace("echo v3.274.1", "echo v1.0.0"))
-    with pytest.raises(SetupError, match="the Pulumi that was built does not run: v1.0.0"):
+    with pytest.raises(SetupError, match=r"the Pulumi that was built does not run: v1\.0\.0"):
         pulumi_build.build(go.say, go.show)
     assert pulumi_cli.find() is None and left() == []
 

@@ -63,8 +63,9 @@ def test_the_environment_is_made_again_only_when_the_pinned_requirements_change(
         places.PYTHON.parent.mkdir(parents=True, exist_ok=True)
         places.PYTHON.touch()
 
-    monkeypatch.setattr(python_environment, "run", fake_run)
-    monkeypatch.setattr(uv, "ensure", lambda _say: tmp_path / "uv")
+    for module in (python_environment, uv):
+        monkeypatch.setattr(module, "run", fake_run)
+    monkeypatch.setattr(uv, "ensure", lambda *_: tmp_path / "uv")
     python_environment.ensure(quiet, quiet)
     assert [argv[2] for argv in calls] == ["venv", "sync"]
     assert "--require-hashes" in calls[1]
@@ -88,9 +89,11 @@ def test_a_linked_environment_of_another_checkout_is_let_go_and_not_written_to(
     monkeypatch.setattr(places, "VENV", mine / "venv")
     monkeypatch.setattr(places, "PYTHON", mine / "venv" / "bin" / "python")
     monkeypatch.setattr(places, "AZURITE", mine)
-    monkeypatch.setattr(uv, "ensure", lambda _say: tmp_path / "uv")
+    monkeypatch.setattr(uv, "ensure", lambda *_: tmp_path / "uv")
+    monkeypatch.setattr(python_environment, "run", lambda *_a, **_k: None)
+    monkeypatch.setattr(uv, "make_environment", lambda folder: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(azurite, "run", lambda *_a, **_k: (mine / "node_modules").mkdir(exist_ok=True))
     for module, folder in ((python_environment, "venv"), (azurite, "node_modules")):
-        monkeypatch.setattr(module, "run", lambda *_a, folder=folder, **_k: (mine / folder).mkdir(exist_ok=True))
         module.ensure(quiet, quiet)
         assert not (mine / folder).is_symlink()
         assert [file.name for file in (other / folder).iterdir()] == ["precious"]

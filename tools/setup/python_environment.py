@@ -32,7 +32,6 @@ def ensure(say: Say, show: Show) -> None:
     if is_current():
         return
     places.unlink_shared(places.VENV)
-    installer = uv.ensure(say)
     say("creating .venv from requirements-dev.txt (hash-pinned)")
     stamp = places.VENV / "requirements.sha256"
     if places.VENV.exists() and not stamp.exists():
@@ -40,11 +39,9 @@ def ensure(say: Say, show: Show) -> None:
     stamp.unlink(missing_ok=True)
     show("creating the virtual environment")
     # With its pip, which an official Pulumi asks for the packages of the program; uv leaves that pip in place.
-    run(
-        [sys.executable, "-m", "venv", "--clear", str(places.VENV)],
-        what="creating the virtual environment",
-        next_step="on Debian: apt-get install python3-venv",
-    )
+    uv.make_environment(places.VENV)
+    show("installing uv")
+    installer = uv.ensure(say, places.PYTHON)
     show(f"installing {places.REQUIREMENTS.read_text().count('==')} packages")
     run(
         [

@@ -7,10 +7,10 @@ on to uv in its environment: an index address may hold a password, and stands in
 from __future__ import annotations
 
 import configparser
+import fcntl
 import hashlib
 import os
 import platform
-import shutil
 import ssl
 import sys
 import tempfile
@@ -34,6 +34,7 @@ VARIABLES = {
     "cert": "SSL_CERT_FILE",
     "client-cert": "SSL_CLIENT_CERT",
 }
+MACHINE_SETTINGS = Path("/etc")
 # Older names of the same variables: who has set one means it.
 OLDER_NAMES = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
 # Would switch off what this project relies on, whatever the machine prefers elsewhere.
@@ -46,30 +47,37 @@ def program() -> Path:
     return places.cache() / "uv" / digest.hexdigest()[:16] / "uv"
 
 
-def ensure(say: Say) -> Path:
-    """uv; installs it once for all checkouts, with the pip of a throw-away environment (needs `ensurepip`)."""
+def ensure(say: Say, python: Path | None = None) -> Path:
+    """uv; installs it once for all checkouts, with the pip of `python`, else of a throw-away environment."""
     uv = program()
     if uv.exists():
         return uv
-    say("installing uv, which installs the Python packages (once for all checkouts)")
-    uv.parent.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=uv.parent.parent, prefix="new-") as folder:
+    uv.parent.mkdir(parents=True, exist_ok=True)
+    with (uv.parent / "lock").open("a") as lock, tempfile.TemporaryDirectory(dir=uv.parent, prefix="new-") as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if uv.exists():  # another set-up, or another step of this one, was faster
+            return uv
+        say("installing uv, which installs the Python packages (once for all checkouts)")
+        if python is None:
+            make_environment(Path(folder) / "venv")
+            python = Path(folder) / "venv" / "bin" / "python"
         run(
-            [sys.executable, "-m", "venv", folder],
-            what="creating an environment for uv",
-            next_step="on Debian: apt-get install python3-venv",
-        )
-        pip = [str(Path(folder) / "bin" / "python"), "-m", "pip", "install", "--no-deps", "--only-binary", ":all:"]
-        run(
-            [*pip, "--require-hashes", "--requirement", str(places.UV_REQUIREMENTS)],
+            [str(python), "-m", "pip", "install", "--target", folder, "--no-deps", "--only-binary", ":all:",
+             "--require-hashes", "--requirement", str(places.UV_REQUIREMENTS)],
             what="installing uv",
             next_step="check that a Python package index is reachable",
-        )
-        uv.parent.mkdir(exist_ok=True)
-        ready = Path(folder) / "uv"
-        shutil.copy2(Path(folder) / "bin" / "uv", ready)
-        ready.replace(uv)  # two set-ups at once: the later one puts the same file in its place
+        )  # fmt: skip
+        (Path(folder) / "bin" / "uv").replace(uv)
     return uv
+
+
+def make_environment(folder: Path) -> None:
+    """A virtual environment of this interpreter, with pip (needs `ensurepip`)."""
+    run(
+        [sys.executable, "-m", "venv", "--clear", str(folder)],
+        what="creating a virtual environment",
+        next_step="on Debian: apt-get install python3-venv",
+    )
 
 
 def environment() -> dict[str, str]:
@@ -129,5 +137,5 @@ def _files(own: Mapping[str, str]) -> list[Path]:
     home = Path(own.get("HOME") or Path.home())
     shared = [Path(folder) / "pip" for folder in (own.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
     user = [home / ".pip", Path(own.get("XDG_CONFIG_HOME") or home / ".config") / "pip"]
-    folders = [*reversed(shared), Path("/etc"), *user, Path(sys.prefix)]
+    folders = [*reversed(shared), MACHINE_SETTINGS, *user, Path(sys.prefix)]
     return [folder / "pip.conf" for folder in folders] + ([Path(chosen)] if chosen else [])
