@@ -101,7 +101,7 @@ def test_a_linked_environment_of_another_checkout_is_let_go_and_not_written_to(
         (other / name / "precious").touch()
         mine.mkdir(exist_ok=True)
         (mine / name).symlink_to(other / name)
-    (mine / "package-lock.json").write_text("{}")
+    (mine / "package-lock.json").write_text('{"packages": {}}')
     monkeypatch.setattr(places, "VENV", mine / "venv")
     monkeypatch.setattr(places, "PYTHON", mine / "venv" / "bin" / "python")
     monkeypatch.setattr(places, "AZURITE", mine)
@@ -211,9 +211,13 @@ def test_npm_tells_how_many_packages_it_has_fetched(machine: Machine, monkeypatc
     lock = {"packages": {"": {}, "node_modules/one": {}, "node_modules/two": {}}}
     (machine.folder / "package-lock.json").write_text(json.dumps(lock))
     monkeypatch.setattr(places, "AZURITE", machine.folder)
-    machine.program("npm", "echo npm http fetch GET 200 https://r/one.tgz 5ms; mkdir -p $M/node_modules")
+    fetches = "".join(f"echo npm http fetch GET 200 https://r/{name} 5ms;" for name in ("one", "two", "one/-/one.tgz"))
+    machine.program("npm", f"{fetches} mkdir -p $M/node_modules")
     azurite.ensure(machine.say, machine.show)
-    assert machine.shown == ["1 of about 3 packages"]
+    assert machine.shown[-2:] == [
+        "2 looked up, 0 fetched of 2 packages",
+        "2 looked up, 1 fetched of 2 packages",
+    ]
     assert azurite.is_current()
 
 
@@ -305,7 +309,7 @@ def test_an_interrupted_set_up_leaves_no_program_behind(machine: Machine, number
         "places.AZURITE = Path(sys.argv[1]); steps.MODES['offline'] = ((steps.AZURITE,),);"
         "azurite.QUIETLY = ('-q',); sys.exit(m.main(['offline']))"
     )
-    (machine.folder / "package-lock.json").write_text("{}")
+    (machine.folder / "package-lock.json").write_text('{"packages": {}}')
     child = subprocess.Popen(
         [sys.executable, "-c", script, machine.folder],
         cwd=places.CHECKOUT, stderr=subprocess.PIPE, text=True, start_new_session=True,

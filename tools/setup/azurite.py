@@ -40,14 +40,16 @@ def ensure(say: Say, show: Show) -> None:
     check()
     places.unlink_shared(places.AZURITE / "node_modules")
     say("installing Azurite from its npm lock file")
-    packages = json.loads((places.AZURITE / "package-lock.json").read_text()).get("packages", {})
-    fetched = 0
+    packages = json.loads((places.AZURITE / "package-lock.json").read_text())["packages"]
+    wanted = len([name for name in packages if name])  # "" is our own
+    looked_up = fetched = 0
 
     def watch(line: str) -> None:
-        nonlocal fetched
-        if "http fetch GET" in line:
-            fetched += 1
-            show(f"{fetched} of about {max(len(packages), fetched)} packages")
+        nonlocal looked_up, fetched
+        if "http fetch GET" in line:  # without addresses in the lock file, npm asks for each package's first
+            fetched += ".tgz" in line
+            looked_up += ".tgz" not in line
+            show(f"{looked_up} looked up, {fetched} fetched of {wanted} packages")
 
     run(
         ["npm", "ci", *QUIETLY, "--loglevel=http", "--prefix", str(places.AZURITE)],
