@@ -132,8 +132,8 @@ def prepare(mode: str, display: Display) -> None:
     if absent:  # uv and .venv are both made with it
         debian_packages.ensure(absent, display.say, partial(display.show, "Debian packages"))
     with ThreadPoolExecutor(len(lanes)) as pool:
-        running = [pool.submit(_take, lane, display) for lane in lanes]
         try:
+            running = [pool.submit(_take, lane, display) for lane in lanes]
             done, _ = wait(running, return_when=FIRST_EXCEPTION)
         except BaseException:  # Ctrl-C, or SIGTERM
             process.stop_all(display.say)
