@@ -81,6 +81,7 @@ def test_the_cli_is_built_once_with_the_go_on_path_and_leaves_nothing_but_itself
         f"downloading modules: 1 (of {(places.PULUMI_MODULE / 'go.sum').read_text().count('/go.mod h1:')} at most)",
         "1 of 3 packages",
         "linking",
+        "deleting the build cache",
     ]
 
 

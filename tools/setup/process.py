@@ -19,6 +19,7 @@ from tools.setup.errors import SetupError
 
 SHOWN_LINES = 15
 STOP_SECONDS = 10.0
+INTERRUPT_SECONDS = 0.2  # a Ctrl-C at the terminal may end a program before this process hears of it
 
 # What a program's output says of the cause, and what helps: the advice of the step itself ("is a registry reachable?")
 # would lead astray. The first that is found counts; put together from the messages of pip, uv, npm, apt and Go.
@@ -107,14 +108,15 @@ def run(
                         watch(text)
             code = process.wait()
         except BaseException:
-            process.send_signal(signal.SIGINT)
+            if not to_its_end:
+                process.send_signal(signal.SIGINT)
             process.wait()
             raise
         finally:
             with _lock:
                 _running.pop(process)
     if code:
-        if _stopping.is_set():
+        if _stopping.wait(INTERRUPT_SECONDS):
             raise Stopped(what)
         raise failed(what, code, list(last), next_step)
 

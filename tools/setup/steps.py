@@ -134,11 +134,14 @@ def prepare(mode: str, display: Display) -> None:
     with ThreadPoolExecutor(len(lanes)) as pool:
         try:
             running = [pool.submit(_take, lane, display) for lane in lanes]
-            done, _ = wait(running, return_when=FIRST_EXCEPTION)
+            # Looked up again and again: a signal that comes just before a wait without end would be lost in it.
+            while not any(lane.done() and lane.exception() for lane in running):
+                if not wait(running, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
+                    break
         except BaseException:  # Ctrl-C, or SIGTERM
             process.stop_all(display.say)
             raise
-        if any(lane.exception() for lane in done):
+        if not all(lane.done() for lane in running):
             process.stop_all(display.say)
     errors = [error for lane in running if (error := lane.exception()) and not isinstance(error, process.Stopped)]
     unexpected = [error for error in errors if not isinstance(error, SetupError)]
