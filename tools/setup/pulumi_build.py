@@ -36,9 +36,9 @@ LEAST_ROOM = GIB // 2
 # Progress counts bytes of source. The linker counts as this share of them (a guess from one build).
 LINK_WEIGHT = 0.06
 # Optimising everything costs a first-time user 90 s more than optimising nothing (316 s against 225 s on two idle
-# cores), which makes every preview 10 % slower. So only what runs in each preview is optimised (the engine, its RPC, the
-# standard library), not the clouds' SDKs, which are most of the packages and hardly ever run: between the two in time to
-# build (not measured on idle cores; by its CPU time about 270 s). The last pattern that matches a package counts.
+# cores), which makes every preview 10 % slower. So only what runs in each preview is optimised (the engine, its RPC,
+# the standard library), not the clouds' SDKs, which are most of the packages and hardly ever run: between the two in
+# time to build (not measured on idle cores; by its CPU time about 270 s). The last pattern that matches counts.
 PLAIN = "-N -l"
 OPTIMISED = ("std", "github.com/pulumi/...", "google.golang.org/grpc/...", "google.golang.org/protobuf/...")
 GENERATORS = "github.com/pulumi/pulumi/pkg/v3/codegen/..."  # Pulumi's own, of SDKs and programs: no preview runs them
