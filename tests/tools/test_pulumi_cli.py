@@ -166,3 +166,14 @@ def test_a_build_that_fails_is_told(machine: Machine, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pulumi_build, "build", fail)
     with pytest.raises(SetupError, match="no room"):
         pulumi_cli.ensure(machine.say)
+
+
+def test_an_entry_of_path_that_cannot_be_looked_into_is_passed_over(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is too long raises in `Path.is_file` as a folder without permission does, for root, too."""
+    monkeypatch.setenv("PATH", f"/{'x' * 300}:{machine.bin}")
+    file = machine.program("pulumi", pulumi("v3.280.0"))
+    machine.program(HOST)
+    found = pulumi_cli.find()
+    assert found and found.pulumi == file

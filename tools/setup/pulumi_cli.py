@@ -90,7 +90,8 @@ def _on_path(program: str) -> Path | None:
     """The first `program` on PATH that is not ours: a shell may have this project's programs on its PATH, too."""
     for entry in os.environ.get("PATH", "").split(os.pathsep):
         file = Path(entry or ".").absolute() / program
-        if file.is_file() and os.access(file, os.X_OK) and not _is_ours(file):
+        # Unlike Path.is_file, os.path says no, and raises nothing, of a folder that this user may not look into.
+        if os.path.isfile(file) and os.access(file, os.X_OK) and not _is_ours(file):  # noqa: PTH113
             return file
     return None
 
@@ -100,7 +101,7 @@ def _is_ours(file: Path) -> bool:
     for place in (file, file.resolve()):
         if places.cache() in place.parents:
             return True
-        if any((folder / "tools" / "setup" / "pulumi_cli.py").exists() for folder in place.parents):
+        if any(os.access(folder / "tools" / "setup" / "pulumi_cli.py", os.F_OK) for folder in place.parents):
             return True
     return False
 

@@ -79,10 +79,10 @@ DOCKER_ENGINE = Step("Docker engine", docker_engine.ensure, docker_engine.check)
 AZURITE = Step("Azurite", azurite.ensure, azurite.check, _azurite_room)
 
 # mode -> lanes: lanes run side by side, the steps of a lane one after the other. The CLI is compiled, on all cores,
-# while the others wait for the network and the disk.
+# while the others wait for the network and the disk; it stands first, for a narrow terminal cuts the line of states.
 MODES: dict[str, tuple[tuple[Step, ...], ...]] = {
-    "all": ((PYTHON_PACKAGES,), (PULUMI_CLI,), (DEBIAN_PACKAGES, DOCKER_ENGINE), (AZURITE,)),
-    "preview": ((PYTHON_PACKAGES,), (PULUMI_CLI,)),
+    "all": ((PULUMI_CLI,), (PYTHON_PACKAGES,), (DEBIAN_PACKAGES, DOCKER_ENGINE), (AZURITE,)),
+    "preview": ((PULUMI_CLI,), (PYTHON_PACKAGES,)),
     "offline": ((PYTHON_PACKAGES,),),
 }
 USAGE = f"usage: python3 -m tools.setup [{'|'.join(MODES)}|stop-engine|cache|uv ARGS...]"
