@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.setup import places, pulumi_build
-from tools.setup.progress import Say
+from tools.setup.progress import Say, Show, through
 
 # The Python SDK that requirements.txt pins comes from this release of Pulumi. The two are released together; Pulumi
 # promises nothing for an older CLI under a newer SDK.
@@ -45,15 +45,18 @@ def find() -> Installation | None:
     return _official()[0] or _built()
 
 
-def ensure(say: Say) -> Installation:
-    """The CLI to use; builds ours where there is none (minutes). `SetupError` says why it cannot be built."""
+def ensure(say: Say, show: Show | None = None) -> Installation:
+    """The CLI to use; builds ours where there is none (minutes). `SetupError` says why it cannot be built.
+
+    `show` is told the state of the build each time it changes; left out, `say` is told every few seconds.
+    """
     official, not_used = _official()
     if official:
         return official
     if not_used:
         say(f"{not_used}; the project's own Pulumi {pulumi_build.version()} is used, yours stays as it is")
     if not _built():
-        pulumi_build.build(say)
+        pulumi_build.build(say, show or through(say))
     built = _built()
     assert built is not None
     return built
@@ -87,7 +90,8 @@ def _on_path(program: str) -> Path | None:
     """The first `program` on PATH that is not ours: a shell may have this project's programs on its PATH, too."""
     for entry in os.environ.get("PATH", "").split(os.pathsep):
         file = Path(entry or ".").absolute() / program
-        if file.is_file() and os.access(file, os.X_OK) and not _is_ours(file):
+        # Unlike Path.is_file, os.path says no, and raises nothing, of a folder that this user may not look into.
+        if os.path.isfile(file) and os.access(file, os.X_OK) and not _is_ours(file):  # noqa: PTH113
             return file
     return None
 
@@ -97,7 +101,7 @@ def _is_ours(file: Path) -> bool:
     for place in (file, file.resolve()):
         if places.cache() in place.parents:
             return True
-        if any((folder / "tools" / "setup" / "pulumi_cli.py").exists() for folder in place.parents):
+        if any(os.access(folder / "tools" / "setup" / "pulumi_cli.py", os.F_OK) for folder in place.parents):
             return True
     return False
 
