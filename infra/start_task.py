@@ -1,6 +1,6 @@
 """The start task's command line, rendered from `start_task.sh`.
 
-Batch starts `commandLine` without a shell: it splits it into arguments and expands nothing (facts, 4.6). So the script
+Batch starts `commandLine` without a shell: it splits it into arguments and expands nothing. So the script
 travels as one single-quoted argument of `/bin/sh -c`, which the shell on the node then reads.
 """
 

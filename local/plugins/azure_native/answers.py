@@ -11,8 +11,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from local.engine.codec import UNKNOWN
-
+from ..protocol.property_values import UNKNOWN
 from ..schema import conform, sdk
 from .resources import ResourceType, resource_type
 from .translate import parse_path

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from local.engine.codec import diff_values, has_unknown
-from local.engine.codec import parse_path as parse_property_path
-
 from ..protocol.errors import Cancelled, InitFailed, InvalidInput, PluginError, Refused
 from ..protocol.log import EngineLog
+from ..protocol.property_values import diff_values, has_unknown, top_level
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from ..schema import check as schema_check
 from ..schema import sdk
@@ -21,7 +19,7 @@ from .translate import Request, resource_path, translate
 class AzureNative(Provider):
     """The stand-in for pulumi-resource-azure-native."""
 
-    # Compares equal to the version that the Python package pins; build metadata is ignored (facts: pulumi.md 1d).
+    # Compares equal to the version that the Python package pins; build metadata is ignored.
     version = "3.29.0+local"
 
     def __init__(self, log: EngineLog) -> None:
@@ -88,7 +86,7 @@ class AzureNative(Provider):
         kind = resource_type(target.type)
         old, new = ({k: v for k, v in side.items() if not k.startswith("__")} for side in (old_inputs, news))
         changes = diff_values(old, new)
-        changed = {str(parse_property_path(path)[0]) for path in changes}
+        changed = {top_level(path) for path in changes}
         replaces = frozenset(changed & ({*kind.parameters} | kind.replaces))
         # azure-native: a resource whose name is not random is deleted before its replacement is created.
         return Difference(changes, replaces, bool(replaces) and news.get(defaults.CREATE_FIRST) is not True)

@@ -1,4 +1,4 @@
-"""Pulumi's view of a Docker image: check, diff, build, push (behaviour of pulumi-docker 5.2; facts: pulumi.md 2.6)."""
+"""Pulumi's view of a Docker image: check, diff, build, push (behaviour of pulumi-docker 5.2, provider/provider.go)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import docker
 
-from local.engine.codec import UNKNOWN, diff_values, has_unknown
-
 from ..protocol.errors import InvalidInput, PluginError, Refused
 from ..protocol.log import EngineLog
+from ..protocol.property_values import UNKNOWN, diff_values, has_unknown
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from ..schema import check as schema_check
 from ..schema import sdk

@@ -15,8 +15,7 @@ from typing import Any
 from pulumi import Archive, Asset
 from pulumi import _types as pulumi_types
 
-from local.engine.codec import UNKNOWN
-
+from ..protocol.property_values import UNKNOWN
 from ..protocol.provider import Failure
 from .sdk import flatten, properties
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from pulumi import _types as pulumi_types
 
-from local.engine.codec import UNKNOWN, any_in
-
+from ..protocol.property_values import UNKNOWN, any_in
 from .sdk import LOCK, flatten, output_types
 
 
