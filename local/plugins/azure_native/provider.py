@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..protocol.errors import Cancelled, InitFailed, InvalidInput, PluginError, Refused
+from ..protocol.errors import InitFailed, InvalidInput, PluginError, Refused
 from ..protocol.log import EngineLog
 from ..protocol.property_values import diff_values, has_unknown, top_level
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from ..schema import check as schema_check
 from ..schema import sdk
 from . import answers, config, defaults, invokes, operations
-from .arm_client import ArmClient
+from .arm_client import ArmClient, ArmError
 from .resources import TYPES, resource_type
 from .translate import Request, resource_path, translate
 
@@ -98,12 +98,9 @@ class AzureNative(Provider):
             return "", answers.planned(target.type, inputs)
         client = self._arm(f"creating {target.name}")
         request = self._request(target, inputs)
-        kind = resource_type(target.type)
-        try:
-            body = operations.create(client, request, timeout, adopt=kind.singleton)
-        except operations.Incomplete as error:
-            raise self._half_made(client, target, request, inputs, str(error)) from None
-        return request.path, answers.outputs(target.type, body)
+        if not resource_type(target.type).singleton:
+            operations.refuse_existing(client, request.path, request.api_version)
+        return request.path, self._put(client, target, request, timeout, before={})
 
     def update(
         self, target: Target, resource_id: str, olds: Values, inputs: Values, *, preview: bool, timeout: float
@@ -111,8 +108,10 @@ class AzureNative(Provider):
         if preview:
             return answers.planned(target.type, inputs, olds)
         client = self._arm(f"updating {target.name}")
-        body = operations.put(client, self._request(target, inputs, resource_id), timeout)
-        return answers.outputs(target.type, body)
+        request = self._request(target, inputs, resource_id)
+        # Work may be under way: a create or update whose end an earlier run did not see. ARM would refuse another one.
+        operations.settle(client, request.path, request.api_version, timeout)
+        return self._put(client, target, request, timeout, before=olds)
 
     def read(self, target: Target, resource_id: str, state: Values, inputs: Values | None) -> Existing | None:
         kind = resource_type(target.type)
@@ -141,15 +140,37 @@ class AzureNative(Provider):
         request = translate(target.type, inputs, self._settings.subscription_id)
         return Request(resource_id, request.api_version, request.body) if resource_id else request
 
-    def _half_made(
-        self, client: ArmClient, target: Target, request: Request, inputs: Values, reason: str
-    ) -> PluginError:
-        """The error for a resource that ARM began to create: with its id if it exists, for the engine to record."""
+    def _put(self, client: ArmClient, target: Target, request: Request, timeout: float, before: Values) -> Values:
+        """Outputs of the finished resource. `before`: what the engine knows of it already.
+
+        The engine is told of a resource that ARM may have, whatever failed: it records the id, and the next `up`
+        updates the resource instead of creating it.
+        """
         try:
-            body = operations.read(client, request.path, request.api_version)
-        except (PluginError, Cancelled):
-            body = {}
-        if body is None:
-            return PluginError(reason)
-        found = answers.outputs(target.type, body) if body else answers.outputs(target.type, request.body)
-        return InitFailed(request.path, found, [reason])
+            body = operations.put(client, request, timeout)
+        except (operations.Incomplete, ArmError) as error:
+            raise self._half_made(client, target, request, before, error) from None
+        try:
+            return answers.outputs(target.type, body)
+        except Exception as error:
+            reason = f"{request.path} is made, but the answer cannot be used ({type(error).__name__}: {error})"
+            raise InitFailed(request.path, before or request.body, [reason]) from error
+
+    def _half_made(
+        self, client: ArmClient, target: Target, request: Request, before: Values, error: PluginError
+    ) -> PluginError:
+        """What to tell the engine of a PUT that failed: with the id if the resource exists, or may exist."""
+        refused = isinstance(error, ArmError)
+        if refused and (before or resource_type(target.type).singleton):
+            return error  # it was there before and is as it was
+        found = before
+        try:
+            body = operations.read(client, request.path, request.api_version, operations.LOOK_SECONDS)
+            if body is None:
+                return error if refused else PluginError(str(error))
+            found = answers.outputs(target.type, body)
+        except Exception as unreadable:
+            if refused:
+                return error
+            self.log.warning(target.urn, f"{request.path} may exist; it could not be read: {unreadable}")
+        return InitFailed(request.path, found or {"azureApiVersion": request.api_version}, [str(error)])

@@ -27,7 +27,7 @@ from .servicer import Servicer
 # lazily).
 THREADS: Final = 256
 PARENT_CHECK_SECONDS: Final = 0.5
-GRACE_SECONDS: Final = 2.0
+GRACE_SECONDS: Final = 3.0
 
 
 def engine_address(arguments: Sequence[str]) -> str | None:
