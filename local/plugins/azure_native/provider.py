@@ -9,10 +9,9 @@ from ..protocol.log import EngineLog
 from ..protocol.property_values import diff_values, has_unknown, top_level
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from ..schema import check as schema_check
-from ..schema import sdk
 from . import answers, config, defaults, invokes, operations
 from .arm_client import ArmClient, ArmError
-from .resources import TYPES, resource_type
+from .resources import describe, resource_type
 from .translate import Request, resource_path, translate
 
 
@@ -57,19 +56,16 @@ class AzureNative(Provider):
     # -- planning ------------------------------------------------------------------------------------------------
 
     def check(self, target: Target, olds: Values, news: Values, naming: Naming) -> tuple[Values, Sequence[Failure]]:
-        args = sdk.args_class(target.type) if target.type in TYPES else None
-        if args is None:
-            try:
-                resource_type(target.type)
-            except InvalidInput as error:
-                return news, [Failure("", str(error))]
-            return news, [Failure("", f"the installed pulumi_azure_native has no resource type {target.type}")]
+        try:
+            description = describe(target.type)
+        except InvalidInput as error:
+            return news, [Failure("", str(error))]
         kind = resource_type(target.type)
         inputs = {name: value for name, value in news.items() if value is not None}
         failures = [defaults.fill_name(kind, target, olds, inputs, naming)]
-        if "location" in sdk.properties(args):
+        if "location" in description.input_names:
             defaults.fill_location(olds, inputs, self._config.location if self._config else None, self._group_location)
-        return inputs, [*filter(None, failures), *schema_check.check(args, inputs)]
+        return inputs, [*filter(None, failures), *schema_check.check(description, inputs)]
 
     def _group_location(self, group: str) -> str | None:
         """A resource group's location, asked for once; None if it does not exist yet or there is no cloud."""

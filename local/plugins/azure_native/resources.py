@@ -18,6 +18,7 @@ from typing import Final
 
 from ..protocol.errors import InvalidInput
 from ..schema.check import nearest
+from ..schema.descriptions import Description, description
 
 
 class Autoname(enum.Enum):
@@ -145,3 +146,11 @@ def resource_type(token: str) -> ResourceType:
             "Add a row to local/plugins/azure_native/resources.py, or use the real plugin"
         )
     return TYPES[token]
+
+
+def describe(token: str) -> Description:
+    """What the SDK says of a type in the table; a type that the installed SDK lacks is refused by name."""
+    resource_type(token)
+    if found := description(token):
+        return found
+    raise InvalidInput(f"the installed pulumi_azure_native has no resource type {token}")

@@ -14,7 +14,7 @@ from ..protocol.log import EngineLog
 from ..protocol.property_values import UNKNOWN, diff_values, has_unknown
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from ..schema import check as schema_check
-from ..schema import sdk
+from ..schema.descriptions import description
 from . import building, context, engine, names, pushing
 
 IMAGE: Final = "docker:index/image:Image"
@@ -56,8 +56,8 @@ class DockerImages(Provider):
     # -- planning ------------------------------------------------------------------------------------------------
 
     def check(self, target: Target, olds: Values, news: Values, naming: Naming) -> tuple[Values, Sequence[Failure]]:
-        args = sdk.args_class(target.type) if target.type == IMAGE else None
-        if args is None:
+        described = description(target.type) if target.type == IMAGE else None
+        if described is None:
             return news, [Failure("", _unknown_type(target.type))]
         inputs = {name: value for name, value in news.items() if value is not None}
         build = inputs.setdefault("build", {})
@@ -66,7 +66,7 @@ class DockerImages(Provider):
         failures = list(_name_failures(inputs))
         if isinstance(build, dict):
             build = inputs["build"] = {k: v for k, v in build.items() if k != "contextDigest"}
-            failures += schema_check.check(args, inputs)
+            failures += schema_check.check(described, inputs)
             if not failures:
                 failures += _fill_build(build)
         return inputs, failures
