@@ -1,7 +1,7 @@
 """A resource that ARM may have taken is never forgotten, whatever fails while the plugin waits for it.
 
 Each fault strikes at a certain moment of a create or update. The plugin must then tell the engine the id and what is
-known (`InitFailed`), and the next run's update must take the resource over: it waits for what is under way, and updates.
+known (`InitFailed`), and the next run's update must take the resource over: it waits for what is under way first.
 """
 
 from __future__ import annotations

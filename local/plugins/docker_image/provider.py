@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import docker
 
-from ..protocol.errors import InvalidInput, PluginError, Refused
+from ..protocol.errors import InitFailed, InvalidInput, PluginError, Refused
 from ..protocol.log import EngineLog
 from ..protocol.property_values import UNKNOWN, diff_values, has_unknown
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
@@ -118,7 +118,10 @@ class DockerImages(Provider):
             return _outputs(inputs, image_id)
         name = str(inputs["imageName"])
         self.log.info(target.urn, f"pushing {name}")
-        pushed = pushing.push(client, name, _credentials(inputs), self._shower(target), self.cancelled.is_set)
+        try:
+            pushed = pushing.push(client, name, _credentials(inputs), self._shower(target), self.cancelled.is_set)
+        except pushing.AnswerLost as error:
+            raise InitFailed(name, _outputs(inputs, None), [str(error)]) from None
         self.log.info(target.urn, f"pushed {pushed}")
         return _outputs(inputs, pushed)
 

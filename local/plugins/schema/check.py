@@ -52,9 +52,7 @@ def _check_value(description: Description, kinds: Sequence[Kind], value: Any, pa
         if best is None or len(found) < len(best):
             best = found
     if len(kinds) > 1 and isinstance(value, str | bool | int | float):
-        expected = ", ".join(
-            kind if isinstance(kind, str) else kind[1] if kind[0] == "enum" else kind[0] for kind in kinds
-        )
+        expected = ", ".join(_name(kind) for kind in kinds)
         best = [Failure(path, f"'{path}' is {value!r}, expected one of: {expected}")]
     yield from best or ()
 
@@ -91,6 +89,10 @@ def _check_one(description: Description, kind: Kind, value: Any, path: str) -> I
                 yield Failure(
                     path, f"'{path}' should be a{'n integer' if kind == 'int' else ' number'}, is {_shown(value)}"
                 )
+
+
+def _name(kind: Kind) -> str:
+    return kind if isinstance(kind, str) else str(kind[1] if kind[0] == "enum" else kind[0])
 
 
 def _is_number(kind: Kind, value: Any) -> bool:
