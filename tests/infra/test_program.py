@@ -133,8 +133,8 @@ def test_the_image_is_built_for_the_nodes_platform_and_pushed_to_the_stacks_regi
     server = f"{dev.only('containerregistry:Registry').inputs['registryName']}.azurecr.io"
     assert inputs["imageName"] == f"{server}/docker-worker:dev"
     assert inputs["build"] == {
-        "context": "worker",
-        "dockerfile": "worker/Dockerfile",
+        "context": ".build/copy-of-worker",
+        "dockerfile": ".build/copy-of-worker/Dockerfile",
         "platform": "linux/amd64",
         "args": {
             "BASE_IMAGE": "python:3.12-slim-bookworm",
