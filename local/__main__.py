@@ -1,4 +1,4 @@
-"""`python -m local VERB`. The verbs are in `local/cli.py`; this module only says what is wrong when they cannot be loaded."""
+"""`python -m local VERB`. The verbs are in `local/cli.py`; this module says what to do when they cannot be loaded."""
 
 from __future__ import annotations
 
