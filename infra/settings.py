@@ -6,11 +6,12 @@ problem. Constraints on plain values live here; how a problem is worded is in `s
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 import pulumi
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from infra import naming
 from infra.config_source import read_config
@@ -23,6 +24,11 @@ MAX_TASK_SLOTS: Final = 256
 """Batch's limit, or four times the VM's cores if that is less (`PoolArgs.task_slots_per_node`)."""
 
 MIN_PASSWORD_LENGTH: Final = 12
+
+MAX_TAGS: Final = 50
+MAX_TAG_VALUE: Final = 256
+_TAG_NAME: Final = re.compile(r"[^<>%&\\?/]{1,128}")
+"""Storage accounts allow 128 characters, other resources 512."""
 
 
 class PrincipalType(StrEnum):
@@ -62,6 +68,20 @@ _Password = Annotated[
     Field(min_length=MIN_PASSWORD_LENGTH),
     Expect(f"at least {MIN_PASSWORD_LENGTH} characters", "pulumi config set --secret {key}"),
 ]
+
+
+def _azure_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Azure's limits on tags (learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)."""
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"tags: there are {len(tags)}, Azure allows {MAX_TAGS}; leave some out")
+    for name, value in tags.items():
+        if not _TAG_NAME.fullmatch(name):
+            raise ValueError(f"tags: the name {name!r} cannot be used; take 1 to 128 characters without <>%&\\?/")
+        if not 0 < len(value) <= MAX_TAG_VALUE:
+            raise ValueError(f"tags: {name} has {len(value)} characters; write 1 to {MAX_TAG_VALUE}")
+    if len({name.lower() for name in tags}) < len(tags):
+        raise ValueError(f"tags: {', '.join(tags)} differ in case only; for Azure these are the same name")
+    return tags
 
 
 class PoolSettings(Section):
@@ -158,6 +178,16 @@ class Settings(Section):
     pool: Annotated[PoolSettings, Expect("a section with vm_size and dedicated_nodes", "see Pulumi.dev.yaml")]
     worker: Annotated[WorkerSettings, Expect("a section with base_image", "see Pulumi.dev.yaml")]
     sql: Annotated[SqlSettings, Expect("a section with server and database", "see Pulumi.dev.yaml")]
+    tags: Annotated[
+        dict[str, str],
+        AfterValidator(_azure_tags),
+        Expect("names and texts like {environment: prod, owner: team-batch}", "put a number in quotes"),
+    ] = {}
+    """On every resource that Azure gives tags. In production `environment` and `owner` are demanded (docs/policy.md)."""
+    protect: Annotated[
+        bool,
+        Expect("true or false", "true: nothing that holds data can be deleted by `pulumi destroy` or a replacement"),
+    ] = False
     deployer_type: _PrincipalType = PrincipalType.USER
     submitters: Annotated[
         tuple[Submitter, ...] | None,

@@ -14,10 +14,11 @@ from infra.naming import TYPE_PREFIX, Names
 
 @dataclass(frozen=True, kw_only=True)
 class StorageArgs:
-    """Where the account lives and which job families write to it."""
+    """Where the account lives, with which tags, and which job families write to it."""
 
     group: resources.ResourceGroup
     names: Names
+    tags: Mapping[str, str]
     families: tuple[str, ...]
 
 
@@ -45,6 +46,7 @@ class Storage(pulumi.ComponentResource):
             allow_cross_tenant_replication=False,
             enable_https_traffic_only=True,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
+            tags=args.tags,
             opts=child,
         )
         self.containers = {
