@@ -183,10 +183,10 @@ class Settings(Section):
         AfterValidator(_azure_tags),
         Expect("names and texts like {environment: prod, owner: team-batch}", "put a number in quotes"),
     ] = {}
-    """On every resource that Azure gives tags. In production `environment` and `owner` are demanded (docs/policy.md)."""
+    """On every resource that Azure gives tags. docs/policy.md says which ones production must have."""
     protect: Annotated[
         bool,
-        Expect("true or false", "true: nothing that holds data can be deleted by `pulumi destroy` or a replacement"),
+        Expect("true or false", "true keeps all that holds data from `pulumi destroy` and from replacements"),
     ] = False
     deployer_type: _PrincipalType = PrincipalType.USER
     submitters: Annotated[
