@@ -1,7 +1,6 @@
 """A program that breaks every rule of the pack once: each resource is named after what is wrong with it.
 
-Previewed by `test_pack.py` as a stack of production, where all rules hold. The values that look like secrets are made
-up for this program, or put together here so that no scanner of repositories takes them for real.
+Previewed by `test_planted.py` as a stack of production, where all rules hold. What looks like a secret is made up.
 """
 
 from typing import Any
