@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,14 @@ def test_every_rule_is_registered_with_its_name_demand_and_level(pack: dict[str,
 
 def test_no_two_rules_have_one_name() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES) >= 10
+
+
+def test_the_manual_has_the_rules_as_they_are() -> None:
+    text = (ROOT / "docs" / "policy.md").read_text()
+    assert re.findall(r"^\| `.*$", text, re.MULTILINE) == [
+        f"| `{rule.name}` | {rule.demand} | {rule.reason} | {'refused' if rule.mandatory else 'told'} |"
+        for rule in RULES
+    ]
 
 
 def test_unknown_values_of_the_sdk_become_marks(pack: dict[str, Any]) -> None:
