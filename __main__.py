@@ -17,6 +17,7 @@ from infra.submitters import SubmitterAccess, SubmitterAccessArgs
 
 settings = Settings.load(pulumi.Config())
 deployer = authorization.get_client_config()
+settings.require_cloud(deployer.subscription_id, deployer.tenant_id)
 names = Names(prefix=settings.prefix, stack=pulumi.get_stack(), subscription_id=deployer.subscription_id)
 
 # For what cannot be made again as it was: data, images, history, and identities that databases know.
@@ -29,7 +30,9 @@ identities = Identities("identity", IdentitiesArgs(group=group, names=names, tag
 
 # Where tasks leave their output, and what Batch itself may do there.
 storage = Storage(
-    "storage", StorageArgs(group=group, names=names, tags=settings.tags, families=settings.families), kept
+    "storage",
+    StorageArgs(group=group, names=names, tags=settings.tags, families=settings.families, settings=settings.storage),
+    kept,
 )
 account_access = AccountAccess("account-access", AccountAccessArgs(identities=identities, storage=storage))
 

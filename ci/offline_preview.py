@@ -52,7 +52,12 @@ def prepare(stack: str, folder: Path, *, main: Path = ROOT, settings: Mapping[st
     if settings is None:
         if not (real.exists() and placeholders.exists()):
             raise PreviewError(f"there is no stack {stack!r}; one of {', '.join(stacks())}")
-        config: dict[str, Any] = yaml.safe_load(real.read_text())["config"]
+        # Where the stack belongs is checked against the deployer, for whom a placeholder stands here.
+        config = {
+            key: value
+            for key, value in yaml.safe_load(real.read_text())["config"].items()
+            if not key.endswith((":subscription_id", ":tenant_id"))
+        }
     else:
         config = dict(settings)
     folder.mkdir(parents=True, exist_ok=True)

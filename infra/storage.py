@@ -10,6 +10,7 @@ from pulumi_azure_native import resources, storage
 
 from infra import naming
 from infra.naming import TYPE_PREFIX, Names
+from infra.settings import StorageSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class StorageArgs:
     names: Names
     tags: Mapping[str, str]
     families: tuple[str, ...]
+    settings: StorageSettings
 
 
 class Storage(pulumi.ComponentResource):
@@ -49,6 +51,17 @@ class Storage(pulumi.ComponentResource):
             tags=args.tags,
             opts=child,
         )
+        if args.settings.soft_delete_days:
+            kept = storage.DeleteRetentionPolicyArgs(enabled=True, days=args.settings.soft_delete_days)
+            storage.BlobServiceProperties(
+                f"{name}-blobs",
+                resource_group_name=args.group.name,
+                account_name=self.account.name,
+                blob_services_name="default",  # the only one that an account has
+                delete_retention_policy=kept,
+                container_delete_retention_policy=kept,
+                opts=child,
+            )
         self.containers = {
             family: storage.BlobContainer(
                 f"{name}-{family}",

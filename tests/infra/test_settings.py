@@ -100,6 +100,13 @@ def test_a_value_out_of_range_names_key_expectation_value_file_and_fix() -> None
         ({"families": ["Hello", "hello"]}, "families: expected consistent values, got 'hello' and 'Hello' would share"),
         ({"location": "West Europe"}, "location: expected an Azure region like westeurope, got 'West Europe'; "),
         ({"prefix": "Too-Long-A-Prefix"}, "prefix: expected 2 to 8 lower-case letters or digits, a letter first, got "),
+        ({"storage": {"soft_delete_days": 366}}, "storage.soft_delete_days: expected a whole number 0..365, got 366; "),
+        ({"storage": {"days": 3}}, "storage.days: expected one of soft_delete_days, got the unknown key days; "),
+        (
+            {"subscription_id": "mine"},
+            "subscription_id: expected an id like 11111111-2222-3333-4444-555555555555, got ",
+        ),
+        ({"tenant_id": 12}, "tenant_id: expected an id like 11111111-2222-3333-4444-555555555555, got "),
         ({"tags": ["prod"]}, "tags: expected names and texts like {environment: prod, owner: team-batch}, got "),
         ({"tags": {"cost": 12}}, "tags.cost: expected names and texts like "),
         ({"tags": {"a/b": "x"}}, "tags: expected consistent values, got the name 'a/b' cannot be used; take 1 to 128 "),
