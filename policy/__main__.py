@@ -25,7 +25,7 @@ from pulumi_policy import (
 from pulumi_policy.deserialize import serialize_properties
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
-from policy.resource import UNKNOWN, Path, Resource, is_list, spelled
+from policy.resource_view import UNKNOWN, Path, Resource, is_list, spelled
 from policy.rule import Rule, Unjudged
 from policy.rules import RULES
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from policy.resource import ABSENT, UNKNOWN, Path, Resource, spelled
+from policy.resource_view import ABSENT, UNKNOWN, Path, Resource, spelled
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from policy import lifecycles
-from policy.resource import ABSENT, UNKNOWN, Path, Resource, is_list
+from policy.resource_view import ABSENT, UNKNOWN, Path, Resource, is_list
 from policy.rule import Finding, Rule, Unjudged, Violation, all_of, setting, shown
 from policy.secret_values import known_form, looks_random, secret_name
 

@@ -13,7 +13,7 @@ from pulumi_policy import EnforcementLevel
 from pulumi_policy.deserialize import deserialize_properties
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, unknown_checking_proxy
 
-from policy.resource import UNKNOWN
+from policy.resource_view import UNKNOWN
 from policy.rules import RULES
 from tests.infra.recording import ROOT
 

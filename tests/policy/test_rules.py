@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policy import lifecycles
-from policy.resource import UNKNOWN, Resource, spelled
+from policy.resource_view import UNKNOWN, Resource, spelled
 from policy.rule import Rule, Unjudged, Violation
 from policy.rules import PROTECTED, REQUIRED_TAGS, RULES, TAGGED, is_prod
 

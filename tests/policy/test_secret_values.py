@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from policy.resource import UNKNOWN, Resource, spelled
+from policy.resource_view import UNKNOWN, Resource, spelled
 from policy.rule import Violation
 from policy.rules import RULES
 from policy.secret_values import known_form, looks_random, secret_name
