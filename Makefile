@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 NO_SKIPS := $(if $(CI),--no-skips)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy down clean test test-fast hostile chaos bench sbom lint lock
+.PHONY: help setup up preview golden destroy down clean test test-fast hostile chaos bench sbom lint lock
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,6 +24,11 @@ up: setup       ## start the local Azure, deploy the stack "local", run the samp
 preview:        ## what `up` would change (STACK=local|dev|prod; dev and prod run offline)
 	@$(PYTHON) -m tools.setup $(if $(filter local,$(STACK)),all,preview $(STACK))
 	@$(VENV_PYTHON) -m local preview --stack $(STACK)
+
+golden:         ## show what `up` of dev and prod would do differently, and accept it (ci/golden)
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m ci.golden --accept
+	@UPDATE_GOLDEN=1 $(VENV_PYTHON) -m pytest -q tests/infra/test_arm_bodies.py
 
 destroy: setup  ## remove everything that `up` deployed, and show that nothing is left
 	@$(VENV_PYTHON) -m local destroy

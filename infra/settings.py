@@ -6,15 +6,16 @@ problem. Constraints on plain values live here; how a problem is worded is in `s
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 import pulumi
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from infra import naming
 from infra.config_source import read_config
-from infra.settings_problems import Expect, SettingsError, explain
+from infra.settings_problems import Expect, Problem, SettingsError, explain
 
 MAX_NODES: Final = 100
 """Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below (facts 4.14)."""
@@ -23,6 +24,14 @@ MAX_TASK_SLOTS: Final = 256
 """Batch's limit, or four times the VM's cores if that is less (`PoolArgs.task_slots_per_node`)."""
 
 MIN_PASSWORD_LENGTH: Final = 12
+
+MAX_SOFT_DELETE_DAYS: Final = 365
+"""Azure's limit (`DeleteRetentionPolicyArgs.days`)."""
+
+MAX_TAGS: Final = 50
+MAX_TAG_VALUE: Final = 256
+_TAG_NAME: Final = re.compile(r"[^<>%&\\?/]{1,128}")
+"""Storage accounts allow 128 characters, other resources 512."""
 
 
 class PrincipalType(StrEnum):
@@ -49,6 +58,7 @@ _Guid = Annotated[
     Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
     Expect("an object id like 11111111-2222-3333-4444-555555555555", "find it with `az ad signed-in-user show`"),
 ]
+_CLOUD: Final = Expect("an id like 11111111-2222-3333-4444-555555555555", "find it with `az account show`")
 _PrincipalType = Annotated[
     PrincipalType, Expect("User, Group or ServicePrincipal", "write what the object id belongs to")
 ]
@@ -62,6 +72,20 @@ _Password = Annotated[
     Field(min_length=MIN_PASSWORD_LENGTH),
     Expect(f"at least {MIN_PASSWORD_LENGTH} characters", "pulumi config set --secret {key}"),
 ]
+
+
+def _azure_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Azure's limits on tags (learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)."""
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"tags: there are {len(tags)}, Azure allows {MAX_TAGS}; leave some out")
+    for name, value in tags.items():
+        if not _TAG_NAME.fullmatch(name):
+            raise ValueError(f"tags: the name {name!r} cannot be used; take 1 to 128 characters without <>%&\\?/")
+        if not 0 < len(value) <= MAX_TAG_VALUE:
+            raise ValueError(f"tags: {name} has {len(value)} characters; write 1 to {MAX_TAG_VALUE}")
+    if len({name.lower() for name in tags}) < len(tags):
+        raise ValueError(f"tags: {', '.join(tags)} differ in case only; for Azure these are the same name")
+    return tags
 
 
 class PoolSettings(Section):
@@ -121,6 +145,17 @@ class SqlSettings(Section):
     ]
 
 
+class StorageSettings(Section):
+    """The storage account: how long deleted job output can be brought back."""
+
+    soft_delete_days: Annotated[
+        int,
+        Field(ge=0, le=MAX_SOFT_DELETE_DAYS, strict=True),
+        Expect(f"a whole number 0..{MAX_SOFT_DELETE_DAYS}", "0 deletes at once; kept blobs are paid for"),
+    ] = 0
+    """For blobs and whole containers alike."""
+
+
 class Submitter(Section):
     """Somebody who may submit jobs and read their output."""
 
@@ -156,8 +191,24 @@ class Settings(Section):
         Expect("a list of at least one job family", "each gets its own blob container"),
     ]
     pool: Annotated[PoolSettings, Expect("a section with vm_size and dedicated_nodes", "see Pulumi.dev.yaml")]
+    storage: Annotated[StorageSettings, Expect("a section with soft_delete_days", "see Pulumi.prod.yaml")] = (
+        StorageSettings()
+    )
     worker: Annotated[WorkerSettings, Expect("a section with base_image", "see Pulumi.dev.yaml")]
     sql: Annotated[SqlSettings, Expect("a section with server and database", "see Pulumi.dev.yaml")]
+    subscription_id: Annotated[_Guid | None, _CLOUD] = None
+    tenant_id: Annotated[_Guid | None, _CLOUD] = None
+    """Where this stack belongs, if given: a deployment that is signed in elsewhere stops before anything is made."""
+    tags: Annotated[
+        dict[str, str],
+        AfterValidator(_azure_tags),
+        Expect("names and texts like {environment: prod, owner: team-batch}", "put a number in quotes"),
+    ] = {}
+    """On every resource that Azure gives tags. docs/policy.md says which ones production must have."""
+    protect: Annotated[
+        bool,
+        Expect("true or false", "true keeps all that holds data from `pulumi destroy` and from replacements"),
+    ] = False
     deployer_type: _PrincipalType = PrincipalType.USER
     submitters: Annotated[
         tuple[Submitter, ...] | None,
@@ -188,6 +239,20 @@ class Settings(Section):
             if other is not family:
                 raise ValueError(f"families: {family!r} and {other!r} would share a container; rename one of them")
         return self
+
+    def require_cloud(self, subscription_id: str, tenant_id: str) -> None:
+        """Refuse to go on (`SettingsError`) when the deployer is signed in to another cloud than the stack names."""
+        fix = "sign in there (`az account set`, ARM_SUBSCRIPTION_ID, ARM_TENANT_ID), or correct the stack's file"
+        problems = [
+            Problem(key, f"{named}, where this stack belongs", f"a deployer that is signed in to {actual}", fix)
+            for key, named, actual in (
+                ("subscription_id", self.subscription_id, subscription_id),
+                ("tenant_id", self.tenant_id, tenant_id),
+            )
+            if named is not None and named.lower() != actual.lower()
+        ]
+        if problems:
+            raise SettingsError(f"Pulumi.{pulumi.get_stack()}.yaml", problems)
 
     @property
     def users(self) -> Users:

@@ -23,6 +23,7 @@ from tests.infra.recording import (
     PASSWORDS,
     ROOT,
     SUBSCRIPTION,
+    TENANT,
     Registered,
     Run,
     run_program,
@@ -245,6 +246,31 @@ def test_bad_settings_end_the_program_before_anything_is_asked_or_registered() -
     with pytest.raises(SettingsError, match="nonsense"):
         run_program("dev", config=stack_config("dev") | {"nonsense": "1"}, run=run)
     assert (run.resources, run.invokes) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("key", "actual"), [("subscription_id", SUBSCRIPTION), ("tenant_id", TENANT)], ids=["subscription", "tenant"]
+)
+def test_a_deployer_in_another_cloud_than_the_stack_names_makes_nothing(key: str, actual: str) -> None:
+    other, run = "99999999-0000-4000-8000-000000000000", Run()
+    with pytest.raises(SettingsError) as error:
+        run_program("dev", config=stack_config("dev") | {key: other}, run=run)
+    assert f"{key}: expected {other}, where this stack belongs, got a deployer that is signed in to {actual}; " in str(
+        error.value
+    )
+    assert run.resources == []
+
+
+def test_a_deployer_in_the_cloud_that_the_stack_names_goes_on() -> None:
+    named = {"subscription_id": SUBSCRIPTION.upper(), "tenant_id": TENANT}
+    assert run_program("dev", config=stack_config("dev") | named, preview=True).of_type("batch:Pool")
+
+
+def test_prod_keeps_deleted_blobs_and_containers_and_dev_does_not(program: Program, dev: Run) -> None:
+    service = program("prod").only(":BlobServiceProperties").inputs
+    kept = {"enabled": True, "days": 14}
+    assert (service["deleteRetentionPolicy"], service["containerDeleteRetentionPolicy"]) == (kept, kept)
+    assert dev.of_type(":BlobServiceProperties") == []
 
 
 def test_the_main_module_is_a_contents_page() -> None:
