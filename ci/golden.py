@@ -21,8 +21,8 @@ from typing import Any, Final
 
 import yaml
 
-from ci import offline_preview
-from ci.offline_preview import PreviewError
+from local.deployment import offline
+from local.errors import LocalError
 
 FOLDER: Final = Path(__file__).with_name("golden")
 ACCEPT: Final = "make golden"
@@ -66,9 +66,9 @@ def difference(stack: str, accepted: str, now: str) -> str:
 
 
 def preview(stack: str) -> str:
-    """The golden preview of a stack as it is now. May take some ten seconds. Raises `PreviewError`."""
+    """The golden preview of a stack as it is now. May take some ten seconds. Raises `LocalError`."""
     with tempfile.TemporaryDirectory(prefix="golden-") as folder:
-        return render(stack, offline_preview.preview_json(stack, Path(folder)))
+        return render(stack, offline.digest(offline.prepare(Path(folder), stack)))
 
 
 def accepted(stack: str) -> str:
@@ -84,11 +84,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--accept", action="store_true", help="write the files anew")
     options = parser.parse_args(arguments)
     code = 0
-    for stack in options.stacks or offline_preview.stacks():
+    for stack in options.stacks or offline.stacks():
         try:
             now = preview(stack)
-        except PreviewError as error:
-            print(error, file=sys.stderr)
+        except LocalError as error:
+            print(f"error: {error}", file=sys.stderr)
             return 2
         changes = difference(stack, accepted(stack), now)
         if changes:

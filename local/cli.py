@@ -100,12 +100,13 @@ def preview(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.processes import background
 
     if arguments.stack != LOCAL:
-        stack = offline.prepare(paths, arguments.stack)
-        say(f"offline: no cloud is reached; what only a subscription knows is from {offline.PLACEHOLDERS.name}/")
-        return project.become(stack, ["preview", *arguments.rest])
-    background.start(paths)
-    tour.prepare(paths)
-    return project.become(tour.settled_stack(paths), ["preview", *arguments.rest])
+        stack = offline.prepare(paths.home / "offline" / arguments.stack, arguments.stack)
+        say(f"offline: no cloud is reached; what only a subscription knows is from local/offline/{stack.name}.yaml")
+    else:
+        background.start(paths)
+        tour.prepare(paths)
+        stack = tour.settled_stack(paths)
+    return project.become(stack, ["preview", "--policy-pack", str(project.POLICY), *arguments.rest])
 
 
 def destroy(paths: Paths, arguments: argparse.Namespace) -> int:

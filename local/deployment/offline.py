@@ -7,6 +7,9 @@ previews: whoever wants to deploy it uses `pulumi up -s STACK`.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,7 +18,7 @@ from local.deployment import project
 from local.deployment.project import Stack
 from local.deployment.settings import LOCAL, SALT
 from local.errors import LocalError
-from local.paths import CHECKOUT, Paths, write_private
+from local.paths import CHECKOUT, write_private
 
 PLACEHOLDERS = CHECKOUT / "local" / "offline"
 VARIABLE = "PULUMI_STANDIN_OFFLINE"  # read by local/plugins/azure_native
@@ -28,32 +31,65 @@ def stacks() -> list[str]:
     return sorted(file.stem for file in PLACEHOLDERS.glob("*.yaml"))
 
 
-def prepare(paths: Paths, name: str) -> Stack:
-    """The stack with placeholders, ready for a preview. Raises `LocalError` for a stack that does not exist."""
-    real, placeholders = CHECKOUT / f"Pulumi.{name}.yaml", PLACEHOLDERS / f"{name}.yaml"
-    if name not in stacks() or not real.exists():
+def real_settings(name: str) -> dict[str, Any]:
+    """The stack file of a real stack. Raises `LocalError` for a stack that does not exist."""
+    file = CHECKOUT / f"Pulumi.{name}.yaml"
+    if name not in stacks() or not file.exists():
         raise LocalError(f"there is no stack '{name}'", next_step=f"one of: {', '.join([LOCAL, *stacks()])}")
-    folder = paths.home / "offline" / name
-    stack = Stack(name, folder, folder / "passphrase", {VARIABLE: str(placeholders)})
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(stack.passphrase_file, b"placeholders are no secrets")
-    project.ensure_stack(stack)
-    secrets = project.read_yaml(placeholders).get("secrets") or {}
-    body = without_secrets(project.read_yaml(real))
-    known = project.read_yaml(stack.settings_file) if stack.settings_file.exists() else {}
-    sealed = {key: known.get("config", {}).get(key) for key in map(_full, secrets)}
-    if all(sealed.values()) and known == {SALT: known.get(SALT), **body, "config": {**body["config"], **sealed}}:
-        return stack
-    write_private(stack.settings_file, yaml.safe_dump(body, sort_keys=False, allow_unicode=True).encode())
-    words = [word for key, text in secrets.items() for word in ("--secret", f"{key}={text}")]
-    if words:
-        project.ask(stack, "config", "set-all", *words)
+    return project.read_yaml(file)
+
+
+def prepare(folder: Path, name: str) -> Stack:
+    """A real stack with its placeholders, ready for a preview, in a folder of ours."""
+    settings, placeholders = real_settings(name), PLACEHOLDERS / f"{name}.yaml"
+    stack = Stack(name, folder, {VARIABLE: str(placeholders)})
+    prepare_stack(stack, public_settings(settings), project.read_yaml(placeholders).get("secrets") or {})
     return stack
 
 
-def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
-    """A stack file without its encrypted values: their placeholders are set afterwards."""
-    config = {key: value for key, value in (body.get("config") or {}).items() if not _is_secret(value)}
+def prepare_stack(stack: Stack, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    """Make the stack and its settings file, `secrets` (placeholders, by key) sealed in it. Cached by content."""
+    stack.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(stack.passphrase_file, b"placeholders are no secrets")
+    project.ensure_stack(stack)
+    known = project.read_yaml(stack.settings_file) if stack.settings_file.exists() else {}
+    sealed = {key: (known.get("config") or {}).get(key) for key in map(_full, secrets)}
+    wanted = {SALT: known.get(SALT), **settings, "config": {**settings["config"], **sealed}}
+    if all(sealed.values()) and known == wanted:
+        return
+    write_private(stack.settings_file, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True).encode())
+    words = [word for key, text in secrets.items() for word in ("--secret", f"{key}={text}")]
+    if words:
+        project.ask(stack, "config", "set-all", *words)
+
+
+def digest(stack: Stack) -> dict[str, Any]:
+    """What `pulumi preview --json` prints for a stack that keeps the policy pack's rules.
+
+    Raises `LocalError` with Pulumi's own words, the violated rules among them.
+    """
+    command = ("preview", "--policy-pack", str(project.POLICY))
+    done = project.capture(stack, *command, "--json")
+    if done.returncode:
+        told = project.capture(stack, *command)  # a digest does not tell of violations
+        raise LocalError(
+            f"`pulumi preview` of stack {stack.name} failed (exit code {done.returncode})",
+            cause=f"{told.stdout}{told.stderr}".strip(),
+            next_step=f"make preview STACK={stack.name}",
+        )
+    return json.loads(done.stdout)
+
+
+def public_settings(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A stack file without its encrypted values, for which there are placeholders, and without where it belongs.
+
+    The program compares `subscription_id` and `tenant_id` with the deployer's, for which placeholders stand here.
+    """
+    config = {
+        key: value
+        for key, value in (body.get("config") or {}).items()
+        if not _is_secret(value) and not key.endswith((":subscription_id", ":tenant_id"))
+    }
     return {**{key: value for key, value in body.items() if key not in ENCRYPTION}, "config": config}
 
 

@@ -25,6 +25,7 @@ from tools.setup.pulumi_cli import Installation, find
 
 PLUGINS = CHECKOUT / "local" / "plugins"
 PROVIDERS = {"azure-native": PLUGINS / "azure-native", "docker": PLUGINS / "docker"}
+POLICY = CHECKOUT / "policy"  # the pack whose rules every preview checks
 LANGUAGE_HOST = PLUGINS / "language-python"
 EXECUTOR_VARIABLE = "PULUMI_STANDIN_EXECUTOR"  # read by local/plugins/language_python
 # Variables that would lead the CLI or the plugins to the user's own Pulumi or Azure.
@@ -37,8 +38,12 @@ class Stack:
 
     name: str
     folder: Path
-    passphrase_file: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    program: Path = CHECKOUT  # the folder of `__main__.py`
+
+    @property
+    def passphrase_file(self) -> Path:
+        return self.folder / "passphrase"
 
     @property
     def settings_file(self) -> Path:
@@ -82,8 +87,8 @@ def installation() -> Installation:
     return found
 
 
-def project_file(cli: Installation) -> dict[str, Any]:
-    """The content of the stack's own Pulumi.yaml."""
+def project_file(cli: Installation, program: Path = CHECKOUT) -> dict[str, Any]:
+    """The content of a stack's own Pulumi.yaml; `program` is the folder of `__main__.py`."""
     body = read_yaml(CHECKOUT / "Pulumi.yaml")
     options = body["runtime"]["options"]
     plugins: dict[str, Any] = {"providers": [{"name": name, "path": str(path)} for name, path in PROVIDERS.items()]}
@@ -91,7 +96,7 @@ def project_file(cli: Installation) -> dict[str, Any]:
         plugins["languages"] = [{"name": "python", "path": str(LANGUAGE_HOST)}]
     return {
         **body,
-        "main": str(CHECKOUT),
+        "main": str(program),
         "runtime": {**body["runtime"], "options": {**options, "virtualenv": str(CHECKOUT / options["virtualenv"])}},
         "plugins": plugins,
     }
@@ -100,7 +105,7 @@ def project_file(cli: Installation) -> dict[str, Any]:
 def write_project_file(stack: Stack, cli: Installation) -> None:
     """Make the stack's folder and its project file."""
     stack.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    content = yaml.safe_dump(project_file(cli), sort_keys=False).encode()
+    content = yaml.safe_dump(project_file(cli, stack.program), sort_keys=False).encode()
     file = stack.folder / "Pulumi.yaml"
     if not file.exists() or file.read_bytes() != content:
         write_private(file, content)
@@ -152,26 +157,29 @@ def run(stack: Stack, *arguments: str, stdin: str | None = None) -> int:
     return process.returncode
 
 
-def ask(stack: Stack, *arguments: str, stdin: str | None = None) -> str:
-    """Run the CLI without showing it; its stdout. Raises `LocalError` with its words when it fails."""
+def capture(stack: Stack, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the CLI without showing it, and without questions; what it printed and its exit code."""
     cli = installation()
     write_project_file(stack, cli)
-    done = subprocess.run(
-        [cli.pulumi, *arguments, "--non-interactive"],
+    return subprocess.run(
+        [cli.pulumi, *arguments, "--non-interactive", "--color=never"],
         cwd=stack.folder,
         env=environment(stack, cli),
         text=True,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
+        input=stdin or "",
         capture_output=True,
         check=False,
     )
+
+
+def ask(stack: Stack, *arguments: str, stdin: str | None = None) -> str:
+    """Run the CLI without showing it; its stdout. Raises `LocalError` with its words when it fails."""
+    done = capture(stack, *arguments, stdin=stdin)
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).removeprefix("error: ")
         raise LocalError(
-            f"`pulumi {' '.join(arguments)}` failed on stack {stack.name} (exit code {done.returncode})",
-            cause=said,
-            next_step=f"python -m local pulumi {' '.join(arguments)}",
+            f"`pulumi {' '.join(arguments[:2])}` failed on stack {stack.name} (exit code {done.returncode})",
+            cause=(done.stderr.strip() or done.stdout.strip()).removeprefix("error: "),
+            next_step=f"python -m local pulumi {' '.join(arguments[:2])}",
         )
     return done.stdout
 

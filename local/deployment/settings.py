@@ -27,7 +27,7 @@ SALT = "encryptionsalt"  # written by Pulumi with the first secret; the passphra
 
 def stack(paths: Paths, environment: Mapping[str, str] | None = None) -> Stack:
     """The stack "local" of this home; `environment` says which cloud it reaches (`cloud_environment`)."""
-    return Stack(LOCAL, paths.stack, paths.stack / "passphrase", environment or {})
+    return Stack(LOCAL, paths.stack, environment or {})
 
 
 def key(name: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ci import golden, offline_preview
-from ci.offline_preview import PreviewError
+from ci import golden
+from local.deployment import offline
+from local.errors import LocalError
 from tests.infra.recording import PASSWORDS, ROOT
 
 STACK = "urn:pulumi:dev::project::pulumi:pulumi:Stack::project-dev"
@@ -136,8 +137,9 @@ def test_a_difference_is_a_unified_diff_of_what_was_accepted_and_what_is() -> No
 def one_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The command with one stack, whose preview is the digest above; its golden files lie in the folder returned."""
     monkeypatch.setattr(golden, "FOLDER", tmp_path / "golden")
-    monkeypatch.setattr(offline_preview, "stacks", lambda: ["dev"])
-    monkeypatch.setattr(offline_preview, "preview_json", lambda stack, folder: digest())
+    monkeypatch.setattr(offline, "stacks", lambda: ["dev"])
+    monkeypatch.setattr(offline, "prepare", lambda _folder, _stack: None)
+    monkeypatch.setattr(offline, "digest", lambda _stack: digest())
     return tmp_path / "golden"
 
 
@@ -158,21 +160,16 @@ def test_the_command_shows_a_difference_accepts_it_and_then_finds_none(
 def test_a_preview_that_fails_is_told_in_its_own_words_and_changes_no_file(
     one_stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(stack: str, folder: Path) -> dict[str, Any]:
-        raise PreviewError("`pulumi preview` of stack dev failed")
+    def fail(_stack: object) -> dict[str, Any]:
+        raise LocalError("`pulumi preview` of stack dev failed")
 
-    monkeypatch.setattr(offline_preview, "preview_json", fail)
+    monkeypatch.setattr(offline, "digest", fail)
     assert golden.main(["--accept"]) == 2
-    assert capsys.readouterr().err == "`pulumi preview` of stack dev failed\n"
+    assert capsys.readouterr().err == "error: `pulumi preview` of stack dev failed\n"
     assert not one_stack.exists()
 
 
-def test_a_stack_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(PreviewError, match="there is no stack 'staging'; one of dev, prod"):
-        offline_preview.preview_json("staging", tmp_path)
-
-
-@pytest.mark.parametrize("stack", offline_preview.stacks())
+@pytest.mark.parametrize("stack", offline.stacks())
 def test_golden_previews_hold_no_secret_and_no_path_of_a_machine(stack: str) -> None:
     text = golden.accepted(stack)
     assert text.count("\nazure-native:") > 10

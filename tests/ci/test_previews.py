@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from ci import golden, offline_preview
+from ci import golden
+from local.deployment import offline, project
+from local.deployment.project import Stack
 
 PROVIDER_ID = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture(scope="module")
-def prod(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """The folder of stack prod and the digest of its preview."""
-    folder = tmp_path_factory.mktemp("prod")
-    return folder, offline_preview.preview_json("prod", folder)
+def prod(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stack, dict[str, Any]]:
+    """Stack prod and the digest of its preview."""
+    stack = offline.prepare(tmp_path_factory.mktemp("prod"), "prod")
+    return stack, offline.digest(stack)
 
 
 def differs(stack: str, now: str) -> str:
@@ -28,7 +30,7 @@ def differs(stack: str, now: str) -> str:
     return changes and f"{changes}\n\nIf it is meant: {golden.ACCEPT}"
 
 
-def test_the_preview_of_prod_is_the_accepted_one_and_keeps_the_policies(prod: tuple[Path, dict[str, Any]]) -> None:
+def test_the_preview_of_prod_is_the_accepted_one_and_keeps_the_policies(prod: tuple[Stack, dict[str, Any]]) -> None:
     assert differs("prod", golden.render("prod", prod[1])) == ""
 
 
@@ -74,16 +76,12 @@ def deployed(digest: Mapping[str, Any]) -> dict[str, Any]:
     return {"version": 3, "deployment": {"manifest": manifest, "resources": resources}}
 
 
-def test_a_mistyped_destroy_of_prod_removes_nothing(prod: tuple[Path, dict[str, Any]]) -> None:
-    folder, digest = prod
-    (folder / "deployed.json").write_text(json.dumps(deployed(digest)))
-    offline = offline_preview.offline("prod")
-    imported = offline_preview.pulumi(folder, "stack", "import", "--stack", "prod", "--file", "deployed.json")
-    assert imported.returncode == 0, imported.stderr
-    before = offline_preview.pulumi(folder, "stack", "export", "--stack", "prod").stdout
-    done = offline_preview.pulumi(folder, "destroy", "--stack", "prod", "--yes", environment=offline)
+def test_a_mistyped_destroy_of_prod_removes_nothing(prod: tuple[Stack, dict[str, Any]]) -> None:
+    stack, digest = prod
+    project.ask(stack, "stack", "import", stdin=json.dumps(deployed(digest)))
+    before = project.ask(stack, "stack", "export")
+    done = project.capture(stack, "destroy", "--yes")
     assert done.returncode != 0
     assert "because it is protected" in done.stdout
-    after = offline_preview.pulumi(folder, "stack", "export", "--stack", "prod").stdout
-    kept = json.loads(after)["deployment"]["resources"]
+    kept = json.loads(project.ask(stack, "stack", "export"))["deployment"]["resources"]
     assert len(kept) == len(json.loads(before)["deployment"]["resources"]) > len(digest["steps"])

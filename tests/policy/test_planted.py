@@ -12,23 +12,25 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ci import offline_preview
+from local.deployment import offline, project
+from local.deployment.project import Stack
 from policy.rules import RULES
 from tests.infra.recording import PASSWORDS, ROOT
 
 PLANTED = Path(__file__).with_name("planted")
+OFFLINE = {offline.VARIABLE: str(offline.PLACEHOLDERS / "dev.yaml")}
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """The preview of the program that breaks every rule, as a stack named prod."""
-    folder = tmp_path_factory.mktemp("planted")
-    offline_preview.prepare("prod", folder, main=PLANTED, settings={"azure-native:location": "westeurope"})
-    return offline_preview.pulumi(
-        folder,
-        *("preview", "--stack", "prod", "--policy-pack", str(offline_preview.POLICY)),
-        environment=offline_preview.offline("prod"),
-    )
+    stack = Stack("prod", tmp_path_factory.mktemp("planted"), OFFLINE, PLANTED)
+    offline.prepare_stack(stack, {"config": {"azure-native:location": "westeurope"}}, {})
+    return previewed(stack)
+
+
+def previewed(stack: Stack) -> subprocess.CompletedProcess[str]:
+    return project.capture(stack, "preview", "--policy-pack", str(project.POLICY))
 
 
 def refused(output: str) -> set[tuple[str, str, str]]:
@@ -36,7 +38,7 @@ def refused(output: str) -> set[tuple[str, str, str]]:
     return set(re.findall(r"- \[(\w+)\]\s+(\S+)\s+\(\S+: (\S+)\)", output))
 
 
-def test_the_cli_refuses_each_planted_violation_and_nothing_else(planted: subprocess.CompletedProcess) -> None:
+def test_the_cli_refuses_each_planted_violation_and_nothing_else(planted: subprocess.CompletedProcess[str]) -> None:
     assert planted.returncode != 0
     assert {found for found in refused(planted.stdout) if found[0] == "mandatory"} == {
         ("mandatory", "registry-without-admin-user", "admin-user"),
@@ -59,30 +61,30 @@ def test_the_cli_refuses_each_planted_violation_and_nothing_else(planted: subpro
     }
 
 
-def test_every_mandatory_rule_has_a_planted_violation(planted: subprocess.CompletedProcess) -> None:
+def test_every_mandatory_rule_has_a_planted_violation(planted: subprocess.CompletedProcess[str]) -> None:
     assert {rule for level, rule, _ in refused(planted.stdout) if level == "mandatory"} == {
         rule.name for rule in RULES if rule.mandatory
     }
 
 
-def test_an_advisory_rule_tells_and_refuses_nothing(planted: subprocess.CompletedProcess) -> None:
+def test_an_advisory_rule_tells_and_refuses_nothing(planted: subprocess.CompletedProcess[str]) -> None:
     assert ("advisory", "pool-on-nodes-that-last", "unknown-image") in refused(planted.stdout)
 
 
-def test_what_a_preview_does_not_know_is_said_and_not_taken_for_good(planted: subprocess.CompletedProcess) -> None:
+def test_what_a_preview_does_not_know_is_said_and_not_taken_for_good(planted: subprocess.CompletedProcess[str]) -> None:
     where = r"deploymentConfiguration\.virtualMachineConfiguration\.containerConfiguration\.containerImageNames\[0\]"
     said = re.findall(rf"can't run policy 'pool-images-by-digest' .*{where} can't be known", planted.stdout)
     assert len(said) == 2
 
 
-def test_a_violation_reads_as_fact_cause_and_next_step(planted: subprocess.CompletedProcess) -> None:
+def test_a_violation_reads_as_fact_cause_and_next_step(planted: subprocess.CompletedProcess[str]) -> None:
     assert (
         "containerregistry:Registry 'admin-user': adminUserEnabled is true. Its password is one for everybody, has all "
         "rights and never ends. Next step: set admin_user_enabled=False."
     ) in planted.stdout
 
 
-def test_a_refused_secret_is_not_shown(planted: subprocess.CompletedProcess) -> None:
+def test_a_refused_secret_is_not_shown(planted: subprocess.CompletedProcess[str]) -> None:
     assert "startTask.environmentSettings[0].value is a plain value of 13 characters" in planted.stdout
     violations = planted.stdout.partition("Policies:")[2].partition("Diagnostics:")[0]
     assert violations
@@ -91,13 +93,8 @@ def test_a_refused_secret_is_not_shown(planted: subprocess.CompletedProcess) -> 
 
 def test_the_stack_local_passes(tmp_path: Path) -> None:
     template = yaml.safe_load((ROOT / "local" / "Pulumi.local.yaml").read_text())["config"]
-    offline_preview.prepare("local", tmp_path, settings=template)
-    words = [word for key, text in PASSWORDS.items() for word in ("--secret", f"{key}={text}")]
-    assert offline_preview.pulumi(tmp_path, "config", "set-all", "--stack", "local", *words).returncode == 0
-    done = offline_preview.pulumi(
-        tmp_path,
-        *("preview", "--stack", "local", "--policy-pack", str(offline_preview.POLICY)),
-        environment=offline_preview.offline("dev"),
-    )
+    stack = Stack("local", tmp_path, OFFLINE)
+    offline.prepare_stack(stack, {"config": template}, PASSWORDS)
+    done = previewed(stack)
     assert done.returncode == 0, done.stdout + done.stderr
     assert refused(done.stdout) == set()
