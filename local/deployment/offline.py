@@ -52,15 +52,17 @@ def prepare_stack(stack: Stack, settings: Mapping[str, Any], secrets: Mapping[st
     stack.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(stack.passphrase_file, b"placeholders are no secrets")
     project.ensure_stack(stack)
-    known = project.read_yaml(stack.settings_file) if stack.settings_file.exists() else {}
-    sealed = {key: (known.get("config") or {}).get(key) for key in map(_full, secrets)}
-    wanted = {SALT: known.get(SALT), **settings, "config": {**settings["config"], **sealed}}
-    if all(sealed.values()) and known == wanted:
+    # Not compared with the settings file itself: Pulumi writes it anew, and makes text of numbers and booleans.
+    wanted = json.dumps([settings, dict(secrets)], sort_keys=True, default=str)
+    stamp = stack.folder / "settings.json"
+    if stamp.exists() and stamp.read_text() == wanted:
         return
+    stamp.unlink(missing_ok=True)
     write_private(stack.settings_file, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True).encode())
     words = [word for key, text in secrets.items() for word in ("--secret", f"{key}={text}")]
     if words:
         project.ask(stack, "config", "set-all", *words)
+    write_private(stamp, wanted.encode())
 
 
 def digest(stack: Stack) -> dict[str, Any]:
@@ -100,10 +102,6 @@ def refuse(verb: str, name: str) -> LocalError:
         cause=f"here {name} has placeholders instead of a subscription: it can be previewed, and nothing else",
         next_step=f"pulumi {verb} -s {name}   (docs/first-real-run.md)",
     )
-
-
-def _full(key: str) -> str:
-    return key if ":" in key else f"{project.project_name()}:{key}"
 
 
 def _is_secret(value: object) -> bool:
