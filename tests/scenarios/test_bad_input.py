@@ -133,7 +133,9 @@ def test_settings_out_of_range_change_nothing(deployed: Checkout) -> None:
 def test_a_broken_dockerfile_leaves_the_stack_as_it_was(deployed: Checkout) -> None:
     before = deployed_now(deployed)
     with edited(deployed, "worker/Dockerfile", "FROM", "FORM"):
-        refused(local(deployed, "up"), "unknown instruction: FORM", "Correct .build/copy-of-worker/Dockerfile", code=255)
+        refused(
+            local(deployed, "up"), "unknown instruction: FORM", "Correct .build/copy-of-worker/Dockerfile", code=255
+        )
     assert deployed_now(deployed) == before
 
 
