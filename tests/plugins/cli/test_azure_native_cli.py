@@ -102,11 +102,11 @@ def test_a_replacement_deletes_first_unless_the_name_is_random_or_the_program_sa
 
 
 def test_a_preview_knows_what_stays_and_says_unknown_of_the_rest(stack: Stack, arm: FakeArm) -> None:
-    stack.program(account(), "pulumi.export('endpoint', account.account_endpoint)")
-    [created] = [step for step in stack.preview() if step["urn"].endswith("::a")]
-    assert created["op"] == "create"
-    assert created["newState"]["outputs"]["accountEndpoint"] == UNKNOWN
-    assert created["newState"]["outputs"]["location"] == "westeurope"
+    tags = "tags={'endpoint': account.account_endpoint, 'location': account.location}"
+    stack.program(account(), f"resources.ResourceGroup('g', location='westeurope', {tags})")
+    steps = {step["urn"].rsplit("::", 1)[1]: step for step in stack.preview()}
+    assert steps["a"]["op"] == steps["g"]["op"] == "create"
+    assert steps["g"]["newState"]["inputs"]["tags"] == {"endpoint": UNKNOWN, "location": "westeurope"}
     assert writes(arm) == []
 
 
