@@ -12,7 +12,7 @@ from ..schema import check as schema_check
 from . import answers, config, defaults, invokes, operations
 from .arm_client import ArmClient, ArmError
 from .resources import describe, resource_type
-from .translate import Request, resource_path, translate
+from .translate import Request, parse_path, resource_path, translate
 
 
 class AzureNative(Provider):
@@ -111,6 +111,8 @@ class AzureNative(Provider):
 
     def read(self, target: Target, resource_id: str, state: Values, inputs: Values | None) -> Existing | None:
         kind = resource_type(target.type)
+        if inputs is None:
+            parse_path(target.type, resource_id)  # an import: the id is what a person typed
         body = operations.read(self._arm(f"reading {target.name}"), resource_id, kind.api_version)
         if body is None:
             return None
