@@ -108,7 +108,8 @@ class DockerExecutor(AgentNodes):
         self._planned.add(node_id)
         try:
             container = await asyncio.to_thread(self._container, node_id)
-            await asyncio.to_thread(container.restart, timeout=_STOP_SECONDS)
+            await asyncio.to_thread(container.stop, timeout=_STOP_SECONDS)
+            await asyncio.to_thread(self._boot, node)
         except DockerException as error:
             raise NodeUnreachable(f"node {node_id} did not restart: {error}") from error
         finally:
@@ -141,12 +142,19 @@ class DockerExecutor(AgentNodes):
     def _start(self, node: Agented, image: str) -> None:
         """Have the node's container running: made, started, or left as it is."""
         try:
-            container = self._container(node.spec.node_id)
+            self._container(node.spec.node_id)
         except NotFound:
-            container = self._create(node, image)
-        container.start()
+            self._create(node, image)
+        self._boot(node)
 
-    def _create(self, node: Agented, image: str) -> Container:
+    def _boot(self, node: Agented) -> None:
+        """Start the node's container unless it runs: the boot file must have an agent that takes it."""
+        container = self._container(node.spec.node_id)
+        if container.status != "running":
+            node.write_boot_file()
+            container.start()
+
+    def _create(self, node: Agented, image: str) -> None:
         name, labels = self._name(node.spec.node_id), self._labels(node.spec.node_id)
         network = self._network()
         volume = self._docker.volumes.create(f"{name}-docker", labels=labels)
@@ -156,11 +164,10 @@ class DockerExecutor(AgentNodes):
             network_mode=network,
             port_bindings={_SSH_PORT: ("127.0.0.1", None)},
         ) | self._rights(image)
-        made = api.create_container(
+        api.create_container(
             image, name=name, hostname=_hostname(node.spec.node_id), labels=labels, ports=[(22, "tcp")],
             stop_signal="SIGTERM", stop_timeout=_STOP_SECONDS, host_config=host,
         )  # fmt: skip
-        return self._docker.containers.get(made["Id"])
 
     def _remove(self, node_id: str) -> None:
         with contextlib.suppress(NotFound):
@@ -230,7 +237,7 @@ class DockerExecutor(AgentNodes):
     async def _attach(self, node: Agented) -> None:
         """A node of before: follow it, start it first where it is down, report it where it is gone."""
         try:
-            await asyncio.to_thread(lambda: self._container(node.spec.node_id).start())
+            await asyncio.to_thread(self._boot, node)
         except DockerException as error:
             gone = "the node's container is gone" if isinstance(error, NotFound) else str(error)
             self._say(node, NodeState.UNKNOWN, ("NodeDied", gone))

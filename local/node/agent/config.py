@@ -1,7 +1,8 @@
 """What an agent is told at boot: the node's specification, where its folders are, which ports lead to the local Azure.
 
-The executor writes it as a file of mode 0600 in the node's runtime folder: it holds passwords, so it travels neither in
-an environment nor on a command line.
+The executor writes it as a file of mode 0600 in the node's runtime folder before each start of the agent: it holds
+passwords, so it travels neither in an environment nor on a command line. The agent removes it as soon as it is read;
+what the executor keeps for the next start lies beside the runtime folder, where no node sees it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class AgentConfig:
 
 
 def write_config(path: Path, config: AgentConfig) -> None:
-    """Write the boot file for its owner only, at once."""
+    """Write a boot file for its owner only, at once."""
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -78,5 +79,12 @@ def write_config(path: Path, config: AgentConfig) -> None:
 
 
 def read_config(path: Path) -> AgentConfig:
-    """Read the boot file; an unknown key is refused."""
+    """Read a boot file; an unknown key is refused."""
     return from_json(AgentConfig, json.loads(path.read_text()))
+
+
+def take_config(path: Path) -> AgentConfig:
+    """Read the boot file and remove it, in the agent: no password stays on the node after its use."""
+    config = read_config(path)
+    path.unlink()
+    return config
