@@ -20,6 +20,7 @@ from typing import Final
 from .. import outputs_of
 from ..errors import JobsError, NotFound, ServiceError, UsageError
 from ..exits import Exit
+from ..parser import batch_id
 from ..service.batch import JobState
 from ..service.storage import Blob
 from ..session import Session
@@ -45,7 +46,7 @@ class Tally:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.add_argument("--only", metavar="PATTERN", help="only TASK/FILE names that match, for example '*/out/*.csv'")
     parser.set_defaults(run=run)

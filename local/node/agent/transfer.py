@@ -32,6 +32,7 @@ WHOLE_BYTES = 64 * 2**20  # up to here one request, above it blocks
 BLOCK_BYTES = 16 * 2**20
 MOST_BLOCKS = 50_000  # of one blob (learn.microsoft.com/azure/storage/blobs/scalability-targets)
 _PIECE_BYTES = 2**20
+_OF_ONE_FILE = frozenset({400, 409, 412, 413})  # statuses that speak of a blob: its name, its lease, its size
 _VERSION = {"x-ms-version": "2021-12-02"}
 _TIMEOUT = ClientTimeout(total=None, sock_connect=90, sock_read=300)
 
@@ -40,7 +41,8 @@ _TIMEOUT = ClientTimeout(total=None, sock_connect=90, sock_read=300)
 class Upload:
     """What became of a file of a pattern: a blob `name` of so many bytes, `skipped` for a reason, or a `failure`.
 
-    `file` is its path below the task's folder; the pattern itself when that could not be searched for.
+    `file` is its path below the task's folder; the pattern itself when that could not be searched for. `hopeless`: the
+    container, the rights or the service were at fault, so no other file of the pattern was tried.
     """
 
     file: str
@@ -48,6 +50,7 @@ class Upload:
     size: int = 0
     skipped: str = ""
     failure: FailureInfo | None = None
+    hopeless: bool = False
 
 
 class Transfer:
@@ -71,8 +74,13 @@ class Transfer:
         except (PatternLeavesTask, OSError) as error:
             failure = failures.upload(0, _bare(output.container_url), str(error))
             return [Upload(output.file_pattern, failure=failure)]
+        done: list[Upload] = []
         async with ClientSession(timeout=_TIMEOUT) as session:
-            return [await self._upload(session, output, task, path, name) for path, name in found]
+            for path, name in found:
+                done.append(await self._upload(session, output, task, path, name))
+                if done[-1].hopeless:
+                    break
+        return done
 
     async def _upload(self, session: ClientSession, output: OutputFile, task: Beneath, path: str, name: str) -> Upload:
         url = _bare(output.container_url)
@@ -88,8 +96,12 @@ class Transfer:
                 return Upload(path, name=name, size=await patiently(put))
         except (NotAFile, FileNotFoundError) as error:
             return Upload(path, skipped=f"not uploaded: it {error.strerror}")
-        except (ClientError, TimeoutError, OSError, TokenRefused, UnicodeError) as error:
-            return Upload(path, failure=failures.upload(getattr(error, "status", 0), _bare(url), str(error)))
+        except (ClientError, TimeoutError, TokenRefused) as error:
+            status = getattr(error, "status", 0)
+            failure = failures.upload(status, _bare(url), str(error))
+            return Upload(path, failure=failure, hopeless=status not in _OF_ONE_FILE)
+        except (OSError, UnicodeError) as error:  # the file itself, or its name
+            return Upload(path, failure=failures.upload(0, _bare(url), str(error)))
 
     async def fetch(self, resource: ResourceFile, working_dir: Beneath, owner: User) -> None:
         """Fetch a resource file, or all blobs of a container below a prefix, and give what is written to `owner`."""
