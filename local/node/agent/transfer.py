@@ -20,6 +20,7 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from yarl import URL
 
 from local.node.agent import failures
 from local.node.agent.beneath import Beneath, NotAFile, User
@@ -122,7 +123,7 @@ class Transfer:
         mode = int(resource.file_mode, 8) if resource.file_mode else 0o644
         headers = await self._headers(resource.identity_client_id, source)
         async for url, name in self._sources(session, resource, headers):
-            async with session.get(url, headers=headers) as reply:
+            async with session.get(URL(url, encoded=True), headers=headers) as reply:
                 await _check(reply)
                 with os.fdopen(_created(working_dir, name, mode, owner), "wb") as file:
                     async for piece in reply.content.iter_chunked(_PIECE_BYTES):
@@ -165,8 +166,13 @@ class BlobRefused(ClientError):
 def blob_url(container_url: str, name: str) -> str:
     """The blob's URL; a signature in the container's URL is kept."""
     parts = urllib.parse.urlsplit(container_url)
-    path = f"{parts.path.rstrip('/')}/{urllib.parse.quote(name)}"
+    path = f"{parts.path.rstrip('/')}/{'/'.join(map(_segment, name.split('/')))}"
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def _segment(segment: str) -> str:
+    """`.` and `..` encoded too: a client would take them, and a folder before them, out of the path."""
+    return segment.replace(".", "%2E") if segment in (".", "..") else urllib.parse.quote(segment)
 
 
 def _check_size(file: BinaryIO) -> None:
@@ -185,7 +191,7 @@ async def _put(session: ClientSession, url: str, headers: dict[str, str], file: 
     content = await asyncio.to_thread(file.read, WHOLE_BYTES + 1)
     if len(content) <= WHOLE_BYTES:
         extra = {"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-type": kind, "Content-Type": kind}
-        async with session.put(url, data=content, headers=headers | extra) as reply:
+        async with session.put(URL(url, encoded=True), data=content, headers=headers | extra) as reply:
             await _check(reply)
         return len(content)
     del content
@@ -197,12 +203,14 @@ async def _put(session: ClientSession, url: str, headers: dict[str, str], file: 
         ids.append(base64.b64encode(f"{len(ids):08d}".encode()).decode())
         size += len(block)
         query = urllib.parse.urlencode({"comp": "block", "blockid": ids[-1]})
-        async with session.put(f"{url}{joint}{query}", data=block, headers=headers) as reply:
+        async with session.put(URL(f"{url}{joint}{query}", encoded=True), data=block, headers=headers) as reply:
             await _check(reply)
     listed = "".join(f"<Latest>{block_id}</Latest>" for block_id in ids)
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'
     extra = {"x-ms-blob-content-type": kind, "Content-Type": "application/xml"}
-    async with session.put(f"{url}{joint}comp=blocklist", data=body.encode(), headers=headers | extra) as reply:
+    async with session.put(
+        URL(f"{url}{joint}comp=blocklist", encoded=True), data=body.encode(), headers=headers | extra
+    ) as reply:
         await _check(reply)
     return size
 
