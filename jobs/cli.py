@@ -10,7 +10,7 @@ from .exits import Exit
 from .parser import parse
 from .signals import Ended
 from .terminal.render import Render
-from .terminal.streams import explain_lost
+from .terminal.streams import lost_data
 
 WATCHING = ("submit", "watch")  # their exit code is the job's result, whatever became of what they printed
 
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         error = from_outside(exception)
         render.words("\n".join([f"error: {error}", *getattr(exception, "__notes__", ())]))
         return error.exit
-    if told := explain_lost(render):
-        render.words(told)
+    if lost := lost_data(render):
+        render.words(f"error: {lost}")
         return Exit.MACHINE if code == Exit.OK and arguments.verb not in WATCHING else code
     return code

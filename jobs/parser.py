@@ -10,6 +10,8 @@ from typing import Any, Final, NoReturn
 
 from .errors import UsageError
 from .exits import MEANING, Exit
+from .terminal.render import Render
+from .terminal.streams import lost_data
 from .verbs import VERBS, module
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of jobs and tasks, as Batch takes them
@@ -21,8 +23,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}. See: {self.prog} --help")
 
+    def print_help(self, file: Any = None) -> None:
+        """argparse says nothing when the help cannot be written."""
+        render = Render()
+        render.data(self.format_help().rstrip("\n"))
+        if error := lost_data(render):
+            raise error
+
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         """Every value of every verb comes through here: none may be empty, and only paths may be no text."""
+        if isinstance(action, argparse._SubParsersAction):
+            return super()._get_value(action, arg_string)  # the verb's own parser looks at them
         name = "/".join(action.option_strings) or action.metavar or action.dest
         if not arg_string.strip() and action.default != "":
             self.error(f"argument {name}: it is empty")

@@ -12,6 +12,7 @@ import os
 import sys
 from typing import Final
 
+from ..errors import MachineError
 from .render import Render
 
 _NAMES: Final = ("stdin", "stdout", "stderr")
@@ -47,13 +48,13 @@ def let_go() -> OSError | None:
     return failure
 
 
-def explain_lost(render: Render) -> str:
-    """What to say of data that stdout did not take; empty when all was written, or the reader of a pipe left."""
+def lost_data(render: Render) -> MachineError | None:
+    """What to say of data that stdout did not take; None when all was written, or the reader of a pipe left."""
     lost = render.lost
     if lost is None or isinstance(lost, BrokenPipeError):
-        return ""
+        return None
     step = "Make room" if getattr(lost, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else "Give it another stdout"
-    return (
-        f"error: stdout could not be written: {getattr(lost, 'strerror', None) or lost}; the rest of the data is lost. "
-        f"{step} and run the same command again"
+    why = getattr(lost, "strerror", None) or lost
+    return MachineError(
+        f"stdout could not be written: {why}; the rest of the data is lost. {step} and run the same command again"
     )
