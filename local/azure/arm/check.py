@@ -6,6 +6,8 @@ fields are accepted and dropped, because clients PUT what they GOT; anything unk
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +17,55 @@ from local.azure.errors.arm import InvalidRequestContent, nearest
 
 _DURATION = re.compile(r"-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.IGNORECASE)
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE)
+_DEEPEST = 64  # objects and arrays in each other [guess]: far above any resource, far below what a stack takes
 _ALWAYS_READ_ONLY = frozenset({"id", "name", "type", "etag", "systemData"})
+
+
+def parse(raw: bytes) -> Any:
+    """A request's JSON: Unicode, no property twice in an object, no number that JSON does not have, not nested deeply.
+
+    ValueError says what is wrong. One rule set for every surface that reads JSON.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"the property '{twice[:60]}' is there twice in one object")
+        return found
+
+    def constant(word: str) -> Any:
+        raise ValueError(f"{word} is no JSON number")
+
+    def number(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ValueError(f"the number {text[:20]} is too large")
+        return value
+
+    try:
+        body = json.loads(raw, object_pairs_hook=unique, parse_constant=constant, parse_float=number)
+        if b"\\u" in raw or b"\xed" in raw:  # only these can be lone surrogates, which no text on disk can hold
+            json.dumps(body, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep") from error
+    except UnicodeError as error:
+        raise ValueError(f"it is not Unicode text: {error}") from error
+    if _depth(body) > _DEEPEST:
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+    return body
+
+
+def _depth(body: Any) -> int:
+    depth, level = 0, [body]
+    while level := [
+        below
+        for one in level
+        if isinstance(one, dict | list)
+        for below in (one.values() if isinstance(one, dict) else one)
+    ]:
+        depth += 1
+    return depth
 
 
 def check(body: Any, shape: Shape, shown: Shape | None = None) -> dict[str, Any]:
@@ -136,14 +186,15 @@ def _convert(value: Any, kind: str) -> Any:
                 return value.lower() == "true"
             return value if isinstance(value, bool) else None
         case "integer":
-            if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value.strip()):
+            if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,19}", value.strip()):
                 return int(value)
             if isinstance(value, float) and value.is_integer():
-                return int(value)
-            return value if isinstance(value, int) and not isinstance(value, bool) else None
+                value = int(value)
+            fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+            return value if fits else None
         case "number":
             if isinstance(value, str):
-                return float(value) if re.fullmatch(r"[+-]?\d+(\.\d+)?", value.strip()) else None
+                return float(value) if re.fullmatch(r"[+-]?[0-9]{1,19}(\.[0-9]+)?", value.strip()) else None
             return value if isinstance(value, int | float) and not isinstance(value, bool) else None
         case "duration":
             return value if isinstance(value, str) and _DURATION.fullmatch(value) else None

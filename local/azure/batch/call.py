@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from local.azure.arm.check import parse
 from local.azure.batch.account import Account
 from local.azure.batch.conditions import check_conditions
 from local.azure.batch.model import Job, Node, Pool, Stamped, Task
@@ -46,7 +46,7 @@ class Call:
     def raw(self) -> dict[str, Any]:
         """The body as sent: a JSON object."""
         try:
-            value = json.loads(self.content)
+            value = parse(self.content)
         except ValueError as error:
             raise errors.InvalidRequestBody(details=[("Reason", f"The body is not JSON: {error}")]) from error
         if not isinstance(value, dict):

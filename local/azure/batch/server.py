@@ -21,7 +21,7 @@ from local.azure.batch.call import Call
 from local.azure.batch.query import wrong
 from local.azure.batch.routes import ALWAYS, ROUTES, Handler, Route, find
 from local.azure.batch.wire import Answer, common_headers, encode, encode_error, rfc1123
-from local.azure.errors import AzureError
+from local.azure.errors import AzureError, unexpected
 from local.azure.errors import batch as errors
 from local.azure.identity.tokens import BATCH_AUDIENCES, Caller
 
@@ -65,9 +65,11 @@ class AccountServer:
         except web.HTTPRequestEntityTooLarge:
             too_large = errors.RequestBodyTooLarge(details=[("MaxLimit", str(MAX_BODY_BYTES))])
             return encode_error(too_large, account.url, request, account.clock.now())
-        except Exception:
+        except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
-            internal = InternalError("The server encountered an internal error. Please retry the request.")
+            internal = unexpected(error) or InternalError(
+                "The server encountered an internal error. Please retry the request."
+            )
             return encode_error(internal, account.url, request, account.clock.now())
 
     async def _operate(self, request: web.Request) -> Answer:
