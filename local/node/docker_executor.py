@@ -18,6 +18,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from local.azure.paths import Paths
+from local.node import firewall
 from local.node.agent.config import AGENT_RUNTIME, AgentConfig
 from local.node.agent_nodes import Agented, AgentNodes
 from local.node.contract import NodeEvent, NodeSpec, NodeState, NodeUnreachable
@@ -59,6 +60,7 @@ class DockerExecutor(AgentNodes):
         self._docker = docker.from_env()
         self._making = asyncio.Lock()
         self._sharing = threading.Lock()  # what all nodes have in common is made by one thread
+        self._shut_off = ""  # the network whose rule is set
         self._planned: set[str] = set()  # nodes that go down because we said so
         self._revived: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,7 +158,7 @@ class DockerExecutor(AgentNodes):
 
     def _create(self, node: Agented, image: str) -> None:
         name, labels = self._name(node.spec.node_id), self._labels(node.spec.node_id)
-        network = self._network()
+        network = self._network(image)
         volume = self._docker.volumes.create(f"{name}-docker", labels=labels)
         api = self._docker.api
         host = api.create_host_config(
@@ -175,14 +177,20 @@ class DockerExecutor(AgentNodes):
         with contextlib.suppress(NotFound):
             self._docker.volumes.get(f"{self._name(node_id)}-docker").remove(force=True)
 
-    def _network(self) -> str:
-        """The id of our network. The engine would make two of one name: hence the lock, and the id."""
+    def _network(self, image: str) -> str:
+        """The id of our network, shut off from its host. The engine would make two of one name: hence the lock, and the
+        id. The rule is set once in our life, because it does not outlive a start of the machine."""
         with self._sharing:
             known = self._docker.networks.list(filters={"label": f"{HOME_LABEL}={self._home}"})
-            if known:
-                return str(known[0].id)
-            name = f"local-azure-{self._home}"
-            return str(self._docker.networks.create(name, driver="bridge", labels={HOME_LABEL: self._home}).id)
+            name, labels = f"local-azure-{self._home}", {HOME_LABEL: self._home}
+            network = known[0] if known else self._docker.networks.create(name, driver="bridge", labels=labels)
+            if self._shut_off != network.id:
+                self._shut_off = str(network.id)
+                try:
+                    firewall.shut_off(self._docker, image, network)
+                except firewall.NotShutOff as error:
+                    self._progress(str(error))
+            return str(network.id)
 
     def _remove_unused_network(self) -> None:
         """The network goes with the last node. A node being made is in the table before it asks for the network, so
@@ -192,6 +200,8 @@ class DockerExecutor(AgentNodes):
                 for network in self._docker.networks.list(filters={"label": f"{HOME_LABEL}={self._home}"}):
                     with contextlib.suppress(APIError):  # in use by a container that we do not know: not ours to end
                         network.remove()
+                        firewall.open_again(self._docker, network)
+                        self._shut_off = ""
 
     def _rights(self, image: str) -> dict[str, Any]:
         with self._sharing:
