@@ -49,7 +49,7 @@ class AccountServer:
     def app(self) -> web.Application:
         """The application; every path leads to `answer`."""
         app = web.Application(client_max_size=_READ_AHEAD)
-        app.router.add_route("*", "/{path:.*}", self.answer)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", self.answer)
         return app
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
