@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from jobs.exits import Exit
 from jobs.local_names import Places
 from jobs.service.batch import Failure, NodeState, TaskState
 from jobs.service.storage import blob_path
+from jobs.terminal.render import Render
 from jobs.verbs import collect, logs, nodes, report
 
 from .fakes import START, Stage, stage
@@ -116,6 +118,30 @@ def test_following_says_when_the_rest_is_lost(scene: Stage) -> None:
     scene.clock.on_sleep = [node_goes]
     with pytest.raises(NotFound, match="nothing after byte 4"):
         show_logs(scene, "a", follow=True)
+
+
+class Gone(io.StringIO):
+    """A pipe whose reader left."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_logs_end_when_nobody_reads_them_any_more(scene: Stage, follow: bool) -> None:
+    pieces = 0
+
+    def endless(job: str, task: str, path: str, start: int = 0) -> Iterator[bytes]:
+        nonlocal pieces
+        while True:
+            pieces += 1
+            yield b"x\n"
+
+    scene.batch.read_task_file = endless  # type: ignore[method-assign]
+    scene.session.render = Render(out=Gone(), err=io.StringIO())
+    arguments = argparse.Namespace(job="j", task="a", stderr=False, follow=follow)
+    assert logs.run(arguments, scene.session) == Exit.OK
+    assert pieces < 5
 
 
 def test_following_needs_a_task(scene: Stage) -> None:
@@ -276,6 +302,13 @@ def test_report_still_shows_a_task_without_stdout_and_the_jobs_failure(scene: St
     scene.batch.set("j", TaskState(id="a", state="completed", changed=START, result="failure"))
     assert report.show(scene.session, "j") == Exit.TASKS_FAILED
     assert "-- a: failed, never started\n   no stdout" in scene.out.getvalue()
+
+
+def test_report_of_a_job_that_goes_on_is_no_failure(scene: Stage) -> None:
+    scene.batch.set("j", TaskState(id="a", state="running", changed=START))
+    assert report.show(scene.session, "j") == Exit.OK
+    scene.batch.end("j", "UserTerminate")  # it ended, and the task did not
+    assert report.show(scene.session, "j") == Exit.TASKS_FAILED
 
 
 def test_the_newest_job_of_a_family_is_found(scene: Stage) -> None:

@@ -279,6 +279,36 @@ def test_connect_removes_the_user_when_ssh_ends(scene: Stage, monkeypatch: pytes
     assert scene.batch.order[-1] == f"delete user {scene.batch.users[0]['name']}"
 
 
+def test_a_failed_command_on_a_node_is_not_a_failed_task(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+    monkeypatch.setattr(connect, "ssh_command", lambda *_: ["sh", "-c", "exit 7"])
+    assert run(scene, "connect", "tvm1", "--run", "x") == Exit.COMMAND_FAILED
+    assert "the remote command ended with 7" in scene.err.getvalue()
+
+
+def test_a_job_that_ended_while_it_was_to_be_cancelled_is_told_as_that(scene: Stage) -> None:
+    def terminate_job(job_id: str, reason: str) -> None:
+        scene.batch.end(job_id)
+        raise Conflict("the job is completed", "JobCompleted")
+
+    scene.batch.terminate_job = terminate_job  # type: ignore[method-assign]
+    assert run(scene, "cancel", "j", "--yes") == Exit.OK
+    assert "job j is completed already (AllTasksComplete)" in scene.err.getvalue()
+
+
+def test_show_says_nothing_of_waiting_when_a_task_began_meanwhile(scene: Stage) -> None:
+    scene.batch.set("j", TaskState(id="a", state="active", changed=START))
+    real = scene.batch.nodes
+
+    def nodes(pool: str) -> Any:
+        scene.batch.set("j", TaskState(id="a", state="running", changed=START))
+        return real(pool)
+
+    scene.batch.nodes = nodes  # type: ignore[method-assign]
+    assert run(scene, "show", "j") == Exit.OK
+    assert "nothing runs" not in scene.out.getvalue()
+
+
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), Ended(Exit.HUNG_UP), Ended(Exit.TERMINATED), OSError(5, "EIO")])
 def test_connect_removes_the_user_however_it_ends(
     scene: Stage, monkeypatch: pytest.MonkeyPatch, end: BaseException
