@@ -8,7 +8,7 @@ it is final, and the last look reads every task again. The other way round a tas
 between the two reads, and would be told as one that never did. A list of tasks is no picture of one moment either: a
 task that was listed early can change before one that was listed late. So the next look asks from the last change that
 the look before the latest one saw: what is earlier, the latest one has read.
-The counts lag behind on the real service (facts: minutes), so the end is judged by the job's state and by what one page
+The counts lag behind on the real service (by minutes), so the end is judged by the job's state and by what one page
 of failed and of unended tasks says, never by the counts alone.
 """
 

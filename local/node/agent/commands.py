@@ -1,6 +1,6 @@
 """Host commands: started without a shell, as Batch starts them, and ended with their whole process group.
 
-Facts (4.6): no shell reads the command line, so `&&`, pipes and `$VARIABLES` are plain arguments of the first word.
+No shell reads the command line, so `&&`, pipes and `$VARIABLES` are plain arguments of the first word.
 """
 
 from __future__ import annotations

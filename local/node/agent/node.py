@@ -1,6 +1,6 @@
 """The node's life from boot to idle: users, engine, images, start task; and its orderly stop.
 
-The agent reports boot states only; that a node is `running` is the scheduler's knowledge. Facts (4.2, SDK facts 4): a
+The agent reports boot states only; that a node is `running` is the scheduler's knowledge. Facts: a
 failed prefetch makes the node `unusable` and is not retried; a start task runs at each boot, and its failure makes the
 node `starttaskfailed` where the pool waits for it.
 """
