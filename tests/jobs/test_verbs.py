@@ -357,7 +357,7 @@ def test_a_user_that_cannot_be_removed_is_told_and_changes_no_result(
 def test_a_signal_ends_ssh_and_removes_the_user_and_the_key(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """As a process of its own, because a signal is for a process."""
     ssh = tmp_path / "ssh"
-    ssh.write_text('#!/bin/sh\necho "$@" > "$0.said"\nexec sleep 100\n')
+    ssh.write_text('#!/bin/sh\necho "$@" > "$0.said"\nexec sleep 100 >/dev/null\n')
     ssh.chmod(0o755)
     script = """
 import signal
@@ -386,7 +386,7 @@ except KeyboardInterrupt as end:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == code
     done, name = out.strip().rsplit(" ", 1)
     assert done == f"delete user {name}"
