@@ -120,7 +120,8 @@ class AzureBatch:
             self._client.update_job(job_id, models.BatchJobUpdateOptions({"poolInfo": {"poolId": pool_id}}))
 
     def job(self, job_id: str) -> JobState:
-        return JobState.parse(self.job_definition(job_id))
+        with self._translated(f"job {job_id}"):
+            return JobState.parse(self._client.get_job(job_id).as_dict())
 
     def job_definition(self, job_id: str) -> dict[str, Any]:
         with self._translated(f"job {job_id}"):
@@ -310,6 +311,9 @@ class AzureBatch:
             yield
         except AzureError as error:
             raise translate(error, what, self._endpoint) from error
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}"
+            raise ServiceError(f"{what}: {self._endpoint} gave an answer that is none of Batch ({said})") from error
 
 
 def translate(error: AzureError, what: str, endpoint: str) -> ServiceError:

@@ -18,6 +18,7 @@ from ..again import Tasks, next_run, split
 from ..errors import Conflict, NotAllAdded, NotFound, UsageError
 from ..exits import Exit
 from ..jobfile.fields import ID
+from ..parser import batch_id
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..submission import Options, submit_tasks
@@ -36,8 +37,9 @@ OF_TASK: Final = (
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
-    parser.add_argument("--task", action="append", metavar="TASK", help="only this failed task (may be given again)")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
+    only = "only this failed task (may be given again)"
+    parser.add_argument("--task", type=batch_id, action="append", metavar="TASK", help=only)
     parser.add_argument("--new-job", action="store_true", help="in a new job, also while the old one is active")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be run again")
     asking.add_yes(parser)

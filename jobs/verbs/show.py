@@ -10,9 +10,11 @@ from typing import Any, Final
 from .. import causes, durations, outputs_of, preparation, waiting
 from ..errors import NotFound, ServiceError
 from ..exits import Exit
+from ..parser import batch_id
 from ..progress import SMALL, describe
 from ..service.batch import Counts, JobState, TaskState
 from ..session import Session
+from ..terminal.render import add_raw
 from . import nodes
 
 MOST_FAILURES: Final = 10
@@ -21,8 +23,9 @@ LINES_OF_LOG: Final = 15
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
-    parser.add_argument("task", metavar="TASK", nargs="?")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
+    parser.add_argument("task", type=batch_id, metavar="TASK", nargs="?")
+    add_raw(parser)
     parser.set_defaults(run=run)
 
 
@@ -37,6 +40,10 @@ def show_job(session: Session, job: JobState) -> Exit:
     render, batch = session.render, session.batch
     counts = batch.counts(job.id)
     failures = batch.some_tasks(job.id, "failed", MOST_FAILURES)
+    if len(failures) < MOST_FAILURES and counts.failed != len(failures):
+        counts = batch.counts(job.id)  # one failed between the two reads, or the counts lag behind
+        if counts.failed != len(failures):
+            failures = batch.some_tasks(job.id, "failed", MOST_FAILURES)
     prepared = preparation.of_job(session, job)
     exit_code = Exit.TASKS_FAILED if failures else Exit.OK
     if render.as_json:
@@ -53,8 +60,10 @@ def show_job(session: Session, job: JobState) -> Exit:
             f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
         )
     if counts.active and not counts.running:
-        for line in _why_waiting(session, job, counts):
-            render.data(f"  {line}")
+        reasons = list(_why_waiting(session, job, counts))
+        if not batch.counts(job.id).running:  # a task may have begun while we looked for reasons
+            for line in reasons:
+                render.data(f"  {line}")
     return exit_code
 
 

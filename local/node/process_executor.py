@@ -76,6 +76,7 @@ class ProcessExecutor(AgentNodes):
         self._follow(node)
 
     async def _spawn(self, node: Agented) -> None:
+        node.write_boot_file()
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "SSL_CERT_FILE": str(self._paths.ca)}
         with (self._paths.log / f"node-{node.spec.node_id}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(

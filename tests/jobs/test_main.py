@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 def test_every_exit_code_has_a_meaning_and_is_in_the_help() -> None:
     assert set(MEANING) == set(Exit)
     assert {code.name: code.value for code in Exit} == {
-        "OK": 0, "TASKS_FAILED": 1, "USAGE": 2, "SERVICE": 3, "GAVE_UP_WAITING": 4, "INTERRUPTED": 130,
+        "OK": 0, "TASKS_FAILED": 1, "USAGE": 2, "SERVICE": 3, "GAVE_UP_WAITING": 4, "MACHINE": 5, "COMMAND_FAILED": 6,
+        "DEFECT": 70, "HUNG_UP": 129, "INTERRUPTED": 130, "TERMINATED": 143,
     }  # fmt: skip
     assert all(meaning.split()[0] in build_parser().format_help() for meaning in MEANING.values())
 

@@ -28,7 +28,7 @@ KEPT = {
     "state/ca.key": {"key of the CA"},
     "state/token.key": {"key of the tokens"},
 }
-BOOT_FILES = {"adminPassword", "userPassword"}  # what a node's boot.json holds, in a folder for its owner only
+KEPT_NODES = {"adminPassword", "userPassword"}  # what the executor keeps of a node, where the node does not see it
 
 
 def state_file(paths: Paths) -> Path:
@@ -85,7 +85,7 @@ def badly_kept(paths: Paths, secrets: dict[str, str]) -> list[str]:
                 wrong.append(f"{place} has mode {mode:o}")
             if place.is_file():
                 name = str(place.relative_to(folder))
-                allowed = BOOT_FILES if place.name == "boot.json" else KEPT.get(name, set())
+                allowed = KEPT_NODES if place.name.endswith(".kept.json") else KEPT.get(name, set())
                 if extra := found_in(place.read_bytes().decode("latin-1"), secrets) - allowed:
                     wrong.append(f"{place} holds {', '.join(sorted(extra))}")
     return wrong

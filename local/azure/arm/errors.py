@@ -132,6 +132,14 @@ class InvalidRequestContent(AzureError):
     code = "InvalidRequestContent"
 
 
+class RequestContentTooLarge(AzureError):
+    """The body is larger than ARM takes (4 MB: learn.microsoft.com/azure/azure-resource-manager/management/
+    azure-subscription-service-limits). The code is a GUESS."""
+
+    status = 413
+    code = "RequestContentTooLarge"
+
+
 class ResourceGroupBeingDeleted(AzureError):
     """Writes to a group on its way out."""
 

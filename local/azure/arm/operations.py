@@ -80,7 +80,8 @@ class Operations:
             self._check_surroundings(resource_id, spec)
             self._check_old(old, match)
             new = self._build(resource_id, spec, body, old)
-            return await self._write(new, old, spec, caller)
+            attach_identities(self._cloud, new, caller)
+            return await self._write(new, old, spec)
 
     async def patch(
         self,
@@ -101,7 +102,9 @@ class Operations:
                     setattr(new, key, body[key])
             new.properties.update(body.get("properties", {}))
             new.envelope.update({key: value for key, value in body.items() if key not in _TOP_LEVEL})
-            return await self._write(new, old, spec, caller)
+            if "identity" in body:  # else nothing is linked anew: tags ask for no right on identities
+                attach_identities(self._cloud, new, caller)
+            return await self._write(new, old, spec)
 
     async def delete(self, resource_id: str, spec: TypeSpec) -> tuple[int, Operation | None]:
         """Delete with everything under it: 204 when there was nothing, 202 with an operation, or 200."""
@@ -195,10 +198,9 @@ class Operations:
         return new
 
     async def _write(
-        self, new: Resource, old: Resource | None, spec: TypeSpec, caller: Caller
+        self, new: Resource, old: Resource | None, spec: TypeSpec
     ) -> tuple[Resource, int, Operation | None]:
         hooks = spec.work()
-        attach_identities(self._cloud, new, caller)
         if old is None and spec.unique and self._resources.by_name(spec.type, new.name) is not None:
             raise NameTaken(spec.type, new.name)
         await hooks.validate(new, old)

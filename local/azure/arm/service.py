@@ -38,7 +38,7 @@ class ArmService:
         app.router.add_get("/healthz", self._health)
         app.router.add_routes(metadata_routes(self._cloud))
         app.router.add_routes(Authority(self._cloud).routes())
-        app.router.add_route("*", "/{path:.*}", Pipeline(self._cloud, self._journal).handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", Pipeline(self._cloud, self._journal).handle)
         return app
 
     async def start(self) -> None:

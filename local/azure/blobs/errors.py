@@ -60,6 +60,14 @@ class AccountNotFound(BlobError):
     status, code, default = 404, "ResourceNotFound", "The specified resource does not exist."
 
 
+class InvalidUri(BlobError):
+    """A control character in a blob's name, which no list of blobs could hold (XML has none). That it is refused is
+    documented ("certain control characters are not allowed"), the code is a GUESS."""
+
+    status, code = 400, "InvalidUri"
+    default = "The requested URI does not represent any resource on the server."
+
+
 class UnsupportedHttpVerb(BlobError):
     """No operation has this verb here."""
 

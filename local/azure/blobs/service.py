@@ -41,7 +41,7 @@ class BlobService:
         cloud.types.register(SERVICES, ServiceHooks())
         cloud.types.register(CONTAINERS, ContainerHooks(self._azurite))
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", self._handle)
         self._site = Site(app, "blobs", cloud.ports.reserve("blobs"), cloud.paths)
 
     async def start(self) -> None:

@@ -32,7 +32,7 @@ class IdentityService:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", self._handle)
         self._site = Site(app, self.name, cloud.ports.reserve("imds"), None)
 
     async def start(self) -> None:

@@ -6,6 +6,8 @@ several services answer. The wire form is written in each service's `wire.py`: n
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -28,3 +30,23 @@ class AzureError(Exception):
         self.details = tuple(details)
         self.headers = dict(headers or {})
         super().__init__(f"{self.code}: {self.message}")
+
+
+class DiskFull(AzureError):
+    """This machine's disk takes no more. Azure has no such error; 507 is HTTP's word for it, and clients do not repeat
+    a request that it answers."""
+
+    status = 507
+    code = "InsufficientStorage"
+    default = (
+        "The disk that the local Azure keeps its state on is full, so nothing can be changed. "
+        "Make room (docker system df, du -sh .local) and send the request again."
+    )
+
+
+def unexpected(error: Exception) -> AzureError | None:
+    """What an exception from outside means to a client, where it has a name; None for a mistake of ours."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or (isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)):
+        return DiskFull()
+    return None

@@ -76,7 +76,7 @@ class RegistryService:
             return await self._handle(request, name)
 
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", handle)
         site = Site(app, port_name(name), registry.system["port"], self._cloud.paths)
         await site.start()
         self._sites[name] = site

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.data_plane.schema import Object
 from local.azure.batch.model import Job, Node, Pool, Stamped, Task
+from local.azure.platform.json_body import parse
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Call:
     def raw(self) -> dict[str, Any]:
         """The body as sent: a JSON object."""
         try:
-            value = json.loads(self.content)
+            value = parse(self.content)
         except ValueError as error:
             raise errors.InvalidRequestBody(details=[("Reason", f"The body is not JSON: {error}")]) from error
         if not isinstance(value, dict):

@@ -23,7 +23,7 @@ from local.azure.batch.data_plane.query import wrong
 from local.azure.batch.data_plane.routes import ALWAYS, ROUTES, Handler, Route, find
 from local.azure.batch.data_plane.wire import Answer, common_headers, encode, encode_error, rfc1123
 from local.azure.control_plane.tokens import BATCH_AUDIENCES, Caller
-from local.azure.platform.errors import AzureError
+from local.azure.platform.errors import AzureError, unexpected
 
 log = logging.getLogger(__name__)
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.\d+\.\d+)?(-preview)?")
@@ -49,7 +49,7 @@ class AccountServer:
     def app(self) -> web.Application:
         """The application; every path leads to `answer`."""
         app = web.Application(client_max_size=_READ_AHEAD)
-        app.router.add_route("*", "/{path:.*}", self.answer)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", self.answer)
         return app
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -65,9 +65,11 @@ class AccountServer:
         except web.HTTPRequestEntityTooLarge:
             too_large = errors.RequestBodyTooLarge(details=[("MaxLimit", str(MAX_BODY_BYTES))])
             return encode_error(too_large, account.url, request, account.clock.now())
-        except Exception:
+        except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
-            internal = InternalError("The server encountered an internal error. Please retry the request.")
+            internal = unexpected(error) or InternalError(
+                "The server encountered an internal error. Please retry the request."
+            )
             return encode_error(internal, account.url, request, account.clock.now())
 
     async def _operate(self, request: web.Request) -> Answer:
