@@ -1,7 +1,8 @@
 """The start task's command line, rendered from `start_task.sh`.
 
-Batch starts `commandLine` without a shell: it splits it into arguments and expands nothing (facts, 4.6). So the script
-travels as one single-quoted argument of `/bin/sh -c`, which the shell on the node then reads.
+Batch starts `commandLine` without a shell: it splits it into arguments and expands nothing
+(docs/azure-facts.md#command-lines). So the script travels as one single-quoted argument of `/bin/sh -c`, which the
+shell on the node then reads.
 """
 
 from __future__ import annotations

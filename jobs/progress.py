@@ -2,8 +2,8 @@
 
 Up to `SMALL` tasks every task is known, and after the first look only those whose state changed since are read. Above
 that a look reads the job, its counts, and when the count of failures rose one page of the failures since the last look.
-The counts lag behind on the real service (facts: minutes), so the end is judged by the job's state and by what one page
-of failed and of unended tasks says, never by the counts alone.
+The counts lag behind on the real service by minutes (docs/azure-facts.md#forms-on-the-wire), so the end is judged by
+the job's state and by what one page of failed and of unended tasks says, never by the counts alone.
 """
 
 from __future__ import annotations

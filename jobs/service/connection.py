@@ -1,4 +1,4 @@
-"""Which Batch account and containers to talk to, and as whom: design 3.7. The only reader of the environment.
+"""Which Batch account and containers to talk to, and as whom. The only reader of the environment.
 
 Three ways, first match wins: AZURE_BATCH_ACCOUNT + _ACCESS_KEY + _ENDPOINT (any Batch-like endpoint, no stack, shared
 key); `--outputs FILE`; `--stack NAME` (by the Pulumi CLI, or for the stack `local` by the local engine). The stack
@@ -26,7 +26,7 @@ OUTPUTS_SECONDS: Final = 120  # the Pulumi CLI asks its backend
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What `jobs` needs of a stack's outputs (design 3.1)."""
+    """What `jobs` needs of a stack's outputs (exported by `infra/outputs.py`)."""
 
     batch_endpoint: str
     blob_endpoint: str

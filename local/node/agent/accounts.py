@@ -1,6 +1,6 @@
 """Who commands run as: the pool's user accounts, Batch's own auto-users, logins, and the admins' sudo.
 
-Facts (facts/azure-batch-service.md 4.5, azure-batch-sdk.md 4): pool-scope auto-user `_azbatch`; admins are in
+As on Azure (docs/azure-facts.md#users): pool-scope auto-user `_azbatch`; admins are in
 `_azbatchsudogrp`; a pool-scope admin auto-user is root (also in containers). Being in the `docker` group is a start
 task's business: the groups of a user are looked up each time a command starts.
 """

@@ -1,6 +1,7 @@
 """Host commands: started without a shell, as Batch starts them, and ended with their whole process group.
 
-Facts (4.6): no shell reads the command line, so `&&`, pipes and `$VARIABLES` are plain arguments of the first word.
+As on Azure (docs/azure-facts.md#command-lines): no shell reads the command line, so `&&`, pipes and `$VARIABLES` are
+plain arguments of the first word.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from local.node.contract import NodeSpec, from_json, to_json
 
-NODE_ROOT = "/mnt/batch/tasks"  # observed in every printed environment of a Linux node (facts/azure-batch-sdk.md 4)
+NODE_ROOT = "/mnt/batch/tasks"  # docs/azure-facts.md#folders-of-a-node
 AGENT_STATE = "/var/lib/node-agent"
 AGENT_RUNTIME = "/run/node-agent/runtime"
 PLATFORM_ADDRESS = "168.63.129.16"  # Azure's own address on every VM: task containers reach the local Azure through it
-# Which folders a node has: the observed layout (facts/azure-batch-sdk.md 4).
+# Which folders a node has: the observed layout.
 ROOT_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 
 
@@ -27,7 +27,8 @@ class AgentConfig:
     """The boot file. `isolated` is False for the process executor: no users, no containers, no addresses of its own.
 
     `grace_seconds` lies between TERM and KILL when a run is ended. Azure documents neither the signal nor the grace
-    (facts 4.10): `terminate_with` "term" is a guess, "kill" is the worst case to test against.
+    (docs/azure-facts.md#how-a-task-is-ended): `terminate_with` "term" is a guess, "kill" is the worst case to test
+    against.
     """
 
     node: NodeSpec

@@ -1,8 +1,9 @@
 """Container tasks: the `docker create` that Batch's node agent makes of a task's container settings.
 
-Facts (4.4): the node root is mounted at its own path, or only what `containerHostBatchBindMounts` names; the working
-directory is the task's or the image's; run options are extra `docker create` arguments and come last, so that they win;
-an empty command line leaves the image's own entry point and command. By default a container runs as the task user.
+docs/azure-facts.md#container-tasks: the node root is mounted at its own path, or only what
+`containerHostBatchBindMounts` names; the working directory is the task's or the image's; run options are extra `docker
+create` arguments and come last, so that they win; an empty command line leaves the image's own entry point and command.
+By default a container runs as the task user.
 """
 
 from __future__ import annotations

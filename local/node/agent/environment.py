@@ -1,6 +1,7 @@
 """The environment of a command: Batch's own variables, and what host tasks get beside them.
 
-The names are the documented ones (facts/azure-batch-sdk.md 4); HOME and PATH are as observed on real nodes.
+The names are the documented ones (docs/azure-facts.md#environment-of-a-task); HOME and PATH are as observed on real
+nodes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from local.node.agent.config import NODE_ROOT, AgentConfig
 from local.node.contract import RunSpec, UserIdentity
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Which of `containerHostBatchBindMounts` gives which variables; without the mount they are not set (facts 4.4).
+# Which of `containerHostBatchBindMounts` gives which variables; without the mount they are not set.
 _MOUNT_VARIABLES = {
     "AZ_BATCH_NODE_SHARED_DIR": "Shared",
     "AZ_BATCH_NODE_STARTUP_DIR": "Startup",

@@ -1,8 +1,8 @@
 """The node's life from boot to idle: users, engine, images, start task; and its orderly stop.
 
-The agent reports boot states only; that a node is `running` is the scheduler's knowledge. Facts (4.2, SDK facts 4): a
-failed prefetch makes the node `unusable` and is not retried; a start task runs at each boot, and its failure makes the
-node `starttaskfailed` where the pool waits for it.
+The agent reports boot states only; that a node is `running` is the scheduler's knowledge. As on Azure
+(docs/azure-facts.md#boot-of-a-node): a failed prefetch makes the node `unusable` and is not retried; a start task runs
+at each boot, and its failure makes the node `starttaskfailed` where the pool waits for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Blobs in and out: resource files before a command, output files after it, as the node's identities.
 
-Facts (4.7): patterns are relative to the working directory; a wildcard pattern's `path` is a prefix, another pattern's
-is the blob's name; the container must exist. Names keep their folders below the working directory, a leading `..` is
-left out, so `../std*.txt` gives `stdout.txt` (the exact naming of nested patterns is a GUESS).
+As on Azure (docs/azure-facts.md#output-files): patterns are relative to the working directory; a wildcard pattern's
+`path` is a prefix, another pattern's is the blob's name; the container must exist. Names keep their folders below the
+working directory, a leading `..` is left out, so `../std*.txt` gives `stdout.txt` (the exact naming of nested patterns
+is a GUESS).
 
 A service that does not answer is asked again (`patience.py`): both directions may be repeated without harm.
 """

@@ -21,7 +21,8 @@ from .translate import Request, resource_path, translate
 class AzureNative(Provider):
     """The stand-in for pulumi-resource-azure-native."""
 
-    # Compares equal to the version that the Python package pins; build metadata is ignored (facts: pulumi.md 1d).
+    # Compares equal to the version that the Python package pins; build metadata is ignored:
+    # docs/azure-facts.md#versions-of-providers
     version = "3.29.0+local"
 
     def __init__(self, log: EngineLog) -> None:

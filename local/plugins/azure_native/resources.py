@@ -3,7 +3,8 @@
 Paths are ARM's public ones. `api_version` is azure-native 3.29's default, which the SDK names in each class's
 docstring ("Uses Azure REST API version ..."; a test compares). `replaces`: azure-native's own list of properties that
 force a replacement (provider/pkg/gen/replacement.go), and x-ms-mutability of the REST descriptions; there is no Batch
-entry, so every other change of a pool is planned as an update, which Batch refuses (facts: pulumi.md 4.5). `renames`:
+entry, so every other change of a pool is planned as an update, which Batch refuses
+(docs/azure-facts.md#pools-in-azure-native). `renames`:
 x-ms-client-name in the REST descriptions, that is, where the name in the SDK is not the name on the wire (a test
 compares with the management SDKs).
 """

@@ -1,6 +1,7 @@
 """The build context: where it is, what is ignored, and a digest that changes exactly when an image would.
 
-Paths are relative to the program's directory, which is the plugin's working directory (facts: pulumi.md 2.3).
+Paths are relative to the program's directory, which is the plugin's working directory
+(docs/azure-facts.md#process-of-a-provider).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Pulumi's view of a Docker image: check, diff, build, push (behaviour of pulumi-docker 5.2; facts: pulumi.md 2.6)."""
+"""Pulumi's view of a Docker image: check, diff, build, push as pulumi-docker 5.2 does it.
+
+docs/azure-facts.md#images-in-pulumi-docker
+"""
 
 from __future__ import annotations
 

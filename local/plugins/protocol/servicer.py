@@ -1,7 +1,7 @@
 """Pulumi's ResourceProvider service on top of a `Provider`: decoding, encoding, and the map from errors to statuses.
 
-RPCs that the engine tolerates as UNIMPLEMENTED (facts: pulumi.md 2.1) are left to the generated base class: Handshake
-(real azure-native and docker have none), Call, Construct, List, Parameterize, GetSchema.
+RPCs that the engine tolerates as UNIMPLEMENTED (docs/azure-facts.md#calls-of-a-provider) are left to the generated base
+class: Handshake (real azure-native and docker have none), Call, Construct, List, Parameterize, GetSchema.
 """
 
 from __future__ import annotations
