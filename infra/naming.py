@@ -83,7 +83,7 @@ class Names:
 def job_container(family: str) -> str:
     """The blob container of a job family: Azure's File Conventions, which make outputs visible in the portal.
 
-    Source: azure-sdk-for-net `ContainerNameUtils.cs` and its README's vectors (facts/azure-batch-service.md, 4.8).
+    Algorithm and examples: docs/azure-facts.md#file-conventions.
     """
     name = family.lower()
     if len(name) <= 59 and _PLAIN_JOB_ID.fullmatch(name):

@@ -18,7 +18,7 @@ from infra.config_source import read_config
 from infra.settings_problems import Expect, Problem, SettingsError, explain
 
 MAX_NODES: Final = 100
-"""Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below (facts 4.14)."""
+"""Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below."""
 
 MAX_TASK_SLOTS: Final = 256
 """Batch's limit, or four times the VM's cores if that is less (`PoolArgs.task_slots_per_node`)."""

@@ -9,7 +9,14 @@ from __future__ import annotations
 import ast
 import graphlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
+
+
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    """The file, parsed once a session: no test changes one that it has read."""
+    return ast.parse(path.read_text())
 
 
 def module_name(file: Path) -> str:
@@ -51,7 +58,7 @@ def against_the_arrows(graph: Mapping[str, Iterable[str]], may_import: Mapping[s
 
 def _imported(path: Path, name: str, names: Mapping[str, Path]) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names if alias.name in names)
         elif isinstance(node, ast.ImportFrom):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import THOROUGH
-from tests.import_graph import against_the_arrows, first_circle, import_graph, module_name, room_of
+from tests.import_graph import against_the_arrows, first_circle, import_graph, module_name, room_of, syntax_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("infra", "jobs", "worker", "local", "policy", "tools", "ci")
+THIS = Path(__file__).resolve()
 MOST_LINES = 400
 
 # room -> packages it must not import
@@ -93,7 +95,7 @@ def modules(*rooms: str) -> list[Path]:
 
 
 def imported(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+    for node in ast.walk(syntax_tree(ROOT / file)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -192,9 +194,7 @@ def test_no_module_holds_two_concerns() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [
-        file.as_posix() for file in modules(*ROOMS) if not ast.get_docstring(ast.parse((ROOT / file).read_text()))
-    ]
+    silent = [file.as_posix() for file in modules(*ROOMS) if not ast.get_docstring(syntax_tree(ROOT / file))]
     assert silent == []
 
 
@@ -210,7 +210,7 @@ def test_every_test_function_is_in_a_file_that_pytest_collects() -> None:
         if not file.name.startswith("test_")
         and any(
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-            for node in ast.walk(ast.parse((ROOT / file).read_text()))
+            for node in ast.walk(syntax_tree(ROOT / file))
         )
     ]
     assert lost == []
@@ -239,3 +239,92 @@ def test_no_path_of_a_machine_stands_in_the_tree() -> None:
 
 def test_the_files_of_thorough_tests_exist() -> None:
     assert [name for name in THOROUGH if not (ROOT / name).is_file()] == []
+
+
+DOCUMENT = re.compile(r"(?<![\w./-])((?:[\w.-]+/)*[\w-]+\.md)\b(?:#([\w-]+))?")
+LINK = re.compile(r"\]\((?!https?:)([\w./-]*)(?:#([\w-]+))?\)")
+PLACE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py): ([\w.]+)`")
+OUTSIDE = re.compile(r"https?://\S+")
+# "facts 4.2", "Facts (4.6)", "design 3.1", "facts: pulumi.md": documents that only their writer has
+CITATION = re.compile(r"\b(?:facts|design|spike)[,:]? ?[(§]?\d|\bfacts(?:/|: )[\w-]+\.md|\(see (?:facts|design)", re.I)
+
+
+def texts() -> dict[Path, str]:
+    """What a clone has that people write: code, documents and configuration, but not this file."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    written = (".py", ".md", ".toml", ".yml", ".yaml", ".sh", ".js", ".in")
+    names = listed.splitlines()
+    files = [Path(name) for name in names if name.endswith(written) or name == "Makefile"]
+    return {file: (ROOT / file).read_text() for file in files if (ROOT / file).is_file() and ROOT / file != THIS}
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", (ROOT / document).read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dangling(file: Path, text: str) -> list[str]:
+    """What `file` cites and the repository does not have; a document's name alone is looked up beside it, too."""
+    found = [f"{file}: {match.group()!r}" for match in CITATION.finditer(text)]
+    named = DOCUMENT.findall(OUTSIDE.sub("", "\n".join(line for line in text.splitlines() if ".md" in line)))
+    if file.suffix == ".md":
+        named += [(path or file.name, anchor) for path, anchor in LINK.findall(text)]
+    for path, anchor in named:
+        beside = [(file.parent / path), Path(path), Path("docs") / path]
+        place = next((one for one in beside if (ROOT / one).exists()), None)
+        if place is None or (anchor and anchor not in anchors(place)):
+            found.append(f"{file}: {path}{anchor and '#'}{anchor}")
+    return found
+
+
+def test_every_document_that_is_cited_is_in_the_repository() -> None:
+    cited = texts()
+    assert len(cited) > 300
+    assert [line for file, text in cited.items() for line in dangling(file, text)] == []
+
+
+NOWHERE = (
+    "as Azure does (facts 4.2)",
+    "by design 3.1.",
+    "Facts (4.6): no shell",
+    "see facts/azure-batch-sdk.md 4",
+    "facts: pulumi.md 2.3",
+    "docs/nowhere.md",
+    "docs/azure-facts.md#no-such-heading",
+)
+SOMEWHERE = ("docs/azure-facts.md#command-lines", "README.md", "facts are known", "designed in 3 days", "hashlib.md5")
+
+
+@pytest.mark.parametrize("text", NOWHERE)
+def test_a_citation_that_leads_nowhere_is_found(text: str) -> None:
+    assert dangling(Path("infra/pool.py"), text)
+
+
+@pytest.mark.parametrize("text", SOMEWHERE)
+def test_a_citation_that_leads_somewhere_is_none(text: str) -> None:
+    assert dangling(Path("infra/pool.py"), text) == []
+
+
+def defined(file: Path) -> set[str]:
+    """Names that a module defines at its top, and members of its classes as `Class.member`."""
+    names: set[str] = set()
+    for node in syntax_tree(ROOT / file).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            members = [one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+            names |= {f"{node.name}.{one.name}" for one in members}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {one.id for one in targets if isinstance(one, ast.Name)}
+    return names
+
+
+def test_the_map_names_places_that_exist() -> None:
+    places = PLACE.findall((ROOT / "docs/architecture.md").read_text())
+    assert len(places) > 20
+    wrong = [place for place in places if not (ROOT / place[0]).is_file() or place[1] not in defined(Path(place[0]))]
+    assert wrong == []

@@ -1,4 +1,4 @@
-"""The job file's shape and every rule that needs no service: design 3.6. Unknown keys are refused."""
+"""The job file's shape and every rule that needs no service (docs/jobfile.md). Unknown keys are refused."""
 
 from __future__ import annotations
 

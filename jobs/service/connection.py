@@ -26,7 +26,7 @@ OUTPUTS_SECONDS: Final = 120  # the Pulumi CLI asks its backend
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What `jobs` needs of a stack's outputs (design 3.1)."""
+    """What `jobs` needs of a stack's outputs (exported by `infra/outputs.py`)."""
 
     batch_endpoint: str
     blob_endpoint: str

@@ -1,4 +1,4 @@
-"""`cloud.json`: what any client of the local Azure needs (design 3.2), rewritten whenever what it names comes or goes.
+"""`cloud.json`: what any client of the local Azure needs, rewritten whenever what it names comes or goes.
 
 Owns the file's content. It holds the deployer's secret, hence mode 0600. The account named is the newest of its type.
 """

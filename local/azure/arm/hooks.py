@@ -97,7 +97,7 @@ def definition_id(cloud: Cloud, role_id: str) -> str:
 
 
 def seed_deployer(cloud: Cloud) -> None:
-    """The deployer's two roles on the subscription (design 3.3), made once: removing one later is respected."""
+    """The deployer's two roles on the subscription, made once: removing one later is respected."""
     if cloud.store.get("settings", "seeded") is not None:
         return
     now = cloud.clock.now().isoformat()

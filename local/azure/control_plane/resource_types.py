@@ -78,7 +78,10 @@ class RecordHooks:
 
 @dataclass(frozen=True)
 class TypeSpec:
-    """A type: its models (`module:Class`), the rule for names, and how its operations answer first (design 3.2)."""
+    """A type: its models (`module:Class`), the rule for names, and how its operations answer first.
+
+    docs/azure-facts.md#first-answers-of-arm
+    """
 
     type: str
     create_model: str

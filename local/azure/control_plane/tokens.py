@@ -1,6 +1,6 @@
 """Access tokens as Entra issues them: RS256 JWTs of version 1.0, signed with a key kept in the state folder.
 
-Owns issuing and checking; not who may have one (`authority.py`, `imds.py`) nor what it allows (`access.py`).
+Owns issuing and checking; not who may have one (`identity/`) nor what it allows (`access.py`).
 Claims: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference.
 """
 

@@ -1,4 +1,4 @@
-"""`GET /metadata/endpoints`: how clients of a cloud learn its parts (design 3.2). No token needed, one object."""
+"""`GET /metadata/endpoints`: how clients of a cloud learn its parts. No token needed, one object."""
 
 from __future__ import annotations
 

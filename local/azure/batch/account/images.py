@@ -1,4 +1,6 @@
-"""`list_supported_images`: the images the local Azure can stand in for (facts 4.1).
+"""`list_supported_images`: the images the local Azure can stand in for.
+
+The pairs and their ends: docs/azure-facts.md#node-images.
 
 Every one of them is the same Debian-based node here; the table exists so that preflight checks see what Azure shows.
 """

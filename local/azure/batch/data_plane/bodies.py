@@ -1,7 +1,7 @@
 """The request bodies of the data plane, from azure-batch 15.1.0's models (REST 2025-06-01), with the documented limits.
 
 A test compares the property names with the SDK's models, so that none is forgotten. Choices are written here in the
-data plane's spelling; ARM's spelling of the same words is accepted and brought to this one (`arm_shapes.py` uses that).
+data plane's spelling; ARM's spelling of the same words is brought to this one (`hooks/pool_shapes.py` uses that).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`$filter`: the OData subset of Batch as a predicate over a resource's wire form.
 
 `and`, `or`, `not`, parentheses, eq/ne/gt/ge/lt/le, startswith(property, 'text'), strings, numbers, true/false, null and
-DateTime'...'; text compares without case (facts 3). An unknown property is an error, as it is on Azure.
+DateTime'...'; text compares without case. An unknown property is an error, as it is on Azure
+(docs/azure-facts.md#forms-on-the-wire).
 """
 
 from __future__ import annotations

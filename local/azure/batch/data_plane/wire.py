@@ -1,7 +1,7 @@
 """What the data plane looks like on the wire: error and list envelopes, headers. Nothing else builds a response.
 
-Forms from public recordings (facts 3): `message` is an object, errors repeat request id and time in their text, the
-reason phrase repeats the message's first line.
+Forms from public recordings (docs/azure-facts.md#forms-on-the-wire): `message` is an object, errors repeat request id
+and time in their text, the reason phrase repeats the message's first line.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ class AccountHooks:
     def _check_auto_storage(self, account: Resource, linked: dict[str, Any]) -> None:
         """The storage account and identities exist, and the account's identity may write blobs (texts: [guess]).
 
-        facts 6 (azure-batch-service.md): with BatchAccountManagedIdentity the account's own identity needs its role on
-        the storage account before the Batch account is made.
+        With BatchAccountManagedIdentity the account's own identity needs its role on the storage account before the
+        Batch account is made (docs/azure-facts.md#auto-storage-by-identity).
         """
         cloud = self._accounts.cloud
         storage_id = str(linked.get("storageAccountId", ""))

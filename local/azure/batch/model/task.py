@@ -61,7 +61,7 @@ class Task(Stamped, Execution):
 
     @property
     def directory(self) -> str:
-        """Its folder below the node root (facts 4: workitems/JOB/job-1/TASK)."""
+        """Its folder below the node root: workitems/JOB/job-1/TASK (docs/azure-facts.md#folders-of-a-node)."""
         return f"workitems/{self.job_id}/job-1/{self.id}"
 
     @property

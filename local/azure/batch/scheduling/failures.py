@@ -1,4 +1,6 @@
-"""The service's own words for tasks that fail: `failureInfo` and terminate reasons (facts 4, azure-batch-sdk.md).
+"""The service's own words for tasks that fail: `failureInfo` and terminate reasons.
+
+docs/azure-facts.md#failures-of-a-task
 
 Only what the service decides; what a node finds (upload and pull errors, missing programs) comes from the node.
 """

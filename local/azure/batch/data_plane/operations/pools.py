@@ -1,4 +1,4 @@
-"""Operations on pools. Pools are made, changed and described through ARM (`pool_hooks.py`), resized here too."""
+"""Operations on pools. Pools are made, changed and described through ARM (`hooks/pool.py`), resized here too."""
 
 from __future__ import annotations
 
