@@ -74,7 +74,28 @@ def _restore() -> None:
     _before.clear()
 
 
-os.register_at_fork(after_in_child=_restore)
+class _Fork(threading.local):
+    """A fork by this thread: the signals are blocked meanwhile. One that reached the child before its handlers are the
+    old ones would be noted by ours, and then forgotten."""
+
+    mask: set[Any] | None = None
+
+    def before(self) -> None:
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+    def after_in_parent(self) -> None:
+        if self.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+
+    def after_in_child(self) -> None:
+        _restore()
+        self.after_in_parent()
+
+
+_fork: Final = _Fork()
+os.register_at_fork(
+    before=_fork.before, after_in_parent=_fork.after_in_parent, after_in_child=_fork.after_in_child
+)
 
 
 def start_without_signals(thread: threading.Thread) -> None:

@@ -17,7 +17,5 @@ def units(text: str) -> int:
 
 def storable(text: str, most: int) -> str:
     """A text for an NVARCHAR column of `most` units: what cannot be stored is written as its escape, the rest is cut."""
-    text = _UNSTORABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text[: most + 1])
-    while units(text) > most:
-        text = text[: most - (units(text) - len(text))] if len(text) > most else text[:-1]
-    return text
+    text = _UNSTORABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text[:most])
+    return text.encode("utf-16-le")[: 2 * most].decode("utf-16-le", "ignore")  # never half of a character

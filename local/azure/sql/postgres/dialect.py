@@ -42,6 +42,8 @@ def to_postgres(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
     for like in list(tree.find_all(exp.Like)):  # PostgreSQL has no LIKE for a collation that passes over differences
         sides = {"this": _by_bytes(like.this), "expression": _by_bytes(like.expression)}
         like.replace(exp.ILike(**{**like.args, **sides}))
+    if isinstance(tree, exp.Drop):
+        tree.set("cluster", None)  # DROP INDEX i ON t: an index has a name of its own here
     for column in tree.find_all(exp.Identifier):
         column.set("this", column.name.lower())
         column.set("quoted", True)
