@@ -98,7 +98,7 @@ def test_a_value_out_of_range_names_key_expectation_value_file_and_fix() -> None
         ({"families": []}, "families: expected a list of at least one job family, got []; "),
         ({"families": "{broken"}, "families: expected a list of at least one job family, got '{broken'; "),
         ({"families": ["Hello", "hello"]}, "families: expected consistent values, got 'hello' and 'Hello' would share"),
-        ({"location": "West Europe"}, "location: expected an Azure region like westeurope, got 'West Europe'; "),
+        ({"location": "west-europe"}, "location: expected an Azure region like westeurope, got 'west-europe'; "),
         ({"prefix": "Too-Long-A-Prefix"}, "prefix: expected 2 to 8 lower-case letters or digits, a letter first, got "),
         ({"deployer_type": "Robot"}, "deployer_type: expected User, Group or ServicePrincipal, got 'Robot'; "),
         ({"submitters": [{"object_id": "me", "type": "User"}]}, "submitters[0].object_id: expected an object id like "),
