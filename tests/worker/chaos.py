@@ -42,7 +42,7 @@ MOST_ATTEMPTS: Final = 8
 PATIENCE: Final = 15.0
 HANG_SECONDS: Final = 90.0
 STATEMENT_SECONDS: Final = 1
-# What a process does to itself belongs to tests with a process for each worker; "commit twice" keeps its step by itself.
+# What a process does to itself belongs to tests with a process for each worker.
 _OF_PROCESSES: Final = frozenset({"fork raises", "fork returns", "fork writes", "stdout", "folder", "children"})
 HARMLESS: Final = sorted(GOOD - _OF_PROCESSES)
 HARMFUL: Final = sorted(set(MISBEHAVIOUR) - GOOD - _OF_PROCESSES - {"use"})
@@ -254,7 +254,9 @@ def main() -> int:
                 if number % 20 == 0:
                     print(f"{number} of {given.runs} runs; {len(failed)} failed", flush=True)
     took = time.monotonic() - began
-    print(f"{given.runs - len(failed)} of {given.runs} runs good in {took:.0f} s; failed: {sorted(failed)}; {dict(met)}")
+    print(
+        f"{given.runs - len(failed)} of {given.runs} runs good in {took:.0f} s; failed: {sorted(failed)}; {dict(met)}"
+    )
     sys.stdout.flush()
     os._exit(1 if failed else 0)  # a thread that was left in the driver must not hold us back
 

@@ -126,7 +126,18 @@ MISBEHAVIOUR: dict[str, Callable[[Any], object]] = {
     "thread": _thread_that_stays,
     "children": lambda _: subprocess.run(["timeout", "0.1", "sleep", "60"], check=False, timeout=20),
 }
-GOOD = {"own level", "commit and begin", "nocount", "fork raises", "fork returns", "fork writes", "stdout", "folder", "thread", "children"}
+GOOD = {
+    "own level",
+    "commit and begin",
+    "nocount",
+    "fork raises",
+    "fork returns",
+    "fork writes",
+    "stdout",
+    "folder",
+    "thread",
+    "children",
+}
 """What is no failure of the item: it harms nobody, or only the child that did it."""
 
 

@@ -11,6 +11,7 @@ from worker.docker_worker import __main__ as command
 from worker.docker_worker.exits import MEANING, Exit, signalled
 from worker.docker_worker.signals import STOP_SIGNALS
 
+
 def test_the_table_is_complete() -> None:
     assert set(MEANING) == set(Exit)
     assert {code.name: code.value for code in Exit} == {

@@ -272,7 +272,9 @@ def test_a_handler_that_misbehaves_fails_its_item_and_nothing_else(place: Place,
     user = "CREATE USER [id-node] FROM EXTERNAL PROVIDER; ALTER ROLE db_datareader ADD MEMBER [id-node]"
     provision(place.cloud.paths, "other", user, place.databases)  # so that USE is possible
     good = [f"good {number}" for number in range(len(MISBEHAVIOUR))]
-    rows = [row for how, name in zip(MISBEHAVIOUR, good, strict=True) for row in ({"name": how, "how": how}, {"name": name})]
+    rows = [
+        row for how, name in zip(MISBEHAVIOUR, good, strict=True) for row in ({"name": how, "how": how}, {"name": name})
+    ]
     place.enqueue(tmp_path, "q", rows)
     words = ("--max-attempts", "2", "--lease", "100", "--patience", "30", "--handler", f"{HANDLERS}:misbehave")
     place.run("run", "--queue", "q", "--until-empty", "--retry-delay", "0", *words)
@@ -353,7 +355,9 @@ def test_a_server_that_says_nothing_at_all_is_given_up_in_time(place: Place, tmp
     assert steps(place) == [("a", 0)]
 
 
-def test_an_error_that_passes_after_a_step_longer_than_the_patience_is_tried_again(place: Place, tmp_path: Path) -> None:
+def test_an_error_that_passes_after_a_step_longer_than_the_patience_is_tried_again(
+    place: Place, tmp_path: Path
+) -> None:
     place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 2}])
     place.faults.set(Fault("deadlock", match="steps_done"))
     worker = place.run(*RUN, "--patience", "1")
@@ -362,7 +366,7 @@ def test_an_error_that_passes_after_a_step_longer_than_the_patience_is_tried_aga
 
 
 def test_keys_that_the_servers_collation_takes_for_one_are_items_each(place: Place, tmp_path: Path) -> None:
-    keys = ["A1", "a1", "a1 ", "ä1", "Ä1", "strasse", "straße", "Ａ１", "カ", "ｶ"]
+    keys = ["A1", "a1", "a1 ", "ä1", "Ä1", "strasse", "straße", "\uff21\uff11", "\u30ab", "\uff76"]
     (tmp_path / "keys.csv").write_text("id,v\n" + "".join(f"{key},1\n" for key in keys))
     added = place.run("enqueue", "--queue", "q", "--key", "id", str(tmp_path / "keys.csv")).events("enqueued")[0]
     assert (added["read"], added["added"]) == (len(keys), len(keys))
@@ -370,8 +374,7 @@ def test_keys_that_the_servers_collation_takes_for_one_are_items_each(place: Pla
     assert (again["read"], again["added"], again["there"], again["different"]) == (len(keys), 0, len(keys), 0)
     other = place.run("enqueue", "--queue", "Q", "--key", "id", str(tmp_path / "keys.csv")).events("enqueued")[0]
     assert other["added"] == len(keys)  # another queue, too
-    [dead] = [line for line in place.run("requeue", "--queue", "q", "--key", "A1").events("requeued")]
-    assert dead["items"] == 0
+    assert place.run("requeue", "--queue", "q", "--key", "A1").events("requeued")[0]["items"] == 0
 
 
 def test_a_row_that_an_item_of_its_key_keeps_out_is_told(place: Place, tmp_path: Path) -> None:
@@ -398,18 +401,23 @@ def test_an_enqueue_whose_commit_was_not_answered_counts_its_rows_once(place: Pl
     assert (facts["read"], facts["added"], facts["there"]) == (2, 2, 0)
 
 
+FIRST_VERSION = (
+    "DROP TABLE dbo.work_items",
+    "DELETE FROM dbo.docker_worker_schema WHERE component = 'docker_worker' AND version = 2",
+    "CREATE TABLE dbo.work_items (id BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY, queue NVARCHAR(64) NOT NULL, "
+    "item_key NVARCHAR(200) NOT NULL, data NVARCHAR(MAX) NOT NULL, status NVARCHAR(10) NOT NULL, step INT NOT NULL, "
+    "attempts INT NOT NULL, failures INT NOT NULL, available_at BIGINT NOT NULL, owner NVARCHAR(300) NULL, "
+    "error NVARCHAR(2000) NULL, changed_at BIGINT NOT NULL, CONSTRAINT uq_work_items_key UNIQUE (queue, item_key))",
+    "CREATE INDEX ix_work_items_open ON dbo.work_items (queue, id) WHERE status IN ('pending', 'running')",
+    "INSERT INTO dbo.work_items (queue, item_key, data, status, step, attempts, failures, available_at, changed_at) "
+    """VALUES ('q', 'a', '{"name": "a"}', 'pending', 0, 0, 0, 0, 0)""",
+)
+"""Back to the tables as `migrate` made them before keys were exact."""
+
+
 def test_tables_of_the_first_version_are_brought_to_exact_keys(place: Place, tmp_path: Path) -> None:
     place.enqueue(tmp_path, "q", [{"name": "a"}])
-    for statement in (
-        "DROP TABLE dbo.work_items", "DELETE FROM dbo.docker_worker_schema WHERE component = 'docker_worker' AND version = 2",
-        "CREATE TABLE dbo.work_items (id BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY, queue NVARCHAR(64) NOT NULL, "
-        "item_key NVARCHAR(200) NOT NULL, data NVARCHAR(MAX) NOT NULL, status NVARCHAR(10) NOT NULL, step INT NOT NULL, "
-        "attempts INT NOT NULL, failures INT NOT NULL, available_at BIGINT NOT NULL, owner NVARCHAR(300) NULL, "
-        "error NVARCHAR(2000) NULL, changed_at BIGINT NOT NULL, CONSTRAINT uq_work_items_key UNIQUE (queue, item_key))",
-        "CREATE INDEX ix_work_items_open ON dbo.work_items (queue, id) WHERE status IN ('pending', 'running')",
-        "INSERT INTO dbo.work_items (queue, item_key, data, status, step, attempts, failures, available_at, changed_at) "
-        "VALUES ('q', 'a', '{\"name\": \"a\"}', 'pending', 0, 0, 0, 0, 0)",
-    ):  # fmt: skip
+    for statement in FIRST_VERSION:
         place.rows(statement)
     assert place.run("migrate").events("migrated")[0]["version"] == 2
     place.enqueue(tmp_path, "q", [{"name": "a"}, {"name": "A"}])

@@ -43,7 +43,9 @@ def test_a_database_name_that_no_server_has_is_refused(name: str) -> None:
         load_sql(GOOD | {"SQL_DATABASE": name})
 
 
-@pytest.mark.parametrize("server", ["s,x", "s,0", "s,70000", ",1433", "s,", "s, 1433", "s\\named", "tcp:s", "-s", "s.", "a b"])
+@pytest.mark.parametrize(
+    "server", ["s,x", "s,0", "s,70000", ",1433", "s,", "s, 1433", "s\\named", "tcp:s", "-s", "s.", "a b"]
+)
 def test_a_bad_server_shows_the_form(server: str) -> None:
     with pytest.raises(SettingsError, match="HOST,PORT"):
         load_sql(GOOD | {"SQL_SERVER": server})

@@ -45,7 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         text = f"{type(work.error).__name__}: {safe_text(work.error)}"
         lines.complain(f"{text}; a bug in the worker. Report it with this line")
         return Exit.BUG
-    if output.failure is not None and arguments.verb != "run":  # what `run` did is in the database; else it is the result
+    if (
+        output.failure is not None and arguments.verb != "run"
+    ):  # what `run` did is in the database; else it is the result
         lines.complain(f"the result cannot be written to stdout: {output.failure}. Run it again with another stdout")
         return Exit.BUG
     return Exit.OK

@@ -33,7 +33,7 @@ SELECT: Final = f"SELECT attempts, node_id, checked_at FROM {TABLE} WHERE job_id
 
 
 def check(sql: SqlSettings, task: TaskSettings, *, say: Say, connect: Connect) -> None:
-    """Connect, ask for version and identity, write a row and read it back. Tries nothing twice. Raises `WorkerError`."""
+    """Connect, ask for version and identity, write a row and read it back. No try is repeated. Raises `WorkerError`."""
     say("settings", server=sql.server, database=sql.database, client_id=sql.client_id)
     session = Session(sql, connect, stop=Stop(), say=say, patience=0)
     try:

@@ -72,9 +72,7 @@ def probe(sql: SqlSettings, seconds: float = PROBE_SECONDS) -> None:
 def connect(sql: SqlSettings, seconds: float = CONNECT_SECONDS) -> Link:
     """Log in with the node identity's token, within `seconds`, the token included. Raises a WorkerError."""
     try:
-        return Link.open(
-            lambda: log_in(sql, seconds), seconds=seconds, bound=sql.statement_seconds + ATTENTION_SECONDS
-        )
+        return Link.open(lambda: log_in(sql, seconds), seconds=seconds, bound=sql.statement_seconds + ATTENTION_SECONDS)
     except NoAnswer as error:
         raise Unreachable(
             f"logging in to {sql.server} did not end",

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDone
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
@@ -28,6 +29,7 @@ ATTENTION_SECONDS: Final = 2
 """After its own query timeout the driver cancels at the server and waits for the answer to that."""
 
 CLOSE_SECONDS: Final = 2.0
+_DESCRIPTORS: Final = Path("/proc/self/fd")
 SHUT_SECONDS: Final = 1.0  # for a call to end after its socket was shut down
 
 
@@ -61,7 +63,7 @@ class Link:
 
     @classmethod
     def open(cls, log_in: Callable[[], Connection], *, seconds: float, bound: float) -> Link:
-        """A connection, within `seconds`; each later call has `bound` seconds. Raises what `log_in` does, or NoAnswer."""
+        """A connection within `seconds`; later calls have `bound` seconds each. Raises what `log_in` does, and NoAnswer."""
         link, before = cls(bound), set(_sockets().items())
         try:
             link._connection = link._call(log_in, seconds, before)
@@ -100,7 +102,9 @@ class Link:
 
     def _call(self, work: Callable[[], T], seconds: float, before: set[tuple[int, str]] | None = None) -> T:
         if os.getpid() != self._owner:
-            raise OtherProcess("the database belongs to the worker's process; a process that a handler started has none")
+            raise OtherProcess(
+                "the database belongs to the worker's process; a process that a handler started has none"
+            )
         if self._lost:
             raise NoAnswer("the connection was given up before")
         answer: Future[T] = Future()
@@ -134,22 +138,19 @@ def _sockets() -> dict[int, str]:
 
 
 def _open_sockets() -> Iterator[tuple[int, str]]:
-    try:
-        names = os.listdir("/proc/self/fd")
-    except OSError:
-        return
-    for name in names:
-        with contextlib.suppress(OSError):
-            target = os.readlink(f"/proc/self/fd/{name}")
-            if target.startswith("socket:"):
-                yield int(name), target
+    with contextlib.suppress(OSError):
+        for name in _DESCRIPTORS.iterdir():
+            with contextlib.suppress(OSError):
+                target = str(name.readlink())
+                if target.startswith("socket:"):
+                    yield int(name.name), target
 
 
 def _shut(sockets: dict[int, str]) -> None:
     """Shut the TCP connections among these down, where the descriptor still is that socket."""
     for number, identity in sockets.items():
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{number}") != identity:
+            if str((_DESCRIPTORS / str(number)).readlink()) != identity:
                 continue
             with socket.socket(fileno=os.dup(number)) as ours:
                 if ours.family in (socket.AF_INET, socket.AF_INET6):

@@ -1,7 +1,7 @@
 """Rows of a CSV or JSON lines file as items, each with the key that makes adding it twice harmless.
 
-The rules of reading are those of the job file's rows (docs/jobfile.md, "Text"): what can be taken in two ways is refused
-with file and line. Memory: one row at a time. The limits are those of `jobs`; a test compares them.
+The rules of reading are those of a job file's rows (docs/jobfile.md, "Text"): what can be taken in two ways is
+refused with file and line. Memory: one row at a time. The limits are those of `jobs`; a test compares them.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def batches(source: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """Lines with their ends and numbers, decoded by the file's first bytes. LF, CR LF and CR end a line, nothing else."""
+    """Lines with their numbers, decoded as the file's first bytes say. LF, CR LF and CR end a line, nothing else."""
     first = stream.read(_BLOCK)
     if first.startswith(_UTF32):
         raise _wrong(name, 1, "the file is UTF-32", "Save it as UTF-8")
@@ -147,7 +147,10 @@ def _csv(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Map
             continue
         if len(cells) != len(columns):
             raise _wrong(
-                name, number, f"the row has {len(cells)} values and the first line {len(columns)} names", "Correct the row"
+                name,
+                number,
+                f"the row has {len(cells)} values and the first line {len(columns)} names",
+                "Correct the row",
             )
         yield number, dict(zip(columns, cells, strict=True))
 
@@ -249,7 +252,9 @@ def _written(value: Any, *, ordered: bool = False) -> str:
         return str(value)
     if isinstance(value, Mapping):
         pairs = sorted(value.items()) if ordered else value.items()
-        body = ", ".join(f"{json.dumps(key, ensure_ascii=ordered)}: {_written(one, ordered=ordered)}" for key, one in pairs)
+        body = ", ".join(
+            f"{json.dumps(key, ensure_ascii=ordered)}: {_written(one, ordered=ordered)}" for key, one in pairs
+        )
         return "{" + body + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_written(one, ordered=ordered) for one in value) + "]"
@@ -272,4 +277,6 @@ def _key(data: Mapping[str, Any], column: str | None, name: str, line: int) -> s
 
 
 def _wrong(name: str, line: int, cause: str, next_step: str) -> InputError:
-    return InputError(f"{name}, line {line}, is wrong", cause=cause, next_step=f"{next_step}; nothing from there on was added")
+    return InputError(
+        f"{name}, line {line}, is wrong", cause=cause, next_step=f"{next_step}; nothing from there on was added"
+    )

@@ -88,7 +88,10 @@ def _end_child(error: BaseException | None) -> NoReturn:
     elif error is not None:
         code = 1
         with contextlib.suppress(Exception):
-            print(f"a process that the handler forked ended by {type(error).__name__}: {safe_text(error)}", file=sys.stderr)
+            print(
+                f"a process that the handler forked ended by {type(error).__name__}: {safe_text(error)}",
+                file=sys.stderr,
+            )
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

@@ -41,16 +41,14 @@ _CHECKPOINT: Final = (
     f"UPDATE dbo.work_items SET status = ?, step = step + 1, failures = 0, error = NULL, available_at = {NOW} + ?, "  # noqa: S608
     f"changed_at = {NOW} {_LEASED} AND step = ?"
 )
-_GIVE_BACK: Final = (
-    f"UPDATE dbo.work_items SET status = 'pending', available_at = {NOW}, changed_at = {NOW} {_LEASED}"  # noqa: S608
-)
+_GIVE_BACK: Final = f"UPDATE dbo.work_items SET status = 'pending', available_at = {NOW}, changed_at = {NOW} {_LEASED}"  # noqa: S608
 _FAIL: Final = (
     "UPDATE dbo.work_items SET failures = failures + 1, error = ?, status = ?, "  # noqa: S608
     f"available_at = {NOW} + ?, changed_at = {NOW} {_LEASED}"
 )
 _BURY: Final = f"UPDATE dbo.work_items SET status = 'dead', error = ?, changed_at = {NOW} {_LEASED}"  # noqa: S608
-# UPDLOCK: a commit of ours whose answer we missed may still be under way; with row versions (READ_COMMITTED_SNAPSHOT, the
-# default of Azure SQL) a look without a lock would read what was before it.
+# UPDLOCK: a commit of ours whose answer we missed may still be under way; with row versions (READ_COMMITTED_SNAPSHOT,
+# the default of Azure SQL) a look without a lock would read what was before it.
 _LOOK: Final = "SELECT status, step FROM dbo.work_items WITH (UPDLOCK) WHERE id = ? AND owner = ? AND attempts = ?"
 _OPEN: Final = "SELECT TOP (1) id FROM dbo.work_items WHERE queue = ? AND status IN ('pending', 'running')"
 # HOLDLOCK keeps the gap, so that of two who add the same key at once one waits and then sees the other's. `owner` names
@@ -145,7 +143,14 @@ class Queue:
         number, key, text, step, attempts, failures = row
         data, problem = _payload(text)
         return Item(
-            id=number, queue=self.name, key=key, data=data, step=step, attempt=attempts, failures=failures, problem=problem
+            id=number,
+            queue=self.name,
+            key=key,
+            data=data,
+            step=step,
+            attempt=attempts,
+            failures=failures,
+            problem=problem,
         )
 
 

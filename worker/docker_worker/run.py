@@ -11,6 +11,7 @@ import os
 import random
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from .errors import LeaseLost, StatementFailed, TransactionTaken, Transient, WorkerError
@@ -56,7 +57,7 @@ class Runner:
     ) -> None:
         self._session, self._queue, self._handler, self._settings = session, queue, handler, settings
         self._say, self._stop, self._seldom, self._taken = say, stop, Seldom(), 0
-        self._folder = os.getcwd()
+        self._folder = Path.cwd()
         self.totals = Totals()
 
     def run(self) -> None:
@@ -197,9 +198,7 @@ class Runner:
             raise error from None
 
     def _bury(self, item: Item, text: str, say: Say) -> None:
-        self._session.transact(
-            lambda tx, again: self._queue.bury(tx, item, text, again=again), persist=True, say=say
-        )
+        self._session.transact(lambda tx, again: self._queue.bury(tx, item, text, again=again), persist=True, say=say)
         self.totals.dead += 1
         say("dead_letter", step=item.step, error=text)
 

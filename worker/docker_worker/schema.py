@@ -19,8 +19,8 @@ COMPONENT: Final = "docker_worker"
 NOW: Final = "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"
 
 EXACT: Final = "COLLATE Latin1_General_100_BIN2"
-"""Names compare as they are written. The default collation of a SQL Server takes `A1`, `a1` and their full-width forms for
-one text, and `strasse` and `straße`, too."""
+"""Names compare as they are written. The default collation of a SQL Server takes `A1`, `a1` and their full-width forms
+for one text, and `strasse` and `straße`, too."""
 
 KEY_END: Final = "."
 """Stands behind every key in `exact_key`: any collation ignores blanks at the end of a text, also this one."""

@@ -117,7 +117,9 @@ def database_problem(text: str) -> str | None:
         return f"a database's name has 1 to {MOST_DATABASE} characters"
     if text != text.strip():
         return "a database's name neither begins nor ends with a blank"
-    if any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or 0xD800 <= ord(character) < 0xE000 for character in text):
+    if any(
+        ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or 0xD800 <= ord(character) < 0xE000 for character in text
+    ):
         return "a database's name has no control characters and no halves of characters"
     return None
 
@@ -126,7 +128,9 @@ def _check(sql: SqlSettings) -> None:
     """Refuse what the connection string cannot say, or says differently."""
     if (problem := server_problem(sql.server)) is not None:
         raise SettingsError(
-            f"{SQL_SERVER} is {sql.server!r}", cause=problem, next_step="For example: my-server.database.windows.net,1433"
+            f"{SQL_SERVER} is {sql.server!r}",
+            cause=problem,
+            next_step="For example: my-server.database.windows.net,1433",
         )
     if (problem := database_problem(sql.database)) is not None:
         raise SettingsError(
@@ -134,7 +138,9 @@ def _check(sql: SqlSettings) -> None:
         )
     if any(character in sql.client_id for character in ";{}="):
         raise SettingsError(
-            f"{CLIENT_ID} is {sql.client_id!r}", cause="expected an identity's client id, a GUID", next_step="Correct it"
+            f"{CLIENT_ID} is {sql.client_id!r}",
+            cause="expected an identity's client id, a GUID",
+            next_step="Correct it",
         )
     if sql.encrypt not in ENCRYPTIONS:
         raise SettingsError(

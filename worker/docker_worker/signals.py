@@ -54,7 +54,7 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Install the handlers for the block, and put the old ones back. Whoever started us may have blocked the signals."""
+    """Install the handlers for the block, then put the old ones back. Whoever started us may have blocked signals."""
     stop = Stop()
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     _before.update({number: signal.signal(number, stop.handle) for number in STOP_SIGNALS})
@@ -93,9 +93,7 @@ class _Fork(threading.local):
 
 
 _fork: Final = _Fork()
-os.register_at_fork(
-    before=_fork.before, after_in_parent=_fork.after_in_parent, after_in_child=_fork.after_in_child
-)
+os.register_at_fork(before=_fork.before, after_in_parent=_fork.after_in_parent, after_in_child=_fork.after_in_child)
 
 
 def start_without_signals(thread: threading.Thread) -> None:

@@ -45,25 +45,27 @@ class Moment(Enum):
 #  - learn.microsoft.com/dotnet/api/microsoft.data.sqlclient.sqlconfigurableretryfactory (SqlClient's baseline);
 #  - dotnet/efcore, SqlServerTransientExceptionDetector.cs (Entity Framework's execution strategy);
 #  - learn.microsoft.com/sql/relational-databases/errors-events: availability groups (976, 978, 979, 981, 983), shutdown
-#    (6005, 6006), a session that was killed (596), a login while the server starts or stops (17142, 17147, 17148, 18461).
+#    (6005, 6006), a session that was killed (596), a login while the server starts or stops (17142, 17147, 17148,
+#    18461).
 # Not taken: 4060 (it says that there is no such database: `DatabaseMissing`, transient only for who was in it before),
 # 64, 121, 20, 10053, 10054, 10060, 11001 and -2, which are SqlClient's own numbers for what ODBC tells by SQLSTATE.
-LOCKS: Final = frozenset({1203, 1204, 1205, 1215, 1216, 1221, 1222, 1232, 22335, 41301, 41302, 41305, 41325, 41339, 41839,
-                          3635, 3941, 3948, 3950, 3953, 3957, 3960, 3966})  # fmt: skip
+LOCKS: Final = frozenset({
+    1203, 1204, 1205, 1215, 1216, 1221, 1222, 1232, 3635, 3941, 3948, 3950, 3953, 3957, 3960, 3966,
+    22335, 41301, 41302, 41305, 41325, 41339, 41839,
+})  # fmt: skip
 """The transaction is lost and the connection is not: trying again may help at once."""
 
 BUSY: Final = frozenset({
-    233, 539, 596, 601, 615, 617, 669, 921, 926, 927, 941, 952, 976, 978, 979, 981, 982, 983, 988, 997,
-    1404, 1413, 1421, 1438, 1532, 1533, 1534, 1535, 1807, 2021, 2816, 3429, 3935, 3947, 3980,
-    4117, 4184, 4221, 5280, 5529, 6005, 6006, 6292, 7951, 8628, 8645, 8651, 9020, 9515, 9985,
-    10922, 10928, 10929, 10930, 10936, 11539, 14355, 14817, 14868, 14906, 16528, 16554, 16555,
-    17065, 17066, 17067, 17142, 17147, 17148, 17197, 17889, 18401, 18461, 18858, 19413, 19416, 19494,
-    20041, 21503, 22225, 22226, 22353, 22355, 22358, 22427, 22430, 22491, 22493, 22498, 22754, 22758, 22759, 22760, 22984,
-    25003, 25738, 25740, 30080, 30085, 33123, 35216, 35218, 35256, 35293, 37202, 37327, 39025, 39108, 39110, 39151, 39152,
-    40106, 40143, 40189, 40197, 40501, 40540, 40613, 40623, 40642, 40648, 40671, 40675, 40890, 40903, 40918, 40938,
-    41614, 41619, 41640, 41700, 41701, 41383, 41823, 41840, 42029, 42108, 42109,
-    45153, 45156, 45157, 45161, 45179, 45182, 45319, 45547, 47132, 47137, 47139,
-    49510, 49802, 49918, 49919, 49920, 49977, 49983,
+    233, 539, 596, 601, 615, 617, 669, 921, 926, 927, 941, 952, 976, 978, 979, 981, 982, 983, 988, 997, 1404, 1413,
+    1421, 1438, 1532, 1533, 1534, 1535, 1807, 2021, 2816, 3429, 3935, 3947, 3980, 4117, 4184, 4221, 5280, 5529, 6005,
+    6006, 6292, 7951, 8628, 8645, 8651, 9020, 9515, 9985, 10922, 10928, 10929, 10930, 10936, 11539, 14355, 14817,
+    14868, 14906, 16528, 16554, 16555, 17065, 17066, 17067, 17142, 17147, 17148, 17197, 17889, 18401, 18461, 18858,
+    19413, 19416, 19494, 20041, 21503, 22225, 22226, 22353, 22355, 22358, 22427, 22430, 22491, 22493, 22498, 22754,
+    22758, 22759, 22760, 22984, 25003, 25738, 25740, 30080, 30085, 33123, 35216, 35218, 35256, 35293, 37202, 37327,
+    39025, 39108, 39110, 39151, 39152, 40106, 40143, 40189, 40197, 40501, 40540, 40613, 40623, 40642, 40648, 40671,
+    40675, 40890, 40903, 40918, 40938, 41383, 41614, 41619, 41640, 41700, 41701, 41823, 41840, 42029, 42108, 42109,
+    45153, 45156, 45157, 45161, 45179, 45182, 45319, 45547, 47132, 47137, 47139, 49510, 49802, 49918, 49919, 49920,
+    49977, 49983,
 })  # fmt: skip
 """A failover, a restart, or a server out of something: try again after a while, on a new connection."""
 
@@ -72,7 +74,9 @@ OBJECT_MISSING: Final = 208
 OBJECT_EXISTS: Final = frozenset({2714, 2705, 1913})
 GONE: Final = frozenset({3701, 3727, 3728})  # DROP of what is not there
 DUPLICATE_KEY: Final = frozenset({2601, 2627})
-LOGIN_FAILED: Final = frozenset({18450, 18451, 18452, 18456, 18470, 18486, 18487, 18488, 40532, 40607, 40615, 47073, 33134})
+LOGIN_FAILED: Final = frozenset(
+    {18450, 18451, 18452, 18456, 18470, 18486, 18487, 18488, 40532, 40607, 40615, 47073, 33134}
+)
 NO_DATABASE: Final = 4060
 
 # Messages by their form, for the moments at which the driver gives no number. A form is the beginning of Microsoft's
@@ -146,7 +150,9 @@ _CERTIFICATE: Final = re.compile(
     r"unable to get (local )?issuer|hostname mismatch|name mismatch",
     re.IGNORECASE,
 )
-_TOKEN: Final = re.compile(r"managedidentity|imds|identity endpoint|azure ad token|credential|acquire.{0,20}token", re.I)
+_TOKEN: Final = re.compile(
+    r"managedidentity|imds|identity endpoint|azure ad token|credential|acquire.{0,20}token", re.I
+)
 _EXPIRED: Final = re.compile(r"Login failed for user .{0,60}\. Token (is|has) expired", re.IGNORECASE)
 
 
@@ -190,7 +196,10 @@ def translate(error: BaseException, sql: SqlSettings, moment: Moment = Moment.HA
         return made(Deadlock, "{server} rolled our transaction back", "another one had the lock", "Try again")
     if found.number in BUSY:
         return made(
-            ServerBusy, "{server} cannot serve {database!r} now", "a failover, or too much load", "Try again in a minute"
+            ServerBusy,
+            "{server} cannot serve {database!r} now",
+            "a failover, or too much load",
+            "Try again in a minute",
         )
     if not found.number and (found.state.startswith("08") or found.state in ("HYT00", "HYT01") or _link(found)):
         return made(
@@ -286,4 +295,3 @@ def _without_origin(text: str) -> tuple[str, bool]:
     match = re.match(r"(?:Driver Error: .*?; DDBC Error: )?((?:\[[^\]]*\])*)(.*)", text, re.DOTALL)
     assert match is not None
     return match[2].strip(), not match[1].endswith("[SQL Server]")
-

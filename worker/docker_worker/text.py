@@ -16,6 +16,6 @@ def units(text: str) -> int:
 
 
 def storable(text: str, most: int) -> str:
-    """A text for an NVARCHAR column of `most` units: what cannot be stored is written as its escape, the rest is cut."""
+    """A text for an NVARCHAR column of `most` units: what cannot be stored becomes an escape, the rest is cut."""
     text = _UNSTORABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text[:most])
     return text.encode("utf-16-le")[: 2 * most].decode("utf-16-le", "ignore")  # never half of a character

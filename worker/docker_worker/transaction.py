@@ -69,7 +69,7 @@ class State:
 
 
 class Statements:
-    """The open transaction of a session. The driver's errors leave it as ours, so that a handler's own are told apart."""
+    """The open transaction of a session. The driver's errors leave it as ours, so a handler's own are told apart."""
 
     moment = Moment.OWN
 

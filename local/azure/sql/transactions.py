@@ -12,7 +12,6 @@ from typing import Final
 from local.azure.sql.backend import Connection
 from local.azure.sql.errors import DeadlockVictim, NoTransaction, SqlError
 
-
 _NUMBERS: Final = itertools.count(1001)  # CURRENT_TRANSACTION_ID() is unique in the server
 
 

@@ -7,7 +7,7 @@ from typing import Final
 ROLE: Final = "standin"  # as whom sessions run: owner of their database, not superuser
 VERSION: Final = 2  # of the script below, kept in each database; change both together
 
-# SQL_Latin1_General_CP1_CI_AS for NVARCHAR compares by Windows' rules: no case, no width, no kind of kana, accents count.
+# SQL_Latin1_General_CP1_CI_AS compares NVARCHAR by Windows' rules: no case, no width, no kind of kana; accents count.
 # ICU's second level is that. What PostgreSQL cannot do for a text is the third thing that SQL Server does in every
 # collation: to pass over blanks at its end (`sqlite.py` does).
 CATALOG: Final = """
