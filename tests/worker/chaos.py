@@ -12,6 +12,7 @@ The form with real processes and signals is `test_chaos.py`; the one with real n
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -26,6 +27,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+import pytds
 
 from local.azure.paths import Paths
 from local.azure.sql.faults import Fault
@@ -45,8 +48,7 @@ STATEMENT_SECONDS: Final = 1
 # What a process does to itself belongs to tests with a process for each worker.
 _OF_PROCESSES: Final = frozenset({"fork raises", "fork returns", "fork writes", "stdout", "folder", "children"})
 HARMLESS: Final = sorted(GOOD - _OF_PROCESSES)
-HARMFUL: Final = sorted(set(MISBEHAVIOUR) - GOOD - _OF_PROCESSES - {"use"})
-FINAL: Final = "commit twice"
+HARMFUL: Final = sorted(set(MISBEHAVIOUR) - GOOD - _OF_PROCESSES - {"use", "commit all"})
 FAULTS: Final[tuple[tuple[str, float], ...]] = (
     ("deadlock", 0), ("failover", 0), ("cut", 0), ("cut-before-commit", 0), ("cut-after-commit", 0),
     ("slow-commit", 5), ("late-answer", 5), ("mute", 5), ("slow", 3),
@@ -187,7 +189,7 @@ class Storm:
             except Killed:
                 ended = "killed"
             except errors.WorkerError as error:
-                ended = f"exit {int(error.exit)}"
+                ended = f"exit {int(error.exit)}: {error}" if error.exit != 75 else "exit 75"
             finally:
                 session.close()
             with self._lock:
@@ -204,11 +206,18 @@ class Storm:
 
     def _state(self) -> dict[str, tuple[str, int, str]]:
         statement = "SELECT item_key, status, step, error FROM dbo.work_items WHERE queue = %s"
-        return {key: (status, step, error) for key, status, step, error in self.place.rows(statement, self.queue)}
+        return {key: (status, step, error) for key, status, step, error in self._rows(statement, self.queue)}
+
+    def _rows(self, statement: str, value: str) -> list[tuple[Any, ...]]:
+        """What the judge reads; a fault that was meant for a worker may meet him."""
+        for _ in range(5):
+            with contextlib.suppress(pytds.Error, OSError):
+                return self.place.rows(statement, value)
+        return self.place.rows(statement, value)
 
     def _verify(self) -> None:
         state = self._state()
-        found = self.place.rows("SELECT item, step FROM dbo.steps_done WHERE item LIKE %s", f"{self.queue}/%")
+        found = self._rows("SELECT item, step FROM dbo.steps_done WHERE item LIKE %s", f"{self.queue}/%")
         kept = Counter((item, step) for item, step in found)
         assert set(state) == set(self.rows), state
         expected = Counter[tuple[str, int]]()
@@ -216,8 +225,6 @@ class Storm:
             bad = row["how"] in HARMFUL
             assert state[key][:2] == (("dead", row["at"]) if bad else ("done", STEPS)), (key, state[key])
             expected.update((key, step) for step in range(row["at"] if bad else STEPS))
-            if row["how"] == FINAL:
-                assert kept.pop((key, row["at"]), 0) <= 1, (key, "doubled")
         assert kept == expected, (kept - expected, expected - kept)
 
 

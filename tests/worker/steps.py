@@ -100,6 +100,7 @@ MISBEHAVIOUR: dict[str, Callable[[Any], object]] = {
     "commit": lambda tx: tx.execute("COMMIT"),
     "commit and begin": lambda tx: [tx.execute(one) for one in ("COMMIT", "BEGIN TRANSACTION")],
     "commit twice": lambda tx: [tx.execute("COMMIT"), tx.execute("COMMIT")],
+    "commit all": lambda tx: tx.execute("WHILE @@TRANCOUNT > 0 COMMIT TRANSACTION"),
     "rollback": lambda tx: tx.execute("ROLLBACK"),
     "begin": lambda tx: tx.execute("BEGIN TRANSACTION"),
     "own level": lambda tx: [tx.execute(one) for one in ("BEGIN TRANSACTION", "COMMIT")],

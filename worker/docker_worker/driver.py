@@ -63,7 +63,7 @@ class Link:
 
     @classmethod
     def open(cls, log_in: Callable[[], Connection], *, seconds: float, bound: float) -> Link:
-        """A connection within `seconds`; later calls have `bound` seconds each. Raises NoAnswer or what `log_in` does."""
+        """A connection within `seconds`; later calls have `bound` each. Raises NoAnswer, and what `log_in` raises."""
         link, before = cls(bound), set(_sockets().items())
         try:
             link._connection = link._call(log_in, seconds, before)

@@ -1,6 +1,6 @@
 """What may be done to the database inside a transaction; and what a handler may do in its step.
 
-`Statements` are the worker's own. A handler gets a `Transaction`: the same transaction one level deeper, so that a
+`Statements` are the worker's own. A handler gets a `Transaction`: the same transaction some levels deeper, so that a
 COMMIT of the handler's keeps nothing, and with a look at its end whether it still is what it was. May block: each
 statement up to the bound of its connection (`driver.py`).
 """
@@ -23,9 +23,13 @@ SAVE: Final = "INSERT INTO dbo.work_results (item_id, step, result) VALUES (?, ?
 MOST_CURSORS: Final = 16
 
 _FACTS: Final = "SELECT @@TRANCOUNT, XACT_STATE(), CURRENT_TRANSACTION_ID(), DB_NAME(), @@OPTIONS"
-OPEN: Final = f"BEGIN TRANSACTION; {_FACTS}"
+LEVELS: Final = 8
+"""How many levels a handler's transaction is nested. SQL Server keeps what is written at the outermost COMMIT only, so
+as many COMMITs of a handler keep nothing; only one in a loop until @@TRANCOUNT is 0 does."""
+
+OPEN: Final = "BEGIN TRANSACTION; " * LEVELS + _FACTS
 # What a handler may have set is set back, so that the rows of the checkpoint are counted.
-SETTLE: Final = f"{_FACTS}; IF @@TRANCOUNT > 1 COMMIT TRANSACTION; SET NOCOUNT OFF; SET ROWCOUNT 0"
+SETTLE: Final = f"{_FACTS}; WHILE @@TRANCOUNT > 1 COMMIT TRANSACTION; SET NOCOUNT OFF; SET ROWCOUNT 0"
 USER_OPTIONS: Final = "DBCC USEROPTIONS"
 # In a procedure and in a statement with parameters SQL Server sets the level back at the end. So a level that lasts was
 # set by a batch without parameters, and this word was in it; only then it is worth asking for.
@@ -180,8 +184,8 @@ class Transaction(Statements):
         if count == 0 or number != number_before:
             raise TransactionTaken("the handler ended its step's transaction (COMMIT or ROLLBACK), or an error that it "
                                    "passed over did", final=True)  # fmt: skip
-        if count != 2:
-            ended = "committed" if count < 2 else "left open a transaction of its own in"
+        if count != 1 + LEVELS:
+            ended = "committed" if count < 1 + LEVELS else "left open a transaction of its own in"
             raise TransactionTaken(f"the handler {ended} its step's transaction", final=False)
         if state == -1:
             raise TransactionTaken("an error that the handler passed over ended its step's transaction", final=False)

@@ -52,6 +52,7 @@ _OPTIONS: Final = re.compile(
 # https://learn.microsoft.com/sql/database-engine/configure-windows/configure-the-user-options-server-configuration-option
 _ANSI_OPTIONS: Final = 8 | 16 | 32 | 256 | 4096
 _IMPLICIT_TRANSACTIONS, _NOCOUNT, _XACT_ABORT = 2, 512, 16384
+_MOST_ROUNDS: Final = 10_000
 _LEVELS: Final = "READ UNCOMMITTED|READ COMMITTED|REPEATABLE READ|SNAPSHOT|SERIALIZABLE"
 
 
@@ -207,6 +208,15 @@ def _if(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: 
     return statement if run._condition(condition, values) else None
 
 
+def _while(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
+    condition, statement = split_condition(match[1])
+    for _ in range(_MOST_ROUNDS):
+        if not run._condition(condition, values):
+            return
+        run._statement(statement, values, tokens.DONE, out)
+    raise NotSupported(f"a WHILE of more than {_MOST_ROUNDS} rounds")
+
+
 def _set(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
     option = match[1]
     if implicit := re.fullmatch(r"IMPLICIT_TRANSACTIONS\s+(ON|OFF)", option, re.IGNORECASE):
@@ -269,6 +279,7 @@ def _raise_error(run: Execution, match: re.Match[str], values: Mapping[str, Valu
 
 _CONTROL: Final[tuple[tuple[str, _Run], ...]] = (
     (r"IF\s+(.+)", _if),
+    (r"WHILE\s+(.+)", _while),
     (r"SET\s+(?!@)(.+)", _set),
     (r"USE\s+(\S+)", _use),
     (r"BEGIN\s+TRAN(?:SACTION)?(?:\s+\w+)?", _begin),
