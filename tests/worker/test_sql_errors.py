@@ -205,6 +205,15 @@ def test_the_drivers_own_errors_are_told_by_their_state(state: str, text: str) -
     assert type(translate(DriverError(0, text, state), SQL, Moment.HANDLER)) is errors.Unreachable
 
 
+@pytest.mark.parametrize("moment", [Moment.OWN, Moment.HANDLER])
+@pytest.mark.parametrize(("number", "text"), [(32, "TCP Provider: Error code 0x20"), (10054, "TCP Provider: reset")])
+def test_a_number_of_the_operating_system_is_none_of_the_server(moment: Moment, number: int, text: str) -> None:
+    error = DriverError(0, text, "08S01")
+    error.diagnostics = [(f"[08S01] ({number})", f"[Microsoft][ODBC Driver 18 for SQL Server]{text}")]
+    found = translate(error, SQL, moment)
+    assert (type(found), found.number) == (errors.Unreachable, 0)
+
+
 def test_of_several_records_the_one_that_passes_decides() -> None:
     error = DriverError(3621, "The statement has been terminated.")
     error.diagnostics.append(("[40001] (1205)", "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]deadlocked"))

@@ -173,7 +173,8 @@ def diagnose(error: BaseException) -> Diagnosis:
     records = [found for one in getattr(error, "diagnostics", ()) if (found := _record(one)) is not None]
     if records:
         state, number, message = next((one for one in records if one[1] in LOCKS | BUSY), records[0])
-        return Diagnosis(number, state, _without_origin(message)[0], not number)
+        plain, of_driver = _without_origin(message)
+        return Diagnosis(number, state, plain, of_driver)
     state = _STATES.get(str(getattr(error, "driver_error", "")), "")
     number = next((number for form, number in _FORMS if form.match(plain)), 0)
     return Diagnosis(number, state, plain, of_driver and not number)
@@ -287,7 +288,10 @@ def _record(record: object) -> tuple[str, int, str] | None:
         match = re.fullmatch(r"\[(\w{5})\] \((-?\d+)\)", str(head).strip())
     except (TypeError, ValueError):
         return None
-    return (match[1], max(0, int(match[2])), str(message)) if match else None
+    if match is None:
+        return None
+    # what the driver says itself has a number of the operating system's (32 for a broken pipe), which is none of a server
+    return match[1], 0 if _without_origin(str(message))[1] else max(0, int(match[2])), str(message)
 
 
 def _without_origin(text: str) -> tuple[str, bool]:

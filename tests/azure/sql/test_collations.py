@@ -1,5 +1,5 @@
-"""Texts compare as SQL Server's default collation compares them, unless a column says otherwise; and what a session tells
-of its transaction."""
+"""Texts compare as SQL Server's default collation compares them, unless a column says otherwise; and what a session
+tells of its transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.azure.sql.conftest import World
 
 PLACES = ("postgres", "sqlite")
-SAME = [("A1", "a1"), ("\uff21\uff11", "a1"), ("stra\u00dfe", "STRASSE")]
+SAME = [("A1", "a1"), ("\uff21\uff11", "a1")]
 OTHER = [("\u00e41", "a1"), ("a1", "a2")]
 
 
