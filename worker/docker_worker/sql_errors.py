@@ -290,7 +290,7 @@ def _record(record: object) -> tuple[str, int, str] | None:
         return None
     if match is None:
         return None
-    # what the driver says itself has a number of the operating system's (32 for a broken pipe), which is none of a server
+    # what the driver says itself has a number of the operating system's (32: a broken pipe), which is none of a server
     return match[1], 0 if _without_origin(str(message))[1] else max(0, int(match[2])), str(message)
 
 
