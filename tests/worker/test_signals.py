@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def terminated(start: Callable[[], Any]) -> int:
     return child.wait(20) if isinstance(child, subprocess.Popen) else (child.join(20), child.exitcode)[1]
 
 
-def forked() -> multiprocessing.context.ForkProcess:
+def forked() -> ForkProcess:
     process = multiprocessing.get_context("fork").Process(target=sleep_long)
     process.start()
     return process
