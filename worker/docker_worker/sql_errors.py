@@ -9,7 +9,7 @@ writes that text. Only connecting knows of tokens and certificates. Pure: nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -237,9 +237,8 @@ def safe_text(value: object) -> str:
         return f"<{type(value).__name__}, whose text cannot be made: {type(broken).__name__}>"
 
 
-def _refusal(found: Diagnosis, made: object) -> WorkerError | None:
+def _refusal(found: Diagnosis, made: Callable[[type[WorkerError], str, str, str], WorkerError]) -> WorkerError | None:
     """What only connecting can meet: a token, a certificate, a login, a database."""
-    assert callable(made)
     if found.number == NO_DATABASE:
         return made(
             DatabaseMissing, "database {database!r} cannot be opened on {server}",
