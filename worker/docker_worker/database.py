@@ -6,6 +6,7 @@ the driver's own cancelling of it (`driver.py`). What an error means is `sql_err
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 from collections.abc import Callable
@@ -103,8 +104,8 @@ def keep_diagnostics() -> None:
     mssql-python 1.16 reads SQLSTATE and text, raises, and throws the records away with the statement's handle; the
     number is in the records only So we look first, at the one place where it does.
     """
-    from mssql_python import cursor, ddbc_bindings
-
+    cursor: Any = importlib.import_module("mssql_python.cursor")  # Any: neither name is for others, and a test holds it
+    bindings: Any = importlib.import_module("mssql_python.ddbc_bindings")
     original = cursor.check_error
     if getattr(original, "keeps_diagnostics", False):
         return
@@ -112,7 +113,7 @@ def keep_diagnostics() -> None:
     def check_error(handle_type: int, handle: Any, code: int) -> None:
         if code >= 0:
             return
-        records = ddbc_bindings.DDBCSQLGetAllDiagRecords(handle)
+        records = bindings.DDBCSQLGetAllDiagRecords(handle)
         try:
             original(handle_type, handle, code)
         except Exception as error:

@@ -49,10 +49,6 @@ class Outage:
         if self._began is None:
             self._began, self._worked = self._clock(), 0.0
 
-    def connect(self) -> None:
-        """Connect now, so that what is wrong with the way is told before anything is asked. No retry."""
-        self._connected()
-
     def worked(self, seconds: float) -> None:
         """A handler took this long, its waits on the database not counted."""
         self._worked += seconds
