@@ -60,7 +60,8 @@ bench:          ## measure the submitter beside the SDK and a bare loop (minutes
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m benchmarks
 
-chaos: up       ## kill workers, nodes and the database at random on the local stack (CHAOS_RUNS=200, CHAOS_SEED=1)
+chaos: up       ## kill workers, nodes and the database at random, in processes and on nodes (CHAOS_RUNS=200, CHAOS_SEED=1)
+	@$(VENV_PYTHON) -m tests.worker.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
 	@$(VENV_PYTHON) -m tests.scenarios.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
 
 sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json; IMAGE=... adds its Debian packages)

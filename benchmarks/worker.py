@@ -35,7 +35,7 @@ LOOP = """
 import json, os, sys, time, datetime as dt
 from docker_worker import database, settings
 say = lambda event: print(json.dumps({"event": event, "at": dt.datetime.now(dt.UTC).isoformat()}), flush=True)
-connection = database.connect(settings.load_sql(os.environ))
+connection = database.log_in(settings.load_sql(os.environ))
 cursor = connection.cursor()
 say("started")
 for number in range(int(sys.argv[1])):

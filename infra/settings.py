@@ -11,7 +11,16 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from infra import naming
 from infra.config_source import read_config
@@ -56,6 +65,7 @@ _Nodes = Annotated[
 _Guid = Annotated[
     str,
     Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
+    AfterValidator(str.lower),
     Expect("an object id like 11111111-2222-3333-4444-555555555555", "find it with `az ad signed-in-user show`"),
 ]
 _CLOUD: Final = Expect("an id like 11111111-2222-3333-4444-555555555555", "find it with `az account show`")
@@ -98,7 +108,8 @@ class PoolSettings(Section):
     ] = "default"
     vm_size: Annotated[
         str,
-        Field(pattern=r"^[Ss]tandard_[A-Za-z0-9_-]+$"),
+        Field(pattern=r"^[Ss][Tt][Aa][Nn][Dd][Aa][Rr][Dd]_[A-Za-z0-9_-]+$"),
+        AfterValidator(naming.vm_size),
         Expect("a VM size like Standard_D2ads_v5", "take one of `az batch location list-skus`, generation 2"),
     ]
     dedicated_nodes: _Nodes
@@ -121,6 +132,7 @@ class WorkerSettings(Section):
     base_image: Annotated[
         str,
         Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$"),
+        AfterValidator(naming.image_reference),
         Expect(
             "an image reference like python:3.12-slim-bookworm", "it needs python3 with venv, apt and ca-certificates"
         ),
@@ -178,7 +190,10 @@ class Settings(Section):
     """All of a stack's config under this project's name. Attribute names are the YAML keys, secrets apart."""
 
     location: Annotated[
-        str, Field(pattern=r"^[a-z]+[a-z0-9]*$"), Expect("an Azure region like westeurope", "lower case, no spaces")
+        str,
+        Field(pattern=r"^[a-z]+[a-z0-9]*$"),
+        BeforeValidator(lambda value: naming.region(value) if isinstance(value, str) else value),
+        Expect("an Azure region like westeurope", "its name, or its display name (West Europe)"),
     ]
     prefix: Annotated[
         str,
@@ -253,6 +268,13 @@ class Settings(Section):
         ]
         if problems:
             raise SettingsError(f"Pulumi.{pulumi.get_stack()}.yaml", problems)
+
+    @model_validator(mode="after")
+    def _submitters_differ(self) -> Self:
+        ids = [submitter.object_id for submitter in self.submitters or ()]
+        if twice := [one for one in dict.fromkeys(ids) if ids.count(one) > 1]:
+            raise ValueError(f"submitters: {twice[0]} is there twice; remove one of them")
+        return self
 
     @property
     def users(self) -> Users:

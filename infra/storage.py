@@ -64,7 +64,7 @@ class Storage(pulumi.ComponentResource):
             )
         self.containers = {
             family: storage.BlobContainer(
-                f"{name}-{family}",
+                f"{name}-{family.lower()}",  # as its container: a new spelling of a family is no new container
                 resource_group_name=args.group.name,
                 account_name=self.account.name,
                 container_name=naming.job_container(family),

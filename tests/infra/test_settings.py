@@ -98,7 +98,7 @@ def test_a_value_out_of_range_names_key_expectation_value_file_and_fix() -> None
         ({"families": []}, "families: expected a list of at least one job family, got []; "),
         ({"families": "{broken"}, "families: expected a list of at least one job family, got '{broken'; "),
         ({"families": ["Hello", "hello"]}, "families: expected consistent values, got 'hello' and 'Hello' would share"),
-        ({"location": "West Europe"}, "location: expected an Azure region like westeurope, got 'West Europe'; "),
+        ({"location": "west-europe"}, "location: expected an Azure region like westeurope, got 'west-europe'; "),
         ({"prefix": "Too-Long-A-Prefix"}, "prefix: expected 2 to 8 lower-case letters or digits, a letter first, got "),
         ({"storage": {"soft_delete_days": 366}}, "storage.soft_delete_days: expected a whole number 0..365, got 366; "),
         ({"storage": {"days": 3}}, "storage.days: expected one of soft_delete_days, got the unknown key days; "),

@@ -35,7 +35,7 @@ from local.azure.sql.statements.security import (
 from local.azure.sql.statements.translation import Translated, split, split_condition, translations
 from local.azure.sql.stores.backend import Backend, Facts, Look
 from local.azure.sql.tds import tokens
-from local.azure.sql.tds.values import Value
+from local.azure.sql.tds.values import Row, Value
 
 VERSION: Final = (
     "Microsoft SQL Server 2022 (stand-in of the local Azure) - 16.0.1000.6 (X64)\n"
@@ -43,10 +43,17 @@ VERSION: Final = (
 )
 # Options of a session that change nothing here. Others are refused by name.
 _OPTIONS: Final = re.compile(
-    r"(NOCOUNT|ANSI_\w+|QUOTED_IDENTIFIER|TEXTSIZE|TRANSACTION\s+ISOLATION\s+LEVEL|ARITHABORT|"
+    r"(ANSI_\w+|QUOTED_IDENTIFIER|TEXTSIZE|ARITHABORT|ROWCOUNT\s+0$|"
     r"CONCAT_NULL_YIELDS_NULL|DATEFORMAT|DATEFIRST|LANGUAGE|NUMERIC_ROUNDABORT|CURSOR_CLOSE_ON_COMMIT|FMTONLY)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+
+# @@OPTIONS of a session as drivers open it; the bits of what can be changed here.
+# https://learn.microsoft.com/sql/database-engine/configure-windows/configure-the-user-options-server-configuration-option
+_ANSI_OPTIONS: Final = 8 | 16 | 32 | 256 | 4096
+_IMPLICIT_TRANSACTIONS, _NOCOUNT, _XACT_ABORT = 2, 512, 16384
+_MOST_ROUNDS: Final = 10_000
+_LEVELS: Final = "READ UNCOMMITTED|READ COMMITTED|REPEATABLE READ|SNAPSHOT|SERIALIZABLE"
 
 
 class Execution:
@@ -68,6 +75,8 @@ class Execution:
         self._databases, self._directory, self._login = databases, directory, login
         self._faults, self._wait, self._look = faults, wait, look
         self._row_count = 0
+        self.counts = True  # SET NOCOUNT OFF
+        self.isolation_level = "read committed"
         self.use(database)
 
     def use(self, database: str) -> None:
@@ -133,6 +142,12 @@ class Execution:
             "VERSION": VERSION,
             "TRANCOUNT": self.transactions.count,
             "ROWCOUNT": self._row_count,
+            "OPTIONS": _ANSI_OPTIONS
+            | (_IMPLICIT_TRANSACTIONS if self.transactions.implicit else 0)
+            | (_XACT_ABORT if self.transactions.abort_on_error else 0)
+            | (0 if self.counts else _NOCOUNT),
+            "XACT_STATE()": int(self.transactions.count > 0),
+            "CURRENT_TRANSACTION_ID()": self.transactions.number,
             "SPID": 51,
             "SERVERNAME": tokens.SERVER_NAME,
             "LANGUAGE": "us_english",
@@ -148,7 +163,7 @@ class Execution:
             names = statement.columns or result.columns
             out += tokens.result(names, result.rows) + tokens.done(token, tokens.MORE, result.count, statement.verb)
         else:
-            counted = result.count if statement.verb in tokens.COMMANDS else None
+            counted = result.count if statement.verb in tokens.COMMANDS and self.counts else None
             out += tokens.done(token, tokens.MORE, counted, statement.verb)
 
     def _condition(self, text: str, values: Mapping[str, Value]) -> bool:
@@ -193,6 +208,15 @@ def _if(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: 
     return statement if run._condition(condition, values) else None
 
 
+def _while(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
+    condition, statement = split_condition(match[1])
+    for _ in range(_MOST_ROUNDS):
+        if not run._condition(condition, values):
+            return
+        run._statement(statement, values, tokens.DONE, out)
+    raise NotSupported(f"a WHILE of more than {_MOST_ROUNDS} rounds")
+
+
 def _set(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
     option = match[1]
     if implicit := re.fullmatch(r"IMPLICIT_TRANSACTIONS\s+(ON|OFF)", option, re.IGNORECASE):
@@ -201,6 +225,10 @@ def _set(run: Execution, match: re.Match[str], values: Mapping[str, Value], out:
         run.transactions.abort_on_error = abort[1].upper() == "ON"
     elif timeout := re.fullmatch(r"LOCK_TIMEOUT\s+(-?\d+)", option, re.IGNORECASE):
         run._db.lock_timeout(int(timeout[1]))
+    elif counts := re.fullmatch(r"NOCOUNT\s+(ON|OFF)", option, re.IGNORECASE):
+        run.counts = counts[1].upper() == "OFF"
+    elif level := re.fullmatch(rf"TRANSACTION\s+ISOLATION\s+LEVEL\s+({_LEVELS})", option, re.IGNORECASE):
+        run.isolation_level = " ".join(level[1].lower().split())
     elif not _OPTIONS.fullmatch(option):
         raise NotSupported(f"SET {option[:60]}")
 
@@ -209,6 +237,27 @@ def _use(run: Execution, match: re.Match[str], values: Mapping[str, Value], out:
     before = run.database
     run.use(name_of(match[1]))
     out += tokens.database_changed(run.database, before)
+
+
+def _begin(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
+    if run.transactions.begin():
+        out += tokens.transaction_begun()
+
+
+def _commit(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
+    run.commit()
+    if not run.transactions.count:
+        out += tokens.transaction_ended(kept=True)
+
+
+def _rollback(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
+    run.transactions.rollback()
+    out += tokens.transaction_ended(kept=False)
+
+
+def _user_options(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> None:
+    rows: list[Row] = [("language", "us_english"), ("isolation level", run.isolation_level)]
+    out += tokens.result(("Set Option", "Value"), rows) + tokens.done(tokens.DONE, tokens.MORE, len(rows), "SELECT")
 
 
 def _waitfor(run: Execution, match: re.Match[str], values: Mapping[str, Value], out: bytearray) -> str:
@@ -230,11 +279,13 @@ def _raise_error(run: Execution, match: re.Match[str], values: Mapping[str, Valu
 
 _CONTROL: Final[tuple[tuple[str, _Run], ...]] = (
     (r"IF\s+(.+)", _if),
+    (r"WHILE\s+(.+)", _while),
     (r"SET\s+(?!@)(.+)", _set),
     (r"USE\s+(\S+)", _use),
-    (r"BEGIN\s+TRAN(?:SACTION)?(?:\s+\w+)?", lambda run, *_: run.transactions.begin()),
-    (r"COMMIT(?:\s+(?:TRAN(?:SACTION)?|WORK))?(?:\s+\w+)?", lambda run, *_: run.commit()),
-    (r"ROLLBACK(?:\s+(?:TRAN(?:SACTION)?|WORK))?(?:\s+\w+)?", lambda run, *_: run.transactions.rollback()),
+    (r"BEGIN\s+TRAN(?:SACTION)?(?:\s+\w+)?", _begin),
+    (r"COMMIT(?:\s+(?:TRAN(?:SACTION)?|WORK))?(?:\s+\w+)?", _commit),
+    (r"ROLLBACK(?:\s+(?:TRAN(?:SACTION)?|WORK))?(?:\s+\w+)?", _rollback),
+    (r"DBCC\s+USEROPTIONS", _user_options),
     (r"WAITFOR\s+DELAY\s+N?'(\d+):(\d+):([\d.]+)'(.*)", _waitfor),
     (r"THROW\s+(\d+)\s*,\s*N?'((?:[^']|'')*)'\s*,\s*\d+", _raise),
     (r"RAISERROR\s*\(\s*(\d+|N?'(?:[^']|'')*')\s*,.*\)", _raise_error),

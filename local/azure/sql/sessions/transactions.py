@@ -6,21 +6,30 @@ XACT_ABORT is on. When the store's transaction begins is the backend's knowledge
 
 from __future__ import annotations
 
+import itertools
+from typing import Final
+
 from local.azure.sql.errors import DeadlockVictim, NoTransaction, SqlError
 from local.azure.sql.stores.backend import Connection
 
+_NUMBERS: Final = itertools.count(1001)  # CURRENT_TRANSACTION_ID() is unique in the server
+
 
 class Transactions:
-    """The transaction state of one connection."""
+    """The transaction state of one connection. `number` is CURRENT_TRANSACTION_ID()."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self.count = 0
+        self.number = next(_NUMBERS)
         self.implicit = self.abort_on_error = False
 
-    def begin(self) -> None:
-        """BEGIN TRANSACTION, possibly within another."""
+    def begin(self) -> bool:
+        """BEGIN TRANSACTION, possibly within another; True for the outermost."""
         self.count += 1
+        if self.count == 1:
+            self.number = next(_NUMBERS)
+        return self.count == 1
 
     def before(self, *, writes: bool) -> None:
         """Before a statement: implicit transactions begin, and the store's own."""

@@ -6,6 +6,7 @@ Owns what all stores need: OUTPUT, schema names, `@@` variables, rights. A store
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +33,9 @@ _VERBS: Final = frozenset({
 })  # fmt: skip
 _STORAGE: Final = frozenset({"CLUSTERED", "NONCLUSTERED"})
 _MOST_REMEMBERED: Final = 10_000  # characters: longer texts carry data and are not sent twice
+_OF_SESSION: Final = re.compile(r"@@|\bXACT_STATE\b|\bCURRENT_TRANSACTION_ID\b", re.IGNORECASE)
+"""Variables and functions whose value is the session's, given as `variables`; a function's name ends in `()`."""
+DEFAULT_COLLATION, BINARY_COLLATION = "standin_ci_as", "standin_bin2"
 _HIDDEN: Final = ("sys_", "sqlite_", "pg_")  # the tables behind the views, and the stores' own
 # All that reaches a store. ATTACH, PRAGMA, COPY and their like would open other files.
 _STATEMENTS: Final = (
@@ -105,7 +109,7 @@ def parse(text: str) -> list[exp.Expr]:
 
 def translations(text: str, variables: Mapping[str, int | str], dialect: Dialect) -> tuple[Translated, ...]:
     """The statements of a text for a store. Parsing takes milliseconds, so texts without variables are remembered."""
-    if "@@" in text or len(text) >= _MOST_REMEMBERED:
+    if len(text) >= _MOST_REMEMBERED or _OF_SESSION.search(text):
         return tuple(translate(tree, variables, dialect) for tree in parse(text))
     return _remembered(text, dialect)
 
@@ -132,6 +136,9 @@ def translate(tree: exp.Expr, variables: Mapping[str, int | str], dialect: Diale
             raise NotSupported(f"@@{name}")
         value = variables[name]
         node.replace(exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value))
+    for node in list(tree.find_all(exp.Anonymous)):
+        if (value := variables.get(f"{node.name.upper()}()")) is not None:
+            node.replace(exp.Literal.number(value))
     for kind in tree.find_all(exp.DataType):
         if any(size.name.upper() == "MAX" for size in kind.expressions):
             kind.set("expressions", [])
@@ -155,9 +162,38 @@ def translate(tree: exp.Expr, variables: Mapping[str, int | str], dialect: Diale
             raise InvalidObject(table.name)
         table.set("db", None)
         table.set("catalog", None)
+    collations(tree)
     verb, writes = _verb(tree), not isinstance(tree, exp.Query)
     sql, parameters = dialect(tree)
     return Translated(sql, parameters, verb, writes, needs, columns)
+
+
+def collations(tree: exp.Expr) -> None:
+    """Give every text column of a table its collation, as one of ours: SQL Server's default where none is named.
+
+    Names of SQL Server's collations end in what they compare: `_BIN`, `_BIN2` the bytes, `_CI_AS` letters without case.
+    https://learn.microsoft.com/sql/relational-databases/collations/collation-and-unicode-support
+    """
+    for column in tree.find_all(exp.AlterColumn):
+        if (named := column.args.get("collate")) is not None:
+            column.set("collate", exp.to_identifier(_collation(named.name)))
+    for column in tree.find_all(exp.ColumnDef):
+        if column.kind is None or column.kind.this not in exp.DataType.TEXT_TYPES:
+            continue
+        named = next((one for one in column.constraints if isinstance(one.kind, exp.CollateColumnConstraint)), None)
+        if named is None:
+            collated = exp.CollateColumnConstraint(this=exp.to_identifier(DEFAULT_COLLATION))
+            column.set("constraints", [exp.ColumnConstraint(kind=collated), *column.constraints])
+        else:
+            named.kind.set("this", exp.to_identifier(_collation(named.kind.this.name)))
+
+
+def _collation(name: str) -> str:
+    if name.upper().endswith(("_BIN", "_BIN2")):
+        return BINARY_COLLATION
+    if re.search(r"_CI_AS(_SC)?(_UTF8)?$", name, re.IGNORECASE):
+        return DEFAULT_COLLATION
+    raise NotSupported(f"the collation {name} (it has *_BIN2 and *_CI_AS)")
 
 
 def _plain(node: exp.Expr) -> exp.Expr:

@@ -30,7 +30,7 @@ from local.azure.sql.errors import (
     Syntax,
     VariableMissing,
 )
-from local.azure.sql.statements.translation import Dialect, Translated
+from local.azure.sql.statements.translation import BINARY_COLLATION, Dialect, Translated
 from local.azure.sql.stores import functions
 from local.azure.sql.stores.backend import MASTER, Facts, KeyTaken, Look, Result
 from local.azure.sql.tds.values import Row, Value, plain
@@ -61,6 +61,9 @@ def to_sqlite(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
         arguments = [part.this if isinstance(part, (exp.TimeStrToTime, exp.TsOrDsToTimestamp)) else part
                      for part in (first, second)]  # fmt: skip
         node.replace(exp.Anonymous(this=name, expressions=[unit, *(part.copy() for part in arguments)]))
+    for collated in tree.find_all(exp.CollateColumnConstraint):
+        if collated.this.name == BINARY_COLLATION:
+            collated.set("this", exp.to_identifier("RTRIM"))  # SQLite's own: bytes, but for blanks at the end
     for default in tree.find_all(exp.DefaultColumnConstraint):
         if isinstance(default.this, exp.Func):
             default.set("this", exp.Paren(this=default.this))

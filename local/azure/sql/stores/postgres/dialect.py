@@ -13,6 +13,7 @@ from typing import Final
 from sqlglot import exp
 
 from local.azure.sql.errors import NotSupported
+from local.azure.sql.statements.translation import BINARY_COLLATION
 
 _TYPES: Final = {
     exp.DType.BIT: "SMALLINT", exp.DType.BOOLEAN: "SMALLINT", exp.DType.TINYINT: "SMALLINT",
@@ -38,6 +39,11 @@ def to_postgres(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
         node.replace(exp.cast(exp.Literal.string(f"\\x{node.name}"), "BYTEA", dialect="postgres"))
     for key in list(tree.find_all(exp.PrimaryKey)):
         key.set("expressions", [one.this if isinstance(one, exp.Ordered) else one for one in key.expressions])
+    for like in list(tree.find_all(exp.Like)):  # PostgreSQL has no LIKE for a collation that passes over differences
+        sides = {"this": _by_bytes(like.this), "expression": _by_bytes(like.expression)}
+        like.replace(exp.ILike(**{**like.args, **sides}))
+    if isinstance(tree, exp.Drop):
+        tree.set("cluster", None)  # DROP INDEX i ON t: an index has a name of its own here
     for column in tree.find_all(exp.Identifier):
         column.set("this", column.name.lower())
         column.set("quoted", True)
@@ -50,6 +56,10 @@ def to_postgres(tree: exp.Expr) -> tuple[str, tuple[str, ...]]:
         names.append(node.name)
         node.replace(exp.Parameter(this=exp.Literal.number(len(names))))
     return tree.sql("postgres"), tuple(names)
+
+
+def _by_bytes(text: exp.Expr) -> exp.Expr:
+    return exp.Collate(this=exp.Paren(this=text.copy()), expression=exp.to_identifier(BINARY_COLLATION))
 
 
 def _hints(table: exp.Table) -> set[str]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 ROLE: Final = "standin"  # as whom sessions run: owner of their database, not superuser
-VERSION: Final = 1  # of the script below, kept in each database; change both together
+VERSION: Final = 2  # of the script below, kept in each database; change both together
 
+# SQL_Latin1_General_CP1_CI_AS compares NVARCHAR by Windows' rules: no case, no width, no kind of kana; accents count.
+# ICU's second level is that. What PostgreSQL cannot do for a text is the third thing that SQL Server does in every
+# collation: to pass over blanks at its end (`sqlite.py` does).
 CATALOG: Final = """
+CREATE COLLATION IF NOT EXISTS standin_ci_as (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE COLLATION IF NOT EXISTS standin_bin2 (provider = libc, locale = 'C');
 CREATE TABLE IF NOT EXISTS sys_database_principals (
     name TEXT NOT NULL PRIMARY KEY, principal_id INTEGER NOT NULL UNIQUE, type TEXT NOT NULL, type_desc TEXT NOT NULL,
     sid BYTEA UNIQUE, default_schema_name TEXT, authentication_type_desc TEXT);
