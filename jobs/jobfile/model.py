@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from math import prod
+from typing import Annotated, Any, Final, Literal, Self, overload
 
 from pydantic import (
+    AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
-    PositiveInt,
     PrivateAttr,
     Tag,
     ValidationInfo,
@@ -16,8 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+from .document import Plain
 from .exit_codes import ExitRule
-from .fields import ENVIRONMENT_NAME, Duration, Environment, Retries, Section, Text
+from .fields import ENVIRONMENT_NAME, Duration, Environment, Flag, Positive, Retries, Section, Text, Whole
 from .lines import Lines, Place
 
 SHELL_WORDS: Final = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
@@ -25,8 +30,12 @@ SOURCES: Final = ("list", "sweep", "rows", "blobs", "python")
 ZIP: Final = "zip"  # in a sweep: not a placeholder, but values that go together
 RELEASE_LIMIT: Final = timedelta(minutes=15)  # azure-batch 15.1, `BatchJobReleaseTask.max_wall_clock_time`
 LAST_NUMBER: Final = 2**31 - 1  # of a range of ids: int32 in the REST reference
+MOST_SWEPT: Final = 10_000_000  # tasks of a sweep: more are a typing error
+_ID_NUMBER: Final = re.compile(r"[0-9]{1,64}")
+_RANGE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 CONTAINER: Final = r"^[a-z0-9](?:-?[a-z0-9])+$"
-ROWS_FILE: Final = r"\.(jsonl|csv)$"
+ROWS_FILE: Final = r"(?i:\.(jsonl|ndjson|csv))$"
 FUNCTION: Final = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 FORMS: Final = {  # patterns in words
     ENVIRONMENT_NAME: "a variable's name of letters, digits and '_'",
@@ -54,8 +63,8 @@ class Program(Section):
     """What runs in a container: an image and a command line."""
 
     image: Text = "worker"
-    command: list[Text] | str = Field(default_factory=list)
-    shell: bool = False
+    command: list[Text] | Text = Field(default_factory=list)
+    shell: Flag = False
     entrypoint: Text | None = None
     environment: Environment = Field(default_factory=dict)
 
@@ -94,7 +103,7 @@ class IdRange(Section):
         """First and last; None for no range. Raises `ValueError` when they are no numbers that go up."""
         if not any(number.strip() for number in self.range):
             return None
-        first, last = (int(number) if number.strip().isdecimal() else -1 for number in self.range)
+        first, last = (int(number) if _ID_NUMBER.fullmatch(number.strip()) else -1 for number in self.range)
         if not 0 <= first <= last <= LAST_NUMBER:
             raise ValueError(f"expected {{range: [first, last]}} of whole numbers going up, got {self.range}")
         return first, last
@@ -126,7 +135,7 @@ class Task(Program):
     exit_codes: list[ExitRule] = Field(default_factory=list)
     max_retries: Retries | None = None
     max_wall_clock: Duration | None = None
-    slots: PositiveInt = 1
+    slots: Positive = 1
     retention: Duration | None = None
 
 
@@ -135,7 +144,7 @@ class Preparation(Program):
 
     max_retries: Retries | None = None
     max_wall_clock: Duration | None = None
-    wait_for_success: bool = True
+    wait_for_success: Flag = True
 
 
 class Release(Program):
@@ -151,27 +160,87 @@ class Release(Program):
         return limit
 
 
-class Range(Section):
-    """`{range: [first, last]}`, both included; a third number is the step."""
+class Listing(Sequence[str]):
+    """The values of a range, made when they are asked for: a million of them take no memory."""
 
-    range: list[Annotated[int, Field(strict=True)]] = Field(min_length=2, max_length=3)
+    def __init__(self, count: int, value: Callable[[int], str]) -> None:
+        self._count = count
+        self._value = value
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        if isinstance(place, slice):
+            return [self._value(one) for one in range(self._count)[place]]
+        return self._value(range(self._count)[place])
+
+
+def _range_number(value: str) -> str:
+    if not _RANGE_NUMBER.fullmatch(value):
+        raise ValueError(f"expected a whole number, got {Plain(value)!r}")
+    return value
+
+
+class Range(Section):
+    """`{range: [first, last]}`, both included; a third number is the step.
+
+    With zeros before the first number all have its width: `[01, 12]` gives 01, 02, ... 12.
+    """
+
+    range: list[Annotated[Text, AfterValidator(_range_number)]] = Field(min_length=2, max_length=3)
 
     @model_validator(mode="after")
     def _goes_up(self) -> Self:
-        first, last, step = *self.range[:2], [*self.range, 1][2]
+        first, last, step = self._numbers
+        written = f"[{', '.join(self.range)}]"
         if step < 1 or last < first:
-            raise ValueError(f"expected [first, last] or [first, last, step] going up, got {self.range}")
+            raise ValueError(f"expected [first, last] or [first, last, step] going up, got {written}")
+        if self._width and len(self.range[1]) != self._width:
+            raise ValueError(
+                f"with zeros before the first number, expected both equally wide, like [001, 100], got {written}"
+            )
         return self
 
-    def values(self) -> list[str]:
-        first, last, step = *self.range[:2], [*self.range, 1][2]
-        return [str(number) for number in range(first, last + 1, step)]
+    @property
+    def _numbers(self) -> tuple[int, int, int]:
+        first, last, *step = map(int, self.range)
+        return first, last, step[0] if step else 1
+
+    @property
+    def _width(self) -> int:
+        """Digits of each value; 0 for as many as it needs."""
+        return next((len(end) for end in self.range[:2] if len(end) > 1 and end.lstrip("-").startswith("0")), 0)
+
+    def values(self) -> Sequence[str]:
+        first, last, step = self._numbers
+        width = self._width
+        return Listing((last - first) // step + 1, lambda place: f"{first + place * step:0{width}d}")
+
+
+def _day(value: Any) -> date:
+    """A date as 2026-01-31 only: other forms, and numbers that are times of a clock, are no dates of a sweep."""
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, date):
+        return value
+    raise ValueError(f"expected a date like 2026-01-31, got {value!r}")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 class Dates(Section):
     """`{dates: [2026-01-01, 2026-01-31]}`, both included; a third number is the step in days."""
 
-    dates: list[date | Annotated[int, Field(strict=True)]] = Field(min_length=2, max_length=3)
+    dates: list[Day | Whole] = Field(min_length=2, max_length=3)
 
     @model_validator(mode="after")
     def _goes_up(self) -> Self:
@@ -181,12 +250,12 @@ class Dates(Section):
             raise ValueError("expected [first, last] or [first, last, days] going up, like [2026-01-01, 2026-01-31]")
         return self
 
-    def values(self) -> list[str]:
+    def values(self) -> Sequence[str]:
         first, last, step = *self.dates[:2], [*self.dates, 1][2]
         assert isinstance(first, date)
         assert isinstance(last, date)
         assert isinstance(step, int)
-        return [(first + timedelta(days=day)).isoformat() for day in range(0, (last - first).days + 1, step)]
+        return Listing((last - first).days // step + 1, lambda place: (first + timedelta(days=place * step)).isoformat())
 
 
 def _kind(value: Any) -> str | None:
@@ -247,6 +316,9 @@ class Tasks(Section):
                 raise ValueError(f"sweep.{name} has no values; give it one or more")
             if isinstance(values, dict):
                 _check_zip(name, values)
+        count = prod(len(listed(values)) for values in swept(self.sweep or {}))
+        if count > MOST_SWEPT:
+            raise ValueError(f"sweep: {count} tasks; a sweep gives at most {MOST_SWEPT}. Write rows into a file")
         return self
 
     @property
@@ -265,9 +337,14 @@ def _check_zip(name: str, columns: dict[str, Any]) -> None:
         raise ValueError(f"sweep.zip: values that go together are equally many and not none; {told}")
 
 
-def listed(values: Any) -> list[str]:
+def listed(values: Any) -> Sequence[str]:
     """The values of one sweep entry."""
     return values if isinstance(values, list) else values.values()
+
+
+def swept(sweep: dict[str, Any]) -> list[Any]:
+    """The values of every axis of the product: of those that go together the first, for all are equally many."""
+    return [next(iter(values.values())) if isinstance(values, dict) else values for values in sweep.values()]
 
 
 class Job(Section):
@@ -280,8 +357,8 @@ class Job(Section):
     max_retries: Retries = 0
     max_wall_clock: Duration | None = None
     retention: Duration | None = None
-    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = 0
-    max_parallel: PositiveInt | None = None
+    priority: Annotated[Whole, Field(ge=-1000, le=1000)] = 0
+    max_parallel: Positive | None = None
     preparation: Preparation | None = None
     release: Release | None = None
 
