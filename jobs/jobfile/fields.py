@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from ..durations import duration
 from .document import Plain
 
+LONGEST_ID: Final = 64
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Batch: up to 64 letters, digits, '-' and '_'
 
 ENVIRONMENT_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"

@@ -39,7 +39,7 @@ from .connection import Connection, SharedKey
 from .credentials import token_credential
 
 TASK_FIELDS: Final = [
-    "id", "state", "stateTransitionTime", "executionInfo", "nodeInfo", "dependsOn", "exitConditions",
+    "id", "displayName", "state", "stateTransitionTime", "executionInfo", "nodeInfo", "dependsOn", "exitConditions",
 ]  # fmt: skip
 # Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
 # `executionInfo/result` and `stateTransitionTime` can be filtered on is documented nowhere we found [guess]: refused,

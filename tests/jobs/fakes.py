@@ -112,6 +112,7 @@ class FakeBatch:
         defined = TaskState.parse({"id": task.id, **sent})
         self.task_states[job_id][task.id] = replace(
             task,
+            display_name=defined.display_name,
             parents=defined.parents,
             parent_ranges=defined.parent_ranges,
             blocks=task.completed and task.blocking(sent.get("exitConditions")),
