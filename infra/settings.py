@@ -25,6 +25,17 @@ MAX_TASK_SLOTS: Final = 256
 MIN_PASSWORD_LENGTH: Final = 12
 
 
+SQL_SERVER_PATTERN: Final = (
+    r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}"
+    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+)
+"""A host name, and a port from 1 to 65535 that is not 1433. The worker reads it by the same pattern; a test compares."""
+
+SQL_DATABASE_PATTERN: Final = r"^[^;{}=\x00-\x20\x7f]([^;{}=\x00-\x1f\x7f]{0,126}[^;{}=\x00-\x20\x7f])?$"
+"""A name of 1 to 128 characters. `;`, `{`, `}` and `=` have a meaning in connection strings, and the driver takes blanks
+at the ends away. The worker reads it by the same pattern; a test compares."""
+
+
 class PrincipalType(StrEnum):
     """ARM's `principalType` values that a submitter can have."""
 
@@ -113,11 +124,13 @@ class SqlSettings(Section):
 
     server: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(,[0-9]{1,5})?$"),
+        Field(pattern=SQL_SERVER_PATTERN),
         Expect("a host name, with ,port if not 1433", "like my-server.database.windows.net"),
     ]
     database: Annotated[
-        str, Field(min_length=1, max_length=128), Expect("a database name of 1 to 128 characters", "like worklist")
+        str,
+        Field(pattern=SQL_DATABASE_PATTERN),
+        Expect("a database name of 1 to 128 characters without ; { } = and without blanks at its ends", "like worklist"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -13,6 +14,9 @@ from .parser import parse
 def main(argv: list[str] | None = None) -> int:
     """Run one verb."""
     said = sys.stderr
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that its encoding has not is shown as an escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         from .clock import SystemClock  # after the parser: `--help` loads none of these

@@ -10,7 +10,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from ..errors import JobFileError, UsageError
-from . import document, overlaps, placeholders, secrecy, task_ids
+from . import document, limits, overlaps, placeholders, secrecy, task_ids
+from .container import Container
 from .exit_codes import ExitRule
 from .lines import Lines, Place
 from .model import FORMS, NOT_YET, Blobs, IdRange, Job, JobFile, Output, Preparation, Release, Rows, Task, Tasks
@@ -29,6 +30,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "exit_codes": ExitRule,
     "rows": Rows,
     "blobs": Blobs,
+    "container": Container,
 }
 
 
@@ -51,11 +53,9 @@ _EXPECTED: Final = {
     "literal_error": "{expected}",
     "date_from_datetime_parsing": "a date like 2026-01-31",
     "date_type": "a date like 2026-01-31",
-    "invalid_key": "a text as key",
 }
 _FIXES: Final = {
     "string_type": "; put it in quotes",
-    "invalid_key": " (YAML takes on, off, yes and no for true and false); correct it, or put it in quotes",
 }
 
 
@@ -71,7 +71,7 @@ def load(path: Path) -> JobFile:
         file = JobFile.model_validate(data).read_from(lines)
     except ValidationError as error:
         raise JobFileError(_told(lines, [dict(item) for item in error.errors()])) from error
-    checks = (placeholders.problems, secrecy.problems, overlaps.problems, task_ids.problems)
+    checks = (placeholders.problems, secrecy.problems, overlaps.problems, task_ids.problems, limits.problems)
     if wrong := [(place, what) for check in checks for place, what in check(file)]:
         wrong.sort(key=lambda one: lines.line(one[0]))
         raise JobFileError([f"{lines.where(place)}: {'.'.join(map(str, place))}: {what}" for place, what in wrong])

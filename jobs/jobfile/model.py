@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from .container import Container
 from .document import Plain
 from .exit_codes import ExitRule
 from .fields import ENVIRONMENT_NAME, Duration, Environment, Flag, Positive, Retries, Section, Text, Whole
@@ -67,6 +68,7 @@ class Program(Section):
     shell: Flag = False
     entrypoint: Text | None = None
     environment: Environment = Field(default_factory=dict)
+    container: Container = Container()
 
     @model_validator(mode="after")
     def _command_fits_shell(self) -> Self:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
+LOGS: Final = "../std*.txt"  # what is always kept
 VARIABLES: Final = ("AZ_BATCH_JOB_ID", "AZ_BATCH_TASK_ID")
 _VARIABLE: Final = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _SET: Final = re.compile(r"\[!?\]?[^\]]*\]")

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from ..errors import JobFileError
 from ..ids import IdSet
-from . import generator, rows
+from . import generator, limits, rows
+from .lines import Place
 from .model import JobFile, Task, listed
 from .placeholders import check_names, fill_task
 from .secrecy import ADVICE, looks_secret
@@ -49,6 +50,9 @@ def expand(file: JobFile, *, job_id: str, folder: Path, list_blobs: ListBlobs | 
     for where, task in _tasks(file, job_id, folder, list_blobs):
         if wrong := ids.note(where, task):
             raise JobFileError([_told(file, where, task.id, *wrong)])
+        if never := limits.problem(task, file.job):
+            place, what = never
+            raise JobFileError([_told(file, where, task.id, ".".join(map(str, place)), what)])
         yield task
     if not ids.count:
         raise JobFileError(
@@ -66,7 +70,11 @@ def _told(file: JobFile, where: str, task_id: str, key: str, what: str) -> str:
     of_task = "" if key == "id" or not task_id else f"task {task_id!r}: "
     if where:
         return f"{where}: {key}: {of_task}{what}"
-    return f"{file.where(('tasks', 'template', key))}: tasks.template.{key}: {of_task}{what}"
+    return f"{file.where(('tasks', 'template', *_place(key)))}: tasks.template.{key}: {of_task}{what}"
+
+
+def _place(key: str) -> Place:
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
 
 
 def _tasks(file: JobFile, job_id: str, folder: Path, list_blobs: ListBlobs | None) -> Iterator[tuple[str, Task]]:

@@ -6,6 +6,7 @@ AZ_BATCH_*. None of them is a secret: the token comes from the node's identity e
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ JOB_ID: Final = "AZ_BATCH_JOB_ID"
 TASK_ID: Final = "AZ_BATCH_TASK_ID"
 NODE_ID: Final = "AZ_BATCH_NODE_ID"
 
+# The same as in the stack's settings (infra/settings.py), so that what `up` accepts is accepted here; a test compares.
+SQL_SERVER_PATTERN: Final = (
+    r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}"
+    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+)
+SQL_DATABASE_PATTERN: Final = r"^[^;{}=\x00-\x20\x7f]([^;{}=\x00-\x1f\x7f]{0,126}[^;{}=\x00-\x20\x7f])?$"
 DEFAULT_SQL_PORT: Final = 1433
 METADATA_ADDRESS: Final = "http://169.254.169.254"
 STATEMENT_SECONDS: Final = 5
@@ -107,12 +114,17 @@ def _check(sql: SqlSettings) -> None:
                 cause="';', '{', '}' and '=' have a meaning in connection strings",
                 next_step=f"Correct {name}",
             )
-    port = sql.server.partition(",")[2].strip()
-    if not sql.host or (port and not (port.isdecimal() and 0 < int(port) < 65536)):
+    if not re.fullmatch(SQL_SERVER_PATTERN, sql.server):
         raise SettingsError(
             f"{SQL_SERVER} is {sql.server!r}",
             cause="expected HOST or HOST,PORT",
             next_step="For example: my-server.database.windows.net,1433",
+        )
+    if not re.fullmatch(SQL_DATABASE_PATTERN, sql.database):
+        raise SettingsError(
+            f"{SQL_DATABASE} is {sql.database!r}",
+            cause="expected a name of 1 to 128 characters, without blanks at its ends",
+            next_step=f"Correct {SQL_DATABASE}",
         )
     if sql.encrypt not in ENCRYPTIONS:
         raise SettingsError(
