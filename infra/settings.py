@@ -29,11 +29,11 @@ SQL_SERVER_PATTERN: Final = (
     r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}"
     r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
 )
-"""A host name, and a port from 1 to 65535 that is not 1433. The worker reads it by the same pattern; a test compares."""
+"""A host name, and a port from 1 to 65535 if not 1433. The worker reads it by the same pattern; a test compares."""
 
 SQL_DATABASE_PATTERN: Final = r"^[^;{}=\x00-\x20\x7f]([^;{}=\x00-\x1f\x7f]{0,126}[^;{}=\x00-\x20\x7f])?$"
-"""A name of 1 to 128 characters. `;`, `{`, `}` and `=` have a meaning in connection strings, and the driver takes blanks
-at the ends away. The worker reads it by the same pattern; a test compares."""
+"""A name of 1 to 128 characters. `;`, `{`, `}` and `=` have a meaning in connection strings, and the driver takes away
+blanks at the ends. The worker reads it by the same pattern; a test compares."""
 
 
 class PrincipalType(StrEnum):
@@ -130,7 +130,9 @@ class SqlSettings(Section):
     database: Annotated[
         str,
         Field(pattern=SQL_DATABASE_PATTERN),
-        Expect("a database name of 1 to 128 characters without ; { } = and without blanks at its ends", "like worklist"),
+        Expect(
+            "a database name of 1 to 128 characters without ; { } = and without blanks at its ends", "like worklist"
+        ),
     ]
 
 

@@ -128,7 +128,8 @@ class Tasks:
         return found
 
     def depends_on(self, task: TaskState, runs: Mapping[str, NewRun], *, new_job: bool) -> dict[str, Any]:
-        """The new run's `dependsOn`, given all runs that are made. Raises `UsageError` for a dependency that a new job could not keep."""
+        """The new run's `dependsOn`, given all runs that are made. Raises `UsageError` for a dependency that a new job
+        could not keep."""
         ids: list[str] = []
         for parent in task.parents:
             if parent.lower() in runs:

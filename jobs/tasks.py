@@ -277,9 +277,7 @@ def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def _output_files(
-    task: Task, job: Job, identifier: str, container: str, outputs: Outputs
-) -> list[dict[str, Any]]:
+def _output_files(task: Task, job: Job, identifier: str, container: str, outputs: Outputs) -> list[dict[str, Any]]:
     """stdout and stderr always, then the file's patterns; uploaded by the node's identity, so no SAS is anywhere."""
     wanted = [(patterns.LOGS, "always"), *((patterns.sent(output.files), output.when) for output in task.outputs)]
     identity = (

@@ -109,6 +109,8 @@ def _check(line: str, number: int, encoding: str) -> None:
 
 def whole(value: str) -> str:
     """The text with surrogate pairs as their characters: JSON and YAML write those above U+FFFF so."""
+    if not _PAIR.search(value):
+        return value
     return _PAIR.sub(lambda match: match.group().encode("utf-16", "surrogatepass").decode("utf-16"), value)
 
 

@@ -34,7 +34,9 @@ def _place(value: str) -> str:
     if value in _TAKEN:
         raise ValueError(f"{value} is writable already; {_TAKEN[value]} change it")
     if not _PLACE.fullmatch(value) or any(part in (".", "..") for part in value.split("/")):
-        raise ValueError(f"expected an absolute path like /var/tmp, of letters, digits, '.', '_' and '-', got {value!r}")
+        raise ValueError(
+            f"expected an absolute path like /var/tmp, of letters, digits, '.', '_' and '-', got {value!r}"
+        )
     if value.split("/")[1] in ("proc", "sys", "dev"):
         raise ValueError(f"{value} is the kernel's; name a folder of the image, like /var/tmp")
     return value
@@ -56,9 +58,9 @@ Folder = Annotated[Text, AfterValidator(_place)]
 Ulimit = Annotated[
     str, BeforeValidator(_limit), WithJsonSchema({"anyOf": [{"type": "integer", "minimum": -1}, {"type": "string"}]})
 ]
-UlimitName = Literal[
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
-    "sigpending", "stack",
+UlimitName = Literal[  # docker's names for the resources of setrlimit(2)
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
 ]  # fmt: skip
 
 

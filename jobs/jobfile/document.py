@@ -1,7 +1,7 @@
 """The YAML of a job file as plain data that keeps its text, and the line of every key and item.
 
-YAML 1.1 reads `02142`, `22:30`, `1.10`, `on` and `1_000` as numbers or truth values. Here nothing is read so: what is not
-in quotes is a `Plain` text, and the places that want a number or true and false read it as one (`fields.py`).
+YAML 1.1 reads `02142`, `22:30`, `1.10`, `on` and `1_000` as numbers or truth values. Here nothing is read so: what has
+no quotes is a `Plain` text, and the places that want a number, or true or false, read it as one (`fields.py`).
 Aliases and merge keys (`<<`) are written out. Their growth, nesting and size have limits, so that no file takes more
 than a second or 100 MB to be refused.
 """
@@ -26,7 +26,13 @@ _MERGE: Final = "tag:yaml.org,2002:merge"
 _STR: Final = "tag:yaml.org,2002:str"
 _NUMBER: Final = re.compile(r"[-+]?(\d[\d_]*)?(\.\d*)?([eE][-+]?\d+)?")
 # YAML 1.1 folds these like a line's end, so a text that has one would not reach the task as it stands.
+# No program can be given such a word (`limits.py`), and the parser takes a second for every million characters.
+_WORD: Final = re.compile(r"""[^\s,\[\]{}"']++""")
+_LONGEST_WORD: Final = 200_000
 _BREAKS: Final = re.compile("[\x85\u2028\u2029]")
+
+
+_TOO_DEEP: Final = f"lists and mappings are nested deeper than {text.MOST_DEPTH} levels"
 
 
 class Plain(str):
@@ -58,6 +64,12 @@ class Loader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}  # values below each node, aliases written out
         self._aliased = 0
 
+    def fetch_flow_collection_start(self, token_class: type[yaml.Token]) -> None:
+        """The scanner reads on to find a key's end, and takes the square of the nesting for it."""
+        if self.flow_level >= text.MOST_DEPTH:
+            raise Problem(self.line + 1, _TOO_DEEP)
+        super().fetch_flow_collection_start(token_class)
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         event = self.peek_event()
         line = event.start_mark.line + 1
@@ -66,8 +78,9 @@ class Loader(yaml.SafeLoader):
             raise Problem(line, f"the tag {event.tag!r} is not taken; write the value without it")
         self._depth += 1
         if self._depth > text.MOST_DEPTH:
-            raise Problem(line, f"lists and mappings are nested deeper than {text.MOST_DEPTH} levels")
+            raise Problem(line, _TOO_DEEP)
         node = super().compose_node(parent, index)
+        assert node is not None
         self._depth -= 1
         if alias:
             if id(node) not in self._sizes:
@@ -76,7 +89,7 @@ class Loader(yaml.SafeLoader):
             if self._aliased > MOST_ALIASED:
                 raise Problem(line, f"aliases make more than {MOST_ALIASED} values of it; write rows into a file")
         else:
-            self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in _children(node))
+            self._sizes[id(node)] = _size(node) + sum(self._sizes[id(child)] for child in _children(node))
         return node
 
 
@@ -86,7 +99,9 @@ def read(path: Path) -> tuple[Any, Lines]:
         data = stream.read(MOST_BYTES + 1)
     try:
         if len(data) > MOST_BYTES:
-            raise Problem(1, f"the file has more than {MOST_BYTES >> 20} MiB; write the tasks as rows of a .csv or .jsonl")
+            raise Problem(
+                1, f"the file has more than {MOST_BYTES >> 20} MiB; write the tasks as rows of a .csv or .jsonl"
+            )
         return _parse(text.decode(data), path)
     except (Problem, text.TextError) as error:
         raise JobFileError([f"{path}:{error.line}: {error}"]) from error
@@ -100,6 +115,12 @@ def _parse(written: str, path: Path) -> tuple[Any, Lines]:
         raise Problem(
             text.line_of(written, match.start()),
             f'YAML takes U+{code:04X} for the end of a line; write it as {escape} inside double quotes ("")',
+        )
+    long = (match for match in _WORD.finditer(written) if match.end() - match.start() > _LONGEST_WORD)
+    if match := next(long, None):
+        raise Problem(
+            text.line_of(written, match.start()),
+            f"a word of more than {_LONGEST_WORD} characters, which no program can be given; put it into a blob",
         )
     try:
         loader = Loader(written)
@@ -132,6 +153,11 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
     elif isinstance(node, yaml.MappingNode):
         for pair in node.value:
             yield from pair
+
+
+def _size(node: yaml.Node) -> int:
+    """Of one value, without what is below it: a long text counts as several."""
+    return 1 + (len(node.value) // 64 if isinstance(node, yaml.ScalarNode) else 0)
 
 
 def _plain(node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:

@@ -12,10 +12,12 @@ import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from .. import text
 from ..errors import JobFileError
+
+MOST_BITS: Final = 3 * text.MOST_NUMBER  # of an integer: a digit has a third more
 
 
 def rows_of(name: str, folder: Path, written: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -66,24 +68,31 @@ def _check_beside(module: ModuleType, folder: Path, written: str) -> None:
     beside = folder / f"{module.__name__.replace('.', '/')}.py"
     if beside.exists() and not _is_below(module, folder):
         raise JobFileError(
-            [f"{written}: tasks.python: Python has a module {module.__name__!r} of its own, not {beside}; rename the file"]
+            [f"{written}: tasks.python: {module.__name__!r} is a module of Python itself; rename {beside}"]
         )
 
 
 def _texts(row: Any, where: str) -> dict[str, str]:
     if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
-        raise JobFileError([f"{where}: expected a mapping of texts and numbers, got {row!r:.60}"])
+        raise JobFileError([f"{where}: expected a mapping of texts and numbers, got {_shown(row)}"])
     found = {}
     for name, value in row.items():
         written = _text(value)
         if written is None:
             raise JobFileError(
-                [f"{where}: expected a mapping of texts and numbers, got {row!r:.60}; write {name!r} as a text"]
+                [f"{where}: expected a mapping of texts and numbers, got {_shown(row)}; write {name!r} as a text"]
             )
         if wrong := text.flaw(written) or text.flaw(name):
             raise JobFileError([f"{where}: {name!r}: {wrong}"])
         found[str.__str__(name)] = written
     return found
+
+
+def _shown(row: Any) -> str:
+    try:
+        return f"{row!r:.60}"
+    except ValueError:  # an integer of more digits than Python writes
+        return "a number that is too long"
 
 
 def _text(value: Any) -> str | None:
@@ -94,7 +103,7 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, numbers.Integral):
         whole = int(value)
-        return int.__repr__(whole) if whole.bit_length() < 3 * text.MOST_NUMBER else None
+        return int.__repr__(whole) if whole.bit_length() <= MOST_BITS else None
     if isinstance(value, float):
         return float.__repr__(value) if math.isfinite(value) else None
     if isinstance(value, decimal.Decimal):

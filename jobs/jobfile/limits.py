@@ -1,7 +1,7 @@
 """What no task can ever be given, whatever image and pool it has: told before anything is sent.
 
-Linux takes no word and no `NAME=value` of 128 KiB or more (MAX_ARG_STRLEN, execve(2)), and no NUL in either. Batch takes
-requests of up to 1 MB, and a task is in one request.
+Linux takes no word and no `NAME=value` of 128 KiB or more (MAX_ARG_STRLEN, execve(2)), and no NUL in either. Batch
+takes requests of up to 1 MB, and a task is in one request.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def problem(task: Task, job: Job) -> Problem | None:
     """Why this task, with its placeholders filled, can never run; None for a good one."""
     texts = [task.command] if isinstance(task.command, str) else task.command
     every = "".join((*texts, *task.environment.values(), task.entrypoint or "", task.image))
-    if len(every) > _ALWAYS_GOOD or (not every.isascii()) or "\0" in every:
-        if found := next(_of_program(task), None):
-            return found
+    doubtful = len(every) > _ALWAYS_GOOD or not every.isascii() or "\0" in every
+    if doubtful and (found := next(_of_program(task), None)):
+        return found
     if not _IMAGE.fullmatch(task.image):
         return ("image",), f"expected an image like registry.example/team/tool:1.2, got {task.image!r:.80}"
     for index, output in enumerate(task.outputs):

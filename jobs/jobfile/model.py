@@ -257,7 +257,9 @@ class Dates(Section):
         assert isinstance(first, date)
         assert isinstance(last, date)
         assert isinstance(step, int)
-        return Listing((last - first).days // step + 1, lambda place: (first + timedelta(days=place * step)).isoformat())
+        return Listing(
+            (last - first).days // step + 1, lambda place: (first + timedelta(days=place * step)).isoformat()
+        )
 
 
 def _kind(value: Any) -> str | None:

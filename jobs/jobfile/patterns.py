@@ -54,9 +54,13 @@ def problem(pattern: str, known: Iterable[str] = ()) -> str:
     """Why no file can ever be uploaded by the pattern; empty for a good one. `known`: names of the task's variables."""
     if not pattern.strip() or pattern.endswith("/") or pattern.split("/")[-1] in (".", ".."):
         inside = f"{pattern.rstrip('/')}/" if pattern.strip("./ ") else ""
-        return f"{pattern!r} is a folder, and only files are uploaded; write {inside}* or {inside}**/* for what is in it"
+        return (
+            f"{pattern!r} is a folder, and only files are uploaded; write {inside}* or {inside}**/* for what is in it"
+        )
     if pattern.startswith("/"):
-        return f"{pattern!r} is not below the task's working directory, of which alone files are kept; write it from there"
+        return (
+            f"{pattern!r} is not below the task's working directory, of which alone files are kept; write it from there"
+        )
     below = pattern.removeprefix(_UP)
     if ".." in below.split("/"):
         return f"{pattern!r} leads out of the task's folder; only ../NAME is taken, for a file beside stdout.txt"

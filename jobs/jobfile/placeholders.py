@@ -55,9 +55,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     if not template.names:
         return template.pieces[0]
     filled = [
-        part
-        for piece, name in zip(template.pieces, template.names, strict=False)
-        for part in (piece, values[name])
+        part for piece, name in zip(template.pieces, template.names, strict=False) for part in (piece, values[name])
     ]
     return "".join([*filled, template.pieces[-1]])
 

@@ -112,10 +112,10 @@ def _object(line: str) -> dict[str, str]:
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg}") from error
     if not isinstance(row, dict):
-        raise ValueError(f"expected an object of texts and numbers, got {line.strip():.60}")  # noqa: TRY004
+        raise ValueError(f"expected an object of texts and numbers, got {line.strip():.60}")
     for name, value in row.items():
         if not isinstance(value, str):
-            raise ValueError(f"expected an object of texts and numbers, got {line.strip():.60}")  # noqa: TRY004
+            raise ValueError(f"expected an object of texts and numbers, got {line.strip():.60}")
         if wrong := text.flaw(value) or text.flaw(name):
             raise ValueError(f"{name!r}: {wrong}")
     return {name: str(value) for name, value in row.items()}

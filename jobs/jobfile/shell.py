@@ -1,4 +1,4 @@
-"""Values of placeholders in text that a shell reads: each is quoted for the place where it stands, so that it stays data.
+"""Values of placeholders in what a shell reads: each is quoted for the place where it stands, so that it stays data.
 
 A placeholder outside of quotes becomes one word; inside '...' or "..." it stays a part of that text. In places where no
 quoting holds (a here-document, backquotes, arithmetic, `${...}`, a comment, behind a backslash) only values of harmless
@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
@@ -73,7 +74,7 @@ def contexts(literals: tuple[str, ...]) -> tuple[Context, ...]:
     """The context of each placeholder between these pieces of a shell's text."""
     scanner = _Scanner(nested_case=any("$(" in one for one in literals) and any(map(_CASE.search, literals)))
     found = []
-    for piece, after in zip(literals, literals[1:], strict=False):
+    for piece, after in pairwise(literals):
         scanner.read(piece)
         found.append(scanner.context(after))
     return tuple(found)

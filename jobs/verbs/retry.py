@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     tasks = Tasks.of(batch.tasks(job.id))
     wanted = failed(session, job, tasks, arguments.task or [])
     if not wanted and tasks.run_again():
-        render.words(f"every failed task of job {job.id} was run again already; watch it: python -m jobs watch {job.id}")
+        render.words(
+            f"every failed task of job {job.id} was run again already; watch it: python -m jobs watch {job.id}"
+        )
         return Exit.OK
     if not wanted:
         render.words(f"no task of job {job.id} failed; there is nothing to run again")
@@ -157,7 +159,9 @@ def _remove(session: Session, job: JobState, held: Mapping[str, TaskState]) -> N
         session.render.words(f"removed from the job, because they would wait for ever: {len(held)} tasks ({names})")
 
 
-def _moved(output: Mapping[str, Any], wire: Mapping[str, Any], job_id: str, task_id: str, target: str) -> dict[str, Any]:
+def _moved(
+    output: Mapping[str, Any], wire: Mapping[str, Any], job_id: str, task_id: str, target: str
+) -> dict[str, Any]:
     """The output file with its place below the new run's; also where its pattern names the task or the job."""
     container, pattern = output["destination"]["container"], output["filePattern"]
     path, old, new = container.get("path") or "", f"{job_id}/{wire['id']}", f"{target}/{task_id}"

@@ -193,6 +193,10 @@ class FakeBatch:
         node = {"nodeInfo": {"nodeId": task.node_id}} if task.node_id else {}
         return {**self.sent[job_id][task_id], "state": task.state, "executionInfo": info, **node}
 
+    def output_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
+        for task in self.task_states[job_id].values():
+            yield self.task_definition(job_id, task.id)
+
     def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
         for task in self.task_states[job_id].values():
             if task.completed and not task.succeeded:

@@ -98,7 +98,9 @@ def output(pattern: str, url: str = "https://h/c", **more: str) -> OutputFile:
 def wd(tmp_path: Path) -> Path:
     folder = tmp_path / "task/wd"
     (folder / "out/deep").mkdir(parents=True)
-    for name in ("../stdout.txt", "../stderr.txt", "a.csv", "out/b.csv", "out/deep/c.csv"):
+    (folder / ".git").mkdir()
+    hidden = (".hidden.csv", ".git/d.csv", "out/deep/.e.csv")
+    for name in ("../stdout.txt", "../stderr.txt", "a.csv", "out/b.csv", "out/deep/c.csv", *hidden):
         (folder / name).write_text(name)
     return folder
 
@@ -111,13 +113,21 @@ def wd(tmp_path: Path) -> Path:
         ("a.csv", None, ["a.csv"]),
         ("a.csv", "result.csv", ["result.csv"]),
         ("**/*.csv", "p", ["p/a.csv", "p/out/b.csv", "p/out/deep/c.csv"]),
-        ("..\\std*.txt", None, ["stderr.txt", "stdout.txt"]),
+        ("..\\std*.txt", None, []),
+        ("$NAME.csv", "p/a.csv", ["p/a.csv"]),
+        ("out/$OTHER*.csv", "p", ["p/out/b.csv"]),
+        ("*.csv", "p", ["p/a.csv"]),
+        (".*.csv", "p", ["p/.hidden.csv"]),
+        (".git/*.csv", "p", ["p/.git/d.csv"]),
+        ("[.a]*.csv", "p", ["p/a.csv"]),
+        ("out/**/*", "p", ["p/out/b.csv", "p/out/deep/c.csv"]),
+        ("out/", "p", []),
         ("none*", None, []),
     ],
 )
 def test_patterns_give_blob_names(wd: Path, pattern: str, path: str | None, names: list[str]) -> None:
     spec = OutputFile(file_pattern=pattern, container_url="u", path=path)
-    assert [name for _, name in matches(spec, wd)] == names
+    assert [name for _, name in matches(spec, wd, {"NAME": "a"})] == names
 
 
 async def test_a_service_that_is_away_for_a_while_is_asked_again(

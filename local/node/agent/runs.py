@@ -18,7 +18,7 @@ from local.node.agent import commands, containers, failures
 from local.node.agent.accounts import Account, Accounts
 from local.node.agent.config import AgentConfig
 from local.node.agent.engine import Engine
-from local.node.agent.environment import host_environment
+from local.node.agent.environment import batch_variables, host_environment
 from local.node.agent.images import Images
 from local.node.agent.journal import Journal
 from local.node.agent.transfer import Transfer
@@ -114,8 +114,8 @@ class Runs:
         finally:
             if account:
                 await self._accounts.release(account, run.user)
-        if outcome.exit_code is not None and run.output_files:
-            outcome = await self._upload(run, outcome)
+        if account and outcome.exit_code is not None and run.output_files:
+            outcome = await self._upload(run, account, outcome)
         return outcome
 
     async def _to_journal(self, run: RunSpec, live: _Live) -> None:
@@ -200,16 +200,17 @@ class Runs:
                 return
         await running.signal("KILL")
 
-    async def _upload(self, run: RunSpec, outcome: Outcome) -> Outcome:
+    async def _upload(self, run: RunSpec, account: Account, outcome: Outcome) -> Outcome:
         """Upload what the run's result asks for. An upload that fails makes a good run a failed one."""
         task_dir = self._config.root_path / run.directory
+        environment = batch_variables(self._config, run, account)
         result = "taskfailure" if outcome.failure else "tasksuccess"
         with (task_dir / "fileuploadout.txt").open("w") as out, (task_dir / "fileuploaderr.txt").open("w") as err:
             for output in run.output_files:
                 if output.condition not in (result, "taskcompletion"):
                     continue
                 try:
-                    for name, size in await self._transfer.upload(output, task_dir / "wd"):
+                    for name, size in await self._transfer.upload(output, task_dir / "wd", environment):
                         out.write(f"{datetime.now(UTC).isoformat()} uploaded {name} ({size} bytes)\n")
                 except failures.RunFailed as failure:
                     err.write(

@@ -13,9 +13,11 @@ import asyncio
 import base64
 import glob
 import mimetypes
+import re
 import urllib.parse
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from xml.etree import ElementTree
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
@@ -27,6 +29,7 @@ from local.node.contract import OutputFile, ResourceFile
 
 WHOLE_BYTES = 64 * 2**20  # up to here one request, above it blocks
 BLOCK_BYTES = 16 * 2**20
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _PIECE_BYTES = 2**20
 _VERSION = {"x-ms-version": "2021-12-02"}
 _TIMEOUT = ClientTimeout(total=None, sock_connect=90, sock_read=300)
@@ -43,11 +46,13 @@ class Transfer:
         """Where the identity endpoint is."""
         return self._tokens.url
 
-    async def upload(self, output: OutputFile, working_dir: Path) -> list[tuple[str, int]]:
+    async def upload(
+        self, output: OutputFile, working_dir: Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> list[tuple[str, int]]:
         """Upload all files of a pattern; names and sizes of the blobs. RunFailed carries the service's code."""
         done = []
         async with ClientSession(timeout=_TIMEOUT) as session:
-            for path, name in matches(output, working_dir):
+            for path, name in matches(output, working_dir, environment):
                 url = blob_url(output.container_url, name)
 
                 async def put(url: str = url, path: Path = path) -> None:
@@ -126,11 +131,17 @@ class BlobRefused(ClientError):
         self.status = status
 
 
-def matches(output: OutputFile, working_dir: Path) -> Iterator[tuple[Path, str]]:
-    """The files of a pattern with the names of their blobs."""
-    pattern = output.file_pattern.replace("\\", "/")
+def matches(
+    output: OutputFile, working_dir: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[Path, str]]:
+    """The files of a pattern with the names of their blobs.
+
+    As azure-batch 15.1 documents `OutputFile.file_pattern`: `$NAME` is the task's variable (GUESS: one that it does not
+    have is the empty text), only `/` parts folders, and a name that begins with a dot is matched only by a dot.
+    """
+    pattern = _VARIABLE.sub(lambda match: environment.get(match[1], ""), output.file_pattern)
     wildcard = glob.has_magic(pattern)
-    for found in sorted(glob.glob(pattern, root_dir=working_dir, recursive=True, include_hidden=True)):  # noqa: PTH207 - pathlib refuses `..`
+    for found in sorted(glob.glob(pattern, root_dir=working_dir, recursive=True)):  # noqa: PTH207 - pathlib refuses `..`
         path = working_dir / found
         if not path.is_file():
             continue
