@@ -64,11 +64,11 @@ class Loader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}  # values below each node, aliases written out
         self._aliased = 0
 
-    def fetch_flow_collection_start(self, token_class: type[yaml.Token]) -> None:
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803 - PyYAML's name
         """The scanner reads on to find a key's end, and takes the square of the nesting for it."""
         if self.flow_level >= text.MOST_DEPTH:
             raise Problem(self.line + 1, _TOO_DEEP)
-        super().fetch_flow_collection_start(token_class)
+        super().fetch_flow_collection_start(TokenClass)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         event = self.peek_event()

@@ -54,7 +54,8 @@ class Render:
     def record(self, value: Any) -> None:
         """One JSON value on a line of its own."""
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        print(json.dumps(plain, default=_plain, ensure_ascii=False), file=self._out, flush=True)
+        narrow = not (self._out.encoding or "utf-8").lower().startswith("utf")  # then JSON's own escapes
+        print(json.dumps(plain, default=_plain, ensure_ascii=narrow), file=self._out, flush=True)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Columns as wide as their widest cell; several lines in a cell are joined."""

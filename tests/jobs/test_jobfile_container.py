@@ -22,8 +22,7 @@ HEAD = "job: {family: hello}\ntasks:\n  list:\n    - id: a\n      container: "
 def container(tmp_path: Path, text: str) -> Container:
     path = tmp_path / "job.yaml"
     path.write_text(HEAD + text)
-    (task,) = load(path).tasks.tasks or ()
-    return task.container
+    return load(path).tasks.definitions[0].container
 
 
 def test_without_a_word_a_container_gets_the_safe_defaults() -> None:

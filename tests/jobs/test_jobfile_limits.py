@@ -44,9 +44,7 @@ def test_a_task_that_can_never_run_is_told_with_its_line(tmp_path: Path, task: s
     assert told in caught.value.problems[0]
 
 
-@pytest.mark.parametrize(
-    "image", ["debian:12", "r.example:5000/a/b-c_d:V1", "r.io/x@sha256:01", "localhost/x"]
-)
+@pytest.mark.parametrize("image", ["debian:12", "r.example:5000/a/b-c_d:V1", "r.io/x@sha256:01", "localhost/x"])
 def test_a_word_as_long_as_linux_takes_it_and_images_of_all_kinds_are_good(tmp_path: Path, image: str) -> None:
     word = "x" * MOST_WORD
     (task,) = tasks(tmp_path, f"{HEAD}  list: [{{id: a, image: '{image}', command: [check, {word}]}}]\n")
@@ -84,7 +82,8 @@ def test_a_bad_last_row_is_told_and_the_rows_before_it_are_not_kept(tmp_path: Pa
 
 
 NAMES = [
-    "plain.csv", "a b.csv", "a#b.csv", "a?b.csv", "A?B.csv", "a-b-csv", "x%20y.csv", "ü.csv", "ö.csv", "日本", "中国", "-",
+    "plain.csv", "a b.csv", "a#b.csv", "a?b.csv", "A?B.csv", "a-b-csv", "x%20y.csv", "ü.csv", "ö.csv",
+    "日本", "中国", "-",
     "raw/sensor-station-north/2026/11/26/hour-17/measurement-0001.json",
     "raw/sensor-station-north/2026/11/26/hour-17/measurement-0002.json",
     "_" * 200, "x" * 48, "x" * 49,

@@ -146,7 +146,7 @@ tasks:
         {codes: [65, 70-79], dependency_action: satisfy}]}
 """
     file = load(write(tmp_path, content))
-    (task,) = file.tasks.tasks or ()
+    (task,) = file.tasks.definitions
     assert (file.job.priority, file.job.max_parallel) == (-5, None)
     assert (task.max_retries, task.slots, task.shell, task.entrypoint) == (2, 3, True, None)
     assert task.exit_codes[0].codes == [(65, 65), (70, 79)]
