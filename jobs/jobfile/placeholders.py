@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from . import shell
 from .lines import Place
-from .model import ZIP, IdRange, JobFile, Output, Task, listed
+from .model import IdRange, JobFile, Output, Task
+from .sweep import ZIP, listed
 
 OF_JOB: Final = ("family", "time")  # in job.id
 ALWAYS: Final = ("job_id", "index")  # in a template, beside the source's own names; index counts from 0

@@ -15,9 +15,10 @@ from ..errors import JobFileError
 from ..ids import IdSet
 from . import generator, limits, rows
 from .lines import Place
-from .model import JobFile, Task, listed
+from .model import JobFile, Task
 from .placeholders import check_names, fill_task
 from .secrecy import ADVICE, looks_secret
+from .sweep import listed
 from .task_ids import TaskIds
 
 MOST_TOLD: Final = 10  # problems of tasks with their dependencies that are told at once

@@ -104,6 +104,11 @@ def test_a_users_own_zip_is_a_placeholder_like_others(tmp_path: Path) -> None:
     assert [task.id for task in tasks(write(tmp_path, HEAD + content))] == ["z-02142", "z-10115"]
 
 
+def test_a_placeholder_under_zip_and_beside_it_is_refused(tmp_path: Path) -> None:
+    content = "tasks:\n  template: {id: '{a}-{b}'}\n  sweep: {zip: {a: [1], b: [2]}, a: [3]}\n"
+    assert "sweep.zip.a is there twice: also as sweep.a; rename one" in refusal(write(tmp_path, HEAD + content))
+
+
 @pytest.mark.parametrize("name", ["index", "job_id", "family", "time", "name", "url", "slug", "zip", "range"])
 @pytest.mark.parametrize("source", ["sweep", "rows", "python"])
 def test_a_users_column_wins_over_a_name_of_the_job_files_own(tmp_path: Path, source: str, name: str) -> None:

@@ -83,9 +83,7 @@ else: print('400 threads')
 
 
 def test_what_a_job_file_says_of_the_container_holds_in_it_and_nothing_of_it_without_a_word(image: str) -> None:
-    more = Container(
-        shm_size="128m", pids_limit=600, tmp_exec=True, writable=["/var/tmp"], ulimits={"nofile": "2048"}
-    )
+    more = Container(shm_size="128m", pids_limit=600, tmp_exec=True, writable=["/var/tmp"], ulimits={"nofile": "2048"})
     told = []
     for container in (Container(), more):
         options = run_options(container).split()
