@@ -7,6 +7,7 @@ problem. Constraints on plain values live here; how a problem is worded is in `s
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
@@ -21,6 +22,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from infra import naming
 from infra.config_source import read_config
@@ -41,6 +43,25 @@ MAX_TAGS: Final = 50
 MAX_TAG_VALUE: Final = 256
 _TAG_NAME: Final = re.compile(r"[^<>%&\\?/]{1,128}")
 """Storage accounts allow 128 characters, other resources 512."""
+
+
+# The worker reads both by the same rules (worker/docker_worker/settings.py); a test compares.
+SQL_SERVER_PATTERN: Final = (
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+)
+SQL_DATABASE_LENGTH: Final = 128
+"""Units of UTF-16: a database's name is a `sysname` (learn.microsoft.com/sql/relational-databases/databases)."""
+
+
+def _database(name: str) -> str:
+    """A database's name: any printable characters (the worker quotes them), without blanks at its ends."""
+    units = sum(2 if ord(character) > 0xFFFF else 1 for character in name)
+    if not 0 < units <= SQL_DATABASE_LENGTH or name != name.strip():
+        raise PydanticCustomError("database_name", "not the name of a database")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise PydanticCustomError("database_name", "not the name of a database")
+    return name
 
 
 class PrincipalType(StrEnum):
@@ -149,11 +170,13 @@ class SqlSettings(Section):
 
     server: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(,[0-9]{1,5})?$"),
+        Field(pattern=SQL_SERVER_PATTERN),
         Expect("a host name, with ,port if not 1433", "like my-server.database.windows.net"),
     ]
     database: Annotated[
-        str, Field(min_length=1, max_length=128), Expect("a database name of 1 to 128 characters", "like worklist")
+        str,
+        AfterValidator(_database),
+        Expect("a database name of 1 to 128 characters without blanks at its ends", "like worklist"),
     ]
 
 

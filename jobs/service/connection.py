@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from .. import text
 from ..errors import UsageError
 
 KEY_VARIABLES: Final = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ENDPOINT")
@@ -156,8 +157,10 @@ def _url(endpoint: str, *, http_allowed: bool = False) -> str:
 
 def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --json` wrote") -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = json.loads(text.decode(path.read_bytes()))
+    except text.TextError as error:
+        raise UsageError(f"{path}:{error.line}: cannot be read: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read as JSON: {error}. {next_step}") from error
     if not isinstance(data, dict):
         raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}. {next_step}")
@@ -170,7 +173,9 @@ def _ask(stack: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "local", "pulumi", *words] if stack == LOCAL else ["pulumi", *words]
     shown = " ".join(["python", *command[1:]] if stack == LOCAL else command)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=OUTPUTS_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=OUTPUTS_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(
             f"the outputs of stack {stack!r} cannot be had: `{shown}`: {error}. Use --outputs FILE"
@@ -181,5 +186,5 @@ def _ask(stack: str) -> dict[str, Any]:
         raise UsageError(f"the outputs of stack {stack!r} cannot be had. `{shown}` says:\n{lines}")
     try:
         return json.loads(done.stdout or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"`{shown}` did not print JSON: {error}") from error

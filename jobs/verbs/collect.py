@@ -32,6 +32,7 @@ from ..session import Session
 
 WORKERS: Final = 16
 AHEAD: Final = 8 * WORKERS  # files that wait for a worker: memory does not grow with the job
+MOST_TOLD: Final = 10  # patterns that uploaded nothing
 TOLD_EVERY: Final = 2.0  # seconds between two words of progress
 SHOWN: Final = 10  # names in a message
 FATAL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other file fares better
@@ -63,13 +64,21 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     job = session.batch.job(arguments.job)
     tally = collect(session, job, arguments.folder, only=arguments.only)
+    nothing = outputs_of.of_job(session, job)
     if session.render.as_json:
-        session.render.record({"job": job.id, "folder": str(arguments.folder), **vars(tally)})
+        without = [{"task": task_id, "pattern": pattern} for task_id, pattern in nothing]
+        session.render.record(
+            {"job": job.id, "folder": str(arguments.folder), **vars(tally), "uploaded_nothing": without}
+        )
     else:
         session.render.words(
             f"{tally.downloaded} files ({tally.size / 1e6:.1f} MB) downloaded to {arguments.folder}, "
             f"{tally.present} were there already"
         )
+        for task_id, pattern in nothing[:MOST_TOLD]:
+            session.render.words(f"  task {task_id}: nothing was uploaded by the pattern {pattern!r}")
+        if len(nothing) > MOST_TOLD:
+            session.render.words(f"  and so {len(nothing) - MOST_TOLD} patterns more")
     if not tally.renamed:
         return Exit.OK
     shown = "\n".join(f"  {name!r} is {place!r}" for name, place in itertools.islice(tally.renamed.items(), SHOWN))

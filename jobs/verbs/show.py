@@ -117,15 +117,20 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
     task = TaskState.parse(wire)
     failed = task.completed and not task.succeeded
     evidence = list(_node_evidence(session, job, task)) if failed else []
+    nothing = outputs_of.of_task(session, job, wire)
     if render.as_json:
-        render.record({**_plain(task), "why": causes.why(task), "evidence": evidence, "definition": wire})
+        found = {"why": causes.why(task), "evidence": evidence, "uploaded_nothing": nothing, "definition": wire}
+        render.record({**_plain(task), **found})
         return Exit.TASKS_FAILED if failed else Exit.OK
     _facts(session, _task_facts(job, task, wire))
     for line in (*causes.why(task), *evidence, *_parents(session, job, task)):
         render.data(f"  {line}")
+    for pattern in nothing:
+        render.data(f"  nothing was uploaded by the pattern {pattern!r}: no file of the task is of it")
     if failed:
-        for name in ("stderr.txt", "stdout.txt"):
-            _tail(session, job, task.id, name)
+        ends = [_tail(session, job, task.id, name) for name in ("stderr.txt", "stdout.txt")]
+        for line in causes.container_needs(task.exit_code, "\n".join(ends)):
+            render.data(f"  {line}")
         render.words(f"next: python -m jobs retry {job.id} --task {task.id}")
     return Exit.TASKS_FAILED if failed else Exit.OK
 
@@ -187,11 +192,12 @@ def _node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator
         yield from (f"start task | {line}" for line in nodes.evidence(session, job.pool_id, node))
 
 
-def _tail(session: Session, job: JobState, task_id: str, name: str) -> None:
+def _tail(session: Session, job: JobState, task_id: str, name: str) -> str:
+    """Show the end of a file; its text."""
     found = outputs_of.anywhere(session, job, task_id, name)
     if found is None:
         session.render.data(f"{name}: none, on its node or in the container")
-        return
+        return ""
     data = b""
     for piece in found.data:
         data = (data + piece)[-65536:]
@@ -200,6 +206,7 @@ def _tail(session: Session, job: JobState, task_id: str, name: str) -> None:
         session.render.data(f"end of {name}, from {found.source}:")
         for line in lines[-LINES_OF_LOG:]:
             session.render.data(f"   | {line}")
+    return "\n".join(lines[-LINES_OF_LOG:])
 
 
 def _facts(session: Session, facts: Iterator[tuple[str, str]]) -> None:

@@ -9,8 +9,16 @@ import pulumi
 import pytest
 from pydantic import ValidationError
 
-from infra.settings import PrincipalType, Settings, SettingsError, yaml_keys
+from infra.settings import (
+    SQL_SERVER_PATTERN,
+    PrincipalType,
+    Settings,
+    SettingsError,
+    yaml_keys,
+)
 from tests.infra.recording import PASSWORDS, PROJECT, CloudMocks, Run, set_config, stack_config
+from worker.docker_worker import settings as worker_settings
+from worker.docker_worker.errors import SettingsError as SettingsOfWorkerError
 
 
 @pytest.fixture(autouse=True)
@@ -202,3 +210,51 @@ def test_the_deployer_submits_unless_the_stack_names_others() -> None:
     (named,) = load(submitters=[someone]).submitters_or("the-deployer")
     assert (named.object_id, named.type) == (someone["object_id"], PrincipalType.GROUP)
     assert load(submitters=[]).submitters_or("the-deployer") == ()
+
+
+SQL = [
+    ("db.example", "worklist", True),
+    ("db.example,1433", "work list", True),
+    ("db.example", "läger[1]'s", True),
+    ("db.example", "x" * 128, True),
+    ("db.example", "x" * 129, False),
+    ("db.example", "work;list", True),
+    ("db.example", "a=b", True),
+    ("db.example", "a}b", True),
+    ("db.example", "{a", True),
+    ("db.example", " ", False),
+    ("db.example", " a", False),
+    ("db.example", "a ", False),
+    ("db.example", "a\nb", False),
+    ("db.example", "a\x85b", False),
+    ("db.example", "\u3000a", False),
+    ("db.example", "\U0001f600" * 64, True),
+    ("db.example", "\U0001f600" * 65, False),
+    ("db.example.", "worklist", False),
+    ("db.example,99999", "worklist", False),
+    ("db.example,65536", "worklist", False),
+    ("db.example,65535", "worklist", True),
+    ("db.example,0", "worklist", False),
+    ("db.example,", "worklist", False),
+    ("db.example,01433", "worklist", False),
+    ("tcp:db.example", "worklist", False),
+    ("db example", "worklist", False),
+]
+
+
+@pytest.mark.parametrize(("server", "database", "good"), SQL)
+def test_the_worker_takes_the_database_that_the_stack_takes_and_no_other(
+    server: str, database: str, good: bool
+) -> None:
+    environment = {"SQL_SERVER": server, "SQL_DATABASE": database, "AZURE_CLIENT_ID": "c"}
+    if good:
+        assert load(sql__server=server, sql__database=database).sql.database == database
+        assert worker_settings.load_sql(environment).database == database
+        return
+    assert "sql." in refused(sql__server=server, sql__database=database)
+    with pytest.raises(SettingsOfWorkerError):
+        worker_settings.load_sql(environment)
+
+
+def test_the_worker_and_the_stack_have_one_rule_for_servers() -> None:
+    assert worker_settings.SERVER_PATTERN == SQL_SERVER_PATTERN

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -127,3 +129,21 @@ def test_completion_offers_verbs_and_options_in_bash(typed: list[str], offered: 
     code = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed)}; {completion.FUNCTION}; echo ${{COMPREPLY[@]}}"
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "docs")
     assert set(done.stdout.split()) == offered
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_stdout_that_has_not_every_character_is_given_escapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, as_json: bool
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("job: {family: hello}\ntasks: {list: [{id: '日本'}]}\n", encoding="utf-8")
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+    assert main(["validate", "--offline", *(["--json"] if as_json else []), str(file)]) == Exit.USAGE
+    sys.stdout.flush()
+    told = out.getvalue().decode(encoding)
+    if as_json:
+        assert "日本" in json.loads(told)["problems"][0]
+    else:
+        assert ("日本" if encoding == "utf-8" else "\\u65e5\\u672c") in told

@@ -102,7 +102,9 @@ def output(pattern: str, url: str = "https://h/c", **more: str) -> OutputFile:
 def wd(tmp_path: Path) -> Path:
     folder = tmp_path / "task/wd"
     (folder / "out/deep").mkdir(parents=True)
-    for name in ("../stdout.txt", "../stderr.txt", "a.csv", "out/b.csv", "out/deep/c.csv"):
+    (folder / ".git").mkdir()
+    hidden = (".hidden.csv", ".git/d.csv", "out/deep/.e.csv")
+    for name in ("../stdout.txt", "../stderr.txt", "a.csv", "out/b.csv", "out/deep/c.csv", *hidden):
         (folder / name).write_text(name)
     return folder
 
@@ -130,14 +132,22 @@ def into(wd: Path) -> Iterator[Beneath]:
         ("a.csv", None, ["a.csv"]),
         ("a.csv", "result.csv", ["result.csv"]),
         ("**/*.csv", "p", ["p/a.csv", "p/out/b.csv", "p/out/deep/c.csv"]),
-        ("..\\std*.txt", None, ["stderr.txt", "stdout.txt"]),
+        ("..\\std*.txt", None, []),
+        ("$NAME.csv", "p/a.csv", ["p/a.csv"]),
+        ("out/$OTHER*.csv", "p", ["p/out/b.csv"]),  # GUESS: a variable that the task does not have is the empty text
+        ("*.csv", "p", ["p/a.csv"]),
+        (".*.csv", "p", ["p/.hidden.csv"]),
+        (".git/*.csv", "p", ["p/.git/d.csv"]),
+        ("[.a]*.csv", "p", ["p/a.csv"]),
+        ("out/**/*", "p", ["p/out/b.csv", "p/out/deep/c.csv"]),
+        ("out/", "p", []),
         ("none*", None, []),
     ],
 )
 def test_patterns_give_blob_names(wd: Path, pattern: str, path: str | None, names: list[str]) -> None:
     spec = OutputFile(file_pattern=pattern, container_url="u", path=path)
     with Beneath.at(wd.parent) as task:
-        assert [name for _, name in matches(spec, task, {})] == names
+        assert [name for _, name in matches(spec, task, {"NAME": "a"})] == names
 
 
 async def test_a_service_that_is_away_for_a_while_is_asked_again(
@@ -227,8 +237,8 @@ async def test_a_missing_resource_file_and_one_outside_the_folder_are_refused(
         ("$AZ_BATCH_TASK_ID.csv", ["a.csv"]),
         ("${AZ_BATCH_TASK_ID}.csv", ["a.csv"]),
         ("**/*.csv", ["a.csv", "out/b.csv", "out/deep/c.csv"]),
-        (".*.csv", [".cache.csv"]),
-        (".git/*.csv", [".git/config.csv"]),
+        (".*.csv", [".hidden.csv"]),
+        (".git/*.csv", [".git/d.csv"]),
         ("out/**", ["out/b.csv", "out/deep/c.csv"]),
         ("out/", []),
         ("[!b].csv", ["a.csv"]),
@@ -236,9 +246,6 @@ async def test_a_missing_resource_file_and_one_outside_the_folder_are_refused(
     ],
 )
 def test_patterns_mean_what_the_documentation_says(wd: Path, task: Beneath, pattern: str, names: list[str]) -> None:
-    (wd / ".cache.csv").write_text("")
-    (wd / ".git").mkdir()
-    (wd / ".git/config.csv").write_text("")
     variables = {"AZ_BATCH_TASK_ID": "a", "AZ_BATCH_TASK_DIR": str(wd.parent)}
     for spelling in (pattern, f"$AZ_BATCH_TASK_DIR/wd/{pattern}"):
         spec = OutputFile(file_pattern=spelling, container_url="u")

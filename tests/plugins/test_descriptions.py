@@ -11,7 +11,8 @@ import pytest
 from local.plugins.azure_native.resources import TYPES
 from local.plugins.docker_image.provider import IMAGE
 from local.plugins.schema import descriptions, sdk
-from local.plugins.schema.descriptions import PROVIDER_MODULE, description
+from local.plugins.schema.descriptions import description
+from local.plugins.schema.types import PROVIDER_MODULE
 
 POOL = "azure-native:batch:Pool"
 

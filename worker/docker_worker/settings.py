@@ -31,7 +31,11 @@ METADATA_ADDRESS: Final = "http://169.254.169.254"
 STATEMENT_SECONDS: Final = 5
 ENCRYPTIONS: Final = ("yes", "strict")  # `strict` is TDS 8.0: SQL Server 2022 and Azure SQL
 TEST_HOSTS: Final = ("localhost", "127.0.0.1")
-SERVER_PATTERN: Final = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)(?:,([0-9]{1,5}))?")
+# The rules of the stack's settings (infra/settings.py), so that what `up` accepts is accepted here; a test compares.
+SERVER_PATTERN: Final = (
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+)
 MOST_DATABASE: Final = 128
 """A database's name is a `sysname`: 128 units of UTF-16."""
 
@@ -104,8 +108,7 @@ def load_sql(environment: Mapping[str, str], *, statement_seconds: int = STATEME
 
 def server_problem(text: str) -> str | None:
     """What is wrong with `sql.server`; None when the worker can use it. The program refuses the same at preview."""
-    match = SERVER_PATTERN.fullmatch(text)
-    if match is None or (match[2] is not None and not 0 < int(match[2]) < 65536):
+    if not re.fullmatch(SERVER_PATTERN, text):
         return "expected HOST or HOST,PORT with a port from 1 to 65535"
     return None
 

@@ -35,7 +35,7 @@ def matches(output: OutputFile, task: Beneath, variables: Mapping[str, str]) -> 
 
     Raises PatternLeavesTask, and OSError where the task's user may not look.
     """
-    pattern = expand(output.file_pattern.replace("\\", "/"), variables)
+    pattern = expand(output.file_pattern, variables)
     segments = below_task(pattern, variables.get("AZ_BATCH_TASK_DIR", ""))
     wildcard = glob.has_magic(pattern)
     in_working_directory = segments[:1] == [_WORKING_DIRECTORY] and ".." not in pattern.split("/")
@@ -49,8 +49,8 @@ def matches(output: OutputFile, task: Beneath, variables: Mapping[str, str]) -> 
 
 
 def expand(pattern: str, variables: Mapping[str, str]) -> str:
-    """The pattern with the task's variables in it; one that the task does not have stays as it is."""
-    return _VARIABLE.sub(lambda found: variables.get(found[1] or found[2], found[0]), pattern)
+    """The pattern with the task's variables in it. GUESS: one that the task does not have is the empty text."""
+    return _VARIABLE.sub(lambda found: variables.get(found[1] or found[2], ""), pattern)
 
 
 def below_task(pattern: str, task_folder: str) -> list[str]:

@@ -18,7 +18,8 @@ import yaml
 from ..protocol.errors import InvalidInput, Refused
 from ..protocol.provider import Failure
 from ..schema.check import nearest
-from ..schema.descriptions import PROVIDER_MODULE, description
+from ..schema.descriptions import description
+from ..schema.types import PROVIDER_MODULE
 
 OFFLINE: Final = "PULUMI_STANDIN_OFFLINE"
 _OFFLINE_KEYS: Final = ("subscriptionId", "tenantId", "clientId", "objectId")

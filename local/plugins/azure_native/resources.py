@@ -18,7 +18,8 @@ from typing import Final
 
 from ..protocol.errors import InvalidInput
 from ..schema.check import nearest
-from ..schema.descriptions import Description, description
+from ..schema.descriptions import description
+from ..schema.types import Description
 
 
 class Autoname(enum.Enum):

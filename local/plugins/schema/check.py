@@ -11,7 +11,7 @@ from typing import Any
 
 from ..protocol.property_values import UNKNOWN
 from ..protocol.provider import Failure
-from .descriptions import Description, Kind
+from .types import Description, Kind
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

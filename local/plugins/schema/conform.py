@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..protocol.property_values import UNKNOWN, any_in
-from .descriptions import Description, Kind
+from .types import Description, Kind
 
 
 def outputs(description: Description, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,6 @@ Importing and reading the SDK's classes was more than half of what a plugin did 
 kept per type, in the user's cache folder, under the package's version and a digest of the code that makes it: a new
 version is read anew. Without a cache (no folder, no space, a file that is none) the SDK is read each time, with equal
 results.
-
-A kind of value is one of "any" "asset" "bool" "str" "int" "float", or a list: ["enum", name, [values]],
-["list", [kinds]], ["map", [kinds]], ["object", name].
 """
 
 from __future__ import annotations
@@ -19,38 +16,11 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-PYTHON_PACKAGES: Final = {"azure-native": "pulumi_azure_native", "docker": "pulumi_docker"}
-PROVIDER_MODULE: Final = "pulumi:providers:"
-"""Begins the token of a provider's own settings."""
-
-Kind = str | Sequence[Any]
-
-
-@dataclass(frozen=True)
-class Description:
-    """One type: the object of its inputs, all objects below it, and its outputs, by their names on the wire."""
-
-    inputs: str
-    objects: Mapping[str, Mapping[str, tuple[Sequence[Kind], bool]]]
-    """Input objects: property -> its alternatives, and whether it must be given."""
-    outputs: Mapping[str, Kind]
-    output_objects: Mapping[str, Mapping[str, Kind]]
-
-    @property
-    def input_names(self) -> Sequence[str]:
-        """The type's input properties, in the SDK's order."""
-        return list(self.objects[self.inputs])
-
-    @property
-    def computed(self) -> frozenset[str]:
-        """Output properties that are no inputs: the cloud fills them in."""
-        return frozenset(self.outputs) - set(self.objects[self.inputs])
-
+from .types import PROVIDER_MODULE, PYTHON_PACKAGES, Description
 
 _lock: Final = threading.Lock()
 
@@ -111,4 +81,5 @@ def _version(package: str) -> str | None:
 def _code() -> str:
     """A digest of the code that makes descriptions."""
     here = Path(__file__)
-    return hashlib.sha256(here.read_bytes() + here.with_name("sdk.py").read_bytes()).hexdigest()[:16]
+    code = b"".join(here.with_name(name).read_bytes() for name in ("descriptions.py", "types.py", "sdk.py"))
+    return hashlib.sha256(code).hexdigest()[:16]
