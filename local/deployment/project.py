@@ -137,24 +137,27 @@ def environment(stack: Stack, cli: Installation) -> dict[str, str]:
     return kept | variables(stack, cli)
 
 
-def run(stack: Stack, *arguments: str, stdin: str | None = None) -> int:
-    """Run the CLI with our own stdout and stderr; its exit code. Ctrl-C is for the CLI, which ends in good order."""
+def run(stack: Stack, *arguments: str) -> int:
+    """Run the CLI with our own stdout and stderr; its exit code.
+
+    Ctrl-C reaches the CLI, too, which ends in good order; only then `KeyboardInterrupt` is raised here.
+    """
     cli = installation()
     write_project_file(stack, cli)
-    process = subprocess.Popen(
-        [cli.pulumi, *arguments],
-        cwd=stack.folder,
-        env=environment(stack, cli),
-        text=True,
-        stdin=None if stdin is None else subprocess.PIPE,
-        preexec_fn=die_with_parent(signal.SIGINT),
-    )
-    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
     try:
-        process.communicate(stdin)
+        code = subprocess.Popen(
+            [cli.pulumi, *arguments],
+            cwd=stack.folder,
+            env=environment(stack, cli),
+            preexec_fn=die_with_parent(signal.SIGINT),
+        ).wait()
     finally:
-        signal.signal(signal.SIGINT, ignored)
-    return process.returncode
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
 
 
 def capture(stack: Stack, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

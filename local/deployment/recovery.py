@@ -21,6 +21,7 @@ from typing import Any
 
 from local.deployment import project
 from local.deployment.project import Stack
+from local.errors import LocalError
 from local.plugins.azure_native.translate import resource_path
 from local.words import say
 
@@ -108,8 +109,16 @@ def has_pending_creations(stack: Stack) -> bool:
     """A look into the state file, so that a run that follows a good one costs nothing."""
     if not stack.state_file.exists():
         return False
-    checkpoint = json.loads(stack.state_file.read_text()).get("checkpoint") or {}
-    return bool(pending_creations(checkpoint.get("latest") or {}))
+    try:
+        checkpoint = json.loads(stack.state_file.read_text())["checkpoint"]
+        return bool(pending_creations(checkpoint.get("latest") or {}))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LocalError(
+            f"{stack.state_file} is not a Pulumi checkpoint",
+            cause=f"something else changed it ({type(error).__name__}: {error})",
+            next_step=f"restore it ({stack.state_file.name}.bak is the one before), or forget everything deployed "
+            "locally: python -m local reset --yes",
+        ) from None
 
 
 def pending_creations(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -45,8 +45,21 @@ def registry_token(paths: Paths) -> str:
     """The push token that the last `up` left in the state, decrypted."""
     sealed = image_login(json.loads(state_file(paths).read_text()))["password"]
     assert sealed[SECRET_KEY] and "plaintext" not in sealed, "the push token lies in the state in clear"
-    shown = json.loads(project.ask(settings.stack(paths), "stack", "export", "--show-secrets"))
-    return json.loads(image_login({"checkpoint": {"latest": shown["deployment"]}})["password"]["plaintext"])
+    return json.loads(image_login(shown_state(paths))["password"]["plaintext"])
+
+
+def replace_registry_token(paths: Paths, token: str) -> None:
+    """Put another push token into the state, sealed, as if an `up` had left it."""
+    state = shown_state(paths)
+    image_login(state)["password"]["plaintext"] = json.dumps(token)
+    exported = {"version": 3, "deployment": state["checkpoint"]["latest"]}
+    project.ask(settings.stack(paths), "stack", "import", stdin=json.dumps(exported))
+
+
+def shown_state(paths: Paths) -> dict[str, Any]:
+    """The state with its secrets in clear."""
+    exported = project.ask(settings.stack(paths), "stack", "export", "--show-secrets")
+    return {"checkpoint": {"latest": json.loads(exported)["deployment"]}}
 
 
 def known(paths: Paths, azurite: int) -> dict[str, str]:
