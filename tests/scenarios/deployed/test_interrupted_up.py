@@ -33,6 +33,7 @@ SEED = int(os.environ.get("INTERRUPTED_UP_SEED", "1"))
 SECONDS = 240
 CLI = "pulumi"
 VICTIMS = (CLI, "local.plugins.language_python", "local.plugins.azure_native", "local.plugins.docker_image")
+DESTROYERS = (CLI, "local.plugins.azure_native")  # `destroy` runs no program, and no image is built
 PROGRESS = re.compile(r" ?\S{1,2}  \S+ \S+ (creat|updat|delet|replac)")  # a line of Pulumi's display
 KILLED: list[bool] = []
 ACCESS = "infra/access.py"
@@ -73,12 +74,14 @@ class Kill:
 def kills(seed: int) -> list[Kill]:
     """The plan: twelve kills that depend on the seed only. `up` is killed more often than `destroy`."""
     draw = random.Random(seed)
-    plan = [
-        Kill(draw.choice(VICTIMS), draw.randint(1, 14), "destroy" if number in (5, 10) else "up")
-        for number in range(len(VICTIMS) * 3)
+    each = [Kill(victim, 6 + number * 2) for number, victim in enumerate(VICTIMS)]
+    drawn = [
+        Kill(draw.choice(DESTROYERS), draw.randint(1, 14), "destroy")
+        if number in (1, 6)
+        else Kill(draw.choice(VICTIMS), draw.randint(1, 14))
+        for number in range(8)
     ]
-    # Whatever is drawn, each program is killed, and the CLI in the middle of the image.
-    return [*(Kill(victim, 6 + number * 2) for number, victim in enumerate(VICTIMS)), *plan][:12]
+    return each + drawn
 
 
 def kill(place: Checkout, plan: Kill) -> bool:
