@@ -26,7 +26,7 @@ preview:        ## what `up` would change (STACK=local|dev|prod; dev and prod ru
 	@$(VENV_PYTHON) -m local preview --stack $(STACK)
 
 golden:         ## show what `up` of dev and prod would do differently, and accept it (ci/golden)
-	@$(PYTHON) -m tools.setup offline
+	@$(PYTHON) -m tools.setup preview dev
 	@$(VENV_PYTHON) -m ci.golden --accept
 	@UPDATE_GOLDEN=1 $(VENV_PYTHON) -m pytest -q tests/infra/test_arm_bodies.py
 

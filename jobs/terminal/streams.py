@@ -1,7 +1,7 @@
 """stdin, stdout and stderr of the process: made safe at its start, and let go at its end without a word of Python's.
 
 A descriptor that is closed would be given to the next file or socket that is opened, and printing would write into it:
-so each of the three is opened on /dev/null. A character that the stream's encoding does not have is replaced.
+so each of the three is opened on /dev/null. A character that the stream's encoding does not have is shown as an escape.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def prepare() -> None:
             if name != "stdout":  # a closed stdout stays None: data for it is lost, which is told
                 setattr(sys, name, os.fdopen(os.dup(descriptor), "r" if name == "stdin" else "w"))
         elif name != "stdin" and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace" if name == "stdout" else "backslashreplace")
+            stream.reconfigure(errors="backslashreplace")
 
 
 def let_go() -> OSError | None:

@@ -15,6 +15,7 @@ from jobs.cli import main
 from jobs.exits import MEANING, Exit, worst
 from jobs.manual import manual
 from jobs.parser import build_parser
+from jobs.terminal import streams
 from jobs.verbs import VERBS, completion, module
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +141,7 @@ def test_a_stdout_that_has_not_every_character_is_given_escapes(
     file.write_text("job: {family: hello}\ntasks: {list: [{id: '日本'}]}\n", encoding="utf-8")
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+    streams.prepare()
     assert main(["validate", "--offline", *(["--json"] if as_json else []), str(file)]) == Exit.USAGE
     sys.stdout.flush()
     told = out.getvalue().decode(encoding)

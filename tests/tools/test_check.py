@@ -13,7 +13,7 @@ def test_every_dockerfile_of_the_tree_is_checked() -> None:
     there = {
         str(path.relative_to(ROOT))
         for path in ROOT.rglob("*")
-        if "ockerfile" in path.name and path.is_file() and not {"node_modules", ".venv"} & set(path.parts)
+        if "ockerfile" in path.name and path.is_file() and not {"node_modules", ".venv", ".build"} & set(path.parts)
     }
     assert set(dockerfiles(ROOT)) == there
     assert {"worker/Dockerfile", "local/node/image_files/node.Dockerfile"} <= there
