@@ -92,7 +92,8 @@ def up(paths: Paths, arguments: argparse.Namespace) -> int:
         raise offline.refuse("up", arguments.stack)
     background.start(paths)
     tour.prepare(paths)
-    return project.become(tour.settled_stack(paths), ["up", "--yes", "--skip-preview", *arguments.rest])
+    stack = tour.settled_stack(paths)
+    return project.become(stack, [*tour.up_command(stack), *arguments.rest])
 
 
 def preview(paths: Paths, arguments: argparse.Namespace) -> int:

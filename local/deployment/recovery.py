@@ -1,19 +1,21 @@
 """What a killed run left behind, settled before the next one: a lock without owner, and creations of unknown end.
 
 The file backend's lock stays when its CLI is killed. It names process, host and time, so one whose process is gone is
-taken away (`pulumi cancel`), and one that is alive is left for Pulumi to report. Of every operation that was under way
-the state has a note. Updates and deletions Pulumi settles by itself: the next run compares or deletes again. For a
-creation nobody but the cloud knows whether it happened, so the cloud is asked. What exists is written into the state
-with the inputs of the interrupted creation (`pulumi stack export` and `import`), and read (`pulumi refresh`); what does
-not exist is created again. `pulumi refresh --import-pending-creates` would be the shorter way, but version 3.274.1
-forgets such a creation instead of importing it. A Docker image is built and pushed again.
+taken away (`pulumi cancel`), and one that is alive is left for Pulumi to report. Of every operation that was under
+way the state has a note. Updates and deletions Pulumi settles by itself: the next run compares or deletes again. For
+a creation nobody but the cloud knows whether it happened, so the cloud is asked. What exists is written into the
+state with the inputs of the interrupted creation (`pulumi stack export` and `import`), and read (`pulumi refresh`);
+what does not exist is created again. When a plugin dies, Pulumi takes its creations for failed and notes nothing, so
+those are found in the events of the last run (`--event-log`). `pulumi refresh --import-pending-creates` would be the
+shorter way, but version 3.274.1 forgets such a creation instead of importing it. A Docker image is built and pushed
+again.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +29,8 @@ from local.words import say
 
 AZURE_NATIVE = "azure-native:"
 CREATING = "creating"  # the type of a pending operation
+CREATIONS = ("create", "create-replacement")  # operations of an event
+EXISTED = "cannot create already existing resource"  # azure-native's words
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,65 @@ def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
     if stale:
         say(f"    the last run was killed (process {', '.join(str(lock.pid) for lock in stale)}): its lock is removed")
         project.ask(stack, "cancel", "--yes", "--stack", stack.name)
-    if not has_pending_creations(stack):
+    log = event_log(stack)
+    lost = failed_creations(log.read_text().splitlines()) if log.exists() else []
+    if not lost and not has_pending_creations(stack):
         return
     exported = json.loads(project.ask(stack, "stack", "export"))
     deployment = exported["deployment"]
+    resources = deployment.setdefault("resources", [])
+    pending = pending_creations(deployment)
+    known = {one["urn"] for one in (*resources, *pending)}
     adopted: list[str] = []
-    for creation in pending_creations(deployment):
+    for creation in (*pending, *(one for one in lost if one["urn"] not in known)):
         resource_id = expected_id(creation, stack.environment.get("ARM_SUBSCRIPTION_ID", ""))
         made = resource_id is not None and exists(creation["type"], resource_id)
         fate = "it exists and is taken over" if made else "it does not exist and is created again"
         say(f"    the last run was killed while it created {_short(creation['urn'])}: {fate}")
         if made:
-            adopt(deployment["resources"], {**creation, "id": resource_id})
+            adopt(resources, {**creation, "id": resource_id})
             adopted.append(creation["urn"])
-    deployment["pending_operations"] = [one for one in deployment["pending_operations"] if one["type"] != CREATING]
-    project.ask(stack, "stack", "import", stdin=json.dumps(exported))
+    if pending or adopted:
+        others = [one for one in deployment.get("pending_operations") or [] if one["type"] != CREATING]
+        deployment["pending_operations"] = others
+        project.ask(stack, "stack", "import", stdin=json.dumps(exported))
     if adopted:
         project.ask(stack, "refresh", "--yes", "--skip-preview", *(f"--target={urn}" for urn in adopted))
+    log.unlink(missing_ok=True)
+
+
+def event_log(stack: Stack) -> Path:
+    """Where the CLI writes the events of an `up`."""
+    return stack.folder / "events.jsonl"
+
+
+def failed_creations(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Creations in Azure that a run began and did not end well: the plugin may have died with the answer.
+
+    A resource that was there before belongs to somebody else, and is not one of them.
+    """
+    begun: dict[str, dict[str, Any]] = {}
+    for event in _events(lines):
+        if metadata := (event.get("resourcePreEvent") or {}).get("metadata"):
+            new = metadata.get("new") or {}
+            if metadata["op"] in CREATIONS and str(metadata["type"]).startswith(AZURE_NATIVE):
+                kept = ("type", "urn", "parent", "provider", "protect", "inputs")
+                begun[metadata["urn"]] = {key: new[key] for key in kept if new.get(key)}
+        elif metadata := (event.get("resOutputsEvent") or {}).get("metadata"):
+            begun.pop(metadata["urn"], None)
+        elif (told := event.get("diagnosticEvent")) and EXISTED in str(told.get("message")):
+            begun.pop(told.get("urn", ""), None)
+    return list(begun.values())
+
+
+def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:  # the CLI was killed while it wrote
+            continue
+        if isinstance(event, dict):
+            yield event
 
 
 def adopt(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:

@@ -81,6 +81,11 @@ def settled_stack(paths: Paths) -> Stack:
     return stack
 
 
+def up_command(stack: Stack) -> list[str]:
+    """`pulumi up` as it is run here: without questions, and with its events noted for `recovery`."""
+    return ["up", "--yes", "--skip-preview", "--event-log", str(recovery.event_log(stack))]
+
+
 def outputs(stack: Stack) -> dict[str, Any]:
     """What the deployed stack says of itself."""
     return json.loads(project.ask(stack, "stack", "output", "--json"))
@@ -94,7 +99,7 @@ def run(paths: Paths) -> int:
         prepare(paths)
     with step("pulumi up (stack local)") as deployment:
         stack = settled_stack(paths)
-        deployment.code = project.run(stack, "up", "--yes", "--skip-preview")
+        deployment.code = project.run(stack, *up_command(stack))
     if deployment.code:
         return deployment.code
     deployed = outputs(stack)

@@ -182,3 +182,48 @@ def test_a_replacement_that_was_made_leaves_the_old_resource_to_be_deleted(
     state(stack, pending=[{"type": "creating", "resource": GROUP}], resources=[old])
     found = settled(stack, monkeypatch, GROUP_ID).imported["resources"]
     assert [(one["id"], one.get("delete", False)) for one in found] == [(old["id"], True), (GROUP_ID, False)]
+
+
+def event(kind: str, urn: str, **metadata: Any) -> str:
+    new = {"urn": urn, "type": GROUP["type"], "inputs": GROUP["inputs"], "provider": "p::1"}
+    return json.dumps({kind: {"metadata": {"urn": urn, "type": GROUP["type"], "new": new, **metadata}}})
+
+
+BEGUN = event("resourcePreEvent", str(GROUP["urn"]), op="create")
+
+
+@pytest.mark.parametrize(
+    ("lines", "lost"),
+    [
+        ([BEGUN], True),
+        ([BEGUN, event("resOpFailedEvent", str(GROUP["urn"]), op="create")], True),
+        ([BEGUN, '{"resOutputsEvent": {"metad'], True),
+        ([BEGUN, event("resOutputsEvent", str(GROUP["urn"]), op="create")], False),
+        ([event("resourcePreEvent", str(GROUP["urn"]), op="update")], False),
+        ([event("resourcePreEvent", str(GROUP["urn"]), op="create", type="docker:index/image:Image")], False),
+        ([BEGUN, json.dumps({"diagnosticEvent": {"urn": GROUP["urn"], "message": f"{recovery.EXISTED} 'rg'"}})], False),
+    ],
+    ids=["no end", "failed", "cut off", "made", "an update", "an image", "somebody else's"],
+)
+def test_creations_whose_plugin_died_are_read_from_the_events(lines: list[str], lost: bool) -> None:
+    assert [one["urn"] for one in recovery.failed_creations(lines)] == ([GROUP["urn"]] if lost else [])
+
+
+def test_a_creation_whose_plugin_died_is_taken_over_if_the_cloud_has_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state(stack, pending=[])
+    recovery.event_log(stack).write_text(BEGUN)
+    cli = settled(stack, monkeypatch, GROUP_ID)
+    (taken,) = cli.imported["resources"]
+    assert taken["id"] == GROUP_ID and taken["inputs"] == GROUP["inputs"] and taken["provider"] == "p::1"
+    assert not recovery.event_log(stack).exists()
+
+
+def test_a_creation_that_is_in_the_state_after_all_is_not_taken_twice(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state(stack, pending=[], resources=[{**GROUP, "id": GROUP_ID, "custom": True}])
+    recovery.event_log(stack).write_text(BEGUN)
+    cli = settled(stack, monkeypatch, GROUP_ID)
+    assert not [call for call in cli.calls if call[:2] == ("stack", "import")]
