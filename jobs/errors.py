@@ -3,6 +3,7 @@
 JobsError
 ├─ UsageError          the command line, a file or the connection: nothing was sent
 │  └─ JobFileError     with file and line
+├─ DiskFault           a file of this machine could not be written or read
 └─ ServiceError        the service was asked and said no
    ├─ NotFound         ├─ Conflict        ├─ Forbidden      ├─ QuotaExceeded
    ├─ Refused          (a request it finds wrong)
@@ -32,6 +33,10 @@ class JobFileError(UsageError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = list(problems)
+
+
+class DiskFault(JobsError):
+    exit = Exit.USAGE
 
 
 class ServiceError(JobsError):

@@ -17,7 +17,7 @@ from jobs.session import Session
 from jobs.submission.verdicts import Verdict
 from jobs.terminal.render import Render
 
-from .fake_lane import FakeLane
+from .fake_transport import FakeTransport
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
@@ -103,8 +103,8 @@ class FakeBatch:
                 self.set(job_id, TaskState(id=task["id"], state="active", changed=START))
         return verdicts
 
-    def lane(self, *, timeout: float) -> FakeLane:
-        return FakeLane(self)
+    def transport(self, *, timeout: float) -> FakeTransport:
+        return FakeTransport(self)
 
     def set(self, job_id: str, task: TaskState) -> None:
         """The task's new state; what it depends on, and whether it blocks, follow from its definition."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from jobs.errors import JobsError
 from jobs.submission import Options, Result, pace, proof, submit_tasks, workers
-from jobs.submission.http import HttpLane
+from jobs.submission.http import HttpTransport
 
 from .hostile import JOB
 
@@ -53,8 +53,8 @@ class Account:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def lane(self, *, timeout: float) -> HttpLane:
-        return HttpLane(
+    def transport(self, *, timeout: float) -> HttpTransport:
+        return HttpTransport(
             endpoint=f"http://127.0.0.1:{self.port}",
             api_version="2025-06-01",
             authority=Anybody(),

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from jobs.errors import ServiceError
-from jobs.submission.lane import NoAnswer, Reply
+from jobs.submission.transport import NoAnswer, Reply
 
 
-class FakeLane:
+class FakeTransport:
     def __init__(self, batch: Any) -> None:
         self.batch = batch
 
