@@ -7,7 +7,7 @@ anything is called done (`verification`). `transport` is what is needed of HTTP.
 takes over one that is there, and lets it end. Knows nothing of job files; does not import azure.batch.
 """
 
-from .options import MOST_WORKERS, Options, Progress, Result
-from .run import submit_tasks
+from .options import MOST_WORKERS, PATIENCE, Options, Progress, Result
+from .run import Stopped, submit_tasks
 
-__all__ = ["MOST_WORKERS", "Options", "Progress", "Result", "submit_tasks"]
+__all__ = ["MOST_WORKERS", "PATIENCE", "Options", "Progress", "Result", "Stopped", "submit_tasks"]

@@ -24,6 +24,8 @@ from .chunks import Chunk
 from .verdicts import Verdict
 
 VERSION: Final = 2
+READ: Final = (1, VERSION)  # the first had less in its first line
+_NEW: Final = {"submission": "", "tasks": None, "input": ""}
 
 
 class Checkpoint:
@@ -162,7 +164,7 @@ class Checkpoint:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._file)
-            raise UsageError(f"{self.path}: another submission is writing it. Wait for that one to end") from None
+            raise UsageError(f"{self.path}: another submission is writing it. Wait for that one to end; if it ends early, go on with --resume") from None
 
     def _read(self, job_id: str, fingerprint: str) -> None:
         assert self.path is not None
@@ -249,10 +251,10 @@ def in_use(path: Path) -> bool:
 def _header(line: str) -> dict[str, Any] | None:
     try:
         header = json.loads(line)
-        known = header["checkpoint"] == VERSION and {"job", "fingerprint", "submission", "tasks", "input"} <= {*header}
+        known = header["checkpoint"] in READ and {"job", "fingerprint"} <= {*header}
     except (ValueError, KeyError, TypeError):
         return None
-    return header if known else None
+    return _NEW | header if known else None
 
 
 def _is_there(path: Path, job_id: str) -> UsageError:
@@ -267,6 +269,8 @@ def _is_there(path: Path, job_id: str) -> UsageError:
             f"{path}: is the checkpoint of job {other}, whose submission did not end. Name another --checkpoint for "
             f"job {job_id}"
         )
+    if in_use(path):
+        return UsageError(f"{path}: another submission is writing it. Wait for that one to end; if it ends early, go on with --resume")
     return UsageError(f"{path}: a checkpoint of job {job_id} is there: a submission did not end. Go on with --resume")
 
 

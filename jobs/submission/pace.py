@@ -108,10 +108,12 @@ class Pacer:
         self._excess = 0.0
         self._probing = ""  # "", "wanted", "sent"
         self._probe_sent = 0.0
+        self._way = 0.0  # seconds that a probe took
         self._probe_again = False
         self._for_noise = 0.0  # probes accepted in a row
         self._probes = PROBES  # how many it takes; more with every trial that found a limit
         self._trial: Trial | None = None
+        self._limited = 0.0  # when a limit was met first
         self._judged = -LOOK_BACK  # when a trial ended, or noise was believed
         self.refusals = 0
 
@@ -136,14 +138,15 @@ class Pacer:
         if seconds < SOON:
             return await self._pause(seconds)
         self._probe_wanted.clear()
-        tasks = asyncio.ensure_future(self._pause(seconds)), asyncio.ensure_future(self._probe_wanted.wait())
+        pause = asyncio.ensure_future(self._pause(seconds))
+        pause.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard of, also when it is left
+        probe = asyncio.ensure_future(self._probe_wanted.wait())
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[0].done():
-                tasks[0].result()
+            await asyncio.wait((pause, probe), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
+            probe.cancel()
+        if pause.done():
+            pause.result()
         return None
 
     def accepted(self) -> None:
@@ -154,11 +157,11 @@ class Pacer:
         self._slot(now)[1] += 1
         self._excess = max(0.0, self._excess - 1.5 * (self._noise or 0.0) - 0.01)
         if self._probing == "sent":
-            self._probing = ""
+            self._probing, self._way = "", now - self._probe_sent
             if self._base is not None and (now - self._probe_sent) * (self.rate or 0.0) > ALLOWANCE:
                 # The way to the service is so long that a limit allows something again when the probe comes.
                 share = self._share(now, LOOK_BACK)
-                if share <= MANY or now - self._judged < LOOK_BACK:
+                if share <= MANY or self._guessed or now - max(self._judged, self._limited) < LOOK_BACK:
                     return self._slow_down(now, self._probe_sent, None)
                 self._for_noise = self._probes
             self._for_noise += 1.0
@@ -189,8 +192,6 @@ class Pacer:
             self._for_noise = 0.0
             return self._slow_down(now, self._probe_sent, retry_after)
         if self._probing or sent <= self._episode:
-            if self._noise is None and retry_after is not None and not self._probing:
-                self._gate = max(self._gate, now + retry_after if now + retry_after > self._gate + 0.5 else 0.0)
             return
         if self._trial is not None:
             if sent >= self._trial.began:
@@ -273,6 +274,8 @@ class Pacer:
         if self._for_noise < self._probes:
             return
         self._for_noise = 0.0
+        if self._base is not None and self._share(now, LOOK_BACK) > MOST_NOISE:
+            return self._slow_down(now, now, None)
         if self._base is not None:
             rate = max(self.rate or self._base, RAMP_START / HIGHER)
             self._trial = Trial(self._share(now, LOOK_BACK), now, rate, True)
@@ -282,7 +285,7 @@ class Pacer:
             self._try_slower(now)
 
     def _try_slower(self, now: float) -> None:
-        passed = max(SLOT, min(0.25, now - max(self._slots[0][0], self._judged)))
+        passed = max(SLOT, min(max(0.25, 6 * self._way), now - max(self._slots[0][0], self._judged)))
         share = self._share(now, max(passed, min(1.0, now - self._judged)))
         if share > MOST_NOISE:
             return self._slow_down(now, now, None)
@@ -316,9 +319,9 @@ class Pacer:
             return None
         if trial.refused >= 0.4 * expected:
             return self._believe_noise((trial.refused + expected) / (2 * trial.seen))
-        # A limit: what was accepted before the trial is about the service's rate.
-        self._base, self._guessed, self._since, self._ramping = trial.rate * (1 - BACK), False, now, False
-        self._episode = now
+        # A limit: what was accepted before the trial is about the service's rate, or less after pauses.
+        self._base, self._guessed, self._since, self._ramping = trial.rate * (1 - BACK), True, now, False
+        self._episode, self._doubled = now, 8 * DOUBLED
         return None
 
     def _believe_noise(self, share: float) -> None:
@@ -354,7 +357,7 @@ class Pacer:
         at_most = max(self._within(now, 1.0), self._within(now, 3.0) / 3.0)
         if self._base is None or (rate := self.rate) is None:
             self._base = max(FIRST_GUESS, self._within(now, 1.0) / 2)  # with what it allows in a burst
-            self._guessed, self._doubled = True, DOUBLED
+            self._guessed, self._doubled, self._limited = True, DOUBLED, now
             return
         measured = (
             (self._accepted - count) / (now - when)

@@ -91,9 +91,7 @@ async def _run(
 ) -> Result:
     async with transport:
         source = ChunkSource(cut(tasks, seen), checkpoint)
-        submitter = Submitter(
-            transport=transport, job_id=job_id, source=source, options=options, checkpoint=checkpoint
-        )
+        submitter = Submitter(transport=transport, job_id=job_id, source=source, options=options, checkpoint=checkpoint)
         hurry = asyncio.Event()
         with _signals(submitter, hurry, options.handle_signals):
             beside = asyncio.create_task(_beside(submitter, progress))

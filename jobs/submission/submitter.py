@@ -172,15 +172,15 @@ class Submitter:
 
     async def _next(self) -> ChunkAttempt | None:
         """What to send now: a chunk set aside that is due, a new one, or one set aside once it is due."""
-        if not (self._aside and self._aside[0][0] <= time.monotonic()) and self._aside_bytes < ASIDE:
-            if (chunk := self.source.next()) is not None:
-                self.checkpoint.intend(chunk)
-                return ChunkAttempt(chunk)
+        due = bool(self._aside) and self._aside[0][0] <= time.monotonic()
+        if not due and self._aside_bytes < ASIDE and (chunk := self.source.next()) is not None:
+            self.checkpoint.intend(chunk)
+            return ChunkAttempt(chunk)
         if not self._aside:
             return None
-        due, _, attempt = heapq.heappop(self._aside)
+        at, _, attempt = heapq.heappop(self._aside)
         self._aside_bytes -= len(attempt.chunk.body)
-        if (wait := due - time.monotonic()) > 0:
+        if (wait := at - time.monotonic()) > 0:
             try:
                 await self.pause(wait)
             except Halted:
@@ -318,7 +318,7 @@ class Submitter:
             self.result.existed += 1
             return True
         try:
-            place = await self._difference(chunk, index)
+            place = await self.difference_of(chunk, index)
         except (Halted, ServiceError, NoCredential, asyncio.CancelledError):
             return False  # when the submission ends, the caller notices
         if place is None:
@@ -331,7 +331,7 @@ class Submitter:
             self.result.existed += 1
         return True
 
-    async def _difference(self, chunk: Chunk, index: int) -> str | None:
+    async def difference_of(self, chunk: Chunk, index: int) -> str | None:
         """Where the job's task of this id differs from ours. None: the service does not show one."""
         reply = await self.get(f"/jobs/{self.job_id}/tasks/{chunk.ids[index]}", {})
         try:
@@ -344,7 +344,7 @@ class Submitter:
         """A settled task that the job has in another form was not sent by this submission. Raises `Conflict`."""
         if chunk.ids[0] in self.refused:
             return
-        if place := await self._difference(chunk, 0):
+        if place := await self.difference_of(chunk, 0):
             raise Conflict(
                 f"job {self.job_id}: task {chunk.ids[0]} was sent, and the job has another: its {place} differs. The "
                 "job was deleted and made again since, or somebody else adds tasks to it. "

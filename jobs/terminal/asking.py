@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 
 from ..errors import UsageError
 
@@ -18,5 +19,6 @@ def agreed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError(f"there is no terminal to ask on: {question} Add --yes to go on without a question")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # whoever answers knows the question
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().casefold() in ("y", "yes")

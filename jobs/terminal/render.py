@@ -22,6 +22,14 @@ class Render:
         """Progress, plans and next steps: for people."""
         print(text, file=self._err, flush=True)
 
+    @property
+    def words_descriptor(self) -> int | None:
+        """The file descriptor that words go to, when it is one."""
+        try:
+            return self._err.fileno()
+        except (AttributeError, OSError, ValueError):
+            return None
+
     def escape(self, text: str) -> None:
         """Text with a terminal's escape codes, for people: drawn over what was there."""
         self._err.write(text)

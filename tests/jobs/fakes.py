@@ -160,7 +160,14 @@ class FakeBatch:
         self.states[job_id] = replace(self.states[job_id], pool_id=pool_id)
 
     def job_definition(self, job_id: str) -> dict[str, Any]:
-        return dict(self.definitions[job_id])
+        if job_id not in self.states:
+            raise NotFound(f"job {job_id} does not exist", "JobNotFound")
+        state = self.states[job_id]
+        created = state.created.isoformat() if state.created else None
+        ends = state.on_all_tasks_complete or "noaction"
+        return {
+            **self.definitions[job_id], "state": state.state, "creationTime": created, "onAllTasksComplete": ends,
+        }  # fmt: skip
 
     def counts(self, job_id: str) -> Counts:
         every = list(self.task_states[job_id].values())

@@ -43,14 +43,14 @@ def test_only_tasks_without_a_verdict_are_sent_again() -> None:
     assert attempt.next(1 << 20) is None
 
 
-def test_attempts_begin_anew_with_every_verdict() -> None:
+def test_failures_in_a_row_begin_anew_with_every_verdict() -> None:
     attempt = ChunkAttempt(chunk())
     sent(attempt)
-    attempt.attempts = 7
+    attempt.failures = 7
     attempt.judged([0, 1, 2, 3])
-    assert attempt.attempts == 7
+    assert attempt.failures == 7
     attempt.judged([0])
-    assert attempt.attempts == 0
+    assert attempt.failures == 0
 
 
 def test_what_was_refused_as_a_whole_is_not_in_the_job_and_what_had_no_answer_may_be() -> None:

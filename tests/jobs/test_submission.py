@@ -189,21 +189,6 @@ async def test_the_pacer_finds_a_limit_of_40_a_second(retry_after: float | None,
 
 
 @pytest.mark.usefixtures("real_pauses")
-def test_refusals_of_the_first_moment_do_not_slow_the_pacer_down_for_long() -> None:
-    """A burst, then refusals too close together to measure anything: what they cost is found again in seconds."""
-    now = 0.0
-    pacer = Pacer(asyncio.sleep, lambda: now)
-    for _ in range(40):
-        pacer.accepted()
-    for now in (0.0, 0.1, 0.2):
-        pacer.accepted()
-        pacer.refused(now, None)
-    assert pacer.rate is not None and pacer.rate < 35
-    now = 4.0
-    assert pacer.rate >= 40
-
-
-@pytest.mark.usefixtures("real_pauses")
 async def test_the_pacer_finds_a_limit_that_allows_no_bursts() -> None:
     """Its first guess is then far too low."""
     service = Limited(40, 10, None, 0.01)
