@@ -31,7 +31,7 @@ from typing import Final
 BACK: Final = 0.02  # below the measured rate after a refusal
 CUBIC: Final = 2e-4  # a second cubed: 4.6 s to come back, +20 % after 15 s, three times the rate after 25 s
 PLATEAU: Final = (BACK / CUBIC) ** (1 / 3)
-DOUBLED: Final = 0.25  # seconds in which a first guess of a limit is doubled; a second one in twice as many
+DOUBLED: Final = 0.25  # seconds in which a first guess of a limit is doubled; a later one in four times as many
 ANCHORS: Final = (1.0, 60.0)  # seconds that a refusal must be past, and may be, to measure from
 MEASURED: Final = 8  # requests accepted since a refusal, to measure from it
 FIRST_GUESS: Final = 10.0  # requests a second, at least
@@ -44,7 +44,7 @@ SOON: Final = 0.003  # seconds that a probe can wait
 LOOK_BACK: Final = 10.0  # seconds
 LEAST: Final = 0.5  # requests a second
 RAMP_START: Final = 100.0  # requests a second
-RAMP_DOUBLED: Final = 0.025  # seconds
+RAMP_DOUBLED: Final = 0.05  # seconds
 RAMP_END: Final = 10_000.0  # requests a second: from there on no rate is kept
 RAMP_WINDOW: Final = 2  # requests under way before anything was accepted
 MOST_NOISE: Final = 0.3  # share of refusals above which the service is slowed down for, whatever the cause
@@ -190,6 +190,7 @@ class Pacer:
                 return None
             self._probing = ""
             self._for_noise = 0.0
+            self._way = now - self._probe_sent
             return self._slow_down(now, self._probe_sent, retry_after)
         if self._probing or sent <= self._episode:
             return
@@ -357,7 +358,7 @@ class Pacer:
         at_most = max(self._within(now, 1.0), self._within(now, 3.0) / 3.0)
         if self._base is None or (rate := self.rate) is None:
             self._base = max(FIRST_GUESS, self._within(now, 1.0) / 2)  # with what it allows in a burst
-            self._guessed, self._doubled, self._limited = True, DOUBLED, now
+            self._guessed, self._doubled, self._limited = True, max(DOUBLED, 4 * self._way), now
             return
         measured = (
             (self._accepted - count) / (now - when)
@@ -365,11 +366,11 @@ class Pacer:
             if ANCHORS[0] <= now - when <= ANCHORS[1] and self._accepted - count >= MEASURED
         )
         at_least, likely = min(max(measured, default=0.0), at_most), min(rate, at_most)
-        self._doubled *= 2
+        self._doubled *= 4
         if not at_least and self._anchors:  # the first second
             when, count = self._anchors[0]
             if self._accepted - count >= MEASURED and now - when >= 0.2:
-                likely = min(likely, (self._accepted - count) / (now - when))
+                likely = min(likely, 0.9 * (self._accepted - count) / (now - when))
         if at_least >= 0.9 * likely:
             likely = at_least
         self._base = max(LEAST, likely)

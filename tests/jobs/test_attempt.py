@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jobs.ids import IdSet
-from jobs.submission.chunks import Chunk, cut
 from jobs.submission.attempt import ChunkAttempt
+from jobs.submission.chunks import Chunk, cut
 
 
 def chunk(count: int = 4) -> Chunk:

@@ -20,9 +20,9 @@ from jobs.errors import JobsError, NotFound, Unreachable, UsageError
 from jobs.ids import IdSet
 from jobs.submission import Options, Progress, pace, submit_tasks
 from jobs.submission.chunks import MAX_BYTES, cut
-from jobs.submission.transport import Reply
-from jobs.submission.pace import Pacer
 from jobs.submission.compare import difference
+from jobs.submission.pace import Pacer
+from jobs.submission.transport import Reply
 from jobs.submission.verdicts import Act, act_on, judge
 
 from . import hostile_client as client

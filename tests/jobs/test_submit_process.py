@@ -147,7 +147,7 @@ def test_a_service_or_job_that_goes_away_ends_it_soon_with_how_to_go_on(
 ) -> None:
     service.mood = Mood(end=end, end_after=5)
     began = time.monotonic()
-    found, said = terminal.submit(*FIRST)
+    found, said = terminal.submit(*FIRST, "--patience", "3s")
     assert time.monotonic() - began < 120
     assert found == code, said
     assert words in said
