@@ -29,6 +29,7 @@ THOROUGH = (
     "tests/engine/test_features.py",
     "tests/engine/test_recovery.py",
     "tests/jobs/test_hostile.py",
+    "tests/jobs/test_hostile_submit.py",
     "tests/jobs/test_submit_process.py",
     "tests/tools/test_sbom.py",
     "tests/worker/test_chaos.py",

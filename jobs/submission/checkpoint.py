@@ -28,6 +28,9 @@ READ: Final = (1, VERSION)  # the first had less in its first line
 _NEW: Final = {"submission": "", "tasks": None, "input": ""}
 
 
+_WAIT: Final = "Wait for that one to end; if it ends early, go on with --resume"
+
+
 class Checkpoint:
     """The file of one submission. With path None nothing is written, and nothing can be resumed.
 

@@ -104,7 +104,7 @@ def test_a_job_with_other_settings_asks_for_another_id(tmp_path: Path) -> None:
     scene = stage()
     run(scene, job_id="mine")
     (tmp_path / "other.yaml").write_text(HELLO.read_text().replace("family: hello", "family: hello\n  priority: 7"))
-    with pytest.raises(Conflict, match="priority is not what the file says.*--job-id"):
+    with pytest.raises(Conflict, match=r"priority is not what the file says.*--job-id"):
         run(scene, tmp_path / "other.yaml", job_id="mine")
 
 
