@@ -2,7 +2,8 @@
 
 sdk: `BatchClient.create_tasks` with models. ours: `jobs.submission` with definitions as `jobs.tasks` makes them.
 bare: a loop over aiohttp that posts bodies that were made before and reads the answers without looking at them.
-simple: `bare` with retries. Prints one JSON line: tasks a second of the sending alone (the SDK's models and the bare bodies are made before).
+simple: `bare` with retries.
+Prints one JSON line: tasks a second of the sending alone (the SDK's models and the bare bodies are made before).
 """
 
 from __future__ import annotations

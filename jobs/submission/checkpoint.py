@@ -167,9 +167,7 @@ class Checkpoint:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._file)
-            raise UsageError(
-                f"{self.path}: another submission is writing it. Wait for that one to end; if it ends early, go on with --resume"
-            ) from None
+            raise UsageError(f"{self.path}: another submission is writing it. {_WAIT}") from None
 
     def _read(self, job_id: str, fingerprint: str) -> None:
         assert self.path is not None
@@ -275,9 +273,7 @@ def _is_there(path: Path, job_id: str) -> UsageError:
             f"job {job_id}"
         )
     if in_use(path):
-        return UsageError(
-            f"{path}: another submission is writing it. Wait for that one to end; if it ends early, go on with --resume"
-        )
+        return UsageError(f"{path}: another submission is writing it. {_WAIT}")
     return UsageError(f"{path}: a checkpoint of job {job_id} is there: a submission did not end. Go on with --resume")
 
 

@@ -25,8 +25,8 @@ class ChunkSource:
         """None at the end. Raises `UsageError` when the stream fails or has an id twice."""
         return self._unsettled.popleft() if self._unsettled else self._cut()
 
-    def settled_before(self) -> Iterator[Chunk | None]:
-        """Go through what the former run sent, chunk by chunk: the chunk if it was settled, else None.
+    def sent_before(self) -> Iterator[Chunk]:
+        """Go through what the former run sent, chunk by chunk; those that were not settled are the next ones.
 
         Raises `UsageError` when the stream is not what it was.
         """
@@ -46,11 +46,9 @@ class ChunkSource:
                     "the job may have the old ones, and tasks cannot be changed. "
                     "Resume with the file as it was, or submit under another --job-id"
                 )
-            if chunk.seq in self._checkpoint.done:
-                yield chunk
-            else:
+            if chunk.seq not in self._checkpoint.done:
                 self._unsettled.append(chunk)
-                yield None
+            yield chunk
 
     def possibly_sent(self) -> int:
         """Tasks of chunks that a former run may have added, and this one never sent."""

@@ -36,7 +36,7 @@ REFUSED_FIRST: Final = 200  # tasks refused alone before anything was accepted: 
 UNSETTLED: Final = 5000  # tasks given up without a verdict: then the service is at fault
 COMPARED: Final = 2000  # tasks there unexpectedly that are compared each; above that one in `SAMPLED`
 SAMPLED: Final = 100
-SAMPLES: Final = 8  # settled tasks that are compared when a submission goes on
+SAMPLES: Final = 8  # tasks sent before that are compared when a submission goes on
 LONGEST_TICK: Final = 1.0  # seconds; between two ticks more time only passes when this process was stopped
 
 
@@ -105,11 +105,11 @@ class Submitter:
         for _, verdict in checkpoint.failures:
             self.result.accepted -= 1
             self._fail(verdict)
-        sampled = set(random.sample(settled, min(SAMPLES, len(settled))))
+        sampled = set(random.sample(sorted(checkpoint.sent), min(SAMPLES, len(checkpoint.sent))))
         samples: list[Chunk] = []
         try:
-            for chunk in self.source.settled_before():
-                if chunk is not None and chunk.seq in sampled:
+            for chunk in self.source.sent_before():
+                if chunk.seq in sampled:
                     samples.append(chunk)
                 if self.stop.is_set():
                     return
@@ -341,7 +341,7 @@ class Submitter:
         return difference(chunk.definition(index), wire) if reply.status == 200 else None
 
     async def _check_sample(self, chunk: Chunk) -> None:
-        """A settled task that the job has in another form was not sent by this submission. Raises `Conflict`."""
+        """A task that was sent, and that the job has in another form, is not this submission's. Raises `Conflict`."""
         if chunk.ids[0] in self.refused:
             return
         if place := await self.difference_of(chunk, 0):

@@ -239,7 +239,7 @@ class Submission:
         accepted = settled - len(checkpoint.failures)
         try:
             source = ChunkSource(cut(plan.spool, SpooledIds(plan.spool)), checkpoint)
-            for _ in source.settled_before():
+            for _ in source.sent_before():
                 pass
             raise UsageError(
                 f"the input is not what it was: {checkpoint.tasks} tasks then, {plan.count} now, and those that were "

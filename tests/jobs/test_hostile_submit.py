@@ -320,7 +320,9 @@ def test_it_stops_within_five_seconds_also_while_requests_hang(
     service.mood = Mood(most_tasks=7)
     with terminal.start(*FIRST) as process:
         until(service, 10 + 5 * seed, process)
-        service.mood = Mood(**({where: {"hang": 1.0}} if where != "get" else {"lag": 3600.0}))
+        hangs = {"hang": 1.0}
+        moods = {"before": Mood(before=hangs), "after": Mood(after=hangs), "get": Mood(lag=3600.0)}
+        service.mood = moods[where]
         time.sleep(1.0 if where != "get" else 3.0)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
