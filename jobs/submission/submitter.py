@@ -155,7 +155,7 @@ class Submitter:
                 if act is Act.SLOW_DOWN:
                     self.pacer.refused(sent, reply.retry_after)
                 else:
-                    self.pacer.accepted()
+                    self.pacer.accepted(sent)
                 if act is Act.JUDGED or (reply.status == 404 and code):
                     self.failing_since = None
                     return reply
@@ -282,7 +282,7 @@ class Submitter:
             self.pacer.refused(at, reply.retry_after)
             self._trouble(f"{reply.status} {code}: slowing down")
         else:
-            self.pacer.accepted()
+            self.pacer.accepted(at)
             if act is Act.AGAIN:
                 self._trouble(f"{reply.status} {code}: {message}")
             else:

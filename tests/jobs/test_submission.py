@@ -152,7 +152,7 @@ class Limited:
             self.tokens -= taken
             (self.accepted if taken else self.refused).append(self.now)
             await self.sleep(self.latency / 2)
-            pacer.accepted() if taken else pacer.refused(sent, self.after)
+            pacer.accepted(sent) if taken else pacer.refused(sent, self.after)
 
     async def run(self, seconds: float, workers: int, change: Callable[[], None] | None = None) -> None:
         """`change` is called in the middle."""
