@@ -39,25 +39,27 @@ MEASURED: Final = 8  # requests accepted since a refusal, to measure from it
 FIRST_GUESS: Final = 10.0  # requests a second, at least
 SLOT: Final = 0.05  # seconds in which accepted requests are counted together
 JITTER: Final = 0.1  # seconds one may be late and still catch up
+CATCH_UP: Final = 8.0  # requests that are caught up with at most
 MAKE_UP: Final = 1.5  # seconds of a pause that are made up for
 FIRST_PAUSE: Final = 0.05  # after a refusal without Retry-After; doubled while nothing is accepted
 LONGEST_PAUSE: Final = 20.0
 LOOK_BACK: Final = 10.0  # seconds
 LEAST: Final = 0.5  # requests a second
 RAMP_WINDOW: Final = 2  # requests under way in the beginning
-RAMP_ACCEPTED: Final = (12, 4)  # requests accepted for each that may be under way besides; when the way is long
-RAMP_FAR: Final = 55.0  # less of them for each second of the way: a limit allows more meanwhile
+RAMP_ACCEPTED: Final = (16, 7)  # requests accepted for each that may be under way besides; when the way is long
+RAMP_FAR: Final = 60.0  # less of them for each second of the way: a limit allows more meanwhile
 RAMP_ENDS: Final = 8  # requests under way, at least
 THICK: Final = (3.0, 6.0)  # refusals, less half of those accepted between, that mean a limit: at first, at most
 ALONE: Final = 0.5  # what a refusal that stood alone adds to it
-LEAST_NOISE: Final = 0.02  # share of refusals below which their cause makes no difference
-SHARE_OF: Final = 2.0  # seconds in which refusals are compared with what was accepted
+LEAST_NOISE: Final = 0.015  # share of refusals below which their cause makes no difference
+SHARE_OF: Final = 1.0  # seconds in which refusals are compared with what was accepted
 FEW: Final = 5  # refusals that say nothing of a share
 TRIAL: Final = 6.0  # refusals that a trial at a lower rate has to meet, were they noise
-LONGEST_TRIAL: Final = 2.0  # seconds
+LONGEST_TRIAL: Final = 4.0  # seconds
 LOWER: Final = 0.7  # times the rate
 HIGHER: Final = 2.5
-HIGHER_FOR: Final = 25  # requests
+HIGHER_FOR: Final = 40  # requests
+MOST_NOISE: Final = 0.3  # share of refusals above which it is a limit at a higher rate
 DOUBT: Final = (0.5, 60.0)  # seconds between two trials at a higher rate: at first, after many that found a limit
 ODD: Final = 3  # refusals in a row below the measured rate
 NOISE_RETRY: Final = 0.1  # seconds a request that noise refused waits at most; `Retry-After` is of that request then
@@ -149,7 +151,7 @@ class Pacer:
             self._thick = thick
         if self._ramp is not None:
             self._ramp += 1
-        if self._trial is not None:
+        if self._trial is not None and sent >= self._trial.began:
             self._trial.seen += 1
             self._judge_trial(now)
 
@@ -181,7 +183,7 @@ class Pacer:
             refused = sum(slot[2] for slot in self._slots if now - slot[0] <= passed)
             # What it is at least: so few may be more by chance.
             share = self._share(now, passed) * max(0.0, 1 - refused**-0.5)
-            if refused >= FEW and share > 1.2 * self._noise + LEAST_NOISE / 2:
+            if refused >= FEW and share > 1.2 * self._noise + LEAST_NOISE:
                 self._try(now, share, self._within(now, passed) / passed, higher=False)
         return None
 
@@ -229,7 +231,7 @@ class Pacer:
 
     @property
     def _jitter(self) -> float:
-        return min(JITTER, self._make_up)
+        return min(JITTER, self._make_up, CATCH_UP / max(LEAST, self.rate or LEAST))
 
     def _end_request(self) -> None:
         self._in_flight -= 1
@@ -255,11 +257,13 @@ class Pacer:
         assert trial is not None
         if trial.seen < (HIGHER_FOR if trial.higher else TRIAL / trial.share) and now - trial.began < LONGEST_TRIAL:
             return
+        if trial.higher and trial.refused > MOST_NOISE * trial.seen:
+            return self._slow_down(now, None)
         self._trial, self._judged = None, now
         if trial.higher:  # no limit here
             self._doubt = DOUBT[0]
             self._base, self._noise, self._ramp = None, trial.refused / trial.seen, 0
-        elif trial.refused > trial.share * trial.seen / 4:
+        elif trial.refused > max(1, trial.share * trial.seen / 4):
             self._noise = (trial.refused / trial.seen + trial.share) / 2
         else:  # a limit: what was accepted before the trial is about the service's rate
             self._base, self._guessed, self._since, self._doubled = trial.before * (1 - BACK), True, now, 8 * DOUBLED
@@ -282,7 +286,7 @@ class Pacer:
         self._next = max(self._next, now - self._jitter)
         self._gate = now + pause
         self._since = self._gate
-        self._late = min(max(JITTER, pause), self._make_up)
+        self._late = min(pause, self._make_up) if pause > 2 * JITTER else self._jitter
         self._episode, self._accepted_at_episode = now, self._accepted
         self._anchors.append((now, self._accepted))
 
