@@ -117,7 +117,10 @@ class SpooledIds:
 
 
 def _fault(error: OSError) -> DiskFault:
+    try:
+        where = tempfile.gettempdir()
+    except OSError:  # none that can be written; the error names those that were tried
+        where = "a temporary file"
     return DiskFault(
-        f"the checked tasks cannot be kept in {tempfile.gettempdir() if error.filename is None else error.filename}: "
-        f"{error.strerror or error}. Nothing was sent; free space there, or name another folder with TMPDIR"
+        f"the checked tasks cannot be kept in {where}: {error.strerror or error}. Nothing was sent; free space there, or name another folder with TMPDIR"
     )
