@@ -17,7 +17,7 @@ TCP CUBIC does, RFC 9438), stays close for a while, and goes beyond faster and f
 is found in half a minute. A pause that the service asked for (`Retry-After`) is made up for afterwards at twice the
 rate, unless it objects.
 
-The beginning is gentle, for a service that allows no bursts: two requests at a time, one more for every eight accepted.
+The beginning is gentle, for a service that allows no bursts: two requests at a time, then more, the more are accepted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BACK: Final = 0.02  # below the measured rate after a refusal
 CUBIC: Final = 2e-4  # a second cubed: 4.6 s to come back, +20 % after 15 s, three times the rate after 25 s
 PLATEAU: Final = (BACK / CUBIC) ** (1 / 3)
 DOUBLED: Final = 0.3  # seconds in which a first guess of a limit is doubled; a later one in four times as many
-ANCHORS: Final = (1.0, 60.0)  # seconds that a refusal must be past, and may be, to measure from
+ANCHORS: Final = (2.0, 60.0)  # seconds that a refusal must be past, and may be, to measure from
 MEASURED: Final = 8  # requests accepted since a refusal, to measure from it
 FIRST_GUESS: Final = 10.0  # requests a second, at least
 SLOT: Final = 0.05  # seconds in which accepted requests are counted together
@@ -46,8 +46,9 @@ LONGEST_PAUSE: Final = 20.0
 LOOK_BACK: Final = 10.0  # seconds
 LEAST: Final = 0.5  # requests a second
 RAMP_WINDOW: Final = 2  # requests under way in the beginning
-RAMP_ACCEPTED: Final = (16, 7)  # requests accepted for each that may be under way besides; when the way is long
-RAMP_FAR: Final = 60.0  # less of them for each second of the way: a limit allows more meanwhile
+RAMP_ACCEPTED: Final = 14  # requests accepted for each that may be under way besides
+RAMP_FAR: Final = 20.0  # more of them for each second of the way: a limit allows more meanwhile
+RAMP_SURE: Final = 150  # requests accepted, after which one more may be under way for every two
 NEAR: Final = 0.02  # seconds of a way in which a limit allows next to nothing
 RAMP_ENDS: Final = 8  # requests under way, at least
 THICK: Final = (3.0, 6.0)  # refusals, less half of those accepted between, that mean a limit: at first, at most
@@ -210,7 +211,8 @@ class Pacer:
         if now < self._gate:
             return self._gate - now
         if self._base is None and self._ramp is not None:
-            window = RAMP_WINDOW + self._ramp / max(RAMP_ACCEPTED[1], RAMP_ACCEPTED[0] - RAMP_FAR * self._way)
+            window = RAMP_WINDOW + RAMP_FAR * self._way + self._ramp / RAMP_ACCEPTED
+            window += max(0.0, self._ramp - RAMP_SURE) / 2
             if self._thick and self._limit_at == THICK[0] and self._way < NEAR:
                 window = 1.0  # the first refusals: one at a time shows what they are
             if self._in_flight + 1 > window:
