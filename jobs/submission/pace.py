@@ -180,7 +180,7 @@ class Pacer:
             return self._slow_down(now, retry_after)
         if self._trial is not None:
             return self._judge_trial(now)
-        if self._ramp is None and now - self._judged > SHARE_OF:
+        if (self._ramp is None or self._way > NEAR) and now - self._judged > SHARE_OF:
             passed = min(SHARE_OF, max(SLOT, now - self._slots[0][0]))
             refused = sum(slot[2] for slot in self._slots if now - slot[0] <= passed)
             # What it is at least: so few may be more by chance.
@@ -286,7 +286,9 @@ class Pacer:
             pause = retry_after
         if self._base is None or moved:
             self._learn(now)
-        if now - self._next > 1.5 / max(LEAST, self.rate or LEAST):  # while making up for the last pause: that was too much
+        if now - self._next > 1.5 / max(
+            LEAST, self.rate or LEAST
+        ):  # while making up for the last pause: that was too much
             self._make_up /= 2
         self._next = max(self._next, now - self._jitter)
         self._gate = now + pause

@@ -122,5 +122,6 @@ def _fault(error: OSError) -> DiskFault:
     except OSError:  # none that can be written; the error names those that were tried
         where = "a temporary file"
     return DiskFault(
-        f"the checked tasks cannot be kept in {where}: {error.strerror or error}. Nothing was sent; free space there, or name another folder with TMPDIR"
+        f"the checked tasks cannot be kept in {where}: {error.strerror or error}. "
+        "Nothing was sent; free space there, or name another folder with TMPDIR"
     )
