@@ -10,20 +10,25 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 NO_SKIPS := $(if $(CI),--no-skips)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy down clean test test-fast hostile chaos bench sbom lint lock
+.PHONY: help setup up preview golden destroy down clean test test-fast hostile chaos bench sbom lint lock
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-setup:          ## prepare this machine: packages, Azurite, a Docker engine (cached)
+setup:          ## prepare this machine: packages, Pulumi CLI, Azurite, a Docker engine (cached)
 	@$(PYTHON) -m tools.setup all
 
 up: setup       ## start the local Azure, deploy the stack "local", run the sample job, show its output
 	@$(VENV_PYTHON) -m local tour
 
 preview:        ## what `up` would change (STACK=local|dev|prod; dev and prod run offline)
-	@$(PYTHON) -m tools.setup $(if $(filter local,$(STACK)),all,offline)
+	@$(PYTHON) -m tools.setup $(if $(filter local,$(STACK)),all,preview $(STACK))
 	@$(VENV_PYTHON) -m local preview --stack $(STACK)
+
+golden:         ## show what `up` of dev and prod would do differently, and accept it (ci/golden)
+	@$(PYTHON) -m tools.setup offline
+	@$(VENV_PYTHON) -m ci.golden --accept
+	@UPDATE_GOLDEN=1 $(VENV_PYTHON) -m pytest -q tests/infra/test_arm_bodies.py
 
 destroy: setup  ## remove everything that `up` deployed, and show that nothing is left
 	@$(VENV_PYTHON) -m local destroy
@@ -32,10 +37,11 @@ down:           ## stop every process that `up` started
 	@if [ -x $(VENV_PYTHON) ]; then $(VENV_PYTHON) -m local stop; fi
 	@$(PYTHON) -m tools.setup stop-engine
 
-clean:          ## stop, and delete state, caches and packages of this checkout
+clean:          ## stop, and delete state, caches and packages of this checkout (says what is kept for all of them)
 	@if [ -x $(VENV_PYTHON) ]; then $(VENV_PYTHON) -m local reset --yes --caches; fi
 	@$(PYTHON) -m tools.setup stop-engine
 	@rm -rf .local .venv local/azure/blobs/node_modules .pytest_cache .ruff_cache
+	@$(PYTHON) -m tools.setup cache
 
 test: setup     ## static checks, then all tests
 	@$(VENV_PYTHON) -m tools.check
@@ -54,7 +60,8 @@ bench:          ## measure the submitter beside the SDK and a bare loop (minutes
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m benchmarks
 
-chaos: up       ## kill workers, nodes and the database at random on the local stack (CHAOS_RUNS=200, CHAOS_SEED=1)
+chaos: up       ## kill workers, nodes and the database at random, in processes and on nodes (CHAOS_RUNS=200, CHAOS_SEED=1)
+	@$(VENV_PYTHON) -m tests.worker.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
 	@$(VENV_PYTHON) -m tests.scenarios.chaos --runs $(or $(CHAOS_RUNS),200) --seed $(or $(CHAOS_SEED),1)
 
 sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json; IMAGE=... adds its Debian packages)
@@ -65,8 +72,8 @@ lint:           ## ruff, pyright and hadolint
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.check
 
-lock:           ## compile the pinned requirements again (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
-	  --custom-compile-command "make lock" requirements.in -o requirements.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
-	  --custom-compile-command "make lock" requirements-dev.in -c requirements.txt -o requirements-dev.txt
+lock:           ## compile the pinned requirements again
+	@set -e; for name in requirements requirements-dev tools/setup/requirements-uv tools/setup/requirements-go; do \
+	  $(PYTHON) -m tools.setup uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --quiet --custom-compile-command "make lock" $$name.in -o $$name.txt \
+	    $$([ $$name = requirements-dev ] && echo -c requirements.txt || true); done

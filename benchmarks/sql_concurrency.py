@@ -31,8 +31,8 @@ from typing import Any, Final
 
 import pytds
 
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
+from local.azure.control_plane.cloud import Cloud
+from local.paths import Paths
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 AUDIENCE: Final = "https://database.windows.net/"

@@ -23,9 +23,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local import stack
-from local.azure.paths import Paths
-from local.engine.stack_file import read_stack_file
+from local.deployment import settings
+from local.deployment.project import read_yaml
+from local.paths import Paths
 from tests.worker.conftest import DATABASE, Place, Worker, open_place
 
 ITEMS, SECONDS, TURNS = 60, 0.05, 3
@@ -35,7 +35,7 @@ LOOP = """
 import json, os, sys, time, datetime as dt
 from docker_worker import database, settings
 say = lambda event: print(json.dumps({"event": event, "at": dt.datetime.now(dt.UTC).isoformat()}), flush=True)
-connection = database.connect(settings.load_sql(os.environ))
+connection = database.log_in(settings.load_sql(os.environ))
 cursor = connection.cursor()
 say("started")
 for number in range(int(sys.argv[1])):
@@ -177,11 +177,12 @@ def image(name: str, base: str) -> None:
 def deployed_images() -> tuple[str, str]:
     """The worker's image and its base on this machine's engine, as `make up` made them."""
     paths = Paths.default()
-    settings = stack.settings_file(paths)
-    if not settings.exists():
+    file = settings.stack(paths).settings_file
+    if not file.exists():
         raise SystemExit(f"image: no stack is deployed in {paths.home}; run `make up`, or give --image and --base")
-    base = read_stack_file(settings)["config"][f"{stack.PROJECT}:worker"]["base_image"]
-    return json.loads(_output(sys.executable, "-m", "local", "outputs", "--json"))["worker_image"], base
+    base = read_yaml(file)["config"][settings.key("worker")]["base_image"]
+    outputs = _output(sys.executable, "-m", "local", "pulumi", "stack", "output", "--json")
+    return json.loads(outputs)["worker_image"], base
 
 
 def _output(*words: str) -> str:

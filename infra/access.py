@@ -70,7 +70,7 @@ class NodeAccess(pulumi.ComponentResource):
         )
         for family, container in args.storage.containers.items():
             assign(
-                f"{name}-{family}",
+                f"{name}-{family.lower()}",
                 role=Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
                 scope=container.id,
                 principal_id=args.identities.node.principal_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -15,10 +16,11 @@ from infra.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class BatchAccountArgs:
-    """Where the account lives, who it is and which storage it links."""
+    """Where the account lives, with which tags, who it is and which storage it links."""
 
     group: resources.ResourceGroup
     names: Names
+    tags: Mapping[str, str]
     identities: Identities
     storage: Storage
     access: AccountAccess
@@ -54,6 +56,7 @@ class BatchAccount(pulumi.ComponentResource):
                 authentication_mode=batch.AutoStorageAuthenticationMode.BATCH_ACCOUNT_MANAGED_IDENTITY,
                 node_identity_reference=batch.ComputeNodeIdentityReferenceArgs(resource_id=args.identities.node.id),
             ),
+            tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.access]),
         )
         self.id = account.id

@@ -5,6 +5,7 @@ Which rights they have is in `access.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -15,10 +16,11 @@ from infra.naming import TYPE_PREFIX, Names
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitiesArgs:
-    """Where the identities live."""
+    """Where the identities live, and with which tags."""
 
     group: resources.ResourceGroup
     names: Names
+    tags: Mapping[str, str]
 
 
 class Identities(pulumi.ComponentResource):
@@ -37,6 +39,7 @@ class Identities(pulumi.ComponentResource):
                 resource_group_name=args.group.name,
                 location=args.group.location,
                 resource_name_=args.names.identity(use),
+                tags=args.tags,
                 opts=child,
             )
             for use in ("account", "node")

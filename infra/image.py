@@ -13,10 +13,12 @@ from infra.naming import IMAGE_REPOSITORY, TYPE_PREFIX
 from infra.registry import Registry
 from infra.registry_login import USERNAME, registry_password
 from infra.settings import WorkerSettings
-from infra.worker_source import revision, version
+from infra.worker_source import make_build_context, revision, version
 
-BUILD_CONTEXT: Final = "worker"
-"""Relative to the program's folder, where Pulumi runs the program and its plugins."""
+SOURCE: Final = "worker"
+BUILD_CONTEXT: Final = ".build/copy-of-worker"
+"""The copy that is built. Both are relative to the program's folder, where Pulumi runs the program and its plugins: the
+path is part of the plan, and must be the same in every checkout."""
 
 PLATFORM: Final = "linux/amd64"
 """Of the node image (`microsoft-dsvm/ubuntu-hpc`); without it a build on an arm64 machine gives an arm64 image."""
@@ -47,6 +49,7 @@ class WorkerImage(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkerImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the image."""
         super().__init__(f"{TYPE_PREFIX}:WorkerImage", name, {}, opts)
+        make_build_context(Path(SOURCE), Path(BUILD_CONTEXT))
         image = docker.Image(
             name,
             image_name=args.registry.server.apply(lambda server: f"{server}/{IMAGE_REPOSITORY}:{args.tag}"),
@@ -54,7 +57,7 @@ class WorkerImage(pulumi.ComponentResource):
                 context=BUILD_CONTEXT,
                 dockerfile=f"{BUILD_CONTEXT}/Dockerfile",
                 platform=PLATFORM,
-                args=build_args(Path(BUILD_CONTEXT), args.settings),
+                args=build_args(Path(SOURCE), args.settings),
             ),
             # Three separate fields, so that the plugin's own diff ignores a new token; with `ignore_changes` the
             # engine would send the previous, expired one.

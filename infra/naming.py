@@ -80,10 +80,36 @@ class Names:
         return f"{(self.prefix + self._plain_stack)[:room]}{digits}"
 
 
+def region(text: str) -> str:
+    """A region's name, from any spelling that Azure takes: `West Europe` (its display name) and `WestEurope` are
+    `westeurope`. Resources of one spelling would be replaced under another."""
+    return re.sub(r"[\s()]+", "", text).lower()
+
+
+def vm_size(text: str) -> str:
+    """A VM size in Azure's way of writing, whatever its case: family and accelerator in capitals, the rest small.
+
+    Azure compares sizes without case; a new spelling of the same size must not be a new pool.
+    learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
+    """
+    words = text.strip().split("_")
+    if len(words) < 2:
+        return text
+    size = re.sub(r"^[a-z]+", lambda family: family[0].upper(), words[1].lower())
+    rest = [word.lower() if re.fullmatch(r"v\d+|\d.*", word, re.IGNORECASE) else word.upper() for word in words[2:]]
+    return "_".join(["Standard", size, *("Promo" if word == "PROMO" else word for word in rest)])
+
+
+def image_reference(text: str) -> str:
+    """An image reference with its digest in small letters: hexadecimal digits have no case, tags have."""
+    name, at, digest = text.partition("@")
+    return f"{name}{at}{digest.lower()}"
+
+
 def job_container(family: str) -> str:
     """The blob container of a job family: Azure's File Conventions, which make outputs visible in the portal.
 
-    Source: azure-sdk-for-net `ContainerNameUtils.cs` and its README's vectors (facts/azure-batch-service.md, 4.8).
+    Algorithm and examples: docs/azure-facts.md#file-conventions.
     """
     name = family.lower()
     if len(name) <= 59 and _PLAIN_JOB_ID.fullmatch(name):
@@ -104,7 +130,8 @@ def pool(name: str, fixed: Mapping[str, Any]) -> str:
     At most 64 letters, digits, `-` and `_` (data plane, `BatchPoolCreateOptions.id`).
     """
     canonical = json.dumps(fixed, sort_keys=True, separators=(",", ":"))
-    result = f"{name}-{hashlib.sha256(canonical.encode()).hexdigest()[:POOL_HASH_DIGITS]}"
+    # small letters: Batch takes `GPU-…` and `gpu-…` for one id, so old and new pool could not exist side by side
+    result = f"{name.lower()}-{hashlib.sha256(canonical.encode()).hexdigest()[:POOL_HASH_DIGITS]}"
     if len(result) > POOL_NAME_LIMIT:
         raise ValueError(f"pool id {result!r} has {len(result)} characters, Batch allows {POOL_NAME_LIMIT}")
     return result

@@ -24,7 +24,7 @@ def export(
     account: BatchAccount,
     pool: Pool,
 ) -> None:
-    """Export the contract between a deployed stack and those who submit work to it (design 3.1)."""
+    """Export what a deployed stack tells those who submit work to it (`jobs/service/connection.py` reads it)."""
     pulumi.export("resource_group", group.name)
     pulumi.export("location", group.location)
     pulumi.export("batch_account", account.name)

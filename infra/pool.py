@@ -25,7 +25,7 @@ from infra.settings import PoolSettings, Users
 
 FIXED: Final[Mapping[str, str]] = {
     "deploymentConfiguration": "ARM: PropertyCannotBeUpdated; a prefetched image is in it",
-    "identity": "reaches new nodes only (facts 4.2), so old nodes would go on without it",
+    "identity": "reaches new nodes only, so old nodes would go on without it",
     "interNodeCommunication": "ARM: PropertyCannotBeUpdated",
     "startTask": "nodes run it when they join or reboot, so old nodes would keep the old one",
     "taskSchedulingPolicy": "ARM: PropertyCannotBeUpdated",
@@ -91,7 +91,8 @@ class Pool(pulumi.ComponentResource):
                 # azure-native replaces explicitly named resources delete-first unless told otherwise; that would end
                 # running tasks before a new node exists. The hashed name lets both pools exist.
                 delete_before_replace=False,
-                # azure-native has no force-new entry for Batch pools (facts/pulumi.md 4.5); can go when it has.
+                # azure-native has no force-new entry for Batch pools; can go when it has.
+                # docs/azure-facts.md#pools-in-azure-native
                 replace_on_changes=sorted(FIXED),
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -12,10 +13,11 @@ from infra.naming import TYPE_PREFIX, Names
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryArgs:
-    """Where the registry lives."""
+    """Where the registry lives, and with which tags."""
 
     group: resources.ResourceGroup
     names: Names
+    tags: Mapping[str, str]
 
 
 class Registry(pulumi.ComponentResource):
@@ -36,6 +38,7 @@ class Registry(pulumi.ComponentResource):
             sku=containerregistry.SkuArgs(name=containerregistry.SkuName.BASIC),
             admin_user_enabled=False,
             anonymous_pull_enabled=False,
+            tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.id = registry.id

@@ -7,7 +7,7 @@ class Role(Enum):
     """A built-in role; the value is its role definition id, the same in every tenant.
 
     Source: learn.microsoft.com/azure/role-based-access-control/built-in-roles. AcrPull works on registries in classic
-    mode only (see facts on `AbacRepositoryPermissions`); the program's registry is made in classic mode.
+    mode only (docs/azure-facts.md#roles-of-a-registry); the program's registry is made in classic mode.
     """
 
     STORAGE_BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"

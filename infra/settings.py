@@ -6,23 +6,62 @@ problem. Constraints on plain values live here; how a problem is worded is in `s
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 import pulumi
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from infra import naming
 from infra.config_source import read_config
-from infra.settings_problems import Expect, SettingsError, explain
+from infra.settings_problems import Expect, Problem, SettingsError, explain
 
 MAX_NODES: Final = 100
-"""Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below (facts 4.14)."""
+"""Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below."""
 
 MAX_TASK_SLOTS: Final = 256
 """Batch's limit, or four times the VM's cores if that is less (`PoolArgs.task_slots_per_node`)."""
 
 MIN_PASSWORD_LENGTH: Final = 12
+
+MAX_SOFT_DELETE_DAYS: Final = 365
+"""Azure's limit (`DeleteRetentionPolicyArgs.days`)."""
+
+MAX_TAGS: Final = 50
+MAX_TAG_VALUE: Final = 256
+_TAG_NAME: Final = re.compile(r"[^<>%&\\?/]{1,128}")
+"""Storage accounts allow 128 characters, other resources 512."""
+
+
+# The worker reads both by the same rules (worker/docker_worker/settings.py); a test compares.
+SQL_SERVER_PATTERN: Final = (
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+)
+SQL_DATABASE_LENGTH: Final = 128
+"""Units of UTF-16: a database's name is a `sysname` (learn.microsoft.com/sql/relational-databases/databases)."""
+
+
+def _database(name: str) -> str:
+    """A database's name: any printable characters (the worker quotes them), without blanks at its ends."""
+    units = sum(2 if ord(character) > 0xFFFF else 1 for character in name)
+    if not 0 < units <= SQL_DATABASE_LENGTH or name != name.strip():
+        raise PydanticCustomError("database_name", "not the name of a database")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise PydanticCustomError("database_name", "not the name of a database")
+    return name
 
 
 class PrincipalType(StrEnum):
@@ -47,8 +86,10 @@ _Nodes = Annotated[
 _Guid = Annotated[
     str,
     Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
+    AfterValidator(str.lower),
     Expect("an object id like 11111111-2222-3333-4444-555555555555", "find it with `az ad signed-in-user show`"),
 ]
+_CLOUD: Final = Expect("an id like 11111111-2222-3333-4444-555555555555", "find it with `az account show`")
 _PrincipalType = Annotated[
     PrincipalType, Expect("User, Group or ServicePrincipal", "write what the object id belongs to")
 ]
@@ -64,6 +105,20 @@ _Password = Annotated[
 ]
 
 
+def _azure_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Azure's limits on tags (learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)."""
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"tags: there are {len(tags)}, Azure allows {MAX_TAGS}; leave some out")
+    for name, value in tags.items():
+        if not _TAG_NAME.fullmatch(name):
+            raise ValueError(f"tags: the name {name!r} cannot be used; take 1 to 128 characters without <>%&\\?/")
+        if not 0 < len(value) <= MAX_TAG_VALUE:
+            raise ValueError(f"tags: {name} has {len(value)} characters; write 1 to {MAX_TAG_VALUE}")
+    if len({name.lower() for name in tags}) < len(tags):
+        raise ValueError(f"tags: {', '.join(tags)} differ in case only; for Azure these are the same name")
+    return tags
+
+
 class PoolSettings(Section):
     """The pool: how many nodes of which size, and what they carry."""
 
@@ -74,7 +129,8 @@ class PoolSettings(Section):
     ] = "default"
     vm_size: Annotated[
         str,
-        Field(pattern=r"^[Ss]tandard_[A-Za-z0-9_-]+$"),
+        Field(pattern=r"^[Ss][Tt][Aa][Nn][Dd][Aa][Rr][Dd]_[A-Za-z0-9_-]+$"),
+        AfterValidator(naming.vm_size),
         Expect("a VM size like Standard_D2ads_v5", "take one of `az batch location list-skus`, generation 2"),
     ]
     dedicated_nodes: _Nodes
@@ -97,6 +153,7 @@ class WorkerSettings(Section):
     base_image: Annotated[
         str,
         Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$"),
+        AfterValidator(naming.image_reference),
         Expect(
             "an image reference like python:3.12-slim-bookworm", "it needs python3 with venv, apt and ca-certificates"
         ),
@@ -113,12 +170,25 @@ class SqlSettings(Section):
 
     server: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(,[0-9]{1,5})?$"),
+        Field(pattern=SQL_SERVER_PATTERN),
         Expect("a host name, with ,port if not 1433", "like my-server.database.windows.net"),
     ]
     database: Annotated[
-        str, Field(min_length=1, max_length=128), Expect("a database name of 1 to 128 characters", "like worklist")
+        str,
+        AfterValidator(_database),
+        Expect("a database name of 1 to 128 characters without blanks at its ends", "like worklist"),
     ]
+
+
+class StorageSettings(Section):
+    """The storage account: how long deleted job output can be brought back."""
+
+    soft_delete_days: Annotated[
+        int,
+        Field(ge=0, le=MAX_SOFT_DELETE_DAYS, strict=True),
+        Expect(f"a whole number 0..{MAX_SOFT_DELETE_DAYS}", "0 deletes at once; kept blobs are paid for"),
+    ] = 0
+    """For blobs and whole containers alike."""
 
 
 class Submitter(Section):
@@ -143,7 +213,10 @@ class Settings(Section):
     """All of a stack's config under this project's name. Attribute names are the YAML keys, secrets apart."""
 
     location: Annotated[
-        str, Field(pattern=r"^[a-z]+[a-z0-9]*$"), Expect("an Azure region like westeurope", "lower case, no spaces")
+        str,
+        Field(pattern=r"^[a-z]+[a-z0-9]*$"),
+        BeforeValidator(lambda value: naming.region(value) if isinstance(value, str) else value),
+        Expect("an Azure region like westeurope", "its name, or its display name (West Europe)"),
     ]
     prefix: Annotated[
         str,
@@ -156,8 +229,24 @@ class Settings(Section):
         Expect("a list of at least one job family", "each gets its own blob container"),
     ]
     pool: Annotated[PoolSettings, Expect("a section with vm_size and dedicated_nodes", "see Pulumi.dev.yaml")]
+    storage: Annotated[StorageSettings, Expect("a section with soft_delete_days", "see Pulumi.prod.yaml")] = (
+        StorageSettings()
+    )
     worker: Annotated[WorkerSettings, Expect("a section with base_image", "see Pulumi.dev.yaml")]
     sql: Annotated[SqlSettings, Expect("a section with server and database", "see Pulumi.dev.yaml")]
+    subscription_id: Annotated[_Guid | None, _CLOUD] = None
+    tenant_id: Annotated[_Guid | None, _CLOUD] = None
+    """Where this stack belongs, if given: a deployment that is signed in elsewhere stops before anything is made."""
+    tags: Annotated[
+        dict[str, str],
+        AfterValidator(_azure_tags),
+        Expect("names and texts like {environment: prod, owner: team-batch}", "put a number in quotes"),
+    ] = {}
+    """On every resource that Azure gives tags. docs/policy.md says which ones production must have."""
+    protect: Annotated[
+        bool,
+        Expect("true or false", "true keeps all that holds data from `pulumi destroy` and from replacements"),
+    ] = False
     deployer_type: _PrincipalType = PrincipalType.USER
     submitters: Annotated[
         tuple[Submitter, ...] | None,
@@ -187,6 +276,27 @@ class Settings(Section):
             other = seen.setdefault(naming.job_container(family), family)
             if other is not family:
                 raise ValueError(f"families: {family!r} and {other!r} would share a container; rename one of them")
+        return self
+
+    def require_cloud(self, subscription_id: str, tenant_id: str) -> None:
+        """Refuse to go on (`SettingsError`) when the deployer is signed in to another cloud than the stack names."""
+        fix = "sign in there (`az account set`, ARM_SUBSCRIPTION_ID, ARM_TENANT_ID), or correct the stack's file"
+        problems = [
+            Problem(key, f"{named}, where this stack belongs", f"a deployer that is signed in to {actual}", fix)
+            for key, named, actual in (
+                ("subscription_id", self.subscription_id, subscription_id),
+                ("tenant_id", self.tenant_id, tenant_id),
+            )
+            if named is not None and named.lower() != actual.lower()
+        ]
+        if problems:
+            raise SettingsError(f"Pulumi.{pulumi.get_stack()}.yaml", problems)
+
+    @model_validator(mode="after")
+    def _submitters_differ(self) -> Self:
+        ids = [submitter.object_id for submitter in self.submitters or ()]
+        if twice := [one for one in dict.fromkeys(ids) if ids.count(one) > 1]:
+            raise ValueError(f"submitters: {twice[0]} is there twice; remove one of them")
         return self
 
     @property

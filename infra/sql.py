@@ -70,8 +70,12 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     try:
-        print(script_for(json.load(sys.stdin)), end="")
-    except ValueError as problem:
+        # As bytes: json finds out itself whether they are UTF-8 or UTF-16 (Windows PowerShell), with or without a mark.
+        print(script_for(json.loads(getattr(sys.stdin, "buffer", sys.stdin).read())), end="")
+    except UnicodeDecodeError as problem:
+        print(f"infra.sql: the outputs are no text: {problem}; save them as UTF-8", file=sys.stderr)
+        return 2
+    except (ValueError, RecursionError) as problem:
         print(f"infra.sql: {problem}", file=sys.stderr)
         return 2
     return 0

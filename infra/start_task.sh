@@ -1,6 +1,6 @@
 # The pool's start task: the engine runs, and the admin user may use it without sudo. $1 is that user's name.
 # `start_task.py` joins these lines with "; " into one quoted argument of /bin/sh, because Batch starts programs without
-# a shell. So each line is a whole statement, and single quotes, backslashes and comments behind a statement are refused.
+# a shell. So each line is a whole statement; what would be another script on one line is refused at preview.
 # Idempotent: it runs again when a node reboots. Everything it proves is in the start task's stdout.
 set -eu
 admin="$1"

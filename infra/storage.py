@@ -10,15 +10,18 @@ from pulumi_azure_native import resources, storage
 
 from infra import naming
 from infra.naming import TYPE_PREFIX, Names
+from infra.settings import StorageSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class StorageArgs:
-    """Where the account lives and which job families write to it."""
+    """Where the account lives, with which tags, and which job families write to it."""
 
     group: resources.ResourceGroup
     names: Names
+    tags: Mapping[str, str]
     families: tuple[str, ...]
+    settings: StorageSettings
 
 
 class Storage(pulumi.ComponentResource):
@@ -45,11 +48,23 @@ class Storage(pulumi.ComponentResource):
             allow_cross_tenant_replication=False,
             enable_https_traffic_only=True,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
+            tags=args.tags,
             opts=child,
         )
+        if args.settings.soft_delete_days:
+            kept = storage.DeleteRetentionPolicyArgs(enabled=True, days=args.settings.soft_delete_days)
+            storage.BlobServiceProperties(
+                f"{name}-blobs",
+                resource_group_name=args.group.name,
+                account_name=self.account.name,
+                blob_services_name="default",  # the only one that an account has
+                delete_retention_policy=kept,
+                container_delete_retention_policy=kept,
+                opts=child,
+            )
         self.containers = {
             family: storage.BlobContainer(
-                f"{name}-{family}",
+                f"{name}-{family.lower()}",  # as its container: a new spelling of a family is no new container
                 resource_group_name=args.group.name,
                 account_name=self.account.name,
                 container_name=naming.job_container(family),

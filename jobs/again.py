@@ -15,37 +15,46 @@ from typing import Any, Final
 from . import waiting
 from .errors import UsageError
 from .ids import Presence
-from .jobfile.fields import ID
+from .jobfile.fields import LONGEST_ID
 from .service.batch import TaskState
 
-RUN: Final = re.compile(r"^(?P<base>.*?)(?:-r(?P<number>\d+))?$")
+RUN_NAME: Final = "run {number} of {task} (python -m jobs retry)"
+_RUN_NAME: Final = re.compile(r"run (?P<number>[1-9]\d{0,8}) of (?P<task>[A-Za-z0-9_-]{1,64}) \(python -m jobs retry\)")
 
 
-def split(pattern: re.Pattern[str], name: str) -> tuple[str, int]:
-    """`a-r2` as `a` and 2; a first run has 0."""
-    match = pattern.match(name)
-    assert match is not None
-    return match["base"], int(match["number"] or 0)
+def run_of(task: TaskState) -> tuple[str, int]:
+    """The id of the task that was submitted, and how often it was run again: 0 for itself.
+
+    A later run says so in its display name, which no job file can set. Its id says nothing: `sim-r1` may be anybody's.
+    """
+    match = _RUN_NAME.fullmatch(task.display_name)
+    return (task.id, 0) if match is None else (match["task"], int(match["number"]))
 
 
-def next_run(task_id: str) -> str:
-    """The id of the next run in the same job."""
-    base, number = split(RUN, task_id)
-    result = f"{base}-r{number + 1}"
-    if not ID.fullmatch(result):
-        raise UsageError(f"task id {result!r} would be longer than 64 characters. Use --new-job, which keeps ids")
-    return result
+def next_run(task_id: str, number: int = 1) -> str:
+    """The id of a task's later run in the same job. A long one is cut, so that it stays an id."""
+    suffix = f"-r{number}"
+    return task_id[: LONGEST_ID - len(suffix)] + suffix
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """Under which id a task is run again, and what its display name says of it."""
+
+    id: str
+    display_name: str = ""
 
 
 @dataclass
 class Tasks:
     """A job's tasks, as far as they matter here: those that succeeded and block nobody are only known to be there.
 
-    Everything is by id in lower case.
+    Everything is by id in lower case. `newest` has the latest run of each task that was run again.
     """
 
     states: dict[str, TaskState] = field(default_factory=dict)
     there: Presence = field(default_factory=Presence)
+    newest: dict[str, tuple[int, TaskState]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tasks: Iterable[TaskState]) -> Tasks:
@@ -54,16 +63,42 @@ class Tasks:
             found.there.note(task.id)
             if not task.succeeded or task.blocks:
                 found.states[task.id.lower()] = task
+            origin, number = run_of(task)
+            if number > found.newest.get(origin.lower(), (0, task))[0]:
+                found.newest[origin.lower()] = number, task
         return found
 
     def failed(self) -> dict[str, TaskState]:
-        """Those that failed, without the older runs of one that failed again."""
+        """Those that failed, without those that were run again since."""
         every = {name: task for name, task in self.states.items() if task.completed and not task.succeeded}
-        latest: dict[str, int] = {}
-        for name in every:
-            base, number = split(RUN, name)
-            latest[base] = max(number, latest.get(base, 0))
-        return {name: task for name, task in every.items() if latest[split(RUN, name)[0]] == split(RUN, name)[1]}
+        return {name: task for name, task in every.items() if self.later_run(task) is None}
+
+    def run_again(self) -> list[TaskState]:
+        """Failed tasks that were run again since."""
+        failed = (task for task in self.states.values() if task.completed and not task.succeeded)
+        return [task for task in failed if self.later_run(task) is not None]
+
+    def later_run(self, task: TaskState) -> TaskState | None:
+        """The newest run of the same task, when it is a later one than this."""
+        origin, number = run_of(task)
+        latest, state = self.newest.get(origin.lower(), (0, task))
+        return state if latest > number else None
+
+    def new_runs(self, wanted: Mapping[str, TaskState], *, new_job: bool) -> dict[str, NewRun]:
+        """The runs to make of the wanted tasks. In a new job ids stay; in the same job each is nobody else's."""
+        if new_job:
+            return {name: NewRun(task.id) for name, task in wanted.items()}
+        found: dict[str, NewRun] = {}
+        given: set[str] = set()
+        for name, task in wanted.items():
+            origin, _ = run_of(task)
+            number = self.newest.get(origin.lower(), (0, task))[0] + 1
+            suffix = number
+            while (new_id := next_run(origin, suffix)) in self.there or new_id.lower() in given:
+                suffix += 1
+            given.add(new_id.lower())
+            found[name] = NewRun(new_id, RUN_NAME.format(number=number, task=origin))
+        return found
 
     def behind(self, wanted: Mapping[str, TaskState]) -> dict[str, TaskState]:
         """Those that wait for ever, and only for the wanted ones (or for one another)."""
@@ -92,23 +127,24 @@ class Tasks:
                     queue.append(found[name])
         return found
 
-    def depends_on(self, task: TaskState, wanted: Mapping[str, TaskState], *, new_job: bool) -> dict[str, Any]:
-        """The new run's `dependsOn`. Raises `UsageError` for a dependency that a new job could not keep."""
+    def depends_on(self, task: TaskState, runs: Mapping[str, NewRun], *, new_job: bool) -> dict[str, Any]:
+        """The new run's `dependsOn`, given all runs that are made. Raises `UsageError` for a dependency that a new job
+        could not keep."""
         ids: list[str] = []
         for parent in task.parents:
-            if parent.lower() in wanted:
-                ids.append(parent if new_job else next_run(wanted[parent.lower()].id))
+            if parent.lower() in runs:
+                ids.append(parent if new_job else runs[parent.lower()].id)
             elif not new_job:
                 ids.append(parent)
             else:
                 self._check_satisfied(task, parent)
         spans: list[tuple[int, int]] = []
         for first, last in task.parent_ranges:
-            again = sorted((int(name), name) for name in wanted if name.isdecimal() and first <= int(name) <= last)
-            ids += [wanted[name].id if new_job else next_run(wanted[name].id) for _, name in again]
+            again = sorted((int(name), name) for name in runs if name.isdecimal() and first <= int(name) <= last)
+            ids += [runs[name].id for _, name in again]
             if new_job:
                 for name in self.states:
-                    if name not in wanted and name.isdecimal() and first <= int(name) <= last:
+                    if name not in runs and name.isdecimal() and first <= int(name) <= last:
                         self._check_satisfied(task, name)
             else:
                 spans += _without((first, last), [number for number, _ in again])

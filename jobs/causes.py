@@ -7,6 +7,7 @@ Failure codes: learn.microsoft.com/azure/batch/batch-job-task-error-checking and
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import Final
 
@@ -31,11 +32,55 @@ CODES: Final = {
 OWN: Final = "the program's own code"
 EXITS: Final = {
     125: "docker could not run the container: its options or image are wrong",
-    126: "the program was found and cannot be executed: its rights or its platform",
+    126: "the program was found and cannot be executed: its rights, its platform, or /tmp without container.tmp_exec",
     127: "the program was not found in the image",
-    137: "killed (signal 9): out of memory, over its wall clock, or ended with its job",
+    135: "ended by SIGBUS: mostly shared memory (/dev/shm) that is full; container.shm_size gives more",
+    137: "killed (signal 9): out of memory (/tmp and /dev/shm count), over its wall clock, or ended with its job",
     143: "ended on request (signal 15): cancelled, or its node was needed",
 }
+
+
+# What programs write when their container gives them too little, and which key of the job file gives more. The texts
+# are those of Linux and its libraries (errno(3)); they only add a hint to what the exit code says.
+NEEDS: Final = (
+    (
+        r"/dev/shm.*No space left|No space left.*/dev/shm|Bus error|insufficient shared memory|shm_open",  # noqa: S108
+        "shm_size",
+        "more shared memory",
+    ),
+    (r"/tmp/.*No space left|No space left.*/tmp", "tmp_size", "a larger /tmp (in memory)"),  # noqa: S108
+    (
+        r"Resource temporarily unavailable|can't start new thread|[Cc]annot fork|unable to create (?:native )?thread"
+        r"|pthread_create failed|fork: retry|BlockingIOError: \[Errno 11\]",
+        "pids_limit",
+        "more processes and threads",
+    ),
+    (
+        r"/tmp/[^\n]*Permission denied|failed to map segment from shared object",  # noqa: S108
+        "tmp_exec",
+        "programs and libraries in /tmp",
+    ),
+    (
+        r"Read-only file system|Errno 30",
+        "writable",
+        "more writable places; or use /tmp (TMPDIR) or the working directory",
+    ),
+    (r"Too many open files|Errno 24", "ulimits.nofile", "more open files"),
+    (r"cannot (?:lock|pin) memory|ibv_reg_mr|RLIMIT_MEMLOCK", "ulimits.memlock", "more locked memory"),
+    (r"core file size|File size limit exceeded", "ulimits.fsize", "larger files"),
+)
+
+
+def container_needs(exit_code: int | None, output: str) -> list[str]:
+    """Which keys of the job file's `container` may help, given the end of what a failed task wrote."""
+    found = [
+        f"its output looks as if it needs {what}: container.{key} of the job file gives it"
+        for expression, key, what in NEEDS
+        if re.search(expression, output)
+    ]
+    if exit_code == 126 and not found:
+        found = ["if the program is in /tmp: container.tmp_exec of the job file lets it run"]
+    return found
 
 
 def exit_words(code: int) -> str:

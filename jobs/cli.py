@@ -5,42 +5,45 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import JobsError
+from .errors import from_outside
 from .exits import Exit
 from .parser import parse
-from .terminal.display import print_last
+from .signals import Ended
+from .terminal.render import Render
+from .terminal.streams import lost_data
+
+WATCHING = ("submit", "watch")  # their exit code is the job's result, whatever became of what they printed
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb."""
-    _open_standard_streams()
+    render = Render()
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         from .clock import SystemClock  # after the parser: `--help` loads none of these
         from .service.connection import connect
         from .session import Session
-        from .terminal.render import Render
 
+        render = Render(as_json=arguments.json, as_is=getattr(arguments, "raw", False))
         session = Session(
             find_connection=lambda: connect(arguments.stack, arguments.outputs, os.environ),
-            render=Render(as_json=arguments.json),
+            render=render,
             clock=SystemClock(),
         )
-        return arguments.run(arguments, session)
-    except JobsError as error:
-        print_last("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), sys.stderr)
-        return error.exit
+        code = arguments.run(arguments, session)
+    except Ended as ended:
+        render.words("ended from outside; what was submitted goes on")
+        return ended.exit
     except KeyboardInterrupt:
-        print_last("interrupted; what was submitted goes on", sys.stderr)
+        render.words("interrupted; what was submitted goes on")
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing at exit either
-        return Exit.OK
-
-
-def _open_standard_streams() -> None:
-    """If one is closed (`2>&-`), the next file that is opened would get its number, and what is written to it."""
-    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
-            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    except ImportError:
+        raise  # `__main__.py` knows which Python has the packages
+    except Exception as exception:
+        error = from_outside(exception)
+        render.words("\n".join([f"error: {error}", *getattr(exception, "__notes__", ())]))
+        return error.exit
+    if lost := lost_data(render):
+        render.words(f"error: {lost}")
+        return Exit.MACHINE if code == Exit.OK and arguments.verb not in WATCHING else code
+    return code

@@ -15,19 +15,32 @@ class Exit(IntEnum):
     USAGE = 2
     SERVICE = 3
     GAVE_UP_WAITING = 4
+    MACHINE = 5
+    COMMAND_FAILED = 6
+    DEFECT = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANING: Final[dict[Exit, str]] = {
     Exit.OK: "done; when watching: every task succeeded",
-    Exit.TASKS_FAILED: "the job ended (or never can) and at least one task did not succeed",
+    Exit.TASKS_FAILED: "at least one task did not succeed: it failed, or the job ended (or never can) before it ran",
     Exit.USAGE: "the command line, job file or connection is wrong; nothing was sent",
     Exit.SERVICE: "the service refused or did not answer",
     Exit.GAVE_UP_WAITING: "the time given by --timeout is over; the job goes on",
+    Exit.MACHINE: "this machine failed: a full disk, a file that cannot be read or written, a closed stdout",
+    Exit.COMMAND_FAILED: "connect --run: the command on the node ended with another code than 0",
+    Exit.DEFECT: "a defect of this program; the message names a file with the details",
+    Exit.HUNG_UP: "the terminal was closed (SIGHUP); what was submitted goes on",
     Exit.INTERRUPTED: "Ctrl-C; what was submitted goes on",
+    Exit.TERMINATED: "ended from outside (SIGTERM); what was submitted goes on",
 }
 
-_ORDER: Final = (Exit.OK, Exit.TASKS_FAILED, Exit.GAVE_UP_WAITING, Exit.SERVICE, Exit.USAGE, Exit.INTERRUPTED)
+_ORDER: Final = (
+    Exit.OK, Exit.TASKS_FAILED, Exit.COMMAND_FAILED, Exit.GAVE_UP_WAITING, Exit.SERVICE, Exit.MACHINE, Exit.USAGE,
+    Exit.DEFECT, Exit.HUNG_UP, Exit.INTERRUPTED, Exit.TERMINATED,
+)  # fmt: skip
 
 
 def worst(exits: Iterable[Exit]) -> Exit:

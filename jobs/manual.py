@@ -13,7 +13,7 @@ HEAD = """# python -m jobs
 
 Submit work to Azure Batch and look at it. Made from the parser by `python -m jobs.manual`; do not edit.
 
-Where to go: `--stack NAME` (outputs of the Pulumi CLI, or of the local engine for the stack `local`, which is the
+Where to go: `--stack NAME` (outputs by the Pulumi CLI; the stack `local` is the
 default where `.local/cloud.json` exists) or `--outputs FILE`. If `AZURE_BATCH_ACCOUNT`, `AZURE_BATCH_ACCESS_KEY` and
 `AZURE_BATCH_ENDPOINT` are set, they win. Who you are: whatever azure-identity finds (Azure CLI, workload identity,
 environment, managed identity); for the stack `local` what `.local/cloud.json` says.

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 from .errors import UsageError
 from .exits import MEANING, Exit
+from .terminal.render import Render
+from .terminal.streams import lost_data
 from .verbs import VERBS, module
+
+ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of jobs and tasks, as Batch takes them
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,6 +22,39 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}. See: {self.prog} --help")
+
+    def print_help(self, file: Any = None) -> None:
+        """argparse says nothing when the help cannot be written."""
+        render = Render()
+        render.data(self.format_help().rstrip("\n"))
+        if error := lost_data(render):
+            raise error
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Every value of every verb comes through here: none may be empty, and only paths may be no text."""
+        if isinstance(action, argparse._SubParsersAction):
+            return super()._get_value(action, arg_string)  # the verb's own parser looks at them
+        name = "/".join(action.option_strings) or action.metavar or action.dest
+        if not arg_string.strip() and action.default != "":
+            self.error(f"argument {name}: it is empty")
+        if action.type is not Path and not _is_text(arg_string):
+            self.error(f"argument {name}: {arg_string!r} is not text in the encoding of this terminal")
+        return super()._get_value(action, arg_string)
+
+
+def batch_id(text: str) -> str:
+    """The type of arguments that name a job or a task: nothing else is asked of the service."""
+    if not ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no id; ids have 1 to 64 letters, digits, - and _")
+    return text
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def build_parser(wanted: Iterable[str] = VERBS) -> Parser:

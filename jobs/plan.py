@@ -75,7 +75,7 @@ def plan_of(path: Path, session: Session, *, job_id: str | None = None) -> Plan:
 def make_plan(
     path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any, list_blobs: ListBlobs | None = None
 ) -> Plan:
-    """Read and check the whole file, every task included. Raises `UsageError`, `DiskFault`; nothing is sent."""
+    """Read and check the whole file, every task included. Raises `UsageError`, `MachineError`; nothing is sent."""
     file = load(path)
     job = file.job
     own_id = job_id is None and "{time}" in job.id

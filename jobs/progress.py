@@ -2,7 +2,13 @@
 
 Up to `SMALL` tasks every task is known, and after the first look only those whose state changed since are read. Above
 that a look reads the job, its counts, and when the count of failures rose one page of the failures since the last look.
-The counts lag behind on the real service (facts: minutes), so the end is judged by the job's state and by what one page
+
+A look reads the job before its tasks: a job that is over has tasks that do not change any more, so what is read after
+it is final, and the last look reads every task again. The other way round a task could end, and its job with it,
+between the two reads, and would be told as one that never did. A list of tasks is no picture of one moment either: a
+task that was listed early can change before one that was listed late. So the next look asks from the last change that
+the look before the latest one saw: what is earlier, the latest one has read.
+The counts lag behind on the real service (by minutes), so the end is judged by the job's state and by what one page
 of failed and of unended tasks says, never by the counts alone.
 """
 
@@ -73,7 +79,8 @@ class Progress:
     clock: Clock
     _states: dict[str, TaskState] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
-    _latest: datetime | None = None
+    _since: datetime | None = None  # changes from here on may not have been read
+    _latest: datetime | None = None  # the last change that was read
     _large: bool = False
     _counts: Counts | None = None
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
@@ -84,8 +91,12 @@ class Progress:
         counts = self.batch.counts(self.job_id)
         before, self._counts = self._counts, counts
         self._large = self._large or counts.total > SMALL
+        some = self._since is not None  # not all tasks are asked for
         changed = self._failures(before, counts) if self._large else self._changes()
         if not self._large:
+            if some and self._is_over(job, _count(self._states)):
+                self._since = None
+                changed += self._changes()
             counts = _count(self._states)  # these do not lag
         return Look(
             job=job,
@@ -99,14 +110,16 @@ class Progress:
         )
 
     def _changes(self) -> list[TaskState]:
-        changed = []
-        for task in self.batch.tasks(self.job_id, self._latest):
+        """Of a small job: the tasks that are new, or not in the state in which they were read before."""
+        changed, seen = [], self._latest
+        for task in self.batch.tasks(self.job_id, self._since):
             before = self._states.get(task.id)
             self._states[task.id] = task
             if before is None or _phase(before) != _phase(task):
                 changed.append(task)
             if task.changed is not None:
                 self._latest = max(self._latest, task.changed) if self._latest else task.changed
+        self._since = seen - SKEW if seen else None
         return changed
 
     def _failures(self, before: Counts | None, counts: Counts) -> list[TaskState]:
@@ -146,9 +159,10 @@ def ending(batch: Batch, look: Look) -> Ending:
     counts = batch.counts(look.job.id)
     failures = batch.some_tasks(look.job.id, "failed", MOST_FAILURES)
     unended = batch.some_tasks(look.job.id, "unended", MOST_FAILURES)
+    failed = max(len(failures), counts.failed)
     return Ending(
-        succeeded=counts.succeeded,
-        failed=max(len(failures), counts.failed),
+        succeeded=counts.succeeded if unended else max(0, counts.total - failed),  # the total does not lag behind
+        failed=failed,
         unended=max(len(unended), counts.active + counts.running) if unended else 0,
         first_failed=failures[0] if failures else None,
     )

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .errors import UsageError
-from .jobfile import Job, Task
+from .jobfile import Job, Task, patterns
+from .jobfile.container import ROOT, Container
 from .jobfile.dependencies import parents
 from .jobfile.exit_codes import ExitRule
 from .jobfile.fields import ID
@@ -19,11 +20,6 @@ from .jobfile.model import RELEASE_LIMIT, Program
 from .jobfile.placeholders import fill
 from .service.connection import Outputs
 
-# A task's container: no root file system to write to, no capabilities, no way to gain any, and init as PID 1 that
-# passes signals on and reaps. All are `docker create` options, which is what Batch documents containerRunOptions to be.
-RUN_OPTIONS: Final = (
-    "--rm --init --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --pids-limit 256"
-)
 # Without this Batch mounts the whole node root read-write into every container (batch-container-isolation-task).
 BIND_MOUNTS: Final = ({"source": "Task", "isReadOnly": False},)
 # What the job's preparation left on the node, for its tasks to read.
@@ -39,7 +35,31 @@ WORKER: Final = "worker"
 SQL_SERVER, SQL_DATABASE, CLIENT_ID = "SQL_SERVER", "SQL_DATABASE", "AZURE_CLIENT_ID"
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-_WILDCARD: Final = re.compile(r"[*?\[]")
+
+
+def run_options(container: Container) -> str:
+    """The `docker create` options of a task's container, which is what Batch documents containerRunOptions to be.
+
+    No capabilities, no way to gain any, no root file system to write to, and init as PID 1, which passes signals on and
+    reaps. What a job file's `container` says is put in.
+    """
+    tmp = "/tmp:exec" if container.tmp_exec else "/tmp"  # noqa: S108 - in the container
+    if container.tmp_size is not None:
+        tmp += f"{',' if ':' in tmp else ':'}size={container.tmp_size}"
+    options = ["--rm", "--init"]
+    if ROOT not in container.writable:
+        options.append("--read-only")
+    for place in (tmp, *(place for place in container.writable if place != ROOT)):
+        options += ["--tmpfs", place]
+    options += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", str(container.pids_limit)]
+    if container.shm_size is not None:
+        options += ["--shm-size", container.shm_size]
+    for name, limit in container.ulimits.items():
+        options += ["--ulimit", f"{name}={limit}"]
+    return " ".join(options)
+
+
+RUN_OPTIONS: Final = run_options(Container())
 
 
 def job_id(job: Job, *, now: datetime) -> str:
@@ -143,7 +163,7 @@ def _release(job: Job, outputs: Outputs | None) -> dict[str, Any]:
 
 def _program(program: Program, outputs: Outputs | None, mounts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Command line, container and own environment of whatever runs in a container."""
-    options, command = RUN_OPTIONS, program.command
+    options, command = run_options(program.container), program.command
     if program.shell:
         assert isinstance(command, str)
         options, command = f"{options} --entrypoint /bin/sh", ["-c", command]
@@ -158,6 +178,8 @@ def _program(program: Program, outputs: Outputs | None, mounts: Sequence[Mapping
             "containerHostBatchBindMounts": [dict(mount) for mount in mounts],
         },
     }
+    if program.container.working_dir == "image":
+        definition["containerSettings"]["workingDirectory"] = "containerImageDefault"
     if program.environment:
         definition["environmentSettings"] = _pairs(program.environment)
     return definition
@@ -186,7 +208,7 @@ def task_definition(
         definition["exitConditions"] = _exit_conditions(task.exit_codes, acts_on_job)
     if (container := container_of(job, outputs)) is not None:
         assert outputs is not None
-        definition["outputFiles"] = _output_files(task, f"{identifier}/{task.id}", container, outputs)
+        definition["outputFiles"] = _output_files(task, job, identifier, container, outputs)
     elif task.outputs:
         raise UsageError(
             f"task {task.id!r} has outputs, but without a stack there is no container for them. Use --stack"
@@ -255,22 +277,20 @@ def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def _output_files(task: Task, folder: str, container: str, outputs: Outputs) -> list[dict[str, Any]]:
-    """stdout and stderr always, then the file's patterns; uploaded by the node's identity, so no SAS is anywhere.
-
-    A pattern with wildcards takes `path` as a folder, one without takes it as the blob's full name.
-    """
-    wanted = [("../std*.txt", "always"), *((output.files, output.when) for output in task.outputs)]
+def _output_files(task: Task, job: Job, identifier: str, container: str, outputs: Outputs) -> list[dict[str, Any]]:
+    """stdout and stderr always, then the file's patterns; uploaded by the node's identity, so no SAS is anywhere."""
+    wanted = [(patterns.LOGS, "always"), *((patterns.sent(output.files), output.when) for output in task.outputs)]
     identity = (
         {"identityReference": {"resourceId": outputs.identity_resource_id}} if outputs.identity_resource_id else {}
     )
+    values = {**job.environment, **task.environment, **patterns.of_task(identifier, task.id)}
     return [
         {
             "filePattern": pattern,
             "destination": {
                 "container": {
                     "containerUrl": f"{outputs.blob_endpoint.rstrip('/')}/{container}",
-                    "path": folder if _WILDCARD.search(pattern) else f"{folder}/{pattern.removeprefix('../')}",
+                    "path": patterns.blob_path(f"{identifier}/{task.id}", pattern, values),
                     **identity,
                 }
             },

@@ -1,1 +1,1 @@
-"""The local Azure and the engine that deploys to it: everything that stands in for a subscription on one machine."""
+"""The local Azure and the deployment to it: everything that stands in for a subscription on one machine."""

@@ -1,4 +1,4 @@
-"""`python -m local VERB`. The verbs are in `local/cli.py`; this module only finds out whether they can be loaded."""
+"""`python -m local VERB`. The verbs are in `local/cli.py`; this module says what to do when they cannot be loaded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ def main() -> int:
     """Run the verb; a Python without the project's packages is told in words which one to use."""
     try:
         from local.cli import main as run
+
+        return run()
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("", "local"):
             raise
@@ -19,7 +21,6 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    return run()
 
 
 if __name__ == "__main__":

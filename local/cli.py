@@ -1,7 +1,7 @@
-"""The verbs of `python -m local`: run the local Azure and deploy to it.
+"""The verbs of `python -m local`: run the local Azure and deploy to it with the Pulumi CLI.
 
-Data goes to stdout, words to stderr; a deployment's progress goes to stdout, as Pulumi's does. `EXITS` is the table of
-exit codes.
+Data goes to stdout, words to stderr; a deployment's progress goes where Pulumi writes it. `EXITS` is the table of exit
+codes.
 """
 
 from __future__ import annotations
@@ -9,31 +9,33 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from local.azure.paths import PRIVATE_UMASK, Paths
-from local.engine import outcome
 from local.errors import LocalError
+from local.paths import PRIVATE_UMASK, Paths
 from local.words import say
-
-if TYPE_CHECKING:  # a verb loads what it needs when it runs: `outputs`, which `jobs` asks for each time, is then quick
-    from local.engine.project import Project
 
 LOCAL = "local"  # the stack that is deployed to the local Azure
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXITS = {
     DONE: "done",
-    FAILED: "it could not be done, or (status) the local Azure does not run; the message says why",
+    FAILED: "it could not be done, a deployment failed, or (status) the local Azure does not run; the message says why",
     USAGE: "the command line is wrong; nothing was done",
     INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
-    outcome.FAILED: "the deployment began and failed (Pulumi's own code); the Diagnostics say why",
+    # Pulumi's own (cmd/pulumi/cmd/exit_codes.go of 3.274), which up, preview, destroy and pulumi pass on.
+    6: "Pulumi: there is no such stack",
+    7: "Pulumi: something would change, and --expect-no-changes was given",
+    8: "Pulumi: cancelled",
+    255: "Pulumi: an error of its own; releases before 3.274 use it for every failure",
 }
+# Commands of Pulumi that reach the cloud: the local Azure is started for them.
+REACH_CLOUD = {"up", "update", "preview", "pre", "destroy", "refresh", "import", "watch", "down"}
 
 
 def start(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import background
+    from local.processes import background
 
     say("the local Azure was started" if background.start(paths) else "the local Azure runs already")
     say(f"connection facts: {paths.cloud_json}\nlogs: {paths.log}")
@@ -41,7 +43,8 @@ def start(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import background, teardown
+    from local.deployment import teardown
+    from local.processes import background
 
     say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
     teardown.stop_nodes(paths)
@@ -50,7 +53,7 @@ def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
 
 
 def status(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import background
+    from local.processes import background
 
     processes = background.status(paths)
     if arguments.json:
@@ -67,7 +70,8 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
         raise LocalError(
             "reset deletes every resource, node and blob of the local Azure", next_step="python -m local reset --yes"
         )
-    from local import background, teardown
+    from local.deployment import teardown
+    from local.processes import background
 
     background.stop(paths)
     teardown.remove_everything(paths, caches=arguments.caches)
@@ -75,70 +79,77 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
-    from local import tour
+    from local.deployment import tour
 
     return tour.run(paths)
 
 
-def project_of(paths: Paths, name: str, *, reaches_cloud: bool, prepare: bool = False) -> Project:
-    """The project of the stack of this name; `prepare` brings its images and settings up to date first."""
-    from local import stack
+def up(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local.deployment import offline, project, tour
+    from local.processes import background
 
-    if name != LOCAL:
-        project = stack.offline_project(paths, name)
-        say(f"offline: no cloud is reached; what only a subscription knows is from {project.offline}")
-        return project
-    if not prepare:
-        stack.require_settings(paths)
-    if reaches_cloud:
-        from local import background
+    if arguments.stack != LOCAL:
+        raise offline.refuse("up", arguments.stack)
+    background.start(paths)
+    tour.prepare(paths)
+    return project.become(tour.settled_stack(paths), ["up", "--yes", "--skip-preview", *arguments.rest])
 
+
+def preview(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local.deployment import offline, project, tour
+    from local.processes import background
+
+    if arguments.stack != LOCAL:
+        stack = offline.prepare(paths.home / "offline" / arguments.stack, arguments.stack)
+        say(f"offline: no cloud is reached; what only a subscription knows is from local/offline/{stack.name}.yaml")
+    else:
         background.start(paths)
-    if prepare:
-        from local import tour
-
         tour.prepare(paths)
-    return stack.local_project(paths, stack.cloud_environment(paths) if reaches_cloud else {})
-
-
-def deployment(verb: str, *, prepare: bool = False) -> Callable[[Paths, argparse.Namespace], int]:
-    """A verb of the engine that runs something (`local/engine/commands.py`)."""
-
-    def run(paths: Paths, arguments: argparse.Namespace) -> int:
-        from local.engine import commands
-
-        project = project_of(paths, arguments.stack, reaches_cloud=True, prepare=prepare)
-        options = outcome.Options(json=arguments.json, expect_no_changes=arguments.expect_no_changes)
-        return getattr(commands, verb)(project, options).exit_code
-
-    return run
-
-
-def reading(verb: str) -> Callable[[Paths, argparse.Namespace], int]:
-    """A verb of the engine that reads the state (`local/engine/reading.py`)."""
-
-    def run(paths: Paths, arguments: argparse.Namespace) -> int:
-        from local.engine import reading
-
-        project = project_of(paths, arguments.stack, reaches_cloud=False)
-        return getattr(reading, verb)(project, outcome.Options(json=arguments.json)).exit_code
-
-    return run
+        stack = tour.settled_stack(paths)
+    return project.become(stack, ["preview", "--policy-pack", str(project.POLICY), *arguments.rest])
 
 
 def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local import stack, teardown
+    from local.deployment import offline, project, settings, teardown, tour
+    from local.processes import background
 
-    if arguments.stack == LOCAL:
-        if not stack.settings_file(paths).exists():
-            say("nothing was deployed from this checkout")
-            return 0
-        teardown.need_engine()
-    code = deployment("destroy")(paths, arguments)
+    if arguments.stack != LOCAL:
+        raise offline.refuse("destroy", arguments.stack)
+    if not settings.stack(paths).settings_file.exists():
+        say("nothing was deployed from this checkout")
+        return DONE
+    teardown.need_engine()
+    background.start(paths)
+    code = project.run(tour.settled_stack(paths), "destroy", "--yes", "--skip-preview", *arguments.rest)
     if code:
         return code
     teardown.remove_worker_images(paths)
     return teardown.show_remaining(paths)
+
+
+def pulumi(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local.deployment import project, settings
+    from local.processes import background
+
+    settings.require_settings(paths)
+    if REACH_CLOUD.intersection(arguments.rest):
+        background.start(paths)
+    cloud = settings.cloud_environment(paths) if background.status(paths) else {}
+    return project.become(settings.stack(paths, cloud), arguments.rest)
+
+
+def env(paths: Paths, _arguments: argparse.Namespace) -> int:
+    from local.deployment import project, settings
+    from local.processes import background
+
+    settings.require_settings(paths)
+    cloud = settings.cloud_environment(paths) if background.status(paths) else {}
+    stack, cli = settings.stack(paths, cloud), project.installation()
+    project.write_project_file(stack, cli)
+    if not cloud:
+        say("the local Azure does not run: these variables are good for commands that need no cloud")
+    print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in project.variables(stack, cli).items()))
+    return DONE
 
 
 VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
@@ -147,52 +158,48 @@ VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
     "status": (status, "which processes run"),
     "reset": (reset, "delete all its state"),
     "tour": (run_tour, "the main job from end to end (make up)"),
-    "up": (deployment("up", prepare=True), "deploy the stack"),
-    "preview": (deployment("preview", prepare=True), "show what up would change"),
-    "refresh": (deployment("refresh"), "bring the state up to date with the cloud"),
-    "destroy": (destroy, "remove everything the stack deployed"),
-    "outputs": (reading("outputs"), "the stack's outputs"),
-    "export": (reading("export"), "the stack's state"),
-    "recover": (deployment("recover"), "settle operations that a killed run left open"),
+    "up": (up, "pulumi up of the stack 'local'; further words go to Pulumi"),
+    "preview": (preview, "pulumi preview; of dev and prod offline; further words go to Pulumi"),
+    "destroy": (destroy, "pulumi destroy of the stack 'local', and a look at what is left"),
+    "pulumi": (pulumi, "any command of Pulumi on the stack 'local': python -m local pulumi stack output --json"),
+    "env": (env, "variables for a shell in which `pulumi` is that of the stack 'local': eval \"$(... env)\""),
 }
-
-
-FLAGS: dict[str, dict[str, Any]] = {
-    "--stack": {"default": LOCAL, "help": "local (default), or dev/prod for an offline preview"},
-    "--json": {"action": "store_true", "help": "data as JSON on stdout"},
-    "--expect-no-changes": {"action": "store_true", "help": "fail if anything would change"},
-    "--yes": {"action": "store_true", "help": "do it"},
-    "--caches": {"action": "store_true", "help": "delete cached images, too"},
-}
-_RUN = ("--stack", "--json", "--expect-no-changes")
-# verb -> the flags it takes: one that would change nothing is refused
-TAKES: dict[str, tuple[str, ...]] = {
-    "status": ("--json",),
-    "reset": ("--yes", "--caches"),
-    "outputs": ("--stack", "--json"),
-    "export": ("--stack",),
-    "recover": ("--stack",),
-    **dict.fromkeys(("up", "preview", "refresh", "destroy"), _RUN),
-}
+PULUMI_VERBS = ("up", "preview", "destroy")  # words that we do not know are Pulumi's
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m local",
-        description="The local Azure and the engine that deploys to it.",
+        description="The local Azure and the stack 'local' that is deployed to it.",
         epilog="exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXITS.items()),
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (_, text) in VERBS.items():
-        verb = verbs.add_parser(name, help=text, description=text)
-        verb.set_defaults(json=False, expect_no_changes=False)
-        for flag in TAKES.get(name, ()):
-            verb.add_argument(*((flag, "-s") if flag == "--stack" else (flag,)), **FLAGS[flag])
+        verb = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        if name == "status":
+            verb.add_argument("--json", action="store_true", help="data as JSON on stdout")
+        if name == "reset":
+            verb.add_argument("--yes", action="store_true", help="do it")
+            verb.add_argument("--caches", action="store_true", help="delete cached images, too")
+        if name in PULUMI_VERBS:
+            verb.add_argument("--stack", "-s", default=LOCAL, help="local (default); preview: dev and prod, offline")
     return top
 
 
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The command line; `rest` are the words for Pulumi."""
+    if argv[:1] == ["pulumi"]:  # everything after it is Pulumi's, --help included
+        return argparse.Namespace(verb="pulumi", rest=argv[1:])
+    known = parser()
+    arguments, rest = known.parse_known_args(argv)
+    if rest and arguments.verb not in PULUMI_VERBS:
+        known.error(f"{arguments.verb} takes no such argument: {' '.join(rest)}")
+    arguments.rest = rest
+    return arguments
+
+
 def main(argv: list[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     os.umask(PRIVATE_UMASK)
     paths = Paths.default()
     try:
@@ -204,6 +211,8 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing at exit either
         return DONE
+    except ModuleNotFoundError:
+        raise  # a package is missing: `local/__main__.py` says which Python has it
     except Exception as error:
         from local.explain import explain  # it knows what every library raises, and loads them
 

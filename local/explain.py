@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 
-from local.azure.errors import AzureError
-from local.azure.paths import Paths, UnsafeFolder
-from local.azure.ports import NoPortLeft, PortInUse
+from local.azure.platform.errors import AzureError
+from local.azure.platform.ports import NoPortLeft, PortInUse
 from local.azure.sql.errors import SqlError
-from local.engine.errors import EngineError
 from local.errors import LocalError
 from local.node.image import ImageBuildFailed
+from local.paths import Paths, UnsafeFolder
 from tools.setup import docker_engine
 from tools.setup.docker_engine import EngineState
 
 # Their texts have fact, cause and next step already.
-WORDED = (LocalError, EngineError, UnsafeFolder, PortInUse, NoPortLeft, ImageBuildFailed)
+WORDED = (LocalError, UnsafeFolder, PortInUse, NoPortLeft, ImageBuildFailed)
 
 
 def explain(error: BaseException, paths: Paths) -> str | None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from local.azure import ports
-from local.azure.paths import Paths
+from local.azure.platform import ports
+from local.paths import Paths
 
 # Files whose tests take their time: kills, leases, many seeds, servers started for each test.
 # Part of `make test`, not of `make test-fast`.
@@ -25,12 +25,14 @@ THOROUGH = (
     "tests/azure/sql/test_process.py",
     "tests/azure/sql/test_real_server.py",
     "tests/azure/sql/test_semantics.py",
-    "tests/engine/test_failures.py",
-    "tests/engine/test_features.py",
-    "tests/engine/test_recovery.py",
+    "tests/ci/test_previews.py",
     "tests/jobs/test_hostile.py",
     "tests/jobs/test_hostile_submit.py",
     "tests/jobs/test_submit_process.py",
+    "tests/policy/test_planted.py",
+    "tests/plugins/cli/test_azure_native_cli.py",
+    "tests/plugins/cli/test_docker_cli.py",
+    "tests/plugins/test_half_made.py",
     "tests/tools/test_sbom.py",
     "tests/worker/test_chaos.py",
     "tests/worker/test_login.py",

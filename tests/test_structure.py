@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +11,76 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import THOROUGH
+from tests.import_graph import against_the_arrows, first_circle, import_graph, module_name, room_of, syntax_tree
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("infra", "jobs", "worker", "local", "policy", "tools")
+ROOMS = ("infra", "jobs", "worker", "local", "policy", "tools", "ci")
+THIS = Path(__file__).resolve()
 MOST_LINES = 400
 
-# room -> rooms it must not import
+# room -> packages it must not import
 FORBIDDEN = {
     "infra": {"local", "jobs", "worker", "tests"},
     "jobs": {"local", "infra", "worker", "tests"},
     "worker": {"local", "infra", "jobs", "tests"},
     "local": {"infra", "jobs", "worker", "tests"},
-    "local/azure": {"local.engine", "local.plugins", "pulumi", "pulumi_azure_native"},
-    "local/engine": {"local.azure", "local.node", "pulumi_azure_native"},
-    "local/plugins": {"local.azure", "local.node"},
-    "local/node/agent": {"local.azure", "local.engine", "local.plugins"},
+    "local/azure": {"pulumi", "pulumi_azure_native"},
+    "policy": {"local", "infra", "jobs", "worker", "tests", "pulumi_azure_native"},
+    "ci": {"infra", "jobs", "worker", "tests"},
     "tools": {"local", "infra", "jobs", "worker", "tests"},
 }
+
+# Rooms of local/ -> the rooms that each may import, besides itself. A module is in the room with the longest name.
+_AZURE = "local.azure"
+_BATCH = f"{_AZURE}.batch"
+_SQL = f"{_AZURE}.sql"
+_CLOUD = {"local.paths", f"{_AZURE}.platform", f"{_AZURE}.control_plane"}
+_BATCH_DATA = {f"{_BATCH}.errors", f"{_BATCH}.model"}
+_SERVICES = {f"{_AZURE}.{service}" for service in ("identity", "arm", "blobs", "registry", "batch")}
+MAY_IMPORT: dict[str, set[str]] = {
+    "local.paths": set(),
+    "local.errors": set(),
+    "local.words": set(),
+    "local.node.contract": set(),
+    "local.node.agent": {"local.node.contract"},
+    "local.node": {"local.paths", "local.node.contract", "local.node.agent"},
+    f"{_AZURE}.platform": {"local.paths"},
+    f"{_AZURE}.control_plane": {"local.paths", f"{_AZURE}.platform"},
+    f"{_AZURE}.identity": _CLOUD,
+    f"{_AZURE}.arm": {*_CLOUD, f"{_AZURE}.identity"},
+    f"{_AZURE}.blobs": _CLOUD,
+    f"{_AZURE}.registry": _CLOUD,
+    f"{_BATCH}.errors": {f"{_AZURE}.platform"},
+    f"{_BATCH}.model": {f"{_AZURE}.platform", "local.node.contract"},
+    f"{_BATCH}.scheduling": {*_CLOUD, *_BATCH_DATA, "local.node.contract"},
+    f"{_BATCH}.account": {*_CLOUD, *_BATCH_DATA, f"{_BATCH}.scheduling", "local.node.contract"},
+    f"{_BATCH}.data_plane": {
+        *_CLOUD, *_BATCH_DATA, f"{_BATCH}.scheduling", f"{_BATCH}.account", "local.node.contract",
+    },
+    f"{_BATCH}.accounts": {*_CLOUD, f"{_BATCH}.account", f"{_BATCH}.data_plane", "local.node.contract"},
+    f"{_BATCH}.hooks": {*_CLOUD, *_BATCH_DATA, f"{_BATCH}.account", f"{_BATCH}.data_plane", f"{_BATCH}.accounts"},
+    _BATCH: {*_CLOUD, f"{_BATCH}.account", f"{_BATCH}.accounts", f"{_BATCH}.hooks", "local.node.contract"},
+    f"{_SQL}.errors": set(),
+    f"{_SQL}.faults": {"local.paths", f"{_SQL}.errors"},
+    f"{_SQL}.tds": {f"{_SQL}.errors"},
+    f"{_SQL}.statements": {f"{_SQL}.errors"},
+    f"{_SQL}.stores": {"local.paths", f"{_SQL}.errors", f"{_SQL}.tds", f"{_SQL}.statements"},
+    f"{_SQL}.sessions": {
+        *_CLOUD, f"{_SQL}.errors", f"{_SQL}.faults", f"{_SQL}.tds", f"{_SQL}.statements", f"{_SQL}.stores",
+    },
+    _SQL: {*_CLOUD, f"{_SQL}.faults", f"{_SQL}.tds", f"{_SQL}.stores", f"{_SQL}.sessions"},
+    _AZURE: {*_CLOUD, *_SERVICES, "local.node", "local.node.contract"},
+    "local.processes": {*_CLOUD, "local.errors", _AZURE, f"{_AZURE}.blobs", f"{_AZURE}.registry"},
+    "local.plugins": set(),
+    "local.deployment": {
+        "local.paths", "local.errors", "local.words", "local.processes", "local.node", "local.plugins",
+        f"{_AZURE}.platform", _SQL, f"{_SQL}.errors",
+    },
+    "local": {  # the commands of `python -m local`
+        "local.paths", "local.errors", "local.words", "local.processes", "local.deployment", "local.node",
+        f"{_AZURE}.platform", f"{_SQL}.errors",
+    },
+}  # fmt: skip
 
 
 def modules(*rooms: str) -> list[Path]:
@@ -41,7 +95,7 @@ def modules(*rooms: str) -> list[Path]:
 
 
 def imported(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+    for node in ast.walk(syntax_tree(ROOT / file)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -67,6 +121,67 @@ def test_imports_go_one_way(room: str) -> None:
     assert not wrong
 
 
+def test_each_room_of_local_imports_only_what_its_row_names() -> None:
+    graph = import_graph(ROOT, modules("local"))
+    assert against_the_arrows(graph, MAY_IMPORT) == []
+
+
+def test_every_room_of_the_table_has_modules() -> None:
+    rooms = {room_of(module_name(file), MAY_IMPORT) for file in modules("local")}
+    assert rooms == set(MAY_IMPORT)
+
+
+def test_no_import_circle_exists_between_modules() -> None:
+    graph = import_graph(ROOT, modules(*ROOMS))
+    assert sum(map(len, graph.values())) > 500, "the graph is nearly empty: this test would prove nothing"
+    assert first_circle(graph) == []
+
+
+def test_no_import_circle_exists_between_rooms() -> None:
+    """The imports obey the table (above), so it is enough that the table has no circle."""
+    assert first_circle(MAY_IMPORT) == []
+
+
+PLANTED_CIRCLES = {
+    "absolute": ("from house.b import two", "import house.a"),
+    "relative": ("from .b import two", "from . import a"),
+    "for types only": (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.b import two",
+        "from house import a",
+    ),
+    "in a function": ("def one():\n    from house import b", "from house.a import one"),
+}
+
+
+@pytest.mark.parametrize("circle", PLANTED_CIRCLES)
+def test_a_planted_circle_is_found(circle: str, tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    for name, text in zip(("__init__", "a", "b", "c"), ("", *PLANTED_CIRCLES[circle], "import house.a"), strict=True):
+        (house / f"{name}.py").write_text(text + "\n")
+    graph = import_graph(tmp_path, [file.relative_to(tmp_path) for file in house.iterdir()])
+    assert set(first_circle(graph)) == {"house.a", "house.b"}
+
+
+def test_a_planted_import_against_the_arrows_is_found(tmp_path: Path) -> None:
+    for room, text in (("low", "from house.high import door"), ("high", "from house import low")):
+        (tmp_path / "house" / room).mkdir(parents=True)
+        (tmp_path / "house" / room / "__init__.py").write_text(text + "\n")
+    files = [file.relative_to(tmp_path) for file in tmp_path.rglob("*.py")]
+    table = {"house.low": set[str](), "house.high": {"house.low"}}
+    assert against_the_arrows(import_graph(tmp_path, files), table) == ["house.low imports house.high"]
+
+
+def test_no_room_of_local_has_too_long_a_corridor() -> None:
+    """About a dozen modules are one concern; the node's agent is one program of its own."""
+    rooms: dict[str, int] = {}
+    for file in modules("local"):
+        if file.name != "__init__.py" and not file.as_posix().startswith("local/node/agent/"):
+            rooms[file.parent.as_posix()] = rooms.get(file.parent.as_posix(), 0) + 1
+    assert len(rooms) > 15
+    assert {room: count for room, count in rooms.items() if count > 14} == {}
+
+
 def test_one_module_of_jobs_knows_the_batch_sdk() -> None:
     users = {file.as_posix() for file in modules("jobs") for name in imported(file) if within(name, "azure.batch")}
     assert users == {"jobs/service/client.py"}
@@ -79,9 +194,7 @@ def test_no_module_holds_two_concerns() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [
-        file.as_posix() for file in modules(*ROOMS) if not ast.get_docstring(ast.parse((ROOT / file).read_text()))
-    ]
+    silent = [file.as_posix() for file in modules(*ROOMS) if not ast.get_docstring(syntax_tree(ROOT / file))]
     assert silent == []
 
 
@@ -97,7 +210,7 @@ def test_every_test_function_is_in_a_file_that_pytest_collects() -> None:
         if not file.name.startswith("test_")
         and any(
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-            for node in ast.walk(ast.parse((ROOT / file).read_text()))
+            for node in ast.walk(syntax_tree(ROOT / file))
         )
     ]
     assert lost == []
@@ -126,3 +239,92 @@ def test_no_path_of_a_machine_stands_in_the_tree() -> None:
 
 def test_the_files_of_thorough_tests_exist() -> None:
     assert [name for name in THOROUGH if not (ROOT / name).is_file()] == []
+
+
+DOCUMENT = re.compile(r"(?<![\w./-])((?:[\w.-]+/)*[\w-]+\.md)\b(?:#([\w-]+))?")
+LINK = re.compile(r"\]\((?!https?:)([\w./-]*)(?:#([\w-]+))?\)")
+PLACE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py): ([\w.]+)`")
+OUTSIDE = re.compile(r"https?://\S+")
+# "facts 4.2", "Facts (4.6)", "design 3.1", "facts: pulumi.md": documents that only their writer has
+CITATION = re.compile(r"\b(?:facts|design|spike)[,:]? ?[(§]?\d|\bfacts(?:/|: )[\w-]+\.md|\(see (?:facts|design)", re.I)
+
+
+def texts() -> dict[Path, str]:
+    """What a clone has that people write: code, documents and configuration, but not this file."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    written = (".py", ".md", ".toml", ".yml", ".yaml", ".sh", ".js", ".in")
+    names = listed.splitlines()
+    files = [Path(name) for name in names if name.endswith(written) or name == "Makefile"]
+    return {file: (ROOT / file).read_text() for file in files if (ROOT / file).is_file() and ROOT / file != THIS}
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", (ROOT / document).read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dangling(file: Path, text: str) -> list[str]:
+    """What `file` cites and the repository does not have; a document's name alone is looked up beside it, too."""
+    found = [f"{file}: {match.group()!r}" for match in CITATION.finditer(text)]
+    named = DOCUMENT.findall(OUTSIDE.sub("", "\n".join(line for line in text.splitlines() if ".md" in line)))
+    if file.suffix == ".md":
+        named += [(path or file.name, anchor) for path, anchor in LINK.findall(text)]
+    for path, anchor in named:
+        beside = [(file.parent / path), Path(path), Path("docs") / path]
+        place = next((one for one in beside if (ROOT / one).exists()), None)
+        if place is None or (anchor and anchor not in anchors(place)):
+            found.append(f"{file}: {path}{anchor and '#'}{anchor}")
+    return found
+
+
+def test_every_document_that_is_cited_is_in_the_repository() -> None:
+    cited = texts()
+    assert len(cited) > 300
+    assert [line for file, text in cited.items() for line in dangling(file, text)] == []
+
+
+NOWHERE = (
+    "as Azure does (facts 4.2)",
+    "by design 3.1.",
+    "Facts (4.6): no shell",
+    "see facts/azure-batch-sdk.md 4",
+    "facts: pulumi.md 2.3",
+    "docs/nowhere.md",
+    "docs/azure-facts.md#no-such-heading",
+)
+SOMEWHERE = ("docs/azure-facts.md#command-lines", "README.md", "facts are known", "designed in 3 days", "hashlib.md5")
+
+
+@pytest.mark.parametrize("text", NOWHERE)
+def test_a_citation_that_leads_nowhere_is_found(text: str) -> None:
+    assert dangling(Path("infra/pool.py"), text)
+
+
+@pytest.mark.parametrize("text", SOMEWHERE)
+def test_a_citation_that_leads_somewhere_is_none(text: str) -> None:
+    assert dangling(Path("infra/pool.py"), text) == []
+
+
+def defined(file: Path) -> set[str]:
+    """Names that a module defines at its top, and members of its classes as `Class.member`."""
+    names: set[str] = set()
+    for node in syntax_tree(ROOT / file).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            members = [one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+            names |= {f"{node.name}.{one.name}" for one in members}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {one.id for one in targets if isinstance(one, ast.Name)}
+    return names
+
+
+def test_the_map_names_places_that_exist() -> None:
+    places = PLACE.findall((ROOT / "docs/architecture.md").read_text())
+    assert len(places) > 20
+    wrong = [place for place in places if not (ROOT / place[0]).is_file() or place[1] not in defined(Path(place[0]))]
+    assert wrong == []

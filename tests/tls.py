@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from local.azure import certificates
-from local.azure.paths import Paths
+from local.azure.platform import certificates
+from local.paths import Paths
 
 
 def server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:

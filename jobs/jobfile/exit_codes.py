@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from .fields import Section
+from .fields import Section, whole
 
 HIGHEST: Final = 255  # a program on Linux ends with 0 to 255
-_RANGE: Final = re.compile(r"(\d{1,3})-(\d{1,3})")
+_RANGE: Final = re.compile(r"([0-9]{1,3})-([0-9]{1,3})")
 
 
 def code_range(value: Any) -> tuple[int, int]:
@@ -23,7 +23,8 @@ def code_range(value: Any) -> tuple[int, int]:
     if match is not None:
         first, last = int(match[1]), int(match[2])
     else:
-        first = last = value if isinstance(value, int) and not isinstance(value, bool) else -1
+        number = whole(value)
+        first = last = number if isinstance(number, int) and not isinstance(number, bool) else -1
     if not 0 <= first <= last <= HIGHEST:
         raise ValueError(f"expected an exit code from 0 to {HIGHEST}, or a range of them like 70-79, got {value!r}")
     return first, last

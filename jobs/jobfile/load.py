@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..errors import JobFileError, UsageError
-from . import overlaps, placeholders, secrecy, task_ids
+from . import document, limits, overlaps, placeholders, secrecy, task_ids
+from .container import Container
 from .exit_codes import ExitRule
 from .lines import Lines, Place
 from .model import FORMS, NOT_YET, Blobs, IdRange, Job, JobFile, Output, Preparation, Release, Rows, Task, Tasks
@@ -30,6 +30,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "exit_codes": ExitRule,
     "rows": Rows,
     "blobs": Blobs,
+    "container": Container,
 }
 
 
@@ -52,82 +53,30 @@ _EXPECTED: Final = {
     "literal_error": "{expected}",
     "date_from_datetime_parsing": "a date like 2026-01-31",
     "date_type": "a date like 2026-01-31",
-    "invalid_key": "a text as key",
 }
 _FIXES: Final = {
     "string_type": "; put it in quotes",
-    "invalid_key": " (YAML takes on, off, yes and no for true and false); correct it, or put it in quotes",
 }
-
-
-class Loader(yaml.SafeLoader):
-    """Dates stay as they are written: 2026-02-30 is for the model to tell, with its line."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
 
 def load(path: Path) -> JobFile:
     """The checked job file. Raises `JobFileError` with all problems at once, `UsageError` when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error)
+        data, lines = document.read(path)
+    except OSError as error:
         raise UsageError(
-            f"{path}: cannot be read: {cause}. Give the path of a job file, for example jobs/samples/hello.yaml"
+            f"{path}: cannot be read: {error.strerror}. "
+            "Give the path of a job file, for example jobs/samples/hello.yaml"
         ) from error
-    data, lines = _parse(text, path)
     try:
         file = JobFile.model_validate(data).read_from(lines)
     except ValidationError as error:
         raise JobFileError(_told(lines, [dict(item) for item in error.errors()])) from error
-    checks = (placeholders.problems, secrecy.problems, overlaps.problems, task_ids.problems)
+    checks = (placeholders.problems, secrecy.problems, overlaps.problems, task_ids.problems, limits.problems)
     if wrong := [(place, what) for check in checks for place, what in check(file)]:
         wrong.sort(key=lambda one: lines.line(one[0]))
         raise JobFileError([f"{lines.where(place)}: {'.'.join(map(str, place))}: {what}" for place, what in wrong])
     return file
-
-
-def _parse(text: str, path: Path) -> tuple[Any, Lines]:
-    """The plain data, and the line of every key and item."""
-    loader = Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            raise JobFileError([f"{path}:1: the file is empty; it needs `job` and `tasks`"])
-        lines: dict[Place, int] = {}
-        _walk(node, (), lines, path, ())
-        return loader.construct_document(node), Lines(path, lines)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
-        what = f"{what}; look here and in the lines above"
-        if "'\\t'" in what:
-            what = "a tab cannot indent; write spaces"
-        raise JobFileError([f"{path}:{mark.line + 1 if mark else 1}: not YAML: {what}"]) from error
-    finally:
-        loader.dispose()
-
-
-def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, above: tuple[int, ...]) -> None:
-    lines.setdefault(place, node.start_mark.line + 1)
-    if id(node) in above:
-        raise JobFileError([f"{path}:{node.start_mark.line + 1}: an alias refers to itself; write the values out"])
-    above = (*above, id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            _walk(item, (*place, index), lines, path, above)
-    elif isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line, name = key.start_mark.line + 1, str(key.value)
-            if name in seen:
-                raise JobFileError([f"{path}:{line}: {name!r} is there twice, first in line {seen[name]}; remove one"])
-            seen[name] = line
-            lines[(*place, name)] = line
-            _walk(value, (*place, name), lines, path, above)
 
 
 def _told(lines: Lines, errors: list[dict[str, Any]]) -> list[str]:

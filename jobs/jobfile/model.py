@@ -1,14 +1,14 @@
-"""The job file's shape and every rule that needs no service: design 3.6. Unknown keys are refused."""
+"""The job file's shape and every rule that needs no service (docs/jobfile.md). Unknown keys are refused."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import re
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     Discriminator,
     Field,
-    PositiveInt,
     PrivateAttr,
     Tag,
     ValidationInfo,
@@ -16,17 +16,19 @@ from pydantic import (
     model_validator,
 )
 
+from .container import Container
 from .exit_codes import ExitRule
-from .fields import ENVIRONMENT_NAME, Duration, Environment, Retries, Section, Text
+from .fields import ENVIRONMENT_NAME, Duration, Environment, Flag, Positive, Retries, Section, Text, Whole
 from .lines import Lines, Place
+from .sweep import SweepValues, check
 
 SHELL_WORDS: Final = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
 SOURCES: Final = ("list", "sweep", "rows", "blobs", "python")
-ZIP: Final = "zip"  # in a sweep: not a placeholder, but values that go together
 RELEASE_LIMIT: Final = timedelta(minutes=15)  # azure-batch 15.1, `BatchJobReleaseTask.max_wall_clock_time`
 LAST_NUMBER: Final = 2**31 - 1  # of a range of ids: int32 in the REST reference
+_ID_NUMBER: Final = re.compile(r"[0-9]{1,64}")
 CONTAINER: Final = r"^[a-z0-9](?:-?[a-z0-9])+$"
-ROWS_FILE: Final = r"\.(jsonl|csv)$"
+ROWS_FILE: Final = r"(?i:\.(jsonl|ndjson|csv))$"
 FUNCTION: Final = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 FORMS: Final = {  # patterns in words
     ENVIRONMENT_NAME: "a variable's name of letters, digits and '_'",
@@ -54,10 +56,11 @@ class Program(Section):
     """What runs in a container: an image and a command line."""
 
     image: Text = "worker"
-    command: list[Text] | str = Field(default_factory=list)
-    shell: bool = False
+    command: list[Text] | Text = Field(default_factory=list)
+    shell: Flag = False
     entrypoint: Text | None = None
     environment: Environment = Field(default_factory=dict)
+    container: Container = Container()
 
     @model_validator(mode="after")
     def _command_fits_shell(self) -> Self:
@@ -94,7 +97,7 @@ class IdRange(Section):
         """First and last; None for no range. Raises `ValueError` when they are no numbers that go up."""
         if not any(number.strip() for number in self.range):
             return None
-        first, last = (int(number) if number.strip().isdecimal() else -1 for number in self.range)
+        first, last = (int(number) if _ID_NUMBER.fullmatch(number.strip()) else -1 for number in self.range)
         if not 0 <= first <= last <= LAST_NUMBER:
             raise ValueError(f"expected {{range: [first, last]}} of whole numbers going up, got {self.range}")
         return first, last
@@ -126,7 +129,7 @@ class Task(Program):
     exit_codes: list[ExitRule] = Field(default_factory=list)
     max_retries: Retries | None = None
     max_wall_clock: Duration | None = None
-    slots: PositiveInt = 1
+    slots: Positive = 1
     retention: Duration | None = None
 
 
@@ -135,7 +138,7 @@ class Preparation(Program):
 
     max_retries: Retries | None = None
     max_wall_clock: Duration | None = None
-    wait_for_success: bool = True
+    wait_for_success: Flag = True
 
 
 class Release(Program):
@@ -149,62 +152,6 @@ class Release(Program):
         if limit is not None and limit > RELEASE_LIMIT:
             raise ValueError("Batch gives a release 15m at most; write 15m or less")
         return limit
-
-
-class Range(Section):
-    """`{range: [first, last]}`, both included; a third number is the step."""
-
-    range: list[Annotated[int, Field(strict=True)]] = Field(min_length=2, max_length=3)
-
-    @model_validator(mode="after")
-    def _goes_up(self) -> Self:
-        first, last, step = *self.range[:2], [*self.range, 1][2]
-        if step < 1 or last < first:
-            raise ValueError(f"expected [first, last] or [first, last, step] going up, got {self.range}")
-        return self
-
-    def values(self) -> list[str]:
-        first, last, step = *self.range[:2], [*self.range, 1][2]
-        return [str(number) for number in range(first, last + 1, step)]
-
-
-class Dates(Section):
-    """`{dates: [2026-01-01, 2026-01-31]}`, both included; a third number is the step in days."""
-
-    dates: list[date | Annotated[int, Field(strict=True)]] = Field(min_length=2, max_length=3)
-
-    @model_validator(mode="after")
-    def _goes_up(self) -> Self:
-        first, last, step = *self.dates[:2], [*self.dates, 1][2]
-        good = isinstance(first, date) and isinstance(last, date) and first <= last
-        if not good or not isinstance(step, int) or step < 1:
-            raise ValueError("expected [first, last] or [first, last, days] going up, like [2026-01-01, 2026-01-31]")
-        return self
-
-    def values(self) -> list[str]:
-        first, last, step = *self.dates[:2], [*self.dates, 1][2]
-        assert isinstance(first, date)
-        assert isinstance(last, date)
-        assert isinstance(step, int)
-        return [(first + timedelta(days=day)).isoformat() for day in range(0, (last - first).days + 1, step)]
-
-
-def _kind(value: Any) -> str | None:
-    """Which of the forms of a sweep's values this is; None is told as an error."""
-    if isinstance(value, list | Range | Dates):
-        return {list: "list", Range: "range", Dates: "dates"}[type(value)]
-    if isinstance(value, dict):
-        return next((name for name in ("range", "dates") if name in value), "zip")
-    return None
-
-
-_FORMS: Final = "expected a list of values, {range: [1, 31]} or {dates: [2026-01-01, 2026-01-31]}"
-Listed = Annotated[list[Text], Tag("list")]
-Ranged = Annotated[Range, Tag("range")]
-Dated = Annotated[Dates, Tag("dates")]
-_Told = Discriminator(_kind, custom_error_type="sweep_values", custom_error_message=_FORMS)
-Values = Annotated[Listed | Ranged | Dated, _Told]
-SweepValues = Annotated[Listed | Ranged | Dated | Annotated[dict[str, Values], Tag("zip")], _Told]
 
 
 class Blobs(Section):
@@ -242,32 +189,13 @@ class Tasks(Section):
                 if given == ["list"]
                 else f"`{given[0]}` needs a `template`"
             )
-        for name, values in (self.sweep or {}).items():
-            if values == [] or values == {}:
-                raise ValueError(f"sweep.{name} has no values; give it one or more")
-            if isinstance(values, dict):
-                _check_zip(name, values)
+        check(self.sweep or {})
         return self
 
     @property
     def definitions(self) -> list[Task]:
         """The template, or the tasks of the list."""
         return [self.template] if self.template is not None else list(self.tasks or ())
-
-
-def _check_zip(name: str, columns: dict[str, Any]) -> None:
-    """A mapping in a sweep is only `zip`, and its columns are equally long."""
-    if name != ZIP:
-        raise ValueError(f"sweep.{name}: {_FORMS}; values that go together are under `zip`")
-    lengths = {column: len(listed(values)) for column, values in columns.items()}
-    if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        told = ", ".join(f"{column} has {length}" for column, length in lengths.items())
-        raise ValueError(f"sweep.zip: values that go together are equally many and not none; {told}")
-
-
-def listed(values: Any) -> list[str]:
-    """The values of one sweep entry."""
-    return values if isinstance(values, list) else values.values()
 
 
 class Job(Section):
@@ -280,8 +208,8 @@ class Job(Section):
     max_retries: Retries = 0
     max_wall_clock: Duration | None = None
     retention: Duration | None = None
-    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = 0
-    max_parallel: PositiveInt | None = None
+    priority: Annotated[Whole, Field(ge=-1000, le=1000)] = 0
+    max_parallel: Positive | None = None
     preparation: Preparation | None = None
     release: Release | None = None
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice, product
+from base64 import b32encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 from ..errors import JobFileError
-from .generator import rows_of
-from .model import ZIP, JobFile, Task, listed
+from ..ids import IdSet
+from . import generator, limits, rows
+from .lines import Place
+from .model import JobFile, Task
 from .placeholders import check_names, fill_task
 from .secrecy import ADVICE, looks_secret
+from .sweep import listed
 from .task_ids import TaskIds
 
 MOST_TOLD: Final = 10  # problems of tasks with their dependencies that are told at once
 _NOT_FOR_IDS: Final = re.compile(r"[^A-Za-z0-9_-]+")
+SLUG_LENGTH: Final = 48  # of an id's 64: so much is left for the rest of the id's template
+DIGEST_LENGTH: Final = 12  # base 32: 60 bits tell a million names apart
 Row = Mapping[str, str]
+Axis = Mapping[str, Sequence[str]]  # columns whose values go together
 
 
 class Listed(Protocol):
@@ -51,6 +58,9 @@ def located(
     for where, task in _tasks(file, job_id, folder, list_blobs):
         if wrong := ids.note(where, task):
             raise JobFileError([_told(file, where, task.id, *wrong)])
+        if never := limits.problem(task, file.job):
+            place, what = never
+            raise JobFileError([_told(file, where, task.id, ".".join(map(str, place)), what)])
         yield where or file.where(("tasks", "template")), task
     if not ids.count:
         raise JobFileError(
@@ -65,10 +75,14 @@ def located(
 
 def _told(file: JobFile, where: str, task_id: str, key: str, what: str) -> str:
     """A problem of one task, at its row or else at the template."""
-    of_task = "" if key == "id" else f"task {task_id!r}: "
+    of_task = "" if key == "id" or not task_id else f"task {task_id!r}: "
     if where:
         return f"{where}: {key}: {of_task}{what}"
-    return f"{file.where(('tasks', 'template', key))}: tasks.template.{key}: {of_task}{what}"
+    return f"{file.where(('tasks', 'template', *_place(key)))}: tasks.template.{key}: {of_task}{what}"
+
+
+def _place(key: str) -> Place:
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
 
 
 def _tasks(file: JobFile, job_id: str, folder: Path, list_blobs: ListBlobs | None) -> Iterator[tuple[str, Task]]:
@@ -80,7 +94,11 @@ def _tasks(file: JobFile, job_id: str, folder: Path, list_blobs: ListBlobs | Non
     template = file.tasks.template
     assert template is not None
     for index, (where, row) in enumerate(_rows(file, folder, list_blobs)):
-        yield where, fill_task(template, {**row, "job_id": job_id, "index": str(index)})
+        try:
+            task = fill_task(template, {"job_id": job_id, "index": str(index), **row})
+        except ValueError as error:
+            raise JobFileError([_told(file, where, "", "command", str(error))]) from error
+        yield where, task
 
 
 def _rows(file: JobFile, folder: Path, list_blobs: ListBlobs | None) -> Iterator[tuple[str, Row]]:
@@ -91,42 +109,76 @@ def _rows(file: JobFile, folder: Path, list_blobs: ListBlobs | None) -> Iterator
     elif source.blobs is not None:
         yield from (("", row) for row in _blobs(source.blobs.container, source.blobs.prefix, list_blobs))
     elif source.python is not None:
-        yield from _checked(rows_of(source.python, folder, file.where(("tasks", "python"))), template)
+        yield from _checked(generator.rows_of(source.python, folder, file.where(("tasks", "python"))), template)
     else:
         assert source.rows is not None
-        yield from _checked(_file(folder / source.rows.file, file.where(("tasks", "rows", "file"))), template)
+        yield from _checked(rows.rows_of(folder / source.rows.file, file.where(("tasks", "rows", "file"))), template)
 
 
 def _sweep(sweep: Mapping[str, Any]) -> Iterator[Row]:
     """The product of all values; those under `zip` go together."""
-    axes: list[list[dict[str, str]]] = []
+    axes: list[Axis] = []
     for name, values in sweep.items():
-        if name == ZIP:
-            columns = [listed(column) for column in values.values()]
-            axes.append([dict(zip(values, together, strict=True)) for together in zip(*columns, strict=True)])
-        else:
-            axes.append([{name: value} for value in listed(values)])
-    for parts in product(*axes):
-        row: dict[str, str] = {}
-        for part in parts:
-            row |= part
-        yield row
+        columns = values if isinstance(values, dict) else {name: values}
+        axes.append({column: listed(column_values) for column, column_values in columns.items()})
+    yield from _product(axes)
+
+
+def _product(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:
+    if not axes:
+        yield {}
+        return
+    first, *rest = axes
+    for together in zip(*first.values(), strict=True):
+        part = dict(zip(first, together, strict=True))
+        for others in _product(rest):
+            yield part | others
 
 
 def _blobs(container: str, prefix: str, list_blobs: ListBlobs | None) -> Iterator[Row]:
     if list_blobs is None:
         raise JobFileError(["tasks.blobs: without a stack no storage account is known. Use --stack"])
     url, found = list_blobs(container, prefix)
-    for blob in found:
-        path = PurePosixPath(blob.name)
-        yield {
-            "name": blob.name,
-            "file": path.name,
-            "stem": path.stem,
-            "slug": _NOT_FOR_IDS.sub("-", blob.name).strip("-"),
-            "url": f"{url}/{blob.name}",
-            "size": str(blob.size),
-        }
+    slugs = Slugs()
+    try:
+        for blob in found:
+            path = PurePosixPath(blob.name)
+            yield {
+                "name": blob.name,
+                "file": path.name,
+                "stem": path.stem,
+                "slug": slugs.of(blob.name),
+                "url": f"{url}/{quote(blob.name, safe='/~')}",
+                "size": str(blob.size),
+            }
+    finally:
+        slugs.close()
+
+
+class Slugs:
+    """A part of an id for each blob: its name with `-` for what no id has.
+
+    A name that is too long, that has nothing an id could have, or whose slug another blob of the listing has (ids are
+    compared without case), gets a digest of its whole name.
+    """
+
+    def __init__(self) -> None:
+        self._taken = IdSet()
+
+    def of(self, name: str) -> str:
+        """The slug of the next blob: 1 to `SLUG_LENGTH` characters."""
+        slug = _NOT_FOR_IDS.sub("-", name).strip("-")
+        if 0 < len(slug) <= SLUG_LENGTH and self._taken.add_all([slug]) is None:
+            return slug
+        digest = b32encode(hashlib.sha256(name.encode(errors="surrogatepass")).digest()).decode().lower()
+        for size in range(DIGEST_LENGTH, SLUG_LENGTH):
+            result = f"{slug[: SLUG_LENGTH - size - 1].rstrip('-')}-{digest[:size]}".lstrip("-")
+            if self._taken.add_all([result]) is None:
+                return result
+        raise JobFileError([f"tasks.blobs: blob {name!r} is listed twice; list the container again"])
+
+    def close(self) -> None:
+        self._taken.close()
 
 
 def _checked(rows: Iterator[tuple[str, Row]], template: Task) -> Iterator[tuple[str, Row]]:
@@ -140,45 +192,3 @@ def _checked(rows: Iterator[tuple[str, Row]], template: Task) -> Iterator[tuple[
         if column := looks_secret(row):
             raise JobFileError([f"{where}: the value of {column!r} looks like a secret; {ADVICE}"])
         yield where, row
-
-
-def _file(path: Path, where: str) -> Iterator[tuple[str, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            for line, row in _csv(stream, path) if path.suffix == ".csv" else _json_lines(stream, path):
-                yield f"{path}:{line}", row
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise JobFileError([f"{where}: tasks.rows.file: {path} cannot be read: {cause}; correct the path"]) from error
-
-
-def _csv(stream: Any, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(stream, strict=True)
-    try:
-        names = reader.fieldnames or []
-        if len(set(names)) != len(names):
-            raise JobFileError([f"{path}:1: a column is there twice in {', '.join(names)}; rename one"])
-        for row in reader:
-            if None in row or None in row.values():
-                cells = sum(value is not None for name, value in row.items() if name) + len(row.get(None) or ())
-                raise JobFileError(
-                    [f"{path}:{reader.line_num}: expected {len(names)} columns as in the header, got {cells}"]
-                )
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise JobFileError([f"{path}:{reader.line_num}: not CSV: {error}"]) from error
-
-
-def _json_lines(stream: Any, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, line in enumerate(stream, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise JobFileError([f"{path}:{number}: not JSON: {error.msg}"]) from error
-        if not isinstance(row, dict) or any(
-            isinstance(value, dict | list | bool) or value is None for value in row.values()
-        ):
-            raise JobFileError([f"{path}:{number}: expected an object of texts and numbers, got {line.strip():.60}"])
-        yield number, {name: str(value) for name, value in row.items()}

@@ -54,11 +54,12 @@ class TaskState:
     """A task as the service sees it. `result` and `exit_code` are None until it completed (or never started).
 
     `parents` and `parent_ranges` (first and last number) are what it depends on; `blocks`: it ended in a way that those
-    which depend on it never run.
+    which depend on it never run. `display_name`: `again.py` marks a later run of a task in it.
     """
 
     id: str
     state: str
+    display_name: str = ""
     changed: datetime | None = None
     result: str | None = None
     exit_code: int | None = None
@@ -81,6 +82,7 @@ class TaskState:
         task = cls(
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
+            display_name=wire.get("displayName") or "",
             changed=_time(wire.get("stateTransitionTime")),
             result=str(result).casefold() if result else None,
             exit_code=execution.get("exitCode"),
@@ -330,6 +332,7 @@ class Batch(Protocol):
     def task_definition(self, job_id: str, task_id: str) -> dict[str, Any]: ...
     def tasks(self, job_id: str, changed_since: datetime | None = None) -> Iterator[TaskState]: ...
     def some_tasks(self, job_id: str, chosen: Choice, most: int, since: datetime | None = None) -> list[TaskState]: ...
+    def output_definitions(self, job_id: str) -> Iterator[dict[str, Any]]: ...
     def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]: ...
     def terminate_task(self, job_id: str, task_id: str) -> None: ...
     def delete_task(self, job_id: str, task_id: str) -> None: ...

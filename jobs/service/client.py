@@ -39,8 +39,9 @@ from .connection import Connection, SharedKey
 from .credentials import token_credential
 
 TASK_FIELDS: Final = [
-    "id", "state", "stateTransitionTime", "executionInfo", "nodeInfo", "dependsOn", "exitConditions",
+    "id", "displayName", "state", "stateTransitionTime", "executionInfo", "nodeInfo", "dependsOn", "exitConditions",
 ]  # fmt: skip
+OUTPUT_FIELDS: Final = ["id", "state", "executionInfo", "outputFiles", "environmentSettings"]
 # Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
 # `executionInfo/result` and `stateTransitionTime` can be filtered on is documented nowhere we found [guess]: refused,
 # everything is read and chosen here.
@@ -120,7 +121,8 @@ class AzureBatch:
             self._client.update_job(job_id, models.BatchJobUpdateOptions({"poolInfo": {"poolId": pool_id}}))
 
     def job(self, job_id: str) -> JobState:
-        return JobState.parse(self.job_definition(job_id))
+        with self._translated(f"job {job_id}"):
+            return JobState.parse(self._client.get_job(job_id).as_dict())
 
     def job_definition(self, job_id: str) -> dict[str, Any]:
         with self._translated(f"job {job_id}"):
@@ -185,6 +187,12 @@ class AzureBatch:
             self._refused.update(parts if since is None else [text])
         found = (task for task in self.tasks(job_id, since) if fits(task))
         return list(itertools.islice(found, most))
+
+    def output_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Each task's state and output files, and what its patterns may name."""
+        with self._translated(f"job {job_id}"):
+            for task in self._client.list_tasks(job_id, select=OUTPUT_FIELDS):
+                yield task.as_dict()
 
     def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Whole definitions of the failed tasks, one after the other."""
@@ -310,6 +318,9 @@ class AzureBatch:
             yield
         except AzureError as error:
             raise translate(error, what, self._endpoint) from error
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}"
+            raise ServiceError(f"{what}: {self._endpoint} gave an answer that is none of Batch ({said})") from error
 
 
 def translate(error: AzureError, what: str, endpoint: str) -> ServiceError:

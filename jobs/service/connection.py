@@ -1,8 +1,8 @@
-"""Which Batch account and containers to talk to, and as whom: design 3.7. The only reader of the environment.
+"""Which Batch account and containers to talk to, and as whom. The only reader of the environment.
 
 Three ways, first match wins: AZURE_BATCH_ACCOUNT + _ACCESS_KEY + _ENDPOINT (any Batch-like endpoint, no stack, shared
-key); `--outputs FILE`; `--stack NAME` (by the Pulumi CLI, or for the stack `local` by the local engine). The stack
-`local` takes its credential and CA from `.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
+key); `--outputs FILE`; `--stack NAME` (`pulumi stack output --json`). The stack `local` takes its credential and CA
+from `.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from .. import text
 from ..errors import UsageError
 
 KEY_VARIABLES: Final = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ENDPOINT")
@@ -26,7 +27,7 @@ OUTPUTS_SECONDS: Final = 120  # the Pulumi CLI asks its backend
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What `jobs` needs of a stack's outputs (design 3.1)."""
+    """What `jobs` needs of a stack's outputs (exported by `infra/outputs.py`)."""
 
     batch_endpoint: str
     blob_endpoint: str
@@ -156,8 +157,10 @@ def _url(endpoint: str, *, http_allowed: bool = False) -> str:
 
 def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --json` wrote") -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = json.loads(text.decode(path.read_bytes()))
+    except text.TextError as error:
+        raise UsageError(f"{path}:{error.line}: cannot be read: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read as JSON: {error}. {next_step}") from error
     if not isinstance(data, dict):
         raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}. {next_step}")
@@ -165,14 +168,14 @@ def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --
 
 
 def _ask(stack: str) -> dict[str, Any]:
-    """The stack's outputs, from the tool that deployed it."""
-    if stack == LOCAL:
-        command = [sys.executable, "-m", "local", "outputs", "--json"]
-    else:
-        command = ["pulumi", "stack", "output", "--json", "--stack", stack]
+    """The stack's outputs, from Pulumi; `python -m local pulumi` is the CLI with the backend of the stack `local`."""
+    words = ["stack", "output", "--json", "--stack", stack]
+    command = [sys.executable, "-m", "local", "pulumi", *words] if stack == LOCAL else ["pulumi", *words]
     shown = " ".join(["python", *command[1:]] if stack == LOCAL else command)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=OUTPUTS_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=OUTPUTS_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(
             f"the outputs of stack {stack!r} cannot be had: `{shown}`: {error}. Use --outputs FILE"
@@ -183,5 +186,5 @@ def _ask(stack: str) -> dict[str, Any]:
         raise UsageError(f"the outputs of stack {stack!r} cannot be had. `{shown}` says:\n{lines}")
     try:
         return json.loads(done.stdout or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"`{shown}` did not print JSON: {error}") from error

@@ -82,7 +82,7 @@ class AzureBlobs:
         what = f"blob {container}/{name}"
         headers = {"Authorization": f"Bearer {self._bearer(what)}", "x-ms-version": VERSION}
         try:
-            url = f"{self._endpoint}/{container}/{quote(name)}"
+            url = f"{self._endpoint}/{container}/{blob_path(name)}"
             answer = self._http.request("GET", url, headers=headers, preload_content=False)
             try:
                 if answer.status != 200:
@@ -104,6 +104,13 @@ class AzureBlobs:
                 raise _translated(error, what) from error
             self._token, self._token_until = token.token, token.expires_on - 300
         return self._token
+
+
+def blob_path(name: str) -> str:
+    """A blob's name in a URL. Clients take `.` and `..` out of a path: encoded they stay part of the name."""
+    return "/".join(
+        segment.replace(".", "%2E") if segment in (".", "..") else quote(segment) for segment in name.split("/")
+    )
 
 
 def _refusal(status: int, code: str, what: str) -> ServiceError:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from ..errors import DiskFault, UsageError
+from ..errors import MachineError, UsageError
 from .chunks import Chunk
 from .verdicts import Verdict
 
@@ -277,8 +277,8 @@ def _is_there(path: Path, job_id: str) -> UsageError:
     return UsageError(f"{path}: a checkpoint of job {job_id} is there: a submission did not end. Go on with --resume")
 
 
-def _unwritable(path: Path, error: OSError) -> DiskFault:
-    return DiskFault(
+def _unwritable(path: Path, error: OSError) -> MachineError:
+    return MachineError(
         f"{path}: the checkpoint cannot be written: {error.strerror or error}. Nothing was sent; name another "
         "--checkpoint, on a disk that has room"
     )

@@ -146,11 +146,10 @@ class Pacer:
         self._end_request()
         self._accepted += 1
         self._slot(now)[1] += 1
-        if self._thick and (thick := max(0.0, self._thick - 0.5)) == 0.0:
-            self._limit_at = min(THICK[1], self._limit_at + ALONE)
-            self._thick = thick
-        elif self._thick:
-            self._thick = thick
+        if self._thick:
+            self._thick = max(0.0, self._thick - 0.5)
+            if self._thick == 0.0:
+                self._limit_at = min(THICK[1], self._limit_at + ALONE)
         if self._ramp is not None:
             self._ramp += 1
         if self._trial is not None and sent >= self._trial.began:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..errors import Forbidden, JobsError, ServiceError, Unreachable, UsageError
 from ..exits import Exit
 from ..ids import IdSet
+from ..signals import ENDING
 from .checkpoint import Checkpoint
 from .chunk_source import ChunkSource
 from .chunks import Ids, cut
@@ -33,7 +34,9 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Stopped(JobsError):
     """Somebody stopped the submission."""
 
-    exit = Exit.INTERRUPTED
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(f"stopped by {number.name}")
+        self.exit = ENDING.get(number, Exit.INTERRUPTED)
 
 
 def submit_tasks(
@@ -213,7 +216,7 @@ def _signals(submitter: Submitter, hurry: asyncio.Event, wanted: bool) -> Iterat
     def stop(number: signal.Signals) -> None:
         if submitter.stop.is_set():
             hurry.set()
-        submitter.halt(Stopped(f"stopped by {number.name}"))
+        submitter.halt(Stopped(number))
 
     before: dict[signal.Signals, Any] = {}
     for number in SIGNALS if wanted else ():

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
-from ..errors import DiskFault
+from ..errors import MachineError
 
 BLOCK: Final = 1 << 20  # bytes read at a time
 _JOB: Final = b"\x00job\x00"  # stands for the job's id in the digest; JSON cannot have it
@@ -29,7 +29,7 @@ class SerialisedTask(NamedTuple):
 
 
 class Spool:
-    """Definitions with the place in the input that each is from. Raises `DiskFault` when the disk does not take them.
+    """Definitions with the place in the input that each is from. Raises `MachineError` when they cannot be kept.
 
     `digest` is of all definitions without the job's id, so the same input gives the same digest under another id.
     """
@@ -116,12 +116,12 @@ class SpooledIds:
         """The spool is its owner's."""
 
 
-def _fault(error: OSError) -> DiskFault:
+def _fault(error: OSError) -> MachineError:
     try:
         where = tempfile.gettempdir()
     except OSError:  # none that can be written; the error names those that were tried
         where = "a temporary file"
-    return DiskFault(
+    return MachineError(
         f"the checked tasks cannot be kept in {where}: {error.strerror or error}. "
         "Nothing was sent; free space there, or name another folder with TMPDIR"
     )

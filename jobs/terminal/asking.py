@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
 
 from ..errors import UsageError
+from .visible import visible
 
 
 def add_yes(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,8 @@ def agreed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError(f"there is no terminal to ask on: {question} Add --yes to go on without a question")
-    with suppress(OSError, ValueError):  # whoever answers knows the question
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    try:
+        print(f"{visible(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the question cannot be shown ({error}): {question} Add --yes to go on without it") from error
     return sys.stdin.readline().strip().casefold() in ("y", "yes")

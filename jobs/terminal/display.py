@@ -11,9 +11,10 @@ import os
 import queue
 import threading
 from contextlib import suppress
-from typing import Final, TextIO
+from typing import Final
 
 from .render import Render
+from .visible import visible
 
 PENDING: Final = 100  # texts; what comes while so many wait is dropped
 LONGEST_WAIT: Final = 1.5  # seconds that important words are waited for
@@ -51,26 +52,8 @@ class Display:
     def _write(self) -> None:
         assert self._descriptor is not None
         while True:
-            data = (self._waiting.get() + "\n").encode(errors="backslashreplace")
+            data = (visible(self._waiting.get()) + "\n").encode(errors="backslashreplace")
             with suppress(OSError):
                 while data:
                     data = data[os.write(self._descriptor, data) :]
             self._waiting.task_done()
-
-
-def silence(stream: TextIO) -> None:
-    """Nothing goes to it any more: what its buffer still has would fail at the end, and change the exit code."""
-    with suppress(OSError, ValueError):
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, stream.fileno())
-        os.close(descriptor)
-
-
-def print_last(text: str, stream: TextIO | None) -> None:
-    """Print, where that is possible."""
-    if stream is None:
-        return
-    try:
-        print(text, file=stream, flush=True)
-    except (OSError, ValueError):
-        silence(stream)

@@ -1,26 +1,48 @@
-"""The only printer: data on stdout, words on stderr. With `--json` stdout has JSON only."""
+"""The only printer: data on stdout, words on stderr. With `--json` stdout has JSON only.
+
+Printing is never part of the work: a stdout or stderr that takes nothing any more (a pipe whose reader left, a full
+disk, a closed terminal) raises nothing here. What of the data could not be written is remembered in `lost`; `cli.py`
+tells it at the end, and a verb whose output has no end stops when it sees it.
+
+Text from outside is shown and never obeyed (`visible.py`): words always, data and tasks' output on a terminal.
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any, TextIO
 
+from .visible import Decoder, in_json, visible
+
+
+def add_raw(parser: argparse.ArgumentParser) -> None:
+    """For verbs that print what tasks wrote."""
+    parser.add_argument(
+        "--raw", action="store_true", help="control characters as they are, also on a terminal, which obeys them"
+    )
+
 
 class Render:
-    """Where everything is printed. One thread uses it."""
+    """Where everything is printed. One thread uses it. `as_is`: tasks' output unchanged also on a terminal."""
 
-    def __init__(self, *, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None) -> None:
-        self.as_json = as_json
+    def __init__(
+        self, *, as_json: bool = False, as_is: bool = False, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
+        self.as_json, self._as_is = as_json, as_is
         self._out, self._err = out or sys.stdout, err or sys.stderr
+        self._decoder = Decoder()
+        self.lost: OSError | ValueError | None = None
 
     def words(self, text: str) -> None:
         """Progress, plans and next steps: for people."""
-        print(text, file=self._err, flush=True)
+        self.escape(f"{visible(text)}\n")
 
     @property
     def words_descriptor(self) -> int | None:
@@ -31,45 +53,79 @@ class Render:
             return None
 
     def escape(self, text: str) -> None:
-        """Text with a terminal's escape codes, for people: drawn over what was there."""
-        self._err.write(text)
-        self._err.flush()
+        """Text with a terminal's escape codes, for people: drawn over what was there. Parts that come from outside
+        must have gone through `visible`."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed
+            self._err.write(text)
+            self._err.flush()
 
     @property
     def live(self) -> bool:
         """Whether words go to a terminal, where a table can be drawn again in place."""
-        return self._err.isatty() and not self.as_json
+        return _is_terminal(self._err) and not self.as_json
 
     @property
     def colours(self) -> bool:
         """Whether stdout is a terminal that shows colours (https://no-color.org)."""
-        return self._out.isatty() and not os.environ.get("NO_COLOR")
+        return _is_terminal(self._out) and not os.environ.get("NO_COLOR")
 
     def data(self, text: str) -> None:
         """One line of what was asked for."""
-        print(text, file=self._out, flush=True)
+        self.drawn(visible(text) if _is_terminal(self._out) and not self._as_is else text)
 
-    def raw(self, data: bytes) -> None:
-        """Bytes as they are: a task's output."""
-        self._out.flush()
+    def drawn(self, text: str) -> None:
+        """A line of data with our own colours in it. Parts that come from outside must have gone through `visible`."""
+        self._write(lambda: self._out.write(f"{text}\n"))
+
+    def raw(self, data: bytes, *, last: bool = False) -> None:
+        """A piece of a task's output: its bytes as they are, on a terminal as visible text. `last`: nothing follows."""
         buffer = getattr(self._out, "buffer", None)
-        if buffer is None:
-            self._out.write(data.decode(errors="replace"))
-        else:
-            buffer.write(data)
-            buffer.flush()
+        if self._as_is or not _is_terminal(self._out):
+            if buffer is not None:
+                self._write(lambda: (self._out.flush(), buffer.write(data)))
+                return
+            self._write(lambda: self._out.write(data.decode(errors="replace")))
+            return
+        text = self._decoder.text(data, last=last)
+        if last:
+            self._decoder = Decoder()
+        self._write(lambda: self._out.write(text))
 
     def record(self, value: Any) -> None:
         """One JSON value on a line of its own."""
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        print(json.dumps(plain, default=_plain, ensure_ascii=False), file=self._out, flush=True)
+        text = json.dumps(plain, default=_plain, ensure_ascii=not _writes_unicode(self._out))
+        self.drawn(in_json(text))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Columns as wide as their widest cell; several lines in a cell are joined."""
-        cells = [list(header), *([" ".join(str(cell).split()) for cell in row] for row in rows)]
+        cells = [list(header), *([visible(" ".join(str(cell).split())) for cell in row] for row in rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
         for row in cells:
             self.data("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def _write(self, write: Callable[[], object]) -> None:
+        """Write and flush, unless that failed before."""
+        if self.lost is not None:
+            return
+        try:
+            if self._out is None:  # Python's own: the descriptor was closed from the start
+                raise OSError("it is closed")
+            write()
+            self._out.flush()
+        except (OSError, ValueError) as error:
+            self.lost = error
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _writes_unicode(stream: TextIO | None) -> bool:
+    return (getattr(stream, "encoding", None) or "utf-8").replace("-", "").lower().startswith("utf")
 
 
 def _plain(value: object) -> str:

@@ -9,9 +9,11 @@ import shutil
 from typing import Final
 
 from .. import durations
+from ..errors import ServiceError
 from ..progress import Look, describe
 from ..service.batch import TaskState
 from ..session import Session
+from .visible import visible
 
 RUNNING: Final = 8  # tasks shown that run
 FAILED: Final = 5  # latest failures shown
@@ -48,22 +50,26 @@ class Screen:
         job, counts = look.job, look.counts
         spent = durations.words(self._session.clock.monotonic() - self._began)
         lines = [
-            f"job {job.id}   {job.state}   pool {job.pool_id}   {spent}",
+            visible(f"job {job.id}   {job.state}   pool {job.pool_id}   {spent}", lines=False),
             bar(counts.succeeded, counts.failed, counts.running, counts.active, min(wide - 2, 60)),
             f"{look.summary()}{look.pace()}",
             "",
         ]
         running = self._running(look)
-        lines += [f"{_BLUE}running{_PLAIN}  {task.id}   {since(task, self._session)}" for task in running]
-        lines += [
-            f"{_RED}failed{_PLAIN}   {task.id}   {describe(task).removeprefix('failed, ')}" for task in self._failed
-        ]
-        return [*lines, *([f"{_GREY}{self._reason}{_PLAIN}"] if self._reason else [])]
+        for task in running:
+            lines.append(f"{_BLUE}running{_PLAIN}  {visible(f'{task.id}   {since(task, self._session)}', lines=False)}")
+        for task in self._failed:
+            why = describe(task).removeprefix("failed, ")
+            lines.append(f"{_RED}failed{_PLAIN}   {visible(f'{task.id}   {why}', lines=False)}")
+        return [*lines, *([f"{_GREY}{visible(self._reason, lines=False)}{_PLAIN}"] if self._reason else [])]
 
     def _running(self, look: Look) -> list[TaskState]:
         if not look.large:
             return [task for task in look.states.values() if task.state == "running"][:RUNNING]
-        return self._session.batch.some_tasks(look.job.id, "running", RUNNING) if look.counts.running else []
+        try:
+            return self._session.batch.some_tasks(look.job.id, "running", RUNNING) if look.counts.running else []
+        except ServiceError:
+            return []  # what is shown is no part of the work: the next look asks again
 
 
 def bar(succeeded: int, failed: int, running: int, active: int, width: int) -> str:

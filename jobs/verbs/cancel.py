@@ -6,15 +6,17 @@ import argparse
 
 from ..errors import Conflict
 from ..exits import Exit
+from ..parser import batch_id
 from ..session import Session
 from ..terminal import asking
 
 REASON = "UserTerminate"
+OVER = ("completed", "terminating", "deleting")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
-    parser.add_argument("tasks", metavar="TASK", nargs="*", help="only these; the job goes on")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
+    parser.add_argument("tasks", type=batch_id, metavar="TASK", nargs="*", help="only these; the job goes on")
     asking.add_yes(parser)
     parser.set_defaults(run=run)
 
@@ -24,7 +26,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     job = batch.job(arguments.job)
     if arguments.tasks:
         return cancel_tasks(session, job.id, arguments.tasks)
-    if job.state in ("completed", "terminating", "deleting"):
+    if job.state in OVER:
         render.words(f"job {job.id} is {job.state} already ({job.terminate_reason or 'no reason given'})")
         return Exit.OK
     counts = batch.counts(job.id)
@@ -33,7 +35,13 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     ):
         render.words("nothing was done")
         return Exit.OK
-    batch.terminate_job(job.id, REASON)
+    try:
+        batch.terminate_job(job.id, REASON)
+    except Conflict:
+        if (now := batch.job(job.id)).state not in OVER:
+            raise
+        render.words(f"job {job.id} is {now.state} already ({now.terminate_reason or 'no reason given'})")
+        return Exit.OK
     if render.as_json:
         render.record({"job": job.id, "cancelled": True})
     render.words(f"job {job.id} is being ended. What its tasks uploaded stays: python -m jobs collect {job.id} DIR")

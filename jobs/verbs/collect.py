@@ -1,5 +1,7 @@
 """`collect JOB DIR`: download everything the job left in its container. A file is complete and checked, or not there.
 
+Tasks choose the names: `local_names.py` gives each a place below the folder; a name that cannot be one stops nothing.
+
 The same command again downloads what is missing or not right. One thread lists and counts, a bounded pool downloads.
 A job without a container (submitted without a stack) has its stdout and stderr on its nodes: those are collected then.
 """
@@ -7,26 +9,33 @@ A job without a container (submitted without a stack) has its stdout and stderr 
 from __future__ import annotations
 
 import argparse
+import errno
 import fnmatch
 import hashlib
+import itertools
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from .. import outputs_of
-from ..errors import JobsError, NotFound, ServiceError, UsageError
+from ..errors import JobsError, NotFound, ServiceError, from_outside
 from ..exits import Exit
+from ..local_names import Folder, Places
+from ..parser import batch_id
 from ..service.batch import JobState
 from ..service.storage import Blob
 from ..session import Session
 
 WORKERS: Final = 16
 AHEAD: Final = 8 * WORKERS  # files that wait for a worker: memory does not grow with the job
+MOST_TOLD: Final = 10  # patterns that uploaded nothing
 TOLD_EVERY: Final = 2.0  # seconds between two words of progress
+SHOWN: Final = 10  # names in a message
+FATAL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other file fares better
 LOGS: Final = ("stdout.txt", "stderr.txt")
 
 
@@ -36,16 +45,17 @@ class Damaged(ServiceError):
 
 @dataclass
 class Tally:
-    """What became of the files; the names only of those that failed."""
+    """What became of the files; names only of those that failed, and of those that got another (name -> path)."""
 
     downloaded: int = 0
     present: int = 0
     size: int = 0
     failed: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.add_argument("--only", metavar="PATTERN", help="only TASK/FILE names that match, for example '*/out/*.csv'")
     parser.set_defaults(run=run)
@@ -54,26 +64,44 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     job = session.batch.job(arguments.job)
     tally = collect(session, job, arguments.folder, only=arguments.only)
+    nothing = outputs_of.of_job(session, job)
     if session.render.as_json:
-        session.render.record({"job": job.id, "folder": str(arguments.folder), **vars(tally)})
+        without = [{"task": task_id, "pattern": pattern} for task_id, pattern in nothing]
+        session.render.record(
+            {"job": job.id, "folder": str(arguments.folder), **vars(tally), "uploaded_nothing": without}
+        )
     else:
         session.render.words(
             f"{tally.downloaded} files ({tally.size / 1e6:.1f} MB) downloaded to {arguments.folder}, "
             f"{tally.present} were there already"
         )
-    return Exit.OK
+        for task_id, pattern in nothing[:MOST_TOLD]:
+            session.render.words(f"  task {task_id}: nothing was uploaded by the pattern {pattern!r}")
+        if len(nothing) > MOST_TOLD:
+            session.render.words(f"  and so {len(nothing) - MOST_TOLD} patterns more")
+    if not tally.renamed:
+        return Exit.OK
+    shown = "\n".join(f"  {name!r} is {place!r}" for name, place in itertools.islice(tally.renamed.items(), SHOWN))
+    more = f"\n  and {len(tally.renamed) - SHOWN} more (--json names all)" if len(tally.renamed) > SHOWN else ""
+    session.render.words(
+        f"{len(tally.renamed)} of them have names that no file can have here; they got others:\n{shown}{more}"
+    )
+    return Exit.MACHINE
 
 
 def collect(session: Session, job: JobState, folder: Path, *, only: str | None = None) -> Tally:
     """Download what is not there yet. Raises the first failure after all others were tried."""
-    tally, made = Tally(), Folders()
-    source = _blobs(session, job, folder, made) if job.container else _node_logs(session, job, folder, made)
-    chosen = ((name, work) for name, work in source if only is None or fnmatch.fnmatchcase(name, only))
-    first_failure = _download_all(chosen, tally, session)
+    tally = Tally()
+    with Folder(folder) as target:
+        places = Places(ignores_case=target.ignores_case())
+        source = _blobs(session, job, target) if job.container else _node_logs(session, job, target)
+        chosen = _placed(source, places, tally, only)
+        first_failure = _download_all(chosen, tally, session)
     if first_failure is not None:
+        names = ", ".join(repr(name) for name in tally.failed[:SHOWN])
         first_failure.add_note(
             f"{len(tally.failed)} files failed, {tally.downloaded} were downloaded to {folder}; "
-            "the same command goes on from there"
+            f"the same command goes on from there\nfailed: {names}{', ...' if len(tally.failed) > SHOWN else ''}"
         )
         raise first_failure
     if not tally.downloaded and not tally.present:
@@ -83,106 +111,95 @@ def collect(session: Session, job: JobState, folder: Path, *, only: str | None =
     return tally
 
 
-def place(folder: Path, name: str) -> Path:
-    """Where a blob goes. A task chooses its blobs' names, so none may lead out of the folder."""
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or parts[0] == "/" or "\0" in name:
-        raise UsageError(
-            f"blob {name!r} would be written outside of {folder}. Download it by its name with another tool"
-        )
-    return folder.joinpath(*parts)
+Fetch = Callable[[str], int | None]  # downloads to a place; the bytes, or None when the file was there
+Work = Callable[[], int | None]
 
 
-class Folders:
-    """Makes each folder once."""
-
-    def __init__(self) -> None:
-        self._made: set[Path] = set()
-
-    def make(self, folder: Path) -> None:
-        if folder not in self._made:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._made.add(folder)
-
-
-Work = Callable[[], int | None]  # downloads; the bytes, or None when the file was there
+def _placed(
+    source: Iterator[tuple[str, Fetch]], places: Places, tally: Tally, only: str | None
+) -> Iterator[tuple[str, Work]]:
+    """Each chosen file with its own place below the folder."""
+    for name, fetch in source:
+        place = places.of(name)
+        if only is not None and not fnmatch.fnmatchcase(name, only):
+            continue
+        if place != name:
+            tally.renamed[name] = place
+        yield name, lambda fetch=fetch, place=place: fetch(place)
 
 
-def _blobs(session: Session, job: JobState, folder: Path, made: Folders) -> Iterator[tuple[str, Work]]:
+def _blobs(session: Session, job: JobState, target: Folder) -> Iterator[tuple[str, Fetch]]:
     blobs, prefix = session.blobs, f"{job.id}/"
     for blob in blobs.list(job.container, prefix):
-        name = blob.name.removeprefix(prefix)
-        target = place(folder, name)
         yield (
-            name,
-            lambda blob=blob, target=target: _fetch(lambda: blobs.read(job.container, blob.name), blob, target, made),
+            blob.name.removeprefix(prefix),
+            lambda place, blob=blob: _fetch(lambda: blobs.read(job.container, blob.name), blob, target, place),
         )
 
 
-def _fetch(read: Callable[[], Iterator[bytes]], blob: Blob, target: Path, made: Folders) -> int | None:
-    if _is_there(target, blob):
+def _fetch(read: Callable[[], Iterator[bytes]], blob: Blob, target: Folder, place: str) -> int | None:
+    if _is_there(target, place, blob):
         return None
-    made.make(target.parent)
     # os's own functions: pathlib's cost as much as a third of the request when files are small.
-    part = f"{target.parent}/.{target.name}.{threading.get_ident()}.part"
     found = hashlib.md5(usedforsecurity=False)
     size = 0
-    try:
-        with open(part, "wb", buffering=0) as stream:  # noqa: PTH123
-            for piece in read():
-                stream.write(piece)
-                found.update(piece)
-                size += len(piece)
+    with target.writing(place) as descriptor:
+        for piece in read():
+            _write(descriptor, piece)
+            found.update(piece)
+            size += len(piece)
         if size != blob.size or (blob.md5 and found.digest() != blob.md5):
             raise Damaged(
                 f"blob {blob.name}: got {size} bytes with MD5 {found.hexdigest()}, expected {blob.size} "
                 f"with {blob.md5.hex() or 'any'}. It changed meanwhile or was damaged; run the same command again"
             )
-        os.replace(part, target)  # noqa: PTH105
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
     return size
 
 
-def _is_there(target: Path, blob: Blob) -> bool:
+def _write(descriptor: int, piece: bytes) -> None:
+    """All of a piece: a disk that fills up takes a part of it first."""
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _is_there(target: Folder, place: str, blob: Blob) -> bool:
     """The same size and, when the service knows the content's MD5, the same content."""
-    try:
-        if os.stat(target).st_size != blob.size:  # noqa: PTH116
-            return False
-    except FileNotFoundError:
+    descriptor = target.content(place)
+    if descriptor is None:
         return False
-    if not blob.md5:
-        return True
-    with target.open("rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
+        if os.fstat(stream.fileno()).st_size != blob.size:
+            return False
+        if not blob.md5:
+            return True
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).digest() == blob.md5
 
 
-def _node_logs(session: Session, job: JobState, folder: Path, made: Folders) -> Iterator[tuple[str, Work]]:
+def _node_logs(session: Session, job: JobState, target: Folder) -> Iterator[tuple[str, Fetch]]:
     """stdout and stderr of each task that ended, from its node, each time anew: a node gives no MD5."""
 
-    def fetch(task_id: str, name: str, target: Path) -> int | None:
+    def fetch(task_id: str, name: str, place: str) -> int | None:
         found = outputs_of.from_node(session, job, task_id, name)
         if found is None:
             return None
-        data = b"".join(found.data)
-        made.make(target.parent)
-        part = target.with_name(f".{target.name}.part")
-        part.write_bytes(data)
-        part.replace(target)
-        return len(data)
+        size = 0
+        with target.writing(place) as descriptor:
+            for piece in found.data:
+                _write(descriptor, piece)
+                size += len(piece)
+        return size
 
     for task in session.batch.tasks(job.id):
         for name in LOGS if task.completed else ():
-            target = place(folder, f"{task.id}/{name}")
-            yield f"{task.id}/{name}", lambda task=task, name=name, target=target: fetch(task.id, name, target)
+            yield f"{task.id}/{name}", lambda place, task=task, name=name: fetch(task.id, name, place)
 
 
-def _download_all(work: Iterator[tuple[str, Work]], tally: Tally, session: Session) -> JobsError | OSError | None:
+def _download_all(work: Iterator[tuple[str, Work]], tally: Tally, session: Session) -> JobsError | None:
     """Feed the workers and tell how far they are. Queues and one lock: waiting on futures costs as much as a file."""
     todo: queue.Queue[tuple[str, Work] | None] = queue.Queue(AHEAD)
     stopped, lock = threading.Event(), threading.Lock()
-    failures: list[JobsError | OSError] = []
+    failures: list[JobsError] = []
 
     def run() -> None:
         while (item := todo.get()) is not None:
@@ -190,10 +207,12 @@ def _download_all(work: Iterator[tuple[str, Work]], tally: Tally, session: Sessi
                 continue
             try:
                 size = item[1]()
-            except (JobsError, OSError) as error:
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno in FATAL:
+                    stopped.set()
                 with lock:
                     tally.failed.append(item[0])
-                    failures.append(error)
+                    failures.append(from_outside(error))
                 continue
             with lock:
                 tally.present += size is None
@@ -206,6 +225,8 @@ def _download_all(work: Iterator[tuple[str, Work]], tally: Tally, session: Sessi
     told = session.clock.monotonic()
     try:
         for item in work:
+            if stopped.is_set():
+                break
             todo.put(item)
             if session.clock.monotonic() - told >= TOLD_EVERY:
                 told = session.clock.monotonic()

@@ -1,7 +1,8 @@
 """`connect NODE`: a user made for this on a node, and ssh as that user. By default a key made for this connection.
 
-The user is an administrator of the node only with `--admin`, ends by itself after days, and is removed when ssh ends
-(with `--print`: when you say `--remove`). A password is shown once and kept nowhere. Batch tells no
+The user is an administrator of the node only with `--admin`, ends by itself after days, and is removed when ssh ends,
+however it ends: also by Ctrl-C, by SIGTERM and when the terminal is closed (with `--print`: when you say `--remove`).
+A password is shown once and kept nowhere. Batch tells no
 node's host key: it is trusted at first use, and remembered nowhere.
 """
 
@@ -12,9 +13,8 @@ import secrets
 import shlex
 import string
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +25,8 @@ from ..errors import NotFound, ServiceError, UsageError
 from ..exits import Exit
 from ..service.batch import NodeState
 from ..session import Session
+from ..signals import undisturbed
+from ..terminal.render import Render
 from . import nodes
 
 PREFIX: Final = "ssh-"
@@ -77,16 +79,34 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         if key is None and not arguments.password:
             key = make_key(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobs-connect-"))))
         password = make_password() if arguments.password else ""
-        target = make_user(session, pool, node, key=key, password=password, arguments=arguments)
+        user = new_user(session, key=key, password=password, arguments=arguments)
+        stack.callback(_remove, session, pool, node, user)  # before it is made: an answer may be lost
+        session.batch.create_user(pool, node.id, user)
+        address, port = session.batch.ssh_address(pool, node.id)
+        target = Target(pool, node.id, user["name"], address, port)
         command = ssh_command(target, key, arguments.command)
         if only_print:
+            stack.pop_all()  # the user stays, and the key is none of ours
             _tell(session, target, command, password)
             return Exit.OK
+        return _run(command, render)
+
+
+def _remove(session: Session, pool: str, node: NodeState, user: Mapping[str, Any]) -> None:
+    """Remove the user. It ends by itself later, so that it could not be removed is told and changes no result."""
+    name = user["name"]
+    with undisturbed():
         try:
-            return _run(command)
-        finally:
-            session.batch.delete_user(pool, node.id, target.user)
-            render.words(f"user {target.user} is removed from {node.id}")
+            session.batch.delete_user(pool, node.id, name)
+        except NotFound:
+            return  # it was never made, or went with its node
+        except ServiceError as error:
+            session.render.words(
+                f"user {name} could not be removed from {node.id}: {error}\nIt ends on {user['expiryTime'][:10]}; "
+                f"remove it earlier: python -m jobs connect {node.id} --remove {name}"
+            )
+            return
+        session.render.words(f"user {name} is removed from {node.id}")
 
 
 def find(session: Session, given: str, pool: str | None) -> tuple[str, NodeState]:
@@ -131,10 +151,8 @@ def make_password() -> str:
             return made
 
 
-def make_user(
-    session: Session, pool: str, node: NodeState, *, key: Path | None, password: str, arguments: argparse.Namespace
-) -> Target:
-    """Create the user and ask where ssh answers."""
+def new_user(session: Session, *, key: Path | None, password: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The user as Batch takes it, under a name that nobody has."""
     user: dict[str, Any] = {
         "name": f"{PREFIX}{secrets.token_hex(4)}",
         "isAdmin": arguments.admin,
@@ -144,13 +162,7 @@ def make_user(
         user["sshPublicKey"] = public_key(key)
     else:
         user["password"] = password
-    session.batch.create_user(pool, node.id, user)
-    try:
-        address, port = session.batch.ssh_address(pool, node.id)
-    except ServiceError:
-        session.batch.delete_user(pool, node.id, user["name"])
-        raise
-    return Target(pool, node.id, user["name"], address, port)
+    return user
 
 
 def expiry(now: datetime, days: int) -> str:
@@ -185,13 +197,15 @@ def ssh_command(target: Target, key: Path | None, command: str | None) -> list[s
 
 
 def _ssh_options(key: Path | None) -> Iterator[str]:
-    for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"):
+    # No connection of the user's own settings that would outlive this one (ControlMaster), nor his agent on the node.
+    alone = ("ControlMaster=no", "ControlPath=none", "ForwardAgent=no")
+    for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", *alone):
         yield from ("-o", option)
     if key is not None:
         yield from ("-i", str(key), "-o", "IdentitiesOnly=yes")
 
 
-def _run(command: list[str]) -> Exit:
+def _run(command: list[str], render: Render) -> Exit:
     """ssh in our place; its own failure (255) is the service's, another code is the command's."""
     try:
         code = subprocess.run(command, check=False).returncode
@@ -200,8 +214,8 @@ def _run(command: list[str]) -> Exit:
     if code == 255:
         raise ServiceError("ssh could not log in. Look at its message above, and at: python -m jobs nodes")
     if code:
-        print(f"the remote command ended with {code}", file=sys.stderr)
-        return Exit.TASKS_FAILED
+        render.words(f"the remote command ended with {code}")
+        return Exit.COMMAND_FAILED
     return Exit.OK
 
 

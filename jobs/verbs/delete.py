@@ -6,12 +6,13 @@ import argparse
 
 from ..errors import NotFound
 from ..exits import Exit
+from ..parser import batch_id
 from ..session import Session
 from ..terminal import asking
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("jobs", metavar="JOB", nargs="+")
+    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+")
     parser.add_argument("--wait", action="store_true", help="until they are gone (a job of the same id may come then)")
     asking.add_yes(parser)
     parser.set_defaults(run=run)

@@ -14,6 +14,7 @@ from typing import Final
 from ..errors import Forbidden, JobsError, NotFound
 from ..exits import Exit
 from ..session import Session
+from ..terminal.visible import visible
 from . import nodes
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
             if render.as_json:
                 render.record(finding)
                 continue
-            render.data(f"{_mark(finding.outcome, render.colours)}  {finding.check}: {finding.what}")
+            render.drawn(f"{_mark(finding.outcome, render.colours)}  {finding.check}: {visible(finding.what)}")
             if finding.fix:
                 render.data(f"         {finding.fix}")
     return Exit.SERVICE if worst == BAD else Exit.OK

@@ -8,18 +8,22 @@ from typing import Final
 from .. import outputs_of
 from ..errors import NotFound, Throttled, Unreachable, UsageError
 from ..exits import Exit
+from ..parser import batch_id
 from ..service.batch import JobState
 from ..session import Session
+from ..terminal.render import add_raw
 
 FOLLOW_PAUSE: Final = 0.4  # seconds between two ranged reads of a growing file: a line is shown within a second
 OUTAGE: Final = 60.0  # seconds for which service or node may not answer while following
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
-    parser.add_argument("task", metavar="TASK", nargs="?", help="default: every task, one after the other")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
+    default = "default: every task, one after the other"
+    parser.add_argument("task", type=batch_id, metavar="TASK", nargs="?", help=default)
     parser.add_argument("--stderr", action="store_true", help="stderr instead of stdout")
     parser.add_argument("--follow", "-f", action="store_true", help="go on until the task ends")
+    add_raw(parser)
     parser.set_defaults(run=run)
 
 
@@ -48,6 +52,9 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
             continue
         for piece in found.data:
             session.render.raw(piece)
+            if session.render.lost:
+                return Exit.OK  # nobody reads the rest
+        session.render.raw(b"", last=True)
     return Exit.OK
 
 
@@ -82,9 +89,12 @@ def follow(session: Session, job: JobState, task_id: str, name: str) -> None:
             for piece in found.data if found else ():
                 session.render.raw(piece)
                 printed += len(piece)
+                if session.render.lost:
+                    return  # nobody reads the rest
             if ended:
                 if not from_node:
                     _rest_from_blob(session, job, task_id, name, printed)
+                session.render.raw(b"", last=True)
                 return
             last_answer = session.clock.monotonic()
         except (Unreachable, Throttled):
@@ -105,5 +115,7 @@ def _rest_from_blob(session: Session, job: JobState, task_id: str, name: str, pr
     for piece in kept.data:
         if skip < len(piece):
             session.render.raw(piece[skip:])
+            if session.render.lost:
+                return
             printed += len(piece) - skip
         skip = max(0, skip - len(piece))

@@ -13,6 +13,7 @@ from ..errors import JobsError, UsageError
 from ..exits import Exit
 from ..service.batch import NodeState
 from ..session import Session
+from ..terminal.visible import visible
 
 LINES_OF_LOG: Final = 10
 LISTED: Final = 20  # nodes up to which each is on a line of its own without --list
@@ -64,8 +65,9 @@ def show_map(session: Session, nodes: list[NodeState]) -> None:
     cells = [_sign(state, render.colours) for state in states for _ in range(counts[state])]
     wide = max(1, min(100, shutil.get_terminal_size().columns - 2) // 2)
     for start in range(0, len(cells), wide):
-        render.data("  " + " ".join(cells[start : start + wide]))
-    render.data("  " + "   ".join(f"{_sign(state, render.colours)} {counts[state]} {state}" for state in states))
+        render.drawn("  " + " ".join(cells[start : start + wide]))
+    legend = (f"{_sign(state, render.colours)} {counts[state]} {visible(state)}" for state in states)
+    render.drawn("  " + "   ".join(legend))
 
 
 def show_list(session: Session, nodes: list[NodeState]) -> None:

@@ -10,17 +10,21 @@ import argparse
 from .. import outputs_of
 from ..errors import NotFound, UsageError
 from ..exits import Exit
+from ..parser import batch_id
 from ..progress import describe
 from ..service.batch import JobState, TaskState
 from ..session import Session
+from ..terminal.render import add_raw
 
 STDOUT = "stdout.txt"
 MOST = 8192  # bytes of each stdout that are shown
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB", nargs="?", help="default: the newest job (with --family: of that family)")
+    default = "default: the newest job (with --family: of that family)"
+    parser.add_argument("job", type=batch_id, metavar="JOB", nargs="?", help=default)
     parser.add_argument("--family", help="the newest job of this family")
+    add_raw(parser)
     parser.set_defaults(run=run)
 
 
@@ -41,13 +45,15 @@ def newest(session: Session, family: str) -> JobState:
 
 
 def show(session: Session, job_id: str) -> Exit:
-    """Print all tasks; the exit code is that of the job."""
+    """Print all tasks; the exit code says whether one failed, or, of a job that is over, did not succeed."""
     render, job = session.render, session.batch.job(job_id)
     every = sorted(session.batch.tasks(job_id), key=lambda task: task.id)
     if not render.as_json:
         render.data(f"job {job.id} ({job.state}) on pool {job.pool_id}")
     blob_shown = False
     for task in every:
+        if render.lost:
+            break  # nobody reads the rest
         found = None if blob_shown else outputs_of.from_blob(session, job, task.id, STDOUT)
         blob_shown = blob_shown or found is not None
         found = (
@@ -56,7 +62,9 @@ def show(session: Session, job_id: str) -> Exit:
             or outputs_of.from_blob(session, job, task.id, STDOUT)
         )
         _show_task(session, job_id, task, found)
-    return Exit.OK if all(task.succeeded for task in every) else Exit.TASKS_FAILED
+    over = job.state in ("completed", "deleting")  # known before the tasks were read: they are final then
+    failed = any(not task.succeeded for task in every if task.completed or over)
+    return Exit.TASKS_FAILED if failed else Exit.OK
 
 
 def _show_task(session: Session, job_id: str, task: TaskState, found: outputs_of.Found | None) -> None:

@@ -1,7 +1,8 @@
 """`retry JOB`: the failed tasks again, as new tasks: in the same job while it is active, else in a new job.
 
 Why new tasks: a task cannot be edited, and one whose node is gone cannot be reactivated (the service refuses it).
-In the same job the new task is `ID-r1` (then `-r2`, ...); in a new job ids stay, and the new job is `JOB-retry1`.
+In the same job the new task is `ID-r1` (then `-r2`, ...), or the next such id that no task has; that it is a later run
+stands in its display name, never in its id. In a new job ids stay, and the new job is `JOB-retry1`, or the next free.
 Tasks that wait for ever for a failed one are run again behind it (`again.py`).
 """
 
@@ -14,30 +15,34 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ..again import Tasks, next_run, split
+from ..again import NewRun, Tasks
 from ..errors import Conflict, NotAllAdded, NotFound, UsageError
 from ..exits import Exit
+from ..jobfile import patterns
 from ..jobfile.fields import ID
+from ..parser import batch_id
+from ..progress import describe
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..submission import Options, submit_tasks
 from ..terminal import asking
 
-JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d+))?$")
+JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d{1,6}))?$")  # only a name: whose it is, is asked
 # What of a job and a task is a definition; the rest is what became of it.
 OF_JOB: Final = (
     "poolInfo", "constraints", "commonEnvironmentSettings", "metadata", "priority", "maxParallelTasks", "displayName",
     "usesTaskDependencies", "onTaskFailure", "jobPreparationTask", "jobReleaseTask",
 )  # fmt: skip
 OF_TASK: Final = (
-    "displayName", "commandLine", "containerSettings", "resourceFiles", "outputFiles", "environmentSettings",
+    "commandLine", "containerSettings", "resourceFiles", "outputFiles", "environmentSettings",
     "constraints", "requiredSlots", "userIdentity", "exitConditions",
 )  # fmt: skip
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
-    parser.add_argument("--task", action="append", metavar="TASK", help="only this failed task (may be given again)")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
+    only = "only this failed task (may be given again)"
+    parser.add_argument("--task", type=batch_id, action="append", metavar="TASK", help=only)
     parser.add_argument("--new-job", action="store_true", help="in a new job, also while the old one is active")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be run again")
     asking.add_yes(parser)
@@ -49,6 +54,11 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     job = batch.job(arguments.job)
     tasks = Tasks.of(batch.tasks(job.id))
     wanted = failed(session, job, tasks, arguments.task or [])
+    if not wanted and tasks.run_again():
+        render.words(
+            f"every failed task of job {job.id} was run again already; watch it: python -m jobs watch {job.id}"
+        )
+        return Exit.OK
     if not wanted:
         render.words(f"no task of job {job.id} failed; there is nothing to run again")
         return Exit.OK
@@ -59,12 +69,11 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     wanted |= held
     if job.state != "active":
         wanted |= tasks.before(wanted)
-    depends_on = {
-        name: tasks.depends_on(task, wanted, new_job=new_job) for name, task in wanted.items() if task.depends
-    }
+    runs = tasks.new_runs(wanted, new_job=new_job)
+    depends_on = {name: tasks.depends_on(task, runs, new_job=new_job) for name, task in wanted.items() if task.depends}
     more = f" and {len(wanted) - count} that waited for them" if len(wanted) > count else ""
     place = f"new job {target}" if new_job else f"job {job.id}"
-    render.words(f"{count} failed tasks{more}, first {first} -> {first if new_job else next_run(first)}, in {place}")
+    render.words(f"{count} failed tasks{more}, first {first} -> {runs[first.lower()].id}, in {place}")
     if held and not new_job:
         render.words(f"the {len(held)} that wait for ever are then removed from it")
     if arguments.dry_run or not asking.agreed("run them again?", yes=arguments.yes):
@@ -72,7 +81,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         return Exit.OK
     if new_job:
         batch.create_job({"id": target, **_kept(batch.job_definition(job.id), OF_JOB)})
-    definitions = again(session, job, wanted, depends_on, target)
+    definitions = again(session, job, wanted, runs, depends_on, target)
     result = submit_tasks(batch, target, definitions, Options(total=len(wanted)))
     if result.stopped is not None:
         result.stopped.add_note(
@@ -106,18 +115,24 @@ def failed(session: Session, job: JobState, tasks: Tasks, chosen: list[str]) -> 
     newest = tasks.failed()
     if not chosen:
         return newest
-    every = {name for name, task in tasks.states.items() if task.completed and not task.succeeded}
+    every = {name: task for name, task in tasks.states.items() if task.completed and not task.succeeded}
     for task_id in sorted(chosen):
         if task_id.lower() not in every:
             state = session.batch.task(job.id, task_id).state  # one that does not exist is told here
             raise UsageError(f"task {task_id} of job {job.id} is {state} and did not fail. Only failed tasks run again")
-    return {name: newest[name] for name in map(str.lower, chosen) if name in newest}
+        if (later := tasks.later_run(every[task_id.lower()])) is not None:
+            raise UsageError(
+                f"task {task_id} of job {job.id} was run again already: {later.id} is {describe(later)}. "
+                f"Look at that one: python -m jobs show {job.id} {later.id}"
+            )
+    return {name: newest[name] for name in map(str.lower, chosen)}
 
 
 def again(
     session: Session,
     job: JobState,
     wanted: Mapping[str, TaskState],
+    runs: Mapping[str, NewRun],
     depends_on: Mapping[str, Mapping[str, Any]],
     target: str,
 ) -> Iterator[dict[str, Any]]:
@@ -125,16 +140,14 @@ def again(
     found = (wire for wire in session.batch.failed_definitions(job.id) if wire["id"].lower() in wanted)
     unended = (session.batch.task_definition(job.id, task.id) for task in wanted.values() if not task.completed)
     for wire in itertools.chain(found, unended):
-        task_id = wire["id"] if target != job.id else next_run(wire["id"])
-        parents = depends_on.get(wire["id"].lower())
+        name = wire["id"].lower()
+        run, parents = runs[name], depends_on.get(name)
         yield {
             **_kept(wire, OF_TASK),
-            "id": task_id,
+            "id": run.id,
+            **({"displayName": run.display_name} if run.display_name else {}),
             **({"dependsOn": parents} if parents else {}),
-            "outputFiles": [
-                _moved(output, f"{job.id}/{wire['id']}", f"{target}/{task_id}")
-                for output in wire.get("outputFiles") or ()
-            ],
+            "outputFiles": [_moved(output, wire, job.id, run.id, target) for output in wire.get("outputFiles") or ()],
         }
 
 
@@ -148,10 +161,16 @@ def _remove(session: Session, job: JobState, held: Mapping[str, TaskState]) -> N
         session.render.words(f"removed from the job, because they would wait for ever: {len(held)} tasks ({names})")
 
 
-def _moved(output: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
-    container = output["destination"]["container"]
-    path = container.get("path") or ""
-    if path == old or path.startswith(f"{old}/"):
+def _moved(
+    output: Mapping[str, Any], wire: Mapping[str, Any], job_id: str, task_id: str, target: str
+) -> dict[str, Any]:
+    """The output file with its place below the new run's; also where its pattern names the task or the job."""
+    container, pattern = output["destination"]["container"], output["filePattern"]
+    path, old, new = container.get("path") or "", f"{job_id}/{wire['id']}", f"{target}/{task_id}"
+    values = {item["name"]: item.get("value", "") for item in wire.get("environmentSettings") or ()}
+    if path == patterns.blob_path(old, pattern, values | patterns.of_task(job_id, wire["id"])):
+        path = patterns.blob_path(new, pattern, values | patterns.of_task(target, task_id))
+    elif path == old or path.startswith(f"{old}/"):
         path = new + path[len(old) :]
     return {**output, "destination": {"container": {**container, "path": path}}}
 
@@ -161,7 +180,9 @@ def _kept(wire: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _free_job_id(session: Session, job_id: str) -> str:
-    base, number = split(JOB_AGAIN, job_id)
+    match = JOB_AGAIN.match(job_id)
+    assert match is not None
+    base, number = match["base"], int(match["number"] or 0)
     for again_number in range(number + 1, number + 100):
         result = f"{base}-retry{again_number}"
         if not ID.fullmatch(result):

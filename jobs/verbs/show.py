@@ -10,9 +10,11 @@ from typing import Any, Final
 from .. import causes, durations, outputs_of, preparation, waiting
 from ..errors import NotFound, ServiceError
 from ..exits import Exit
+from ..parser import batch_id
 from ..progress import SMALL, describe
 from ..service.batch import Counts, JobState, TaskState
 from ..session import Session
+from ..terminal.render import add_raw
 from . import nodes
 
 MOST_FAILURES: Final = 10
@@ -21,8 +23,9 @@ LINES_OF_LOG: Final = 15
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
-    parser.add_argument("task", metavar="TASK", nargs="?")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
+    parser.add_argument("task", type=batch_id, metavar="TASK", nargs="?")
+    add_raw(parser)
     parser.set_defaults(run=run)
 
 
@@ -37,6 +40,10 @@ def show_job(session: Session, job: JobState) -> Exit:
     render, batch = session.render, session.batch
     counts = batch.counts(job.id)
     failures = batch.some_tasks(job.id, "failed", MOST_FAILURES)
+    if len(failures) < MOST_FAILURES and counts.failed != len(failures):
+        counts = batch.counts(job.id)  # one failed between the two reads, or the counts lag behind
+        if counts.failed != len(failures):
+            failures = batch.some_tasks(job.id, "failed", MOST_FAILURES)
     prepared = preparation.of_job(session, job)
     exit_code = Exit.TASKS_FAILED if failures else Exit.OK
     if render.as_json:
@@ -53,8 +60,10 @@ def show_job(session: Session, job: JobState) -> Exit:
             f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
         )
     if counts.active and not counts.running:
-        for line in _why_waiting(session, job, counts):
-            render.data(f"  {line}")
+        reasons = list(_why_waiting(session, job, counts))
+        if not batch.counts(job.id).running:  # a task may have begun while we looked for reasons
+            for line in reasons:
+                render.data(f"  {line}")
     return exit_code
 
 
@@ -108,15 +117,20 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
     task = TaskState.parse(wire)
     failed = task.completed and not task.succeeded
     evidence = list(_node_evidence(session, job, task)) if failed else []
+    nothing = outputs_of.of_task(session, job, wire)
     if render.as_json:
-        render.record({**_plain(task), "why": causes.why(task), "evidence": evidence, "definition": wire})
+        found = {"why": causes.why(task), "evidence": evidence, "uploaded_nothing": nothing, "definition": wire}
+        render.record({**_plain(task), **found})
         return Exit.TASKS_FAILED if failed else Exit.OK
     _facts(session, _task_facts(job, task, wire))
     for line in (*causes.why(task), *evidence, *_parents(session, job, task)):
         render.data(f"  {line}")
+    for pattern in nothing:
+        render.data(f"  nothing was uploaded by the pattern {pattern!r}: no file of the task is of it")
     if failed:
-        for name in ("stderr.txt", "stdout.txt"):
-            _tail(session, job, task.id, name)
+        ends = [_tail(session, job, task.id, name) for name in ("stderr.txt", "stdout.txt")]
+        for line in causes.container_needs(task.exit_code, "\n".join(ends)):
+            render.data(f"  {line}")
         render.words(f"next: python -m jobs retry {job.id} --task {task.id}")
     return Exit.TASKS_FAILED if failed else Exit.OK
 
@@ -178,11 +192,12 @@ def _node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator
         yield from (f"start task | {line}" for line in nodes.evidence(session, job.pool_id, node))
 
 
-def _tail(session: Session, job: JobState, task_id: str, name: str) -> None:
+def _tail(session: Session, job: JobState, task_id: str, name: str) -> str:
+    """Show the end of a file; its text."""
     found = outputs_of.anywhere(session, job, task_id, name)
     if found is None:
         session.render.data(f"{name}: none, on its node or in the container")
-        return
+        return ""
     data = b""
     for piece in found.data:
         data = (data + piece)[-65536:]
@@ -191,6 +206,7 @@ def _tail(session: Session, job: JobState, task_id: str, name: str) -> None:
         session.render.data(f"end of {name}, from {found.source}:")
         for line in lines[-LINES_OF_LOG:]:
             session.render.data(f"   | {line}")
+    return "\n".join(lines[-LINES_OF_LOG:])
 
 
 def _facts(session: Session, facts: Iterator[tuple[str, str]]) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import shlex
-import sys
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from ..submission.chunks import cut
 from ..submission.job import FoundJob, JobCalls, contents, interruptible, passes
 from ..submission.spool import SpooledIds
 from ..terminal import asking
-from ..terminal.display import Display, silence
+from ..terminal.display import Display
 from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
@@ -169,7 +169,7 @@ class Submission:
             try:
                 return self._run(checkpoint)
             except KeyboardInterrupt as error:
-                stopped = Stopped(f"stopped by {str(error) or 'SIGINT'}")
+                stopped = Stopped(signal.Signals[str(error) or "SIGINT"])
                 stopped.add_note(f"Job {self.plan.job_id} may have been made. Go on with:\n  {self.again}")
                 raise stopped from error
             finally:
@@ -418,11 +418,7 @@ class Submission:
         value: dict[str, Any] = {"job": self.plan.job_id, "added": result.accepted, "existed": result.existed}
         if result.unsent:
             value["unsent"] = result.unsent
-        try:
-            self.session.render.record(value | {"failed": list(self._failures(result))})
-        except (OSError, ValueError) as error:
-            silence(sys.stdout)
-            self.display.words(f"the record could not be written to stdout: {error}")
+        self.session.render.record(value | {"failed": list(self._failures(result))})
 
     def _forget(self, checkpoint: Checkpoint) -> None:
         """Everything is proved and set: the checkpoint goes, and what was submitted is remembered."""

@@ -6,13 +6,14 @@ A client must ask again and again; what it asks costs the same for ten tasks and
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 
 from .. import durations, preparation, progress, waiting
 from ..clock import Clock
-from ..errors import JobsError, Unreachable
+from ..errors import JobsError, ServiceError, Throttled, Unreachable
 from ..exits import Exit
+from ..parser import batch_id
 from ..progress import Look, describe
 from ..service.batch import Batch
 from ..session import Session
@@ -22,6 +23,7 @@ FIRST_PAUSE: Final = 0.3  # seconds between two looks; grows while nothing chang
 LONGEST_PAUSE: Final = 3.0
 OUTAGE: Final = 60.0  # seconds for which a service that answered before may be away
 QUIET: Final = 20.0  # seconds without a change after which the nodes are looked at
+T = TypeVar("T")
 
 
 class GaveUpWaiting(JobsError):
@@ -29,7 +31,7 @@ class GaveUpWaiting(JobsError):
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", type=batch_id, metavar="JOB")
     parser.add_argument(
         "--timeout", type=durations.argument, metavar="TIME", help="give up after this, for example 10m"
     )
@@ -56,14 +58,18 @@ def follow(session: Session, job_id: str, *, timeout: float | None, lines: bool 
             if look.quiet:
                 look.reason = _reason(session, look)
             shown.show(look)
-            if stuck := _stuck(session.batch, look):
+            try:
+                stuck = _stuck(session.batch, look)
+            except ServiceError:
+                continue  # it is asked again after the next look
+            if stuck:
                 break
         else:
             stuck = None
     assert look is not None
     if stuck is not None:
         return _tell_stuck(session, look, stuck)
-    ending = progress.ending(session.batch, look)
+    ending = _patiently(lambda: progress.ending(session.batch, look), clock)
     told = f"{ending.unended} tasks never did" if ending.unended else ""
     early = f"; the job ended first ({look.job.terminate_reason or look.job.state}), {told}" if told else ""
     render.words(f"job {job_id} is over: {ending.succeeded} succeeded, {ending.failed} failed{early}")
@@ -128,7 +134,15 @@ class Lines:
 
 
 def _reason(session: Session, look: Look) -> str:
-    """When nothing happens, the reason is mostly on the nodes: how they are, and what else is known."""
+    """When nothing happens, the reason is mostly on the nodes. That it cannot be asked for ends no watching."""
+    try:
+        return _found_reason(session, look)
+    except ServiceError as error:
+        return f"still waiting; why is not known: {error}"
+
+
+def _found_reason(session: Session, look: Look) -> str:
+    """How the nodes are, and what else is known."""
     batch, job, pool = session.batch, look.job, look.job.pool_id
     if job.state == "disabled":
         return f"job {job.id} is disabled, by somebody or by a task's `job_action: disable`: nothing of it runs"
@@ -148,6 +162,23 @@ def node_counts(batch: Batch, pool: str) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no nodes"
 
 
+def _passes(error: ServiceError) -> bool:
+    """Whether the same question may be answered later: no answer, too many questions, or a failure of the service."""
+    return isinstance(error, Unreachable | Throttled) or type(error) is ServiceError
+
+
+def _patiently(ask: Callable[[], T], clock: Clock) -> T:
+    """The answer, from a service that may be away for a while."""
+    began = clock.monotonic()
+    while True:
+        try:
+            return ask()
+        except ServiceError as error:
+            if not _passes(error) or clock.monotonic() - began >= OUTAGE:
+                raise
+        clock.sleep(LONGEST_PAUSE)
+
+
 def looks(batch: Batch, job_id: str, *, clock: Clock, timeout: float | None) -> Iterator[Look]:
     """What each look at the job found, until the job is over."""
     watched = progress.Progress(batch, job_id, clock)
@@ -157,11 +188,11 @@ def looks(batch: Batch, job_id: str, *, clock: Clock, timeout: float | None) -> 
     while True:
         try:
             look = watched.look()
-        except Unreachable:
+        except ServiceError as error:
             # Only what answered before: a service that restarts is waited for, a wrong address is told at once.
-            if last_answer is None or clock.monotonic() - last_answer >= OUTAGE:
+            if not _passes(error) or last_answer is None or clock.monotonic() - last_answer >= OUTAGE:
                 raise
-            clock.sleep(LONGEST_PAUSE)
+            clock.sleep(max(LONGEST_PAUSE, getattr(error, "retry_after", None) or 0))
             continue
         now = last_answer = clock.monotonic()
         if look.changed or look.counted:

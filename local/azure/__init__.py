@@ -1,5 +1,7 @@
-"""The emulated services of the local Azure, and what they share: store, clock, errors, access, ports, certificates.
+"""The emulated services of the local Azure and what they share.
 
-The top level owns what every surface uses; each surface (`arm`, `identity`, `batch`, `registry`, `blobs`, `sql`) is a
-room of its own. Nothing in here knows Pulumi, and nothing here starts nodes (`local/node`).
+Rooms, each importing only those before it: `platform` (store, ports, certificates, clock, ...) -> `control_plane`
+(resources, tokens, roles, the cloud as one object) -> `identity` -> `arm`, `blobs`, `registry`, `batch`, `sql` (the
+services; none imports another, but ARM's endpoint serves the authority of `identity`) -> `cloudfile`, `executors`,
+`app` (assembly of the azure process). Nothing in here knows Pulumi, and nothing here starts nodes (`local/node`).
 """

@@ -7,11 +7,11 @@ import logging
 import sys
 
 from local.azure.app import serve
-from local.azure.cloud import Cloud
+from local.azure.control_plane.cloud import Cloud
 from local.azure.executors import UnknownExecutor
-from local.azure.logs import log_to_stderr
-from local.azure.paths import Paths, UnsafeFolder
-from local.azure.ports import NoPortLeft, PortInUse
+from local.azure.platform.logs import log_to_stderr
+from local.azure.platform.ports import NoPortLeft, PortInUse
+from local.paths import Paths, UnsafeFolder
 
 
 def main() -> int:

@@ -13,15 +13,15 @@ import signal
 from collections.abc import Sequence
 
 from local.azure.arm.service import ArmService
-from local.azure.batch import BatchService
-from local.azure.blobs import BlobService
-from local.azure.cloud import Cloud
+from local.azure.batch.service import BatchService
+from local.azure.blobs.service import BlobService
 from local.azure.cloudfile import keep_written
+from local.azure.control_plane.cloud import Cloud
 from local.azure.executors import build_executor
 from local.azure.identity.service import IdentityService
-from local.azure.paths import write_private
-from local.azure.registry import RegistryService
-from local.azure.service import Service
+from local.azure.platform.service import Service
+from local.azure.registry.service import RegistryService
+from local.paths import write_private
 
 READY_FILE = "azure.ready"
 _log = logging.getLogger("local.azure")

@@ -1,4 +1,4 @@
-"""`cloud.json`: what any client of the local Azure needs (design 3.2), rewritten whenever what it names comes or goes.
+"""`cloud.json`: what any client of the local Azure needs, rewritten whenever what it names comes or goes.
 
 Owns the file's content. It holds the deployer's secret, hence mode 0600. The account named is the newest of its type.
 """
@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from local.azure.arm import ids
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.paths import write_private
-from local.azure.ports import HOST
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.ports import HOST
+from local.paths import write_private
 
 _BATCH = "Microsoft.Batch/batchAccounts"
 _STORAGE = "Microsoft.Storage/storageAccounts"

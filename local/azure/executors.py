@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import os
 
-from local.azure.cloud import Cloud
 from local.azure.cloudfile import SQL_NAME
+from local.azure.control_plane.cloud import Cloud
 from local.azure.identity.service import imds_for_nodes
 from local.node.contract import Executor
 from local.node.relay import NodeRelay

@@ -16,6 +16,7 @@ _BASE = "http://node"
 _TIMEOUT = ClientTimeout(total=60)
 _STREAM = ClientTimeout(total=None)
 _PIECE_BYTES = 256 * 1024
+_LONGEST_EVENT_BYTES = 16 * 2**20  # far above any: a node must not fill our memory with a line that never ends
 
 
 class AgentClient:
@@ -73,6 +74,8 @@ class AgentClient:
             buffer = b""
             async for piece in reply.content.iter_any():
                 *lines, buffer = (buffer + piece).split(b"\n")
+                if len(buffer) > _LONGEST_EVENT_BYTES:
+                    raise ValueError(f"a line of more than {_LONGEST_EVENT_BYTES} bytes")
                 for line in lines:
                     yield Entry.parse(line)
 

@@ -33,7 +33,8 @@ from local.node.contract import (
 from local.node.relay import NodeRelay
 
 log = logging.getLogger(__name__)
-BOOT_FILE = "boot.json"
+BOOT_FILE = "boot.json"  # in the node's runtime folder, from just before a start until the agent has read it
+KEPT = ".kept.json"  # ends the name of our copy, beside that folder: the node does not see it
 _PAUSE_SECONDS = 0.05  # between looks for the socket of an agent that boots: a file has no event
 
 
@@ -44,8 +45,14 @@ class Agented:
     spec: NodeSpec
     folder: Path
     client: AgentClient
+    config: AgentConfig | None = None
     seen: int = 0
     following: asyncio.Task[None] | None = None
+
+    def write_boot_file(self) -> None:
+        """For the agent, which is about to start and removes it."""
+        if self.config:
+            write_config(self.folder / BOOT_FILE, self.config)
 
 
 class AgentNodes:
@@ -59,12 +66,12 @@ class AgentNodes:
     # -- the table ---------------------------------------------------------------------------------------------------
 
     async def open(self, on_event: Callable[[NodeEvent], None]) -> None:
-        """Take up the nodes whose boot files are here; `_attach` looks at what became of each."""
+        """Take up the nodes that we kept; `_attach` looks at what became of each."""
         self._on_event = on_event
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for boot_file in sorted(self._folder.glob(f"*/{BOOT_FILE}")):
-            node = await self._add(read_config(boot_file).node)
-            await self._attach(node)
+        for kept in sorted(self._folder.glob(f"*{KEPT}")):
+            config = read_config(kept)
+            await self._attach(await self._add(config.node, config))
 
     async def close(self) -> None:
         """Stop following; the nodes go on."""
@@ -78,10 +85,10 @@ class AgentNodes:
 
     async def _add(self, spec: NodeSpec, config: AgentConfig | None = None) -> Agented:
         folder = self._folder_of(spec.node_id)
-        node = Agented(spec, folder, AgentClient(spec.node_id, folder / "agent.sock"))
+        node = Agented(spec, folder, AgentClient(spec.node_id, folder / "agent.sock"), config)
         if config:
             folder.mkdir(mode=0o700, exist_ok=True)
-            write_config(folder / BOOT_FILE, config)
+            write_config(_kept(folder), config)
         await self._relay.open_node(spec.node_id, folder / "host.sock", spec.identities)
         self._nodes[spec.node_id] = node
         return node
@@ -94,6 +101,7 @@ class AgentNodes:
         await self._unfollow(node)
         await self._relay.close_node(node.spec.node_id)
         self._nodes.pop(node.spec.node_id, None)
+        _kept(node.folder).unlink(missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, node.folder, ignore_errors=True)
 
     def _known(self, node_id: str) -> Agented:
@@ -132,6 +140,8 @@ class AgentNodes:
                     self._report(entry.event())
             except (ClientError, OSError):
                 pass
+            except (ValueError, KeyError, TypeError) as error:  # who is root on a node can make its agent say anything
+                log.warning("node %s reports what is no event: %s", node.spec.node_id, error)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     # -- what is asked of a node -------------------------------------------------------------------------------------
@@ -167,3 +177,7 @@ class AgentNodes:
     async def delete_user(self, node_id: str, name: str) -> None:
         """Remove a login."""
         await self._known(node_id).client.delete_user(name)
+
+
+def _kept(folder: Path) -> Path:
+    return folder.with_name(folder.name + KEPT)

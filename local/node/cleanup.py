@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 import docker
 from docker.errors import APIError, DockerException
 
-from local.azure.paths import Paths
+from local.node import firewall
 from local.node.docker_executor import HOME_LABEL, home_id
 from local.node.image import OWNER_LABEL
 from local.node.process_executor import FOLDER, agent_pid
+from local.paths import Paths
 
 
 def remove_nodes(paths: Paths) -> None:
@@ -37,6 +38,7 @@ def remove_nodes(paths: Paths) -> None:
         volume.remove(force=True)
     for network in client.networks.list(filters=filters):
         network.remove()
+        firewall.open_again(client, network)
     shutil.rmtree(paths.sockets / "nodes", ignore_errors=True)
 
 

@@ -17,13 +17,14 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from local.azure.paths import Paths
+from local.node import firewall
 from local.node.agent.config import AGENT_RUNTIME, AgentConfig
 from local.node.agent_nodes import Agented, AgentNodes
 from local.node.contract import NodeEvent, NodeSpec, NodeState, NodeUnreachable
 from local.node.image import ensure_node_image
 from local.node.privileges import node_rights
 from local.node.relay import NodeRelay
+from local.paths import Paths
 
 HOME_LABEL = "org.local-azure.home"
 NODE_LABEL = "org.local-azure.node"
@@ -59,6 +60,7 @@ class DockerExecutor(AgentNodes):
         self._docker = docker.from_env()
         self._making = asyncio.Lock()
         self._sharing = threading.Lock()  # what all nodes have in common is made by one thread
+        self._shut_off = ""  # the network whose rule is set
         self._planned: set[str] = set()  # nodes that go down because we said so
         self._revived: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +110,8 @@ class DockerExecutor(AgentNodes):
         self._planned.add(node_id)
         try:
             container = await asyncio.to_thread(self._container, node_id)
-            await asyncio.to_thread(container.restart, timeout=_STOP_SECONDS)
+            await asyncio.to_thread(container.stop, timeout=_STOP_SECONDS)
+            await asyncio.to_thread(self._boot, node)
         except DockerException as error:
             raise NodeUnreachable(f"node {node_id} did not restart: {error}") from error
         finally:
@@ -141,14 +144,21 @@ class DockerExecutor(AgentNodes):
     def _start(self, node: Agented, image: str) -> None:
         """Have the node's container running: made, started, or left as it is."""
         try:
-            container = self._container(node.spec.node_id)
+            self._container(node.spec.node_id)
         except NotFound:
-            container = self._create(node, image)
-        container.start()
+            self._create(node, image)
+        self._boot(node)
 
-    def _create(self, node: Agented, image: str) -> Container:
+    def _boot(self, node: Agented) -> None:
+        """Start the node's container unless it runs: the boot file must have an agent that takes it."""
+        container = self._container(node.spec.node_id)
+        if container.status != "running":
+            node.write_boot_file()
+            container.start()
+
+    def _create(self, node: Agented, image: str) -> None:
         name, labels = self._name(node.spec.node_id), self._labels(node.spec.node_id)
-        network = self._network()
+        network = self._network(image)
         volume = self._docker.volumes.create(f"{name}-docker", labels=labels)
         api = self._docker.api
         host = api.create_host_config(
@@ -156,11 +166,10 @@ class DockerExecutor(AgentNodes):
             network_mode=network,
             port_bindings={_SSH_PORT: ("127.0.0.1", None)},
         ) | self._rights(image)
-        made = api.create_container(
+        api.create_container(
             image, name=name, hostname=_hostname(node.spec.node_id), labels=labels, ports=[(22, "tcp")],
             stop_signal="SIGTERM", stop_timeout=_STOP_SECONDS, host_config=host,
         )  # fmt: skip
-        return self._docker.containers.get(made["Id"])
 
     def _remove(self, node_id: str) -> None:
         with contextlib.suppress(NotFound):
@@ -168,14 +177,20 @@ class DockerExecutor(AgentNodes):
         with contextlib.suppress(NotFound):
             self._docker.volumes.get(f"{self._name(node_id)}-docker").remove(force=True)
 
-    def _network(self) -> str:
-        """The id of our network. The engine would make two of one name: hence the lock, and the id."""
+    def _network(self, image: str) -> str:
+        """The id of our network, shut off from its host. The engine would make two of one name: hence the lock, and the
+        id. The rule is set once in our life, because it does not outlive a start of the machine."""
         with self._sharing:
             known = self._docker.networks.list(filters={"label": f"{HOME_LABEL}={self._home}"})
-            if known:
-                return str(known[0].id)
-            name = f"local-azure-{self._home}"
-            return str(self._docker.networks.create(name, driver="bridge", labels={HOME_LABEL: self._home}).id)
+            name, labels = f"local-azure-{self._home}", {HOME_LABEL: self._home}
+            network = known[0] if known else self._docker.networks.create(name, driver="bridge", labels=labels)
+            if self._shut_off != network.id:
+                self._shut_off = str(network.id)
+                try:
+                    firewall.shut_off(self._docker, image, network)
+                except firewall.NotShutOff as error:
+                    self._progress(str(error))
+            return str(network.id)
 
     def _remove_unused_network(self) -> None:
         """The network goes with the last node. A node being made is in the table before it asks for the network, so
@@ -185,6 +200,8 @@ class DockerExecutor(AgentNodes):
                 for network in self._docker.networks.list(filters={"label": f"{HOME_LABEL}={self._home}"}):
                     with contextlib.suppress(APIError):  # in use by a container that we do not know: not ours to end
                         network.remove()
+                        firewall.open_again(self._docker, network)
+                        self._shut_off = ""
 
     def _rights(self, image: str) -> dict[str, Any]:
         with self._sharing:
@@ -230,7 +247,7 @@ class DockerExecutor(AgentNodes):
     async def _attach(self, node: Agented) -> None:
         """A node of before: follow it, start it first where it is down, report it where it is gone."""
         try:
-            await asyncio.to_thread(lambda: self._container(node.spec.node_id).start())
+            await asyncio.to_thread(self._boot, node)
         except DockerException as error:
             gone = "the node's container is gone" if isinstance(error, NotFound) else str(error)
             self._say(node, NodeState.UNKNOWN, ("NodeDied", gone))

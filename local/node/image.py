@@ -21,7 +21,8 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 
-from local.azure.paths import Paths
+from local.paths import Paths
+from tools.setup.progress import elapsing
 
 LABEL = "org.local-azure.image"
 OWNER_LABEL = "org.local-azure.image.home"  # on what has one home's CA in it; inherited by images built on it
@@ -88,7 +89,8 @@ def _ensure_rootfs(client: docker.DockerClient, progress: Progress) -> str:
     tar = cache_folder() / f"rootfs-{_SUITE}-{fingerprint}.tar"
     if not tar.exists():
         progress("bootstrapping a Debian root file system (once, about 40 s)")
-        _bootstrap(tar)
+        with elapsing(progress, "bootstrapping a Debian root file system"):
+            _bootstrap(tar)
     progress("importing the Debian root file system")
     repository, tag = name.split(":")
     changes = ['CMD ["python3"]', "ENV LANG=C.UTF-8", f"LABEL {LABEL}=rootfs"]
@@ -135,10 +137,11 @@ def _ensure(
         return name
     progress(f"building the {kind} image")
     try:
-        client.images.build(
-            fileobj=_context_tar(context), custom_context=True, tag=name, rm=True, forcerm=True,
-            buildargs={"BASE_IMAGE": parent}, labels={LABEL: kind, **(labels or {})},
-        )  # fmt: skip
+        with elapsing(progress, f"building the {kind} image"):
+            client.images.build(
+                fileobj=_context_tar(context), custom_context=True, tag=name, rm=True, forcerm=True,
+                buildargs={"BASE_IMAGE": parent}, labels={LABEL: kind, **(labels or {})},
+            )  # fmt: skip
     except BuildError as error:
         lines = [str(line.get("stream") or line.get("error") or "").strip() for line in error.build_log]
         tail = "\n".join([line for line in lines if line][-6:])

@@ -1,7 +1,7 @@
 """Which rights a container needs to run an engine of its own, and which of them this machine's engine can grant.
 
-`--privileged` where the engine grants it; otherwise every capability but SYS_RESOURCE, spelled out (proved in
-`prototypes/node` of the project's notes on an engine that refuses the former). The answer is kept per engine.
+`--privileged` where the engine grants it; otherwise every capability but SYS_RESOURCE, spelled out
+(tried on an engine that refuses the former). The answer is kept per engine.
 """
 
 from __future__ import annotations

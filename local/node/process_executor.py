@@ -14,14 +14,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.azure.paths import Paths
 from local.node.agent.config import AgentConfig
 from local.node.agent_nodes import BOOT_FILE, Agented, AgentNodes
 from local.node.contract import NodeSpec, NodeState, NodeUnreachable
 from local.node.relay import NodeRelay
+from local.paths import CHECKOUT, Paths
 
 WARNING = "executor process: tasks run on this machine without isolation, as the present user; trusted work only"
-_CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = "processes"
 _PID_FILE = "agent.pid"
 _STOP_SECONDS = 15.0
@@ -77,7 +76,8 @@ class ProcessExecutor(AgentNodes):
         self._follow(node)
 
     async def _spawn(self, node: Agented) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(_CHECKOUT), "SSL_CERT_FILE": str(self._paths.ca)}
+        node.write_boot_file()
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "SSL_CERT_FILE": str(self._paths.ca)}
         with (self._paths.log / f"node-{node.spec.node_id}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "local.node.agent", str(node.folder / BOOT_FILE), env=environment,

@@ -2,5 +2,5 @@
 
 Rooms: `protocol` (the gRPC side, the process), `schema` (what the Python SDKs say about inputs and outputs),
 `azure_native`, `docker_image`; the two folders with a dash hold the executables that `plugins.providers[].path` names.
-Not here: state of the cloud (that is `local/azure`), and deployment decisions (`local/engine`).
+Not here: state of the cloud (that is `local/azure`), and deployment decisions (Pulumi's engine).
 """

@@ -11,13 +11,13 @@ from typing import Any
 from azure.identity import ClientSecretCredential
 
 from local.azure.app import serve
-from local.azure.arm.resources import Resource
 from local.azure.arm.service import ArmService
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import NotFound
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.errors import NotFound
+from local.azure.control_plane.resources import Resource
 from local.azure.identity.service import IdentityService
-from local.azure.paths import Paths
-from local.azure.service import Service
+from local.azure.platform.service import Service
+from local.paths import Paths
 
 
 class RecordingHooks:

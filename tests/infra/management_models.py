@@ -30,6 +30,7 @@ MODELS: Mapping[str, type] = {
     "azure-native:authorization:RoleAssignment": authorization.RoleAssignmentCreateParameters,
     "azure-native:storage:StorageAccount": storage.StorageAccountCreateParameters,
     "azure-native:storage:BlobContainer": storage.BlobContainer,
+    "azure-native:storage:BlobServiceProperties": storage.BlobServiceProperties,
     "azure-native:containerregistry:Registry": containerregistry.Registry,
     "azure-native:batch:BatchAccount": batch.BatchAccountCreateParameters,
     "azure-native:batch:Pool": batch.Pool,

@@ -23,6 +23,7 @@ from tests.infra.recording import (
     PASSWORDS,
     ROOT,
     SUBSCRIPTION,
+    TENANT,
     Registered,
     Run,
     run_program,
@@ -133,8 +134,8 @@ def test_the_image_is_built_for_the_nodes_platform_and_pushed_to_the_stacks_regi
     server = f"{dev.only('containerregistry:Registry').inputs['registryName']}.azurecr.io"
     assert inputs["imageName"] == f"{server}/docker-worker:dev"
     assert inputs["build"] == {
-        "context": "worker",
-        "dockerfile": "worker/Dockerfile",
+        "context": ".build/copy-of-worker",
+        "dockerfile": ".build/copy-of-worker/Dockerfile",
         "platform": "linux/amd64",
         "args": {
             "BASE_IMAGE": "python:3.12-slim-bookworm",
@@ -247,9 +248,75 @@ def test_bad_settings_end_the_program_before_anything_is_asked_or_registered() -
     assert (run.resources, run.invokes) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("key", "actual"), [("subscription_id", SUBSCRIPTION), ("tenant_id", TENANT)], ids=["subscription", "tenant"]
+)
+def test_a_deployer_in_another_cloud_than_the_stack_names_makes_nothing(key: str, actual: str) -> None:
+    other, run = "99999999-0000-4000-8000-000000000000", Run()
+    with pytest.raises(SettingsError) as error:
+        run_program("dev", config=stack_config("dev") | {key: other}, run=run)
+    assert f"{key}: expected {other}, where this stack belongs, got a deployer that is signed in to {actual}; " in str(
+        error.value
+    )
+    assert run.resources == []
+
+
+def test_a_deployer_in_the_cloud_that_the_stack_names_goes_on() -> None:
+    named = {"subscription_id": SUBSCRIPTION.upper(), "tenant_id": TENANT}
+    assert run_program("dev", config=stack_config("dev") | named, preview=True).of_type("batch:Pool")
+
+
+def test_prod_keeps_deleted_blobs_and_containers_and_dev_does_not(program: Program, dev: Run) -> None:
+    service = program("prod").only(":BlobServiceProperties").inputs
+    kept = {"enabled": True, "days": 14}
+    assert (service["deleteRetentionPolicy"], service["containerDeleteRetentionPolicy"]) == (kept, kept)
+    assert dev.of_type(":BlobServiceProperties") == []
+
+
 def test_the_main_module_is_a_contents_page() -> None:
     source = (ROOT / "__main__.py").read_text()
     tree = ast.parse(source)
     assert len(source.splitlines()) <= 70
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While | ast.If | ast.FunctionDef)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+
+
+def plan(stack: str, **values: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    """What a program with these settings registers: names, types and inputs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry_login, "exchange", lambda server, token: REFRESH_TOKEN)
+        run = run_program(stack, config=stack_config(stack) | values)
+    return sorted(((item.name, item.type, item.inputs) for item in run.resources), key=lambda one: one[:2])
+
+
+@pytest.mark.parametrize(
+    ("key", "spellings"),
+    [
+        ("location", ("westeurope", "West Europe", "WestEurope", "WESTEUROPE", " west europe ")),
+        ("vm_size", ("Standard_D2ads_v5", "standard_d2ads_v5", "STANDARD_D2ADS_V5", "Standard_d2ADS_V5")),
+        ("vm_size", ("Standard_NC24ads_A100_v4", "standard_nc24ads_a100_v4")),
+        ("name", ("gpu", "GPU", "Gpu")),
+        ("base_image", tuple(f"python@sha256:{digits}" for digits in ("ab" * 32, "AB" * 32, "aB" * 32))),
+        ("submitters", ("0a0b0c0d-0000-4000-8000-00000000abcd", "0A0B0C0D-0000-4000-8000-00000000ABCD")),
+    ],
+)
+def test_spellings_that_azure_takes_for_one_are_one_plan(key: str, spellings: tuple[str, ...]) -> None:
+    """No name changes and nothing is replaced: every resource's inputs are the same."""
+
+    def with_spelling(text: str) -> dict[str, Any]:
+        config = stack_config("dev")
+        if key in ("vm_size", "name"):
+            return {"pool": config["pool"] | {key: text}}
+        if key == "base_image":
+            return {"worker": config["worker"] | {key: text}}
+        if key == "submitters":
+            return {key: [{"object_id": text, "type": "User"}]}
+        return {key: text}
+
+    plans = [plan("dev", **with_spelling(text)) for text in spellings]
+    assert all(one == plans[0] for one in plans[1:])
+
+
+def test_spellings_of_a_family_are_one_container() -> None:
+    small, large = (plan("dev", families=[family]) for family in ("nightly", "Nightly"))
+    assert small == large

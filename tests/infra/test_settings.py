@@ -9,8 +9,16 @@ import pulumi
 import pytest
 from pydantic import ValidationError
 
-from infra.settings import PrincipalType, Settings, SettingsError, yaml_keys
+from infra.settings import (
+    SQL_SERVER_PATTERN,
+    PrincipalType,
+    Settings,
+    SettingsError,
+    yaml_keys,
+)
 from tests.infra.recording import PASSWORDS, PROJECT, CloudMocks, Run, set_config, stack_config
+from worker.docker_worker import settings as worker_settings
+from worker.docker_worker.errors import SettingsError as SettingsOfWorkerError
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +106,23 @@ def test_a_value_out_of_range_names_key_expectation_value_file_and_fix() -> None
         ({"families": []}, "families: expected a list of at least one job family, got []; "),
         ({"families": "{broken"}, "families: expected a list of at least one job family, got '{broken'; "),
         ({"families": ["Hello", "hello"]}, "families: expected consistent values, got 'hello' and 'Hello' would share"),
-        ({"location": "West Europe"}, "location: expected an Azure region like westeurope, got 'West Europe'; "),
+        ({"location": "west-europe"}, "location: expected an Azure region like westeurope, got 'west-europe'; "),
         ({"prefix": "Too-Long-A-Prefix"}, "prefix: expected 2 to 8 lower-case letters or digits, a letter first, got "),
+        ({"storage": {"soft_delete_days": 366}}, "storage.soft_delete_days: expected a whole number 0..365, got 366; "),
+        ({"storage": {"days": 3}}, "storage.days: expected one of soft_delete_days, got the unknown key days; "),
+        (
+            {"subscription_id": "mine"},
+            "subscription_id: expected an id like 11111111-2222-3333-4444-555555555555, got ",
+        ),
+        ({"tenant_id": 12}, "tenant_id: expected an id like 11111111-2222-3333-4444-555555555555, got "),
+        ({"tags": ["prod"]}, "tags: expected names and texts like {environment: prod, owner: team-batch}, got "),
+        ({"tags": {"cost": 12}}, "tags.cost: expected names and texts like "),
+        ({"tags": {"a/b": "x"}}, "tags: expected consistent values, got the name 'a/b' cannot be used; take 1 to 128 "),
+        ({"tags": {"owner": ""}}, "tags: expected consistent values, got owner has 0 characters; write 1 to 256"),
+        ({"tags": {"owner": "x" * 257}}, "tags: expected consistent values, got owner has 257 characters; write 1 to "),
+        ({"tags": {"Owner": "x", "owner": "y"}}, "tags: expected consistent values, got Owner, owner differ in case "),
+        ({"tags": {f"t{n}": "x" for n in range(51)}}, "tags: expected consistent values, got there are 51, Azure "),
+        ({"protect": "sometimes"}, "protect: expected true or false, got 'sometimes'; "),
         ({"deployer_type": "Robot"}, "deployer_type: expected User, Group or ServicePrincipal, got 'Robot'; "),
         ({"submitters": [{"object_id": "me", "type": "User"}]}, "submitters[0].object_id: expected an object id like "),
         ({"worker__base_image": "no image!"}, "worker.base_image: expected an image reference like "),
@@ -187,3 +210,51 @@ def test_the_deployer_submits_unless_the_stack_names_others() -> None:
     (named,) = load(submitters=[someone]).submitters_or("the-deployer")
     assert (named.object_id, named.type) == (someone["object_id"], PrincipalType.GROUP)
     assert load(submitters=[]).submitters_or("the-deployer") == ()
+
+
+SQL = [
+    ("db.example", "worklist", True),
+    ("db.example,1433", "work list", True),
+    ("db.example", "läger[1]'s", True),
+    ("db.example", "x" * 128, True),
+    ("db.example", "x" * 129, False),
+    ("db.example", "work;list", True),
+    ("db.example", "a=b", True),
+    ("db.example", "a}b", True),
+    ("db.example", "{a", True),
+    ("db.example", " ", False),
+    ("db.example", " a", False),
+    ("db.example", "a ", False),
+    ("db.example", "a\nb", False),
+    ("db.example", "a\x85b", False),
+    ("db.example", "\u3000a", False),
+    ("db.example", "\U0001f600" * 64, True),
+    ("db.example", "\U0001f600" * 65, False),
+    ("db.example.", "worklist", False),
+    ("db.example,99999", "worklist", False),
+    ("db.example,65536", "worklist", False),
+    ("db.example,65535", "worklist", True),
+    ("db.example,0", "worklist", False),
+    ("db.example,", "worklist", False),
+    ("db.example,01433", "worklist", False),
+    ("tcp:db.example", "worklist", False),
+    ("db example", "worklist", False),
+]
+
+
+@pytest.mark.parametrize(("server", "database", "good"), SQL)
+def test_the_worker_takes_the_database_that_the_stack_takes_and_no_other(
+    server: str, database: str, good: bool
+) -> None:
+    environment = {"SQL_SERVER": server, "SQL_DATABASE": database, "AZURE_CLIENT_ID": "c"}
+    if good:
+        assert load(sql__server=server, sql__database=database).sql.database == database
+        assert worker_settings.load_sql(environment).database == database
+        return
+    assert "sql." in refused(sql__server=server, sql__database=database)
+    with pytest.raises(SettingsOfWorkerError):
+        worker_settings.load_sql(environment)
+
+
+def test_the_worker_and_the_stack_have_one_rule_for_servers() -> None:
+    assert worker_settings.SERVER_PATTERN == SQL_SERVER_PATTERN

@@ -73,3 +73,28 @@ def test_the_command_refuses_what_is_no_output(
 def test_arguments_are_refused_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert sql.main(["--help"]) == 2
     assert capsys.readouterr().err.startswith("usage: pulumi stack output --json")
+
+
+def given(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_command_reads_outputs_however_a_shell_wrote_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoding: str
+) -> None:
+    given(monkeypatch, json.dumps(OUTPUTS).encode(encoding))
+    assert sql.main([]) == 0
+    assert capsys.readouterr().out == sql.script_for(OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [("é".encode("latin-1"), "save them as UTF-8"), (b"[" * 100_000, "recursion"), (b"", "infra.sql: ")],
+)
+def test_the_command_tells_what_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data: bytes, told: str
+) -> None:
+    given(monkeypatch, data)
+    assert sql.main([]) == 2
+    assert told in capsys.readouterr().err

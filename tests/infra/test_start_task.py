@@ -34,6 +34,68 @@ def test_statements_that_would_not_survive_quoting_are_refused(statement: str) -
         start_task.one_line(statement)
 
 
+REFUSED = {
+    "a loop over lines": "for i in 1 2; do\n echo $i\ndone\n",
+    "a while over lines": "while false\ndo\n true\ndone\n",
+    "a function over lines": "f() {\n echo x\n}\nf\n",
+    "a case over lines": "case x in\n x) echo y;;\nesac\n",
+    "an if over lines": "if true\nthen echo hi\nfi\n",
+    "an alternative on the next line": "true ||\necho z\n",
+    "a pipe on the next line": "echo a |\ncat\n",
+    "a background job before another": "echo a &\necho b\n",
+    "a here-document": "cat <<EOF\nhi\nEOF\necho after\n",
+    "a here-document with a dash": "cat <<-EOF\n\thi\n\tEOF\n",
+    "a string over lines": 'echo "a\nb"\n',
+    "a substitution over lines": "echo $(\necho a\n)\n",
+    "a subshell over lines": "(\necho a\n)\n",
+    "a continued line": "echo a \\\n b\n",
+    "a comment without a space": "echo a;# why\necho b\n",
+    "a comment behind a tab": "echo a\t# why\necho b\n",
+    "an alias": "alias ll=ls\nll\n",
+    "a lone carriage return": "echo a\recho b\n",
+    "a line separator of Unicode": "echo a\u2028echo b\n",
+    "a NUL": "echo a\0b\n",
+    "a bracket too many": "echo a )\n",
+    "an unclosed string": 'echo "a\n',
+    "an empty statement": ";\necho a\n",
+}
+
+
+@pytest.mark.parametrize("script", REFUSED.values(), ids=REFUSED)
+def test_what_would_be_another_script_on_the_node_is_refused(script: str) -> None:
+    with pytest.raises(ValueError, match=r"start_task\.sh: .*\S"):
+        start_task.one_line(script)
+
+
+def test_the_refusal_shows_the_line_and_how_to_write_it() -> None:
+    with pytest.raises(ValueError, match=r"this is none: for i in 1 2; do\n .*write it on one line"):
+        start_task.one_line("echo first\nfor i in 1 2; do\n echo $i\ndone\n")
+
+
+ACCEPTED = {
+    "loops on one line": "for i in 1 2; do echo $i; done\nwhile false; do true; done\necho end\n",
+    "a function on one line": "f() { echo $1; }\nf x\nf y\n",
+    "a case on one line": "case x in x) echo y;; *) echo n;; esac\necho end\n",
+    "a background job in braces": "{ sleep 0 & }\nwait\necho b\n",
+    "a background job at the end": "echo a\ntrue &\n",
+    "lines of Windows": "echo a\r\necho b\r\n",
+    "comments and blank lines of their own": "# why\n\n  echo a\n\t# more\n\techo b\n",
+    "a hash inside a word": "echo a#b ${x#y}\necho c\n",
+    "set -e and a failure": "set -eu\nfalse || echo saved\n[ 1 -eq 1 ] && echo yes\n",
+    "no statement at all": "# nothing\n",
+}
+
+
+@pytest.mark.parametrize("script", ACCEPTED.values(), ids=ACCEPTED)
+def test_what_is_accepted_does_the_same_in_one_line(script: str) -> None:
+    def output(text: str) -> str:
+        return subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout
+
+    line = start_task.one_line(script)
+    assert "\n" not in line
+    assert output(line) == output(script.replace("\r\n", "\n"))
+
+
 @pytest.mark.parametrize("admin", ["", "two words", "a'b", "Upper", "x" * 21, "$(id)"])
 def test_a_user_name_that_is_more_than_a_name_is_refused(admin: str) -> None:
     with pytest.raises(ValueError, match="no Linux user name"):

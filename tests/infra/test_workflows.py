@@ -48,3 +48,15 @@ def test_the_pull_request_workflow_only_previews() -> None:
     steps = read(ROOT / ".github" / "workflows" / "preview.yml")["jobs"]["preview"]["steps"]
     commands = [step["with"]["command"] for step in steps if "command" in step.get("with", {})]
     assert commands == ["preview"]
+
+
+def test_the_pull_request_workflow_runs_the_policy_pack() -> None:
+    steps = read(ROOT / ".github" / "workflows" / "preview.yml")["jobs"]["preview"]["steps"]
+    (pack,) = [step["with"]["policyPacks"] for step in steps if "command" in step.get("with", {})]
+    project = yaml.safe_load((ROOT / pack / "PulumiPolicy.yaml").read_text())
+    # The environment that the workflow installs is the one that the pack names.
+    environment = (ROOT / pack / project["runtime"]["options"]["virtualenv"]).resolve().relative_to(ROOT)
+    install = "\n".join(step["run"] for step in steps if "run" in step)
+    assert f"python -m venv {environment}\n" in install
+    assert "--requirement requirements.txt" in install
+    assert re.search(r"^pulumi-policy==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)

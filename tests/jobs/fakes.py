@@ -112,6 +112,7 @@ class FakeBatch:
         defined = TaskState.parse({"id": task.id, **sent})
         self.task_states[job_id][task.id] = replace(
             task,
+            display_name=defined.display_name,
             parents=defined.parents,
             parent_ranges=defined.parent_ranges,
             blocks=task.completed and task.blocking(sent.get("exitConditions")),
@@ -198,6 +199,10 @@ class FakeBatch:
         info = {"result": task.result, "exitCode": task.exit_code, "failureInfo": failure, "retryCount": task.retries}
         node = {"nodeInfo": {"nodeId": task.node_id}} if task.node_id else {}
         return {**self.sent[job_id][task_id], "state": task.state, "executionInfo": info, **node}
+
+    def output_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
+        for task in self.task_states[job_id].values():
+            yield self.task_definition(job_id, task.id)
 
     def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
         for task in self.task_states[job_id].values():

@@ -205,6 +205,19 @@ def test_an_error_without_a_body_is_still_told(server: Server, batch: AzureBatch
         batch.job("j")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{}, [], "text", None, {"id": "j", "creationTime": "yesterday"}, {"id": "j", "metadata": "x"},
+     {"id": "j", "poolInfo": 7}, {"id": "j", "metadata": [{"value": "x"}]}],
+)  # fmt: skip
+def test_an_answer_that_is_none_of_batch_is_the_services_failure(
+    server: Server, batch: AzureBatch, body: object
+) -> None:
+    server.answer(200, body)
+    with pytest.raises(ServiceError, match="job j: "):
+        batch.job("j")
+
+
 def test_a_service_that_is_not_there_is_unreachable() -> None:
     batch = AzureBatch(Connection(batch_endpoint="http://127.0.0.1:1", credential=SharedKey(account="a", key="a2V5")))
     batch._client._config.retry_policy.connect_retries = 0

@@ -73,7 +73,11 @@ def test_nothing_at_all_says_what_to_give(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stack", "command"), [("dev", "pulumi stack output --json --stack dev"), ("local", "-m local outputs --json")]
+    ("stack", "command"),
+    [
+        ("dev", "pulumi stack output --json --stack dev"),
+        ("local", "-m local pulumi stack output --json --stack local"),
+    ],
 )
 def test_outputs_come_from_the_tool_that_deployed(
     monkeypatch: pytest.MonkeyPatch, home: Path, stack: str, command: str

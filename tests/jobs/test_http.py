@@ -15,8 +15,8 @@ import pytest
 from jobs.errors import UsageError
 from jobs.submission.http import HttpTransport
 from jobs.submission.transport import NoAnswer, Reply
-from local.azure.certificates import server_context
-from local.azure.paths import Paths
+from local.azure.platform.certificates import server_context
+from local.paths import Paths
 
 TOKEN = "Bearer a-token-that-only-the-endpoint-may-see"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

@@ -94,7 +94,7 @@ def test_each_blob_is_a_task(tmp_path: Path) -> None:
     found = list(expand(load(path), job_id="j", folder=tmp_path, list_blobs=list_blobs))
     assert asked == [("job-in", "in/")]
     assert [(task.id, task.command) for task in found] == [
-        ("do-in-a-b-csv", ["https://s/job-in/in/a b.csv", "a b", "3"])
+        ("do-in-a-b-csv", ["https://s/job-in/in/a%20b.csv", "a b", "3"])
     ]
     with pytest.raises(JobFileError, match="Use --stack"):
         tasks(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 def test_every_exit_code_has_a_meaning_and_is_in_the_help() -> None:
     assert set(MEANING) == set(Exit)
     assert {code.name: code.value for code in Exit} == {
-        "OK": 0, "TASKS_FAILED": 1, "USAGE": 2, "SERVICE": 3, "GAVE_UP_WAITING": 4, "INTERRUPTED": 130,
+        "OK": 0, "TASKS_FAILED": 1, "USAGE": 2, "SERVICE": 3, "GAVE_UP_WAITING": 4, "MACHINE": 5, "COMMAND_FAILED": 6,
+        "DEFECT": 70, "HUNG_UP": 129, "INTERRUPTED": 130, "TERMINATED": 143,
     }  # fmt: skip
     assert all(meaning.split()[0] in build_parser().format_help() for meaning in MEANING.values())
 
@@ -126,3 +129,21 @@ def test_completion_offers_verbs_and_options_in_bash(typed: list[str], offered: 
     code = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed)}; {completion.FUNCTION}; echo ${{COMPREPLY[@]}}"
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "docs")
     assert set(done.stdout.split()) == offered
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_stdout_that_has_not_every_character_is_given_escapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, as_json: bool
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("job: {family: hello}\ntasks: {list: [{id: '日本'}]}\n", encoding="utf-8")
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+    assert main(["validate", "--offline", *(["--json"] if as_json else []), str(file)]) == Exit.USAGE
+    sys.stdout.flush()
+    told = out.getvalue().decode(encoding)
+    if as_json:
+        assert "日本" in json.loads(told)["problems"][0]
+    else:
+        assert ("日本" if encoding == "utf-8" else "\\u65e5\\u672c") in told

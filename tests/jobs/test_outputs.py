@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from jobs.errors import NotFound, Unreachable, UsageError
+from jobs.errors import MachineError, NotFound, Unreachable, UsageError
 from jobs.exits import Exit
+from jobs.local_names import Places
 from jobs.service.batch import Failure, NodeState, TaskState
+from jobs.service.storage import blob_path
+from jobs.terminal.render import Render
 from jobs.verbs import collect, logs, nodes, report
 
 from .fakes import START, Stage, stage
@@ -115,6 +120,30 @@ def test_following_says_when_the_rest_is_lost(scene: Stage) -> None:
         show_logs(scene, "a", follow=True)
 
 
+class Gone(io.StringIO):
+    """A pipe whose reader left."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_logs_end_when_nobody_reads_them_any_more(scene: Stage, follow: bool) -> None:
+    pieces = 0
+
+    def endless(job: str, task: str, path: str, start: int = 0) -> Iterator[bytes]:
+        nonlocal pieces
+        while True:
+            pieces += 1
+            yield b"x\n"
+
+    scene.batch.read_task_file = endless  # type: ignore[method-assign]
+    scene.session.render = Render(out=Gone(), err=io.StringIO())
+    arguments = argparse.Namespace(job="j", task="a", stderr=False, follow=follow)
+    assert logs.run(arguments, scene.session) == Exit.OK
+    assert pieces < 5
+
+
 def test_following_needs_a_task(scene: Stage) -> None:
     with pytest.raises(UsageError, match="Name it"):
         show_logs(scene, None, follow=True)
@@ -174,10 +203,84 @@ def test_collect_without_a_container_takes_the_logs_from_the_nodes(tmp_path: Pat
     assert (tmp_path / "a" / "stdout.txt").read_bytes() == b"said"
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", ""])
-def test_collect_never_writes_outside_of_its_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="outside of"):
-        collect.place(tmp_path, name)
+BAD = {
+    "../x": b"1", "a/../../x": b"2", "/etc/x": b"3", "a/./y": b"4", "a//z": b"5", "a/\x1b[2Jz": b"6", "a/nul\0": b"7",
+    "a/" + "n" * 300: b"8", "a/" + "n" * 299 + "m": b"9", "a/\u202etxt": b"10", "a/\ud800": b"11", "a/folder/": b"12",
+    "a/" + "ü" * 130: b"13", "a/new\nline": b"14", "": b"15",
+}  # fmt: skip
+
+
+def test_collect_puts_every_name_below_its_folder_and_tells_which_it_changed(scene: Stage, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "DIR"
+    good = {"a/good.txt": b"good", "a/..hidden": b"x", "a/con": b"y", "a/dot.": b"z", "a/Good.txt": b"case"}
+    both = {"b/x": b"file", "b/x-1": b"between", "b/x/y": b"in the folder", "b/x/y/z": b"deeper"}
+    contents = {**BAD, **good, **both}
+    scene.blobs.content = {("job-hello", f"j/{name}"): data for name, data in contents.items()}
+    for downloaded, present in ((len(contents), 0), (0, len(contents))):  # the second time each is found again
+        scene.out.truncate(0)
+        scene.out.seek(0)
+        scene.session.render.as_json = True
+        arguments = argparse.Namespace(job="j", folder=folder, only=None)
+        assert collect.run(arguments, scene.session) == Exit.MACHINE
+        told = json.loads(scene.out.getvalue())
+        assert (told["downloaded"], told["present"], told["failed"]) == (downloaded, present, [])
+        assert set(told["renamed"]) == {*BAD, "b/x/y", "b/x/y/z"}
+    for name, data in contents.items():
+        assert (folder / told["renamed"].get(name, name)).read_bytes() == data
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) == len(contents)
+    assert all(path.is_relative_to(folder) for path in written)
+    assert all(len(part.encode()) <= 255 and part.isprintable() for path in written for part in path.parts)
+    assert "\x1b" not in scene.err.getvalue()
+
+
+def test_collect_follows_no_link_below_its_folder_and_downloads_the_others(scene: Stage, tmp_path: Path) -> None:
+    fill_container(scene)
+    (tmp_path / "DIR").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "victim").write_text("old")
+    (tmp_path / "DIR/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "DIR/b/out").mkdir(parents=True)
+    (tmp_path / "DIR/b/out/x.csv").symlink_to(tmp_path / "victim")
+    with pytest.raises(MachineError, match="not followed"):
+        collect.collect(scene.session, scene.batch.job("j"), tmp_path / "DIR")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (tmp_path / "victim").read_text() == "old"
+    assert (tmp_path / "DIR/b/out/x.csv").read_bytes() == b"1"
+
+
+def test_names_that_differ_in_case_only_get_two_places_where_case_is_ignored() -> None:
+    places = Places(ignores_case=True)
+    assert places.of("a/X") == "a/X"
+    assert places.of("a/x").startswith("a/x~")
+    assert Places().of("a/x") == "a/x"
+
+
+def test_collect_into_a_file_is_a_wrong_argument(scene: Stage, tmp_path: Path) -> None:
+    fill_container(scene)
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        with pytest.raises(UsageError, match="is a file; give a folder"):
+            collect.collect(scene.session, scene.batch.job("j"), tmp_path / place)
+
+
+def test_collect_stops_at_a_full_disk_and_says_so(
+    scene: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.blobs.content = {("job-hello", f"j/a/{number:04}"): b"x" for number in range(2000)}
+
+    def full(descriptor: int, piece: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(collect, "_write", full)
+    with pytest.raises(MachineError, match=r"No space left on device\. The disk is full: make room") as caught:
+        collect.collect(scene.session, scene.batch.job("j"), tmp_path)
+    assert str(tmp_path / "a") in str(caught.value)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_dots_in_a_blobs_name_stay_in_its_url() -> None:
+    assert blob_path("j/../x y/./..z") == "j/%2E%2E/x%20y/%2E/..z"
 
 
 def test_collect_says_when_there_is_nothing_yet(scene: Stage, tmp_path: Path) -> None:
@@ -199,6 +302,13 @@ def test_report_still_shows_a_task_without_stdout_and_the_jobs_failure(scene: St
     scene.batch.set("j", TaskState(id="a", state="completed", changed=START, result="failure"))
     assert report.show(scene.session, "j") == Exit.TASKS_FAILED
     assert "-- a: failed, never started\n   no stdout" in scene.out.getvalue()
+
+
+def test_report_of_a_job_that_goes_on_is_no_failure(scene: Stage) -> None:
+    scene.batch.set("j", TaskState(id="a", state="running", changed=START))
+    assert report.show(scene.session, "j") == Exit.OK
+    scene.batch.end("j", "UserTerminate")  # it ended, and the task did not
+    assert report.show(scene.session, "j") == Exit.TASKS_FAILED
 
 
 def test_the_newest_job_of_a_family_is_found(scene: Stage) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 COUNT = 1200
 SWEEP = f"sweep: {{number: {{range: [1, {COUNT}]}}}}"
 # The pauses of `hostile_client`: seconds instead of half minutes.
-IMPATIENT = "import sys, tests.jobs.hostile_client; from jobs.cli import main; sys.exit(main())"
+IMPATIENT = "import sys, tests.jobs.hostile_client; from jobs.__main__ import main; sys.exit(main())"
 
 
 class Terminal:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,16 +19,19 @@ import pytest
 
 from jobs import causes
 from jobs.again import Tasks
-from jobs.errors import Conflict, Forbidden, JobsError, NotFound, UsageError
+from jobs.errors import Conflict, Forbidden, JobsError, NotFound, Unreachable, UsageError
 from jobs.exits import Exit
 from jobs.parser import parse
 from jobs.service import registry
 from jobs.service.batch import Failure, NodeState, PoolState, TaskState
 from jobs.service.registry import Manifest
+from jobs.signals import Ended
+from jobs.terminal.render import Render
 from jobs.verbs import connect, doctor, images, pools, retry, watch
 
 from .fakes import START, Stage, stage
 
+ROOT = Path(__file__).parents[2]
 OUTPUT = {"destination": {"container": {"containerUrl": "https://s/job-hello", "path": "j/a"}}, "filePattern": "*"}
 FAILED = Failure(category="usererror", code="FailureExitCode", message="exit code 3")
 
@@ -139,12 +148,71 @@ def test_retry_makes_a_new_job_when_the_old_one_is_over(scene: Stage) -> None:
 
 
 def test_retry_runs_only_the_newest_run_of_a_task_again(scene: Stage) -> None:
-    scene.batch.add_collection("j", [{"id": "a-r1", "commandLine": "x"}])
+    run(scene, "retry", "j", "--yes")
     scene.batch.set("j", task("a-r1", exit_code=3))
     tasks = Tasks.of(scene.batch.tasks("j"))
     assert set(retry.failed(scene.session, scene.batch.job("j"), tasks, [])) == {"a-r1"}
     run(scene, "retry", "j", "--yes")
-    assert "a-r2" in scene.batch.sent["j"]
+    assert set(scene.batch.sent["j"]) == {"a", "b", "a-r1", "a-r2"}
+
+
+def submit_failed(scene: Stage, *names: str) -> None:
+    scene.batch.add_collection("j", [{"id": name, "commandLine": "x"} for name in names])
+    for name in names:
+        scene.batch.set("j", task(name, exit_code=3))
+
+
+def test_retry_never_takes_a_users_task_for_a_run_of_its_own(scene: Stage) -> None:
+    submit_failed(scene, "sim-r1", "sim-r2", "sim-r3", "exp-R9")
+    assert run(scene, "retry", "j", "--yes") == Exit.OK
+    again = {"a-r1", "sim-r1-r1", "sim-r2-r1", "sim-r3-r1", "exp-R9-r1"}
+    assert set(scene.batch.sent["j"]) == {"a", "b", "sim-r1", "sim-r2", "sim-r3", "exp-R9"} | again
+
+
+def test_retry_of_one_task_whose_id_looks_like_a_later_run(scene: Stage) -> None:
+    submit_failed(scene, "sim-r1", "sim-r2")
+    assert run(scene, "retry", "j", "--task", "sim-r1", "--yes") == Exit.OK
+    assert {"sim-r1-r1"} == set(scene.batch.sent["j"]) - {"a", "b", "sim-r1", "sim-r2"}
+
+
+def test_a_users_task_that_has_the_id_of_a_run_keeps_it_and_the_run_gets_another(scene: Stage) -> None:
+    scene.batch.add_collection("j", [{"id": "A-R1", "commandLine": "mine"}])
+    scene.batch.set("j", task("A-R1", exit_code=0))
+    assert run(scene, "retry", "j", "--yes") == Exit.OK
+    assert scene.batch.sent["j"]["A-R1"]["commandLine"] == "mine"
+    assert scene.batch.sent["j"]["a-r2"]["displayName"] == "run 1 of a (python -m jobs retry)"
+
+
+def test_retry_does_not_run_again_what_runs_again_already(scene: Stage) -> None:
+    run(scene, "retry", "j", "--yes")
+    for state in ("active", "running"):
+        scene.batch.set("j", TaskState(id="a-r1", state=state, changed=START))
+        assert run(scene, "retry", "j", "--yes") == Exit.OK
+    assert set(scene.batch.sent["j"]) == {"a", "b", "a-r1"}
+    assert "every failed task of job j was run again already" in scene.err.getvalue()
+    with pytest.raises(UsageError, match="task a of job j was run again already: a-r1 is running"):
+        run(scene, "retry", "j", "--task", "a", "--yes")
+
+
+def test_the_id_of_a_run_stays_an_id_when_the_tasks_is_long(scene: Stage) -> None:
+    long = "x" * 64
+    submit_failed(scene, long)
+    run(scene, "retry", "j", "--task", long, "--yes")
+    run_again = f"{'x' * 61}-r1"
+    assert scene.batch.sent["j"][run_again]["displayName"] == f"run 1 of {long} (python -m jobs retry)"
+    scene.batch.set("j", task(run_again, exit_code=3))
+    run(scene, "retry", "j", "--task", run_again, "--yes")
+    assert scene.batch.sent["j"][f"{'x' * 61}-r2"]["displayName"] == f"run 2 of {long} (python -m jobs retry)"
+
+
+def test_a_file_named_after_its_task_gets_the_new_runs_name_in_its_path(scene: Stage) -> None:
+    pattern = "$AZ_BATCH_TASK_ID.dat"
+    output = {**OUTPUT, "filePattern": pattern, "destination": {"container": {"path": "j/c/c.dat"}}}
+    scene.batch.add_collection("j", [{"id": "c", "commandLine": "x", "outputFiles": [output]}])
+    scene.batch.set("j", task("c", exit_code=3))
+    run(scene, "retry", "j", "--task", "c", "--yes")
+    (moved,) = scene.batch.sent["j"]["c-r1"]["outputFiles"]
+    assert (moved["filePattern"], moved["destination"]["container"]["path"]) == (pattern, "j/c-r1/c-r1.dat")
 
 
 def test_retry_of_a_task_that_did_not_fail_is_refused(scene: Stage) -> None:
@@ -257,7 +325,7 @@ def test_connect_removes_the_user_when_ssh_ends(scene: Stage, monkeypatch: pytes
     scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
     started = []
 
-    def ssh(command: list[str]) -> Exit:
+    def ssh(command: list[str], render: Render) -> Exit:
         started.append(command)
         assert Path(command[command.index("-i") + 1]).is_file()
         return Exit.OK
@@ -268,6 +336,120 @@ def test_connect_removes_the_user_when_ssh_ends(scene: Stage, monkeypatch: pytes
     assert scene.batch.users[0]["sshPublicKey"].startswith("ssh-ed25519 ")
     assert not Path(started[0][started[0].index("-i") + 1]).exists()
     assert scene.batch.order[-1] == f"delete user {scene.batch.users[0]['name']}"
+
+
+def test_a_failed_command_on_a_node_is_not_a_failed_task(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+    monkeypatch.setattr(connect, "ssh_command", lambda *_: ["sh", "-c", "exit 7"])
+    assert run(scene, "connect", "tvm1", "--run", "x") == Exit.COMMAND_FAILED
+    assert "the remote command ended with 7" in scene.err.getvalue()
+
+
+def test_a_job_that_ended_while_it_was_to_be_cancelled_is_told_as_that(scene: Stage) -> None:
+    def terminate_job(job_id: str, reason: str) -> None:
+        scene.batch.end(job_id)
+        raise Conflict("the job is completed", "JobCompleted")
+
+    scene.batch.terminate_job = terminate_job  # type: ignore[method-assign]
+    assert run(scene, "cancel", "j", "--yes") == Exit.OK
+    assert "job j is completed already (AllTasksComplete)" in scene.err.getvalue()
+
+
+def test_show_says_nothing_of_waiting_when_a_task_began_meanwhile(scene: Stage) -> None:
+    scene.batch.set("j", TaskState(id="a", state="active", changed=START))
+    real = scene.batch.nodes
+
+    def nodes(pool: str) -> Any:
+        scene.batch.set("j", TaskState(id="a", state="running", changed=START))
+        return real(pool)
+
+    scene.batch.nodes = nodes  # type: ignore[method-assign]
+    assert run(scene, "show", "j") == Exit.OK
+    assert "nothing runs" not in scene.out.getvalue()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), Ended(Exit.HUNG_UP), Ended(Exit.TERMINATED), OSError(5, "EIO")])
+def test_connect_removes_the_user_however_it_ends(
+    scene: Stage, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+
+    def ssh(command: list[str], render: Render) -> Exit:
+        raise end
+
+    monkeypatch.setattr(connect, "_run", ssh)
+    with pytest.raises(type(end)):
+        run(scene, "connect", "tvm1")
+    assert scene.batch.order[-1] == f"delete user {scene.batch.users[0]['name']}"
+
+
+def test_connect_removes_a_user_whose_making_had_no_answer(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+    real = scene.batch.create_user
+
+    def create_user(pool: str, node: str, user: Mapping[str, Any]) -> None:
+        real(pool, node, user)
+        raise Unreachable("the answer was lost")
+
+    scene.batch.create_user = create_user  # type: ignore[method-assign]
+    with pytest.raises(Unreachable):
+        run(scene, "connect", "tvm1")
+    assert scene.batch.order[-1] == f"delete user {scene.batch.users[0]['name']}"
+
+
+def test_a_user_that_cannot_be_removed_is_told_and_changes_no_result(
+    scene: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+
+    def delete_user(pool: str, node: str, name: str) -> None:
+        raise Unreachable("nobody answers")
+
+    scene.batch.delete_user = delete_user  # type: ignore[method-assign]
+    monkeypatch.setattr(connect, "_run", lambda command, render: Exit.OK)
+    assert run(scene, "connect", "tvm1") == Exit.OK
+    assert "could not be removed" in scene.err.getvalue()
+    assert f"--remove {scene.batch.users[0]['name']}" in scene.err.getvalue()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_ssh_and_removes_the_user_and_the_key(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """As a process of its own, because a signal is for a process."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\necho "$@" > "$0.said"\nexec sleep 100 >/dev/null\n')
+    ssh.chmod(0o755)
+    script = """
+import signal
+import sys
+from jobs import signals
+from jobs.exits import Exit
+from jobs.parser import parse
+from jobs.service.batch import NodeState
+from tests.jobs.fakes import stage
+scene = stage()
+scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
+signals.raise_on_end()
+arguments = parse(["connect", "tvm1"])
+try:
+    arguments.run(arguments, scene.session)
+except KeyboardInterrupt as end:
+    print(scene.batch.order[-1], scene.batch.users[0]["name"])
+    sys.exit(getattr(end, "exit", 130))
+"""
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    while not (tmp_path / "ssh.said").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    done, name = out.strip().rsplit(" ", 1)
+    assert done == f"delete user {name}"
+    assert list(tmp_path.glob("jobs-connect-*")) == []
 
 
 @pytest.mark.parametrize(

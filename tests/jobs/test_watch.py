@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
-from jobs.errors import NotFound, Unreachable
+from jobs import progress
+from jobs.errors import Forbidden, NotFound, ServiceError, Throttled, Unreachable
 from jobs.exits import Exit
 from jobs.service.batch import Failure, NodeState, TaskState
+from jobs.terminal.render import Render
 from jobs.verbs import watch
 
 from .fakes import START, Stage, stage
+
+
+class Full(io.StringIO):
+    """A file on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
 
 
 def scene_with(*names: str) -> Stage:
@@ -47,11 +61,92 @@ def test_each_change_is_told_once() -> None:
     ]
 
 
-def test_after_the_first_look_only_what_changed_since_is_asked_for() -> None:
+def test_later_looks_ask_only_for_what_changed_since_and_the_last_one_for_all() -> None:
+    scene = scene_with("a")
+    scene.clock.on_sleep = [lambda: None, lambda: None, lambda: finish(scene)]
+    watch.follow(scene.session, "j", timeout=None)
+    since = START - progress.SKEW
+    assert scene.batch.asked == [None, None, since, since, None]
+
+
+def test_a_task_whose_change_is_older_than_one_that_was_read_before_it_is_not_missed() -> None:
+    """The times of changes are not in the order in which they can be read: five tasks that failed within 2.4 s."""
+    scene = scene_with("a", "b")
+
+    def both_end_and_the_older_change_is_read_later() -> None:
+        scene.batch.set("j", replace(completed("b", 1), changed=START + timedelta(seconds=20)))
+
+    def the_other_appears() -> None:
+        scene.batch.set("j", replace(completed("a", 1), changed=START + timedelta(seconds=10)))
+        scene.batch.end("j")
+
+    scene.clock.on_sleep = [lambda: None, both_end_and_the_older_change_is_read_later, lambda: None, the_other_appears]
+    assert watch.follow(scene.session, "j", timeout=None) == Exit.TASKS_FAILED
+    assert "0 succeeded, 2 failed" in scene.err.getvalue()
+    assert "never did" not in scene.err.getvalue()
+
+
+def test_a_change_between_any_two_reads_makes_no_false_sentence() -> None:
+    """All tasks end, and the job with them, after the n-th question of the watch, for every n."""
+    for moment in range(1, 16):
+        scene = scene_with("a", "b", "c")
+        asked = 0
+
+        def after_each_question(name: str, scene: Stage = scene, moment: int = moment) -> Any:
+            real = getattr(scene.batch, name)
+
+            def ask(*arguments: Any, **more: Any) -> Any:
+                nonlocal asked
+                found = real(*arguments, **more)
+                found = list(found) if name == "tasks" else found
+                asked += 1
+                if asked == moment:
+                    for task in ("a", "b", "c"):
+                        scene.batch.set("j", completed(task, 1))
+                    scene.batch.end("j")
+                return found
+
+            return ask
+
+        for name in ("job", "counts", "tasks"):
+            setattr(scene.batch, name, after_each_question(name))
+        assert watch.follow(scene.session, "j", timeout=None) == Exit.TASKS_FAILED
+        assert "job j is over: 0 succeeded, 3 failed\n" in scene.err.getvalue(), moment
+
+
+def test_what_happens_to_the_display_changes_nothing_of_the_result() -> None:
     scene = scene_with("a")
     scene.clock.on_sleep = [lambda: finish(scene)]
-    watch.follow(scene.session, "j", timeout=None)
-    assert scene.batch.asked == [None, START]
+    scene.session.render = Render(as_json=True, out=Full(), err=Full())
+    assert watch.follow(scene.session, "j", timeout=None) == Exit.OK
+    assert scene.session.render.lost is not None
+
+
+@pytest.mark.parametrize("error", [Throttled("slow down"), ServiceError("500 InternalError"), Unreachable("gone")])
+def test_a_failure_of_the_service_in_the_middle_is_waited_for(error: ServiceError) -> None:
+    scene = scene_with("a")
+    real, answers = scene.batch.job, [None, error, error, None]
+
+    def job(job_id: str) -> Any:
+        if answers and (answer := answers.pop(0)) is not None:
+            raise answer
+        return real(job_id)
+
+    scene.batch.job = job  # type: ignore[method-assign]
+    scene.clock.on_sleep = [lambda: None, lambda: None, lambda: finish(scene)]
+    assert watch.follow(scene.session, "j", timeout=None) == Exit.OK
+
+
+def test_of_a_quiet_job_not_knowing_the_reason_ends_nothing() -> None:
+    scene = scene_with("a")
+
+    def refused(pool: str) -> Any:
+        raise Forbidden("you may not look at nodes")
+
+    scene.batch.nodes = refused  # type: ignore[method-assign]
+    scene.clock.on_sleep = [lambda: None] * 18 + [lambda: finish(scene)]
+    assert watch.follow(scene.session, "j", timeout=None) == Exit.OK
+    assert "you may not look at nodes" in scene.err.getvalue()
 
 
 def test_a_failed_task_gives_its_cause_and_another_exit_code() -> None:

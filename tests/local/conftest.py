@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.azure.paths import HOME_VARIABLE, Paths
+from local.paths import HOME_VARIABLE, Paths
 
 # Takes the lock, writes what it was told to write as its process id, says so, and waits to be ended.
 HOLDER = """

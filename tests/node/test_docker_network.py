@@ -8,9 +8,9 @@ from typing import Any, cast
 import docker
 import pytest
 
-from local.azure.paths import Paths
 from local.node.docker_executor import HOME_LABEL, DockerExecutor
 from local.node.relay import NodeRelay
+from local.paths import Paths
 from tests.node.conftest import fake_imds
 
 pytestmark = pytest.mark.docker

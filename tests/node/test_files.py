@@ -46,11 +46,20 @@ async def test_nothing_outside_the_node_root_is_there(files: Files, tmp_path: Pa
     (tmp_path / "root/startup/folder").symlink_to(tmp_path)
     with pytest.raises(FileNotFoundError):
         await read(files, path)
-    with pytest.raises(FileNotFoundError):
-        files.stat(path)
-    with pytest.raises(FileNotFoundError):
-        files.delete(path, recursive=True)
+    if path != "startup/link":
+        with pytest.raises(FileNotFoundError):
+            files.stat(path)
+        with pytest.raises(FileNotFoundError):
+            files.delete(path, recursive=True)
     assert (tmp_path / "secret").exists()
+
+
+def test_a_link_is_listed_and_removed_as_what_it_is(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "root/startup/link").symlink_to(tmp_path / "secret")
+    assert files.stat("startup/link").mode.startswith("0o12")
+    files.delete("startup/link", recursive=True)
+    assert (tmp_path / "secret").read_text() == "no"
+    assert not (tmp_path / "root/startup/link").is_symlink()
 
 
 def test_a_folder_that_is_not_empty_goes_only_with_recursive(files: Files, tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from local.azure.certificates import ensure_authority
-from local.azure.paths import Paths
+from local.azure.platform.certificates import ensure_authority
 from local.node.cleanup import remaining
 from local.node.contract import Executor, NodeState, NodeUnreachable, RunSpec
 from local.node.process_executor import WARNING, ProcessExecutor, agent_pid
 from local.node.relay import NodeRelay
+from local.paths import Paths
 from tests.node.conftest import NODE, fake_imds, run
 from tests.node.events import Events
 

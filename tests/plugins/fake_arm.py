@@ -7,6 +7,7 @@ import json
 import ssl
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,16 +18,25 @@ CLIENT = "33333333-3333-3333-3333-333333333333"
 OBJECT = "44444444-4444-4444-4444-444444444444"
 
 Answer = tuple[int, dict[str, str], Any]
+"""Status, headers, body: JSON, or bytes as they are."""
+
+NO_ANSWER: Answer = (0, {}, None)
+"""The connection is closed without a word."""
 
 
 class FakeArm:
-    """Stores what is PUT; `script(method, path, *answers)` sets what the next requests get instead."""
+    """Stores what is PUT; `script(method, path, *answers)` sets what the next requests get instead.
+
+    A scripted answer may be a function that is called for it, with the fake as argument.
+    """
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.resources: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str, Any]] = []
         self.audiences: list[str] = []
-        self._scripts: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+        self.token_seconds = 3600
+        self.sign_in: Answer | None = None
+        self._scripts: dict[tuple[str, str], list[Answer | Callable[[FakeArm], Answer]]] = defaultdict(list)
         self._context = context
         self._server = self._listen(0)
         self.port = self._server.server_address[1]
@@ -40,8 +50,20 @@ class FakeArm:
     def url(self) -> str:
         return f"https://{self.host}"
 
-    def script(self, method: str, path: str, *answers: Answer) -> None:
+    def script(self, method: str, path: str, *answers: Answer | Callable[[FakeArm], Answer]) -> None:
         self._scripts[method, path] += answers
+
+    def scripted(self, method: str, path: str) -> list[Answer | Callable[[FakeArm], Answer]]:
+        return self._scripts[method, path]
+
+    @property
+    def is_down(self) -> bool:
+        return self._down
+
+    def forget_scripts(self) -> None:
+        """From now on everything works."""
+        self._scripts.clear()
+        self.sign_in = None
 
     def made(self, method: str) -> list[str]:
         return [path for verb, path, _ in self.requests if verb == method]
@@ -67,7 +89,10 @@ class FakeArm:
                 length = int(self.headers.get("Content-Length") or 0)
                 raw = self.rfile.read(length)
                 status, headers, body = fake.answer(self.command, self.path, raw, self.headers.get("Authorization", ""))
-                data = b"" if body is None else json.dumps(body).encode()
+                if status == 0:
+                    self.close_connection = True
+                    return
+                data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -92,30 +117,22 @@ class FakeArm:
         body = json.loads(raw) if raw else None
         self.requests.append((method, target, body))
         if scripted := self._scripts[method, url.path]:
-            return scripted.pop(0)
+            answer = scripted.pop(0)
+            return answer(self) if callable(answer) else answer
         return self._resource(method, url.path, body, parse_qs(url.query))
 
     def _public(self, path: str, raw: bytes) -> Answer | None:
         if path == "/metadata/endpoints":
             signin = {"loginEndpoint": self.url, "audiences": ["https://management.azure.com/"]}
             return 200, {}, {"name": "fake", "resourceManager": self.url, "authentication": signin}
-        if path.endswith("/openid-configuration"):
-            base = f"{self.url}/{TENANT}"
-            return (
-                200,
-                {},
-                {
-                    "issuer": f"{base}/v2.0",
-                    "token_endpoint": f"{base}/oauth2/v2.0/token",
-                    "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                },
-            )
         if path.endswith("/oauth2/v2.0/token"):
             form = parse_qs(raw.decode())
             self.audiences.append(form["scope"][0])
+            if self.sign_in is not None:
+                return self.sign_in
             if form["client_secret"] != ["right"]:
                 return 401, {}, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret"}
-            return 200, {}, {"token_type": "Bearer", "expires_in": 3600, "access_token": self._token()}
+            return 200, {}, {"token_type": "Bearer", "expires_in": self.token_seconds, "access_token": self._token()}
         return None
 
     @staticmethod

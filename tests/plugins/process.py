@@ -15,7 +15,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc, status_pb2
 
-from local.engine.codec import from_struct, to_struct
+from local.plugins.protocol.property_values import from_struct, to_struct
 
 PLUGINS = Path(__file__).resolve().parents[2] / "local" / "plugins"
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from local.engine.codec import UNKNOWN
 from local.plugins.azure_native import config
 from local.plugins.azure_native.provider import AzureNative
 from local.plugins.protocol.errors import Refused
 from local.plugins.protocol.log import EngineLog
+from local.plugins.protocol.property_values import UNKNOWN
 from local.plugins.protocol.provider import Naming, Target
 
 GROUP = "azure-native:resources:ResourceGroup"

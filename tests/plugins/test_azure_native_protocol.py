@@ -15,7 +15,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from local.engine.codec import UNKNOWN, from_struct, to_struct
+from local.plugins.protocol.property_values import UNKNOWN, from_struct, to_struct
 
 from .fake_arm import CLIENT, OBJECT, SUBSCRIPTION, TENANT, FakeArm
 from .process import PLUGINS, Plugin, init_failed, refusal, told, urn

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from local.engine.codec import UNKNOWN, to_struct
+from local.plugins.protocol.property_values import UNKNOWN, to_struct
 
 from .process import Plugin, refusal, told, urn
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine.codec import UNKNOWN
 from local.plugins.azure_native import answers
 from local.plugins.azure_native.translate import parse_path, resource_path, translate
 from local.plugins.protocol.errors import InvalidInput
+from local.plugins.protocol.property_values import UNKNOWN
 
 STORAGE = "azure-native:storage:StorageAccount"
 ROLE = "azure-native:authorization:RoleAssignment"

@@ -1,9 +1,11 @@
 """The long chaos run: `make chaos`, or `python -m tests.scenarios.chaos --home HOME --runs 200 --seed 1`.
 
 Needs a deployed local stack (`make up`). Each run draws from its seed: 2 to 4 workers, items, and what befalls them:
-SIGKILL and SIGTERM to a worker's container, the death of a node, a database that is killed or hangs. At the end every
-step of every item must be there once, and no item be anything but done. A blow whose victim is gone already is one blow
-less, and is not counted; one that goes wrong in any other way fails its run.
+SIGKILL and SIGTERM to a worker's container, the death of a node, a database that is killed or hangs, connections that
+are cut at a statement or at COMMIT, commits that take longer than anybody waits, handlers that end their transaction or
+throw. At the end every step of every good item must be there once, and every other item be a dead letter without its
+bad step. A blow whose victim is gone already is one blow less, and is not counted; one that goes wrong in any other way
+fails its run.
 """
 
 from __future__ import annotations
@@ -14,21 +16,33 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+from local.azure.sql.faults import Control, Fault
 from tests.scenarios.cluster import DRILL, Cluster
 
 STEPS, SECONDS, LEASE = 5, 0.2, 4
-KINDS = ("kill", "term", "node", "database")
+KINDS = ("kill", "term", "node", "database", "cut", "cut-before-commit", "cut-after-commit", "slow-commit", "deadlock")
+FAULTS = KINDS[4:]  # of the SQL server: local/azure/sql/faults.py
+# Statements of a handler that misbehaves: its item is a dead letter in the end, and nothing of the step is kept.
+BAD_STATEMENTS = (
+    "COMMIT", "ROLLBACK", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "THROW 50013, 'deadlock: login failed', 1",
+    "SELECT acquired_at FROM dbo.work_items",
+)  # fmt: skip
+BAD_SHARE = 0.25
+MOST_ATTEMPTS = 12
 QUIET = 65.0  # the supervisor restarts a child without limit only when it ran a minute
 
 
 class Chaos:
     """Runs on one stack, and what happened in them."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, inject: Callable[[Fault], object] | None = None) -> None:
         self.cluster, self.happened = cluster, Counter[str]()
+        self._inject = inject or (lambda fault: Control(cluster.paths).set(fault))
         self._database_killed, self._lock = time.monotonic(), threading.Lock()
 
     def prepare(self) -> None:
@@ -38,7 +52,12 @@ class Chaos:
         """One seeded run; its seconds. Raises what went wrong: AssertionError when work is lost, doubled or stuck."""
         chance, began = random.Random(seed), time.monotonic()
         queue = f"chaos-{seed}-{int(time.time())}"
-        items = {f"item-{number}": {"steps": STEPS, "seconds": SECONDS} for number in range(chance.randint(4, 8))}
+        items: dict[str, dict[str, Any]] = {
+            f"item-{number}": {"steps": STEPS, "seconds": SECONDS} for number in range(chance.randint(4, 8))
+        }
+        for data in items.values():
+            if chance.random() < BAD_SHARE:
+                data |= {"at": chance.randrange(STEPS), "statement": chance.choice(BAD_STATEMENTS)}
         self.cluster.enqueue(queue, items)
         command = (
             "run",
@@ -48,7 +67,9 @@ class Chaos:
             "--lease",
             str(LEASE),
             "--max-attempts",
-            "100",
+            str(MOST_ATTEMPTS),
+            "--retry-delay",
+            "0",
             "--handler",
             DRILL,
         )
@@ -64,7 +85,7 @@ class Chaos:
             assert info["exitCode"] == 0, info
             self.happened["requeued"] += info.get("requeueCount", 0)
             self.happened["retried"] += info.get("retryCount", 0)
-        self._verify(queue, set(items))
+        self._verify(queue, items)
         self.cluster.forget(job)
         return time.monotonic() - began
 
@@ -77,6 +98,9 @@ class Chaos:
         elif kind == "node":
             if nodes := self.cluster.node_containers():
                 met = self.cluster.kill_node(nodes[int(which * len(nodes))])
+        elif kind in FAULTS:
+            match = "drill_steps" if kind in ("cut", "deadlock") else ""
+            met = bool(self._inject(Fault(kind, times=2, match=match, seconds=8 * which)))
         elif self._may_kill_database():
             name, met = "database killed", self.cluster.kill_database()
         else:
@@ -91,11 +115,13 @@ class Chaos:
                 self._database_killed = time.monotonic()
             return quiet
 
-    def _verify(self, queue: str, keys: set[str]) -> None:
+    def _verify(self, queue: str, wanted: dict[str, dict[str, Any]]) -> None:
         items, steps = self.cluster.items(queue), self.cluster.steps(queue)
-        assert {key: item[:2] for key, item in items.items()} == dict.fromkeys(keys, ("done", STEPS)), items
-        assert steps == sorted((key, step) for key in keys for step in range(STEPS)), steps
-        self.happened["items"] += len(keys)
+        ends = {key: ("dead", data["at"]) if "at" in data else ("done", STEPS) for key, data in wanted.items()}
+        assert {key: item[:2] for key, item in items.items()} == ends, items
+        assert steps == sorted((key, step) for key, (_, made) in ends.items() for step in range(made)), steps
+        self.happened["items"] += len(wanted)
+        self.happened["dead letters"] += sum("at" in data for data in wanted.values())
         self.happened["claims"] += sum(item[2] for item in items.values())
 
 

@@ -94,7 +94,7 @@ class Checkout:
         return json.loads((self.home / "cloud.json").read_text())
 
     def outputs(self) -> dict[str, Any]:
-        return json.loads(self.module("local", "outputs", "--json").out)
+        return json.loads(self.module("local", "pulumi", "stack", "output", "--json").out)
 
     def processes(self) -> dict[str, int]:
         return json.loads(self.module("local", "status", "--json").out)["processes"]

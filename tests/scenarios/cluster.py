@@ -26,9 +26,9 @@ from jobs.jobfile.model import Job, Task
 from jobs.service.client import AzureBatch
 from jobs.service.connection import connect
 from jobs.tasks import job_definition, pool_of, task_definition
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
+from local.azure.control_plane.cloud import Cloud
 from local.node.docker_executor import HOME_LABEL, NODE_LABEL, home_id
+from local.paths import Paths
 from tests.azure.sql.conftest import AUDIENCE
 
 DRILL = "docker_worker.examples.drill:handle"
@@ -88,7 +88,7 @@ class Cluster:
         self.home, self.paths = home, Paths(home)
         environment = {**os.environ, "LOCAL_AZURE_HOME": str(home)}
         outputs = home / "run" / "outputs.json"
-        command = [sys.executable, "-m", "local", "outputs", "--json"]
+        command = [sys.executable, "-m", "local", "pulumi", "stack", "output", "--json"]
         outputs.write_text(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
         self.connection = connect("local", outputs, environment)
         assert self.connection.outputs is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 import docker
 
-from local.azure.paths import Paths
+from local.paths import Paths
 
 HOME_LABEL = "org.local-azure.home"
 

@@ -13,7 +13,7 @@ from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.storage import StorageManagementClient
 
-from local.azure.paths import Paths
+from local.paths import Paths
 from tests.scenarios.checkout import SOURCE, Checkout, Run
 from tests.scenarios.clients import Clients
 

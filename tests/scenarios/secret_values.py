@@ -10,10 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from local.azure.paths import Paths
-from local.engine.secrets import Crypter
+from local.deployment import project, settings
+from local.paths import Paths
 from tests.scenarios import machine
 
 SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's mark of a special value in a state file
@@ -30,16 +28,11 @@ KEPT = {
     "state/ca.key": {"key of the CA"},
     "state/token.key": {"key of the tokens"},
 }
-BOOT_FILES = {"adminPassword", "userPassword"}  # what a node's boot.json holds, in a folder for its owner only
+KEPT_NODES = {"adminPassword", "userPassword"}  # what the executor keeps of a node, where the node does not see it
 
 
 def state_file(paths: Paths) -> Path:
     return paths.stack / ".pulumi" / "stacks" / "azure-batch-platform" / "local.json"
-
-
-def crypter(paths: Paths) -> Crypter:
-    settings = yaml.safe_load((paths.stack / "Pulumi.local.yaml").read_text())
-    return Crypter((paths.stack / "passphrase").read_text(), settings["encryptionsalt"])
 
 
 def image_login(state: dict[str, Any]) -> dict[str, Any]:
@@ -52,20 +45,33 @@ def registry_token(paths: Paths) -> str:
     """The push token that the last `up` left in the state, decrypted."""
     sealed = image_login(json.loads(state_file(paths).read_text()))["password"]
     assert sealed[SECRET_KEY] and "plaintext" not in sealed, "the push token lies in the state in clear"
-    return json.loads(crypter(paths).decrypt(sealed["ciphertext"]))
+    return json.loads(image_login(shown_state(paths))["password"]["plaintext"])
+
+
+def replace_registry_token(paths: Paths, token: str) -> None:
+    """Put another push token into the state, sealed, as if an `up` had left it."""
+    state = shown_state(paths)
+    image_login(state)["password"]["plaintext"] = json.dumps(token)
+    exported = {"version": 3, "deployment": state["checkpoint"]["latest"]}
+    project.ask(settings.stack(paths), "stack", "import", stdin=json.dumps(exported))
+
+
+def shown_state(paths: Paths) -> dict[str, Any]:
+    """The state with its secrets in clear."""
+    exported = project.ask(settings.stack(paths), "stack", "export", "--show-secrets")
+    return {"checkpoint": {"latest": json.loads(exported)["deployment"]}}
 
 
 def known(paths: Paths, azurite: int) -> dict[str, str]:
     """Name -> value; `azurite` is that process's id."""
-    settings = yaml.safe_load((paths.stack / "Pulumi.local.yaml").read_text())["config"]
-    opened = crypter(paths)
+    config = json.loads(project.ask(settings.stack(paths), "config", "--show-secrets", "--json"))
     environment = dict(
         entry.split("=", 1) for entry in Path(f"/proc/{azurite}/environ").read_text().split("\0") if "=" in entry
     )
     return {
         "passphrase": (paths.stack / "passphrase").read_text(),
-        "adminPassword": opened.decrypt(settings["azure-batch-platform:adminPassword"]["secure"]),
-        "userPassword": opened.decrypt(settings["azure-batch-platform:userPassword"]["secure"]),
+        "adminPassword": config["azure-batch-platform:adminPassword"]["value"],
+        "userPassword": config["azure-batch-platform:userPassword"]["value"],
         "client secret": json.loads(paths.cloud_json.read_text())["client_secret"],
         "push token": registry_token(paths),
         "blob secret": environment["LOCAL_AZURE_BLOBS_SECRET"],
@@ -92,7 +98,7 @@ def badly_kept(paths: Paths, secrets: dict[str, str]) -> list[str]:
                 wrong.append(f"{place} has mode {mode:o}")
             if place.is_file():
                 name = str(place.relative_to(folder))
-                allowed = BOOT_FILES if place.name == "boot.json" else KEPT.get(name, set())
+                allowed = KEPT_NODES if place.name.endswith(".kept.json") else KEPT.get(name, set())
                 if extra := found_in(place.read_bytes().decode("latin-1"), secrets) - allowed:
                     wrong.append(f"{place} holds {', '.join(sorted(extra))}")
     return wrong

@@ -17,7 +17,7 @@ import jwt
 import pytest
 from docker.errors import APIError
 
-from local.azure.store import Store
+from local.azure.platform.store import Store
 from tests.scenarios import machine, secret_values
 from tests.scenarios.checkout import SOURCE, Run
 from tests.scenarios.places import Place
@@ -58,13 +58,13 @@ def facts(stdout: str) -> dict[str, dict[str, Any]]:
 
 def changes(run: Run) -> dict[str, str]:
     """Type and name of each changed resource -> what was done last, as the display says it."""
-    found = re.findall(r"^ ?\S{1,2}  (\S+)  (\S+)  ([a-z ]+?)(?: \(|  |$)", run.out, re.MULTILINE)
+    found = re.findall(r"^ ?\S{1,2}  (\S+) (\S+) ([a-z ]+?)(?: \(| *$)", run.out, re.MULTILINE)
     return {f"{kind} {name}": words for kind, name, words in found}
 
 
 def order(run: Run, word: str) -> list[str]:
     """The types of the resources that were `deleted`, say, in that order."""
-    return re.findall(rf"^ ?\S{{1,2}}  (\S+)  \S+  {word}\b", run.out, re.MULTILINE)
+    return re.findall(rf"^ ?\S{{1,2}}  (\S+) \S+ {word}\b", run.out, re.MULTILINE)
 
 
 def assert_job_ran(place: Place, story: Story, run: Run) -> None:
@@ -234,14 +234,11 @@ def test_an_unchanged_preview_says_that_nothing_changes(local: Place) -> None:
 def test_an_expired_push_token_in_the_state_is_replaced_by_a_fresh_one(local: Place, story: Story) -> None:
     """Months after the last `up`: the token in the state is long over, and only the worker changed."""
     file = secret_values.state_file(local.paths)
-    state = json.loads(file.read_text())
     kept = secret_values.registry_token(local.paths)
     expired = aged(local, kept)
     assert registry_takes(local, story, kept)
     assert not registry_takes(local, story, expired)
-    sealed = secret_values.crypter(local.paths).encrypt(json.dumps(expired))
-    secret_values.image_login(state)["password"]["ciphertext"] = sealed
-    file.write_text(json.dumps(state))
+    secret_values.replace_registry_token(local.paths, expired)
     assert secret_values.registry_token(local.paths) == expired
 
     before, began = story.outputs["worker_image"], int(time.time())
@@ -249,7 +246,7 @@ def test_an_expired_push_token_in_the_state_is_replaced_by_a_fresh_one(local: Pl
     run = local.up("up, push token expired and worker changed")
     story.outputs, story.job = local.outputs(), local.checkout.last_job(run)
     assert story.outputs["worker_image"] != before
-    assert set(changes(run)) == {"docker:index/image:Image worker"}
+    assert set(changes(run)) == {"docker:index:Image worker"}
     assert facts(local.clients.task_stdout(story.job, "check"))["done"]["edition"] == "third"
     fresh = secret_values.registry_token(local.paths)
     assert jwt.decode(fresh, options={"verify_signature": False})["iat"] >= began

@@ -57,7 +57,7 @@ def test_each_case_that_we_cannot_mend_has_its_own_message(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("DOCKER_HOST", "tcp://nowhere:1")
     with pytest.raises(SetupError) as caught:
-        docker_engine.ensure(lambda _text: None)
+        docker_engine.ensure(lambda _text: None, lambda _state: None)
     assert fact in str(caught.value)
     assert next_step in str(caught.value)
 
@@ -116,7 +116,7 @@ def test_an_engine_elsewhere_that_does_not_answer_is_never_replaced_by_one_of_ou
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(docker_engine, "start", lambda _say: pytest.fail("an engine was started"))
     with pytest.raises(SetupError, match=f"no Docker engine answers at DOCKER_HOST={address}"):
-        docker_engine.ensure(lambda _text: None)
+        docker_engine.ensure(lambda _text: None, lambda _state: None)
 
 
 def test_a_client_without_an_engine_and_without_root_is_told_both_ways_out(
@@ -131,7 +131,7 @@ def test_a_client_without_an_engine_and_without_root_is_told_both_ways_out(
     with pytest.raises(
         SetupError, match=r"only a client is installed\n  next:  start Docker .* or run `make setup` as root"
     ):
-        docker_engine.ensure(lambda _text: None)
+        docker_engine.ensure(lambda _text: None, lambda _state: None)
 
 
 def test_an_engine_that_hangs_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_a_damaged_marker_ends_nothing_and_is_named(own_home: Path, text: str) -
 def test_an_engine_that_answers_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_engine, "state", lambda: EngineState.RUNNING)
     monkeypatch.setattr(docker_engine, "start", lambda _say: pytest.fail("a second engine was started"))
-    docker_engine.ensure(lambda _text: None)
+    docker_engine.ensure(lambda _text: None, lambda _state: None)
     assert not docker_engine.marker().exists()
 
 

@@ -23,14 +23,14 @@ import pytds
 import pytest
 
 from infra.sql import GRANTS, ROLES
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
-from local.azure.sql.backend import Backend
-from local.azure.sql.directory import IDENTITIES, Directory
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
 from local.azure.sql.faults import Faults
 from local.azure.sql.provision import provision
-from local.azure.sql.server import Server
+from local.azure.sql.service import Server
+from local.azure.sql.sessions.directory import IDENTITIES, Directory
+from local.azure.sql.stores.backend import Backend
+from local.paths import Paths
 from tests.azure.sql.conftest import AUDIENCE, cluster, databases
 
 __all__ = ["cluster", "databases"]  # fixtures, found here by pytest

@@ -1,7 +1,7 @@
 """Workers killed at random, and a database that goes away under them: every item is done once, nothing is lost.
 
-The short form of `make chaos` (tests/scenarios/chaos.py), with processes of this machine. CHAOS_RUNS and CHAOS_SEED
-change how many runs and where the seeds begin; a failure names its seed.
+The short form of `make chaos` (chaos.py here, and tests/scenarios/chaos.py), with processes of this machine. CHAOS_RUNS
+and CHAOS_SEED change how many runs and where the seeds begin; a failure names its seed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.conftest import HANDLERS, Place, Worker
+from tests.worker.conftest import HANDLERS, ROOT, Place, Worker
 
 FIRST, RUNS = int(os.environ.get("CHAOS_SEED", "1")), int(os.environ.get("CHAOS_RUNS", "4"))
 STEPS, LEASE = 6, 2
@@ -67,6 +69,14 @@ class Storm:
     def state(self) -> dict[str, Any]:
         found = self.place.rows("SELECT item_key, status, step FROM dbo.work_items WHERE queue = %s", self.queue)
         return {key: (status, step) for key, status, step in found}
+
+
+def test_every_item_is_done_once_whatever_its_handler_does() -> None:
+    """Kills at every call to the driver, faults at COMMIT and handlers that misbehave: some seeds of the long form."""
+    command = [sys.executable, "-m", "tests.worker.chaos", "--runs", str(2 * RUNS), "--seed", str(FIRST)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{2 * RUNS} of {2 * RUNS} runs good" in done.stdout
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + RUNS))

@@ -24,8 +24,11 @@ class Database:
         self.sqlite.create_function("SUSER_SNAME", 0, lambda: "c1@tenant")
         self.refuse, self.statements, self.closed = refuse, [], 0
 
-    def connect(self, _sql: SqlSettings) -> Any:
+    def connect(self, _sql: SqlSettings, _seconds: float) -> Any:
         return self
+
+    def run(self, work: Any) -> Any:
+        return work(self)
 
     def cursor(self) -> Any:
         return Cursor(self)
@@ -50,11 +53,22 @@ class Cursor:
                 re.sub(r"dbo\.", "", statement).replace("@@VERSION", "'SQL\n Server 2022'"), parameters
             )
         except sqlite3.OperationalError as error:
-            raise RuntimeError(str(error).replace("no such table: ", "Invalid object name ")) from error
+            raise RuntimeError(in_sql_servers_words(str(error))) from error
         self.rowcount = self._rows.rowcount
 
     def fetchone(self) -> Any:
         return self._rows.fetchone()
+
+    def nextset(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+def in_sql_servers_words(text: str) -> str:
+    if found := re.fullmatch(r"table (\S+) already exists", text):
+        return f"There is already an object named '{found[1]}' in the database."
+    return text.replace("no such table: ", "Invalid object name '") + "'."
 
 
 def run(database: Database, task: TaskSettings = TASK) -> dict[str, dict[str, Any]]:
@@ -111,7 +125,7 @@ def test_a_missing_right_is_told_and_the_connection_closed() -> None:
 
 
 def test_a_refused_login_passes_through() -> None:
-    def refuse(_sql: SqlSettings) -> Any:
+    def refuse(_sql: SqlSettings, _seconds: float) -> Any:
         raise LoginRefused("no", cause="x", next_step="y")
 
     with pytest.raises(LoginRefused):

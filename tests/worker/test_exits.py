@@ -8,44 +8,8 @@ from pathlib import Path
 import pytest
 
 from worker.docker_worker import __main__ as command
-from worker.docker_worker import errors
-from worker.docker_worker.database import translate
 from worker.docker_worker.exits import MEANING, Exit, signalled
-from worker.docker_worker.settings import SqlSettings
 from worker.docker_worker.signals import STOP_SIGNALS
-
-SQL = SqlSettings(server="sql.example", database="app", client_id="c1")
-
-# Texts of the Microsoft driver 18.6 through mssql-python 1.16, shortened; seen against the test server.
-DRIVER_TEXTS = {
-    "SSL Provider: certificate verify failed:unable to get local issuer": (errors.CertificateNotTrusted, 76),
-    "SSL Provider: [subject name does not match host name]": (errors.CertificateNotTrusted, 76),
-    "Encryption not supported on SQL Server": (errors.CertificateNotTrusted, 76),
-    "Invalid authorization specification; Login failed for user '<token>'.": (errors.LoginRefused, 77),
-    "Login failed. Cannot open database \"nope\" requested by the login.": (errors.DatabaseMissing, 69),
-    "CREATE TABLE permission denied in database 'app'.": (errors.PermissionMissing, 77),
-    "Login failed for user '<token-identified principal>'. Token is expired.": (errors.TokenUnavailable, 75),
-    "Communication link failure": (errors.Unreachable, 75),
-    "Timeout expired": (errors.Unreachable, 75),
-    "ManagedIdentityCredential authentication unavailable": (errors.TokenUnavailable, 75),
-    "Transaction was deadlocked on lock resources": (errors.Deadlock, 75),
-    "Database 'app' on server 's' is not currently available": (errors.ServerBusy, 75),
-    "Resource ID : 1. The session limit for the database is 90 and has been reached.": (errors.ServerBusy, 75),
-    "The server is currently too busy to support requests greater than 20 for this database.": (errors.ServerBusy, 75),
-    "Cannot process request. Not enough resources to process request.": (errors.ServerBusy, 75),
-    "Invalid object name 'dbo.work_items'.": (errors.NotMigrated, 78),
-    "Invalid object name 'dbo.other'.": (errors.StatementFailed, 70),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("text", DRIVER_TEXTS)
-def test_the_drivers_text_becomes_a_cause_and_an_exit_code(text: str) -> None:
-    kind, code = DRIVER_TEXTS[text]
-    error = translate(RuntimeError(text), SQL)
-    assert type(error) is kind
-    assert error.exit == code
-    assert text in str(error)
-    assert "{" not in str(error)  # every name was put in
 
 
 def test_the_table_is_complete() -> None:

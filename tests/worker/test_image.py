@@ -20,9 +20,10 @@ import pytest
 from infra.image import build_args
 from infra.settings import WorkerSettings
 from infra.worker_source import revision
-from jobs.tasks import RUN_OPTIONS
-from local.azure.paths import Paths
+from jobs.jobfile.container import Container
+from jobs.tasks import RUN_OPTIONS, run_options
 from local.node.image import ensure_base_image
+from local.paths import Paths
 from tools import sbom
 from worker.docker_worker import VERSION
 
@@ -65,6 +66,33 @@ def test_it_runs_hardened_under_any_uid(image: str) -> None:
     done = docker("run", *HARDENED, *OTHER_USER, image, "wait", "--seconds", "0", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout.splitlines()[0])["uid"] == 54321
+
+
+PROBE = """
+printf '#!/bin/sh\\necho ran\\n' > /tmp/x; chmod +x /tmp/x; /tmp/x 2>/dev/null || echo 'tmp is noexec'
+touch /var/tmp/y 2>/dev/null && echo 'var/tmp is writable' || echo 'var/tmp is read-only'
+echo "shm $(($(stat -f -c '%b * %S' /dev/shm) / 1048576)) open files $(ulimit -n)"
+/opt/worker/bin/python3 -c "
+import threading, time
+try:
+    for _ in range(400): threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+except RuntimeError as error: print(error)
+else: print('400 threads')
+"
+"""
+
+
+def test_what_a_job_file_says_of_the_container_holds_in_it_and_nothing_of_it_without_a_word(image: str) -> None:
+    more = Container(shm_size="128m", pids_limit=600, tmp_exec=True, writable=["/var/tmp"], ulimits={"nofile": "2048"})
+    told = []
+    for container in (Container(), more):
+        options = run_options(container).split()
+        done = docker("run", *options, *OTHER_USER, "--entrypoint", "/bin/sh", image, "-c", PROBE)
+        told.append(done.stdout.splitlines())
+    assert told[0][:2] == ["tmp is noexec", "var/tmp is read-only"]
+    assert told[0][2].startswith("shm 64 ")
+    assert told[0][3] == "can't start new thread"
+    assert told[1] == ["ran", "var/tmp is writable", "shm 128 open files 2048", "400 threads"]
 
 
 def test_the_default_command_is_check_and_says_what_is_missing(image: str) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
-from local.azure.sql.choice import VARIABLE
+from local.azure.control_plane.cloud import Cloud
+from local.azure.sql.stores.choice import VARIABLE
+from local.paths import Paths
 from tests.worker.conftest import DATABASE, HANDLERS, ROOT, Worker
 
 USER, PASSWORD = "worker", "p}w;d = {hunter2}"  # characters that a connection string must quote

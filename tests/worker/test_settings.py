@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from mssql_python.connection_string_parser import _ConnectionStringParser
 
 from worker.docker_worker.database import connection_string
 from worker.docker_worker.errors import SettingsError
@@ -22,14 +23,29 @@ def test_every_missing_name_is_told_at_once() -> None:
     assert caught.value.exit == 78
 
 
-@pytest.mark.parametrize("name", list(GOOD))
+@pytest.mark.parametrize("name", ["SQL_SERVER", "AZURE_CLIENT_ID"])
 @pytest.mark.parametrize("value", ["x;Encrypt=no", "x}", "a=b"])
 def test_no_setting_can_add_another_one_to_the_connection_string(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         load_sql(GOOD | {name: value})
 
 
-@pytest.mark.parametrize("server", ["s,x", "s,0", "s,70000", ",1433"])
+@pytest.mark.parametrize("name", ["work;list", "a=b", "a}b", "{a", "x;Encrypt=no", "Bücher 2026", "a" * 128, "[x]"])
+def test_any_printable_database_name_is_one_value_of_the_connection_string(name: str) -> None:
+    settings = load_sql(GOOD | {"SQL_DATABASE": name})
+    parsed = _ConnectionStringParser(validate_keywords=False)._parse(connection_string(settings))
+    assert (parsed["database"], parsed["encrypt"]) == (name, "yes")
+
+
+@pytest.mark.parametrize("name", [" ", "a ", " a", "a\0b", "a\nb", "\x7f", "\ud800", "a" * 129, "\U0001f600" * 65])
+def test_a_database_name_that_no_server_has_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="SQL_DATABASE"):
+        load_sql(GOOD | {"SQL_DATABASE": name})
+
+
+@pytest.mark.parametrize(
+    "server", ["s,x", "s,0", "s,70000", ",1433", "s,", "s, 1433", "s\\named", "tcp:s", "-s", "s.", "a b"]
+)
 def test_a_bad_server_shows_the_form(server: str) -> None:
     with pytest.raises(SettingsError, match="HOST,PORT"):
         load_sql(GOOD | {"SQL_SERVER": server})

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from tools.setup.errors import SetupError
 from tools.setup.process import run
+from tools.setup.progress import Say, Show
 
 # package -> what it is for
 ALWAYS = {
@@ -40,8 +43,8 @@ def missing(packages: Iterable[str]) -> list[str]:
     return [package for package in wanted if package not in installed]
 
 
-def ensure(packages: Iterable[str], say: Callable[[str], None]) -> None:
-    """Install what is missing; needs Debian (or a relative of it) and root."""
+def check(packages: Iterable[str]) -> list[str]:
+    """The missing ones; `SetupError` if they cannot be installed: that needs Debian (or a relative of it) and root."""
     if not shutil.which("dpkg-query"):
         raise SetupError(
             "this machine has no dpkg",
@@ -49,23 +52,62 @@ def ensure(packages: Iterable[str], say: Callable[[str], None]) -> None:
             next_step="use Debian 12, or a container or virtual machine with it",
         )
     absent = missing(packages)
-    if not absent:
-        return
-    if os.geteuid() != 0:
+    if absent and os.geteuid() != 0:
         raise SetupError(
             f"Debian packages are missing: {' '.join(absent)}",
             cause="installing them needs root",
             next_step=f"sudo apt-get update && sudo apt-get install {' '.join(absent)}",
         )
+    return absent
+
+
+def ensure(packages: Iterable[str], say: Say, show: Show) -> None:
+    """Install what is missing."""
+    absent = check(packages)
+    if not absent:
+        return
     say(f"installing Debian packages: {' '.join(absent)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
     if "postgresql" in absent and not CLUSTER_SETTINGS.exists():
         CLUSTER_SETTINGS.parent.mkdir(exist_ok=True)
         CLUSTER_SETTINGS.write_text("create_main_cluster = false\n")
+    show("reading the package lists")
     run(["apt-get", "update"], what="apt-get update", next_step="check the machine's apt sources", env=env)
+    # First all downloads, which may be stopped, then the installation, which may not.
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *absent]
+    progress = Installation(show)
     run(
-        ["apt-get", "install", "--yes", "--no-install-recommends", *absent],
+        [*install, "--download-only"],
+        what="downloading Debian packages",
+        next_step=f"run it by hand: apt-get install {' '.join(absent)}",
+        env=env,
+        watch=progress.watch,
+    )
+    run(
+        install,
         what="installing Debian packages",
         next_step=f"run it by hand: apt-get install {' '.join(absent)}",
         env=env,
+        watch=progress.watch,
+        to_its_end=True,
     )
+
+
+class Installation:
+    """How far apt-get is, from its output: packages downloaded, unpacked and set up of those that it announced."""
+
+    STEPS: ClassVar = {"Get:": "downloaded", "Unpacking ": "unpacked", "Setting up ": "set up"}
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._all = 0
+        self._done = dict.fromkeys(self.STEPS, 0)
+
+    def watch(self, line: str) -> None:
+        announced = re.match(r"(\d+) upgraded, (\d+) newly installed", line)
+        if announced:
+            self._all = int(announced[1]) + int(announced[2])
+        for begin, done in self.STEPS.items():
+            if line.startswith(begin):
+                self._done[begin] += 1
+                self._show(f"{self._done[begin]} of {max(self._all, self._done[begin])} packages {done}")

@@ -14,12 +14,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
 from tools.setup import debian_packages, places
 from tools.setup.errors import SetupError
+from tools.setup.progress import Say, Show
 
 SOCKET = "/var/run/docker.sock"
 ANSWER_SECONDS = 30.0
@@ -92,15 +92,21 @@ def ask_socket() -> tuple[bool, str]:
     return " 200 " in answer.partition("\r\n")[0], answer
 
 
-def ensure(say: Callable[[str], None]) -> None:
-    """An engine answers when this returns."""
+def check() -> EngineState:
+    """What was found; `SetupError` if it cannot be used, and none can be started."""
     found = state()
     if found is EngineState.RUNNING:
-        return
+        return found
     if found in (EngineState.DENIED, EngineState.UNREACHABLE) or os.geteuid() != 0:
         raise trouble(found)
-    debian_packages.ensure(debian_packages.FOR_ENGINE, say)
-    start(say)
+    return found
+
+
+def ensure(say: Say, show: Show) -> None:
+    """An engine answers when this returns."""
+    if check() is not EngineState.RUNNING:
+        debian_packages.ensure(debian_packages.FOR_ENGINE, say, show)
+        start(say)
 
 
 def trouble(found: EngineState) -> SetupError:
@@ -125,7 +131,7 @@ def trouble(found: EngineState) -> SetupError:
     )
 
 
-def start(say: Callable[[str], None]) -> None:
+def start(say: Say) -> None:
     home = places.engine_home()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     pid_file, log = home / "dockerd.pid", home / "dockerd.log"
@@ -178,7 +184,7 @@ def started(pid: int) -> str:
         return ""
 
 
-def stop(say: Callable[[str], None]) -> None:
+def stop(say: Say) -> None:
     """End the engine that this checkout started; leave every other one alone."""
     if not marker().exists():
         return

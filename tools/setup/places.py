@@ -10,11 +10,20 @@ VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = CHECKOUT / "requirements-dev.txt"
 AZURITE = CHECKOUT / "local" / "azure" / "blobs"
+PULUMI_MODULE = CHECKOUT / "tools" / "pulumi"
+UV_REQUIREMENTS = CHECKOUT / "tools" / "setup" / "requirements-uv.txt"
+GO_REQUIREMENTS = CHECKOUT / "tools" / "setup" / "requirements-go.txt"
 
 
 def home() -> Path:
     """The local Azure's folder of this checkout (`LOCAL_AZURE_HOME`, else `.local`)."""
     return Path(os.environ.get("LOCAL_AZURE_HOME") or CHECKOUT / ".local").absolute()
+
+
+def cache() -> Path:
+    """What all checkouts of a user share: the Pulumi CLI that was built, uv. May be deleted at any time."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "azure-batch-platform"
 
 
 def engine_home() -> Path:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import shutil
 import sys
-from collections.abc import Callable
 
-from tools.setup import places
-from tools.setup.errors import SetupError
+from tools.setup import debian_packages, places, uv
 from tools.setup.process import run
-
-OLDEST = (3, 11)
+from tools.setup.progress import Say, Show
 
 
 def fingerprint() -> str:
@@ -24,13 +22,13 @@ def is_current() -> bool:
     return places.PYTHON.exists() and stamp.exists() and stamp.read_text() == fingerprint()
 
 
-def ensure(say: Callable[[str], None]) -> None:
+def missing_debian_packages() -> list[str]:
+    """What Debian keeps apart from its Python, and a virtual environment is made with."""
+    return [] if is_current() or importlib.util.find_spec("ensurepip") else list(debian_packages.FOR_VENV)
+
+
+def ensure(say: Say, show: Show) -> None:
     """Make `.venv` hold exactly what `requirements-dev.txt` pins."""
-    if sys.version_info[:2] < OLDEST:
-        raise SetupError(
-            f"this is Python {sys.version.split()[0]}; the project needs 3.11, 3.12 or 3.13",
-            next_step="install Python 3.11 and call: make PYTHON=python3.11",
-        )
     if is_current():
         return
     places.unlink_shared(places.VENV)
@@ -39,25 +37,26 @@ def ensure(say: Callable[[str], None]) -> None:
     if places.VENV.exists() and not stamp.exists():
         shutil.rmtree(places.VENV)  # an earlier set-up was interrupted
     stamp.unlink(missing_ok=True)
-    run(
-        [sys.executable, "-m", "venv", "--clear", str(places.VENV)],
-        what="creating the virtual environment",
-        next_step="on Debian: apt-get install python3-venv",
-    )
+    show("creating the virtual environment")
+    # With its pip, which an official Pulumi asks for the packages of the program; uv leaves that pip in place.
+    uv.make_environment(places.VENV)
+    show("installing uv")
+    installer = uv.ensure(say, places.PYTHON)
+    show(f"installing {places.REQUIREMENTS.read_text().count('==')} packages")
     run(
         [
-            str(places.PYTHON),
-            "-m",
+            str(installer),
             "pip",
-            "install",
+            "sync",
+            "--python",
+            str(places.PYTHON),
             "--require-hashes",
-            "--no-deps",
             "--only-binary",
             ":all:",
-            "--requirement",
             str(places.REQUIREMENTS),
         ],
         what="installing the pinned Python packages",
         next_step="check that a Python package index is reachable",
+        env=uv.environment(),
     )
     stamp.write_text(fingerprint())

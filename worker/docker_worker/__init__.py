@@ -8,6 +8,6 @@ comes from the environment (`settings.py`). The names below are what a handler i
 from .handlers import DONE, MORE, Item
 from .transaction import Transaction
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 
 __all__ = ["DONE", "MORE", "VERSION", "Item", "Transaction"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -11,6 +12,7 @@ from .command import VERBS, build_parser
 from .errors import UsageError, WorkerError
 from .exits import Exit, signalled
 from .signals import GRACE_SECONDS, Work, finish, listening
+from .sql_errors import safe_text
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
         lines.complain(str(error))
         return error.exit
     task = settings.load_task(os.environ)
-    say = lines.to(sys.stdout, job=task.job_id, task=task.task_id, node=task.node_id)
+    output = lines.Output(1)
+    say = lines.to(output.write, job=task.job_id, task=task.task_id, node=task.node_id)
     grace = getattr(arguments, "grace", GRACE_SECONDS)
     with listening() as stop:
         work = Work(lambda: VERBS[arguments.verb](arguments, say, stop))
@@ -39,14 +42,21 @@ def main(argv: list[str] | None = None) -> int:
         lines.complain(str(work.error))
         return work.error.exit
     if work.error is not None:
-        lines.complain(f"{type(work.error).__name__}: {work.error}; a bug in the worker. Report it with this line")
+        text = f"{type(work.error).__name__}: {safe_text(work.error)}"
+        lines.complain(f"{text}; a bug in the worker. Report it with this line")
+        return Exit.BUG
+    if (
+        output.failure is not None and arguments.verb != "run"
+    ):  # what `run` did is in the database; else it is the result
+        lines.complain(f"the result cannot be written to stdout: {output.failure}. Run it again with another stdout")
         return Exit.BUG
     return Exit.OK
 
 
 if __name__ == "__main__":
     code = main()
-    sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):  # a handler may have closed it
+        sys.stdout.flush()
     if threading.active_count() > 1:  # a thread stuck in the driver must not hold the process back
         os._exit(code)
     sys.exit(code)

@@ -9,10 +9,14 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .database import Connect, Connection, translate
-from .errors import WorkerError
+from .database import Connect
+from .errors import NotMigrated, StatementFailed, WorkerError
 from .lines import Say
+from .session import Session
 from .settings import SqlSettings, TaskSettings
+from .signals import Stop
+from .sql_errors import OBJECT_EXISTS, same_again
+from .transaction import Statements
 
 TABLE: Final = "dbo.docker_worker_checks"
 # 64 characters is Batch's limit for ids; node ids are longer.
@@ -29,51 +33,42 @@ SELECT: Final = f"SELECT attempts, node_id, checked_at FROM {TABLE} WHERE job_id
 
 
 def check(sql: SqlSettings, task: TaskSettings, *, say: Say, connect: Connect) -> None:
-    """Connect, ask for version and identity, write a row and read it back. Raises `WorkerError`."""
+    """Connect, ask for version and identity, write a row and read it back. No try is repeated. Raises `WorkerError`."""
     say("settings", server=sql.server, database=sql.database, client_id=sql.client_id)
-    began = time.perf_counter()
-    connection = connect(sql)
-    say("connected", milliseconds=_milliseconds(began), encrypted=True)
+    session = Session(sql, connect, stop=Stop(), say=say, patience=0)
     try:
-        cursor = connection.cursor()
         began = time.perf_counter()
-        cursor.execute("SELECT @@VERSION")
-        version = " ".join(str(cursor.fetchone()[0]).split())
-        say("server", version=version, milliseconds=_milliseconds(began))
-        say("identity", client_id=sql.client_id, login=_login(connection))
+        session.connect()
+        say("connected", milliseconds=_milliseconds(began), encrypted=True)
         began = time.perf_counter()
-        say("row", **_write_and_read(connection, task), milliseconds=_milliseconds(began))
-    except WorkerError:
-        raise
-    except Exception as error:  # the driver's errors share no base class with its connect errors
-        raise translate(error, sql) from error
+        version = session.transact(lambda tx, again: tx.query("SELECT @@VERSION")[0][0])
+        say("server", version=" ".join(str(version).split()), milliseconds=_milliseconds(began))
+        say("identity", client_id=sql.client_id, login=_login(session))
+        began = time.perf_counter()
+        say("row", **_write_and_read(session, task), milliseconds=_milliseconds(began))
     finally:
-        connection.close()
+        session.close()
     say("done")
 
 
-def _login(connection: Connection) -> str | None:
+def _login(session: Session) -> str | None:
     """Whom the server takes us for; None when it cannot say, which does not fail the check."""
     try:
-        cursor = connection.cursor()
-        cursor.execute("SELECT SUSER_SNAME()")
-        return cursor.fetchone()[0]
-    except Exception:
-        connection.rollback()
+        return session.transact(lambda tx, again: tx.query("SELECT SUSER_SNAME()")[0][0])
+    except WorkerError:
         return None
 
 
-def _write_and_read(connection: Connection, task: TaskSettings) -> dict[str, Any]:
-    cursor = connection.cursor()
-    _make_table(connection)
+def _write_and_read(session: Session, task: TaskSettings) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    cursor.execute(UPDATE, (task.node_id, now, task.job_id, task.task_id))
-    if cursor.rowcount == 0:
-        cursor.execute(INSERT, (task.job_id, task.task_id, task.node_id, now))
-    connection.commit()
-    cursor.execute(SELECT, (task.job_id, task.task_id))
-    attempts, node_id, checked_at = cursor.fetchone()
-    connection.commit()
+    _make_table(session)
+
+    def write(tx: Statements, again: bool) -> None:
+        if tx.execute(UPDATE, task.node_id, now, task.job_id, task.task_id) == 0:
+            tx.execute(INSERT, task.job_id, task.task_id, task.node_id, now)
+
+    session.transact(write)
+    attempts, node_id, checked_at = session.transact(lambda tx, again: tx.query(SELECT, task.job_id, task.task_id)[0])
     if checked_at != now:
         raise RuntimeError(f"wrote checked_at {now}, read {checked_at}")
     return {
@@ -86,24 +81,16 @@ def _write_and_read(connection: Connection, task: TaskSettings) -> dict[str, Any
     }
 
 
-def _make_table(connection: Connection) -> None:
+def _make_table(session: Session) -> None:
     """Create the table unless it is there. Two tasks may try at once: the loser sees the winner's table."""
-    cursor = connection.cursor()
-    exists = f"SELECT COUNT(*) FROM {TABLE} WHERE 1 = 0"  # noqa: S608
     try:
-        cursor.execute(exists)
-        cursor.fetchone()
-    except Exception as missing:
-        if "invalid object name" not in str(missing).casefold():
-            raise
-        connection.rollback()
+        session.transact(lambda tx, again: tx.query(f"SELECT COUNT(*) FROM {TABLE} WHERE 1 = 0"))  # noqa: S608
+    except NotMigrated:
         try:
-            connection.cursor().execute(CREATE)
-            connection.commit()
-        except Exception as lost:
-            if "already" not in str(lost).casefold():
+            session.transact(lambda tx, again: tx.execute(CREATE))
+        except StatementFailed as lost:
+            if not same_again(lost, OBJECT_EXISTS):
                 raise
-            connection.rollback()
 
 
 def _milliseconds(began: float) -> float:

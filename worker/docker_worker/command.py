@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Final, NoReturn, TextIO
+from typing import BinaryIO, Final, NoReturn
 
 from . import VERSION, check, database, feed, handlers, items, lines, notices, schema, settings
 from .errors import InputError, UsageError
@@ -16,10 +17,13 @@ from .exits import MEANING, Exit
 from .run import Runner, RunSettings
 from .session import PATIENCE_SECONDS, Session
 from .signals import GRACE_SECONDS, Stop
+from .text import storable, units
 
 Verb = Callable[[argparse.Namespace, lines.Say, Stop], None]
 SHORTEST_GRACE: Final = 2.0  # two statements of the shortest timeout that the driver knows
 LEASE_SECONDS: Final = 60.0
+MOST_TOLD: Final = 20  # rows that `enqueue` names one by one
+KEPT: Final = "an item of this key has other data, and stays as it is"
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,9 +68,13 @@ def number(text: str) -> int:
 
 
 def queue_name(text: str) -> str:
-    """A queue's name, as long as its column."""
-    if not 1 <= len(text) <= 64:
+    """A queue's name: as long as its column, and such that no collation takes it for another."""
+    if not 1 <= units(text) <= 64:
         raise argparse.ArgumentTypeError(f"expected 1 to 64 characters, got {text!r}")
+    if text != text.strip() or storable(text, 64) != text:
+        raise argparse.ArgumentTypeError(
+            f"expected no blank at its beginning or end and no control characters, got {text!r}"
+        )
     return text
 
 
@@ -172,25 +180,33 @@ def run_run(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
 
 
 def run_enqueue(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
-    read = added = 0
     form = feed.format_of(arguments.file, arguments.format)
-    with session_of(arguments, say, stop) as session, _open(arguments.file) as stream:
-        for rows in feed.batches(feed.rows(stream, form, arguments.key)):
-            read += len(rows)
-            added += session.transact(lambda tx, again, rows=rows: items.add(tx, arguments.queue, rows))
-            if stop.asked.is_set():
-                return
-    say("enqueued", queue=arguments.queue, read=read, added=added)
+    run = f"enqueue/{uuid.uuid4().hex}"
+    read = new = different = 0
+    try:
+        with session_of(arguments, say, stop) as session, _open(arguments.file) as stream:
+            for rows in feed.batches(feed.rows(stream, form, arguments.key, name=arguments.file)):
+                added = session.transact(
+                    lambda tx, again, rows=rows: items.add(tx, arguments.queue, rows, run=run, again=again)
+                )
+                read, new, different = read + len(rows), new + added.new, different + len(added.differing)
+                for row in added.differing[: max(0, MOST_TOLD - different + len(added.differing))]:
+                    say("kept", queue=arguments.queue, line=row.line, item=row.key, reason=KEPT)
+                if stop.asked.is_set():
+                    break
+    finally:  # also when a line is wrong or the database is gone: what was added is there
+        facts = {"read": read, "added": new, "there": read - new, "different": different}
+        say("enqueued", queue=arguments.queue, **facts)
 
 
 @contextmanager
-def _open(name: str) -> Iterator[TextIO]:
+def _open(name: str) -> Iterator[BinaryIO]:
     if name == "-":
-        yield sys.stdin
+        yield sys.stdin.buffer
         return
     try:
-        stream = open(name, newline="", encoding="utf-8-sig")  # noqa: PTH123, SIM115 - closed below
-    except OSError as error:
+        stream = open(name, "rb")  # noqa: PTH123, SIM115 - closed below
+    except (OSError, ValueError) as error:
         raise InputError(f"{name!r} cannot be read", cause=str(error), next_step="Give a file, or -") from error
     with stream:
         yield stream

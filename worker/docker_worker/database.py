@@ -1,60 +1,33 @@
-"""The connection to SQL Server: passwordless, encrypted, verified; and the driver's errors in our words.
+"""The way to SQL Server: passwordless, encrypted, verified, and bounded.
 
-May block: connecting up to CONNECT_SECONDS, a statement up to `SqlSettings.statement_seconds` (the driver has no way to
-cancel from another thread, so every statement is bounded below the grace period of `signals.py`).
+May block: connecting up to the seconds that the caller states, a statement up to `SqlSettings.statement_seconds` and
+the driver's own cancelling of it (`driver.py`). What an error means is `sql_errors.py`'s.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from .errors import (
-    CertificateNotTrusted,
-    DatabaseMissing,
-    Deadlock,
-    LoginRefused,
-    NameNotResolved,
-    NotMigrated,
-    PermissionMissing,
-    ServerBusy,
-    SettingsError,
-    StatementFailed,
-    TokenUnavailable,
-    Unreachable,
-    WorkerError,
-)
+from .driver import ATTENTION_SECONDS, Connection, Link, NoAnswer
+from .errors import NameNotResolved, SettingsError, Unreachable
 from .settings import SqlSettings
+from .sql_errors import Moment, translate
 
-CONNECT_SECONDS: Final = 15
+CONNECT_SECONDS: Final = 15.0
 # What proves that the server is there before the driver is asked: its own text for both cases is "unable to connect".
-PROBE_SECONDS: Final = 5
+PROBE_SECONDS: Final = 5.0
 
-
-class Cursor(Protocol):
-    rowcount: int
-
-    def execute(self, operation: str, *parameters: Any) -> Any: ...
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> Any: ...
-
-
-class Connection(Protocol):
-    def cursor(self) -> Any: ...
-    def commit(self) -> None: ...
-    def rollback(self) -> None: ...
-    def close(self) -> None: ...
-
-
-Connect = Callable[[SqlSettings], Connection]
+Connect = Callable[[SqlSettings, float], Link]
 
 
 def connection_string(sql: SqlSettings) -> str:
     """No trust setting: Encrypt verifies the chain (against the image's own CA store) and the host name. No password,
     but for a test server on this machine."""
-    place = f"Server={sql.server};Database={sql.database};Encrypt={sql.encrypt};"
+    place = f"Server={sql.server};Database={_quoted(sql.database)};Encrypt={sql.encrypt};"
     if sql.login_file is None:
         return f"{place}Authentication=ActiveDirectoryMSI;UID={sql.client_id}"
     try:
@@ -65,12 +38,15 @@ def connection_string(sql: SqlSettings) -> str:
             cause="expected a user name and a password, one a line" if isinstance(error, ValueError) else str(error),
             next_step="Mount the file readable for the container's user",
         ) from None
-    return place + ";".join(
-        f"{name}={{{value.replace('}', '}}')}}}" for name, value in (("UID", user), ("PWD", password))
-    )
+    return f"{place}UID={_quoted(user)};PWD={_quoted(password)}"
 
 
-def probe(sql: SqlSettings) -> None:
+def _quoted(value: str) -> str:
+    """A value in which no character has a meaning for the driver."""
+    return "{" + value.replace("}", "}}") + "}"
+
+
+def probe(sql: SqlSettings, seconds: float = PROBE_SECONDS) -> None:
     """Resolve the name and open a TCP connection, so that these two causes have their own words."""
     try:
         addresses = socket.getaddrinfo(sql.host, sql.port, type=socket.SOCK_STREAM)
@@ -83,7 +59,7 @@ def probe(sql: SqlSettings) -> None:
     failure: OSError | None = None
     for *_, (host, port, *_) in addresses:
         try:
-            socket.create_connection((str(host), int(port)), timeout=PROBE_SECONDS).close()
+            socket.create_connection((str(host), int(port)), timeout=seconds).close()
             return
         except OSError as error:
             failure = error
@@ -94,141 +70,55 @@ def probe(sql: SqlSettings) -> None:
     ) from failure
 
 
-def connect(sql: SqlSettings) -> Connection:
-    """Log in with the node identity's token. Only the worker thread may call this (see `signals.py`)."""
+def connect(sql: SqlSettings, seconds: float = CONNECT_SECONDS) -> Link:
+    """Log in with the node identity's token, within `seconds`, the token included. Raises a WorkerError."""
+    try:
+        return Link.open(lambda: log_in(sql, seconds), seconds=seconds, bound=sql.statement_seconds + ATTENTION_SECONDS)
+    except NoAnswer as error:
+        raise Unreachable(
+            f"logging in to {sql.server} did not end",
+            cause=f"{error} of the server, or of the node's identity endpoint",
+            next_step="Try again; if it stays, look at the server and at the identity endpoint",
+        ) from error
+
+
+def log_in(sql: SqlSettings, seconds: float = CONNECT_SECONDS) -> Connection:
+    """The driver's own connection. Only a thread that no signal reaches may use it (`driver.py`)."""
     logging.getLogger("azure").setLevel(logging.ERROR)  # its warnings repeat what the error below says
     import mssql_python  # heavy (0.3 s), and only this function needs it
 
-    probe(sql)
+    probe(sql, min(seconds, PROBE_SECONDS))
+    keep_diagnostics()
     mssql_python.pooling(enabled=False)  # one connection for one process
     try:
-        connection = mssql_python.connect(connection_string(sql), timeout=CONNECT_SECONDS)
+        connection = mssql_python.connect(connection_string(sql), timeout=max(1, int(seconds)))
     except (mssql_python.Error, RuntimeError, ValueError) as error:
-        raise translate(error, sql) from error
+        raise translate(error, sql, Moment.CONNECT) from error
     connection.timeout = sql.statement_seconds
     return connection
 
 
-# (pieces of the driver's text, error, fact, cause, next step). mssql-python exposes no error numbers, only text.
-_RULES: Final[tuple[tuple[tuple[str, ...], type[WorkerError], str, str, str], ...]] = (
-    (
-        ("deadlock", "serialization failure", "lock request time out"),
-        Deadlock,
-        "{server} rolled our transaction back",
-        "another one had the lock",
-        "Try again",
-    ),
-    # learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues, its list of transient errors
-    (
-        (
-            "is not currently available",
-            "is currently busy",
-            "is currently too busy",
-            "error processing your request",
-            "not enough resources",
-            "limit for the database is",
-        ),
-        ServerBusy,
-        "{server} cannot serve {database!r} now",
-        "a failover, or too much load",
-        "Try again in a minute",
-    ),
-    (
-        (
-            "invalid object name 'dbo.work_",
-            "invalid object name 'work_items",
-            "invalid object name 'work_results",
-            "invalid object name 'dbo.docker_worker_schema",
-            "invalid object name 'docker_worker_schema",
-        ),
-        NotMigrated,
-        "database {database!r} has no tables of the worker",
-        "nobody ran `migrate` in it",
-        "Run `migrate` once, as an identity that may create tables (docs/worker.md)",
-    ),
-    (
-        ("token is expired", "token has expired"),
-        TokenUnavailable,
-        "{server} refused the token of {who}",
-        "it was expired",
-        "Try again; if it stays, compare the clocks of server and node",
-    ),
-    (
-        ("managedidentity", "imds", "identity endpoint", "azure ad token", "acquire", "token from"),
-        TokenUnavailable,
-        "no token for {who}",
-        "the identity endpoint did not give one",
-        "Check that the pool has this identity assigned",
-    ),
-    (
-        (
-            "certificate verify failed",
-            "certificate chain",
-            "subject name does not match",
-            "ssl provider",
-            "self-signed",
-            "self signed",
-        ),
-        CertificateNotTrusted,
-        "the certificate of {server} is not trusted",
-        "its authority is not in the image's CA store, or it names another host",
-        "Add the CA to the base image, or use the name in the certificate",
-    ),
-    (
-        ("encryption not supported",),
-        CertificateNotTrusted,
-        "{server} offers no encryption",
-        "the worker never speaks in clear",
-        "Give the server a certificate",
-    ),
-    (
-        ("cannot open database", "database does not exist"),
-        DatabaseMissing,
-        "database {database!r} cannot be opened on {server}",
-        "it does not exist there, or the identity has no user in it",
-        "Check sql.database of the stack, and run the script of docs/sql.md",
-    ),
-    (
-        ("login failed", "invalid authorization specification", "18456"),
-        LoginRefused,
-        "{server} refused {who}",
-        "database {database!r} has no user for it, or is not there",
-        "Check sql.database of the stack, and run the script of docs/sql.md as the server's Entra administrator",
-    ),
-    (
-        ("permission was denied", "permission denied", "create table permission"),
-        PermissionMissing,
-        "{who} may not do this in {database!r}",
-        "its database user lacks a right",
-        "Run the script of docs/sql.md",
-    ),
-    (
-        (
-            "unable to establish connection",
-            "communication link failure",
-            "timeout expired",
-            "login timeout",
-            "tcp provider",
-            "connection not open",
-            "connection is closed",
-            "closed connection",
-        ),
-        Unreachable,
-        "the connection to {server} failed",
-        "the server or the network dropped it",
-        "Try again; if it stays, look at the server",
-    ),
-)
+def keep_diagnostics() -> None:
+    """Have a statement's error carry the driver's records of it, as `diagnostics`: [("[42S02] (208)", text), ...].
 
+    mssql-python 1.16 reads SQLSTATE and text, raises, and throws the records away with the statement's handle; the
+    number is in the records only So we look first, at the one place where it does.
+    """
+    cursor: Any = importlib.import_module("mssql_python.cursor")  # Any: neither name is for others, and a test holds it
+    bindings: Any = importlib.import_module("mssql_python.ddbc_bindings")
+    original = cursor.check_error
+    if getattr(original, "keeps_diagnostics", False):
+        return
 
-def translate(error: BaseException, sql: SqlSettings) -> WorkerError:
-    """The driver's error as one of ours, with the driver's own text as part of the cause."""
-    lowered = str(error).casefold()
-    text = str(getattr(error, "ddbc_error", "") or error)
-    names = {"server": sql.server, "database": sql.database, "who": sql.who}
-    for pieces, kind, fact, cause, step in _RULES:
-        if any(piece in lowered for piece in pieces):
-            return kind(fact.format(**names), cause=f"{cause.format(**names)} ({text})", next_step=step)
-    return StatementFailed(
-        f"{sql.server} answered with an error", cause=text, next_step="Try again; if it stays, report it"
-    )
+    def check_error(handle_type: int, handle: Any, code: int) -> None:
+        if code >= 0:
+            return
+        records = bindings.DDBCSQLGetAllDiagRecords(handle)
+        try:
+            original(handle_type, handle, code)
+        except Exception as error:
+            error.diagnostics = records  # type: ignore[attr-defined]
+            raise
+
+    check_error.keeps_diagnostics = True  # type: ignore[attr-defined]
+    cursor.check_error = check_error

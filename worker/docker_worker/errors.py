@@ -5,6 +5,7 @@ WorkerError
   LoginRefused, PermissionMissing
   Transient: NameNotResolved, Unreachable, TokenUnavailable, Deadlock, ServerBusy   -- only these are retried
   StatementFailed    -- the server refused a statement: the handler's failure, or a bug of ours
+  TransactionTaken   -- the handler ended or changed the transaction that its step is: the item's failure
   LeaseLost          -- another worker has the item; the step was rolled back. Never leaves `run`
 """
 
@@ -15,6 +16,7 @@ class WorkerError(Exception):
     """An expected failure. `__main__` prints it as one line on stderr and exits with `exit`."""
 
     exit = Exit.BUG
+    number = 0  # SQL Server's, where it was a statement's error
 
     def __init__(self, fact: str, *, cause: str, next_step: str) -> None:
         super().__init__(f"{fact}; {cause}. {next_step}")
@@ -85,7 +87,21 @@ class ServerBusy(Transient):
 
 
 class StatementFailed(WorkerError):
-    """The server answered a statement with an error that no rule of `database.py` knows."""
+    """The server answered a statement with an error that passes by no waiting: its own, by whoever wrote it."""
+
+
+class TransactionTaken(WorkerError):
+    """A handler committed, rolled back, left open or redirected the transaction that is its step.
+
+    `final`: what it wrote may be kept already, so that trying again could do it twice.
+    """
+
+    def __init__(self, fact: str, *, final: bool) -> None:
+        super().__init__(
+            fact, cause="a step is one transaction, and only the worker ends it",
+            next_step="Correct the handler (docs/worker.md), then requeue the item",
+        )  # fmt: skip
+        self.final = final
 
 
 class LeaseLost(WorkerError):

@@ -1,22 +1,53 @@
-"""Rows of a CSV or JSON lines file as items, each with the key that makes adding it twice harmless."""
+"""Rows of a CSV or JSON lines file as items, each with the key that makes adding it twice harmless.
+
+The rules of reading are those of a job file's rows (docs/jobfile.md, "Text"): what can be taken in two ways is
+refused with file and line. Memory: one row at a time. The limits are those of `jobs`; a test compares them.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
+import io
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final
 
 from .errors import InputError
+from .text import units
 
 FORMATS: Final = ("csv", "jsonl")
-KEY_LENGTH: Final = 200
+KEY_LENGTH: Final = 200  # units of UTF-16
 BATCH: Final = 100  # items a transaction
+MOST_CELL: Final = 131_072
+MOST_LINE: Final = 2**20
+MOST_NUMBER: Final = 4300
+MOST_DEPTH: Final = 100
 
-Row = tuple[str, Mapping[str, Any]]
+_BLOCK: Final = 65_536  # bytes
+_END_OF_LINE: Final = re.compile(r"\r\n|\r|\n")
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_UTF32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row: where it began, its key, and its data as the JSON text that is stored."""
+
+    line: int
+    key: str
+    data: str
+
+
+class Number(str):
+    """A number of a JSON text, as it is written there."""
+
+    __slots__ = ()
 
 
 def format_of(name: str, given: str | None) -> str:
@@ -32,52 +63,220 @@ def format_of(name: str, given: str | None) -> str:
     return found
 
 
-def rows(stream: TextIO, form: str, key: str | None) -> Iterator[Row]:
-    """The stream's rows with their keys: the named column, or a digest of the whole row."""
-    try:
-        for number, data in enumerate(_read(stream, form), start=1):
-            yield _key(data, key, number), data
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError("the file is not text", cause=str(error), next_step="Save it as UTF-8") from error
+def rows(stream: BinaryIO, form: str, key: str | None, *, name: str = "-") -> Iterator[Row]:
+    """The stream's rows with their keys: the named column, or a digest of the whole row. Raises InputError."""
+    reader = _csv if form == "csv" else _json
+    for line, data in reader(_lines(stream, name), name):
+        yield Row(line=line, key=_key(data, key, name, line), data=_written(data))
 
 
 def batches(source: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows in portions of one transaction."""
+    """Rows in portions of one transaction. What is wrong with a row is told after those before it were given out."""
     rest = iter(source)
-    while portion := list(itertools.islice(rest, BATCH)):
-        yield portion
-
-
-def _read(stream: TextIO, form: str) -> Iterator[Mapping[str, Any]]:
-    if form == "csv":
-        for number, row in enumerate(csv.DictReader(stream), start=2):
-            if None in row or None in row.values():
-                raise _wrong(number, f"it has not as many values as the first line has names: {list(row.values())!r}")
-            yield row
-        return
-    for number, line in enumerate(stream, start=1):
-        if not line.strip():
-            continue
+    while True:
+        portion, problem = list[Row](), None
         try:
-            data = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise _wrong(number, f"it is no JSON: {error}") from error
+            portion.extend(itertools.islice(rest, BATCH))
+        except InputError as error:
+            problem = error
+        if portion:
+            yield portion
+        if problem is not None:
+            raise problem
+        if len(portion) < BATCH:
+            return
+
+
+def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers, decoded as the file's first bytes say. LF, CR LF and CR end a line, nothing else."""
+    first = stream.read(_BLOCK)
+    if first.startswith(_UTF32):
+        raise _wrong(name, 1, "the file is UTF-32", "Save it as UTF-8")
+    encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    decoder = codecs.getincrementaldecoder(encoding)()
+    rest, number, block = "", 1, first
+    while True:
+        try:
+            text, failure = decoder.decode(block, final=not block), None
+        except UnicodeDecodeError as error:
+            text, failure = _good_part(error, encoding, number), error
+        rest += text
+        begin = 0
+        for match in _END_OF_LINE.finditer(rest):
+            if match.end() == len(rest) and match[0] == "\r" and block and failure is None:
+                break  # the LF of a CR LF may follow in the next block
+            yield number, _checked(rest[begin : match.end()], name, number)
+            begin, number = match.end(), number + 1
+        rest = rest[begin:]
+        if failure is not None:
+            raise _wrong(name, number, f"it is no {'UTF-16' if encoding == 'utf-16' else 'UTF-8'}", "Save it as UTF-8")
+        if len(rest) > max(MOST_LINE, MOST_CELL * 8):
+            raise _wrong(name, number, f"it has more than {MOST_LINE} characters", "Correct the line")
+        if not block:
+            break
+        block = stream.read(_BLOCK)
+    if rest:
+        yield number, _checked(rest, name, number)
+
+
+def _good_part(error: UnicodeDecodeError, encoding: str, number: int) -> str:
+    """What stands before the first wrong byte, so that the line of that is known."""
+    data = error.object[: error.start]
+    if encoding == "utf-16":
+        return data[: len(data) // 2 * 2].decode("utf-16", "ignore")
+    return data.decode("utf-8-sig" if number == 1 else "utf-8", "ignore")
+
+
+def _checked(line: str, name: str, number: int) -> str:
+    if "\0" in line:
+        raise _wrong(name, number, "it has a NUL", "Remove it: no key and no program can hold one")
+    return line
+
+
+def _csv(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Rows of a CSV by the columns of its first line."""
+    columns: list[str] | None = None
+    for number, cells in _csv_rows(lines, name):
+        if columns is None:
+            columns = cells
+            twice = next((one for one in columns if columns.count(one) > 1), None)
+            if twice is not None:
+                raise _wrong(name, number, f"the column {twice!r} is there twice", "Rename one of them")
+            if any(not one.strip() for one in columns):
+                raise _wrong(name, number, "a column has no name", "Name every column in the first line")
+            continue
+        if len(cells) != len(columns):
+            raise _wrong(
+                name,
+                number,
+                f"the row has {len(cells)} values and the first line {len(columns)} names",
+                "Correct the row",
+            )
+        yield number, dict(zip(columns, cells, strict=True))
+
+
+def _csv_rows(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, list[str]]]:
+    """Cells of each row, with the line where the row begins."""
+    for began, line in lines:
+        if not line.strip(" \t\r\n"):
+            continue
+        text = line
+        while _open_quote(text):
+            following = next(lines, None)
+            if following is None:
+                raise _wrong(name, began, "a quote is never closed", "Close it, or double a quote that is meant as one")
+            text += following[1]
+            if len(text) > MOST_CELL * 8:
+                raise _wrong(name, began, "a quote is never closed, or its cell is too long", "Close it")
+        try:
+            [cells] = csv.reader(io.StringIO(text, newline=""), strict=True)
+        except (csv.Error, ValueError) as error:
+            raise _wrong(name, began, f"it is no CSV: {error}", "Correct the row") from error
+        if any(len(cell) > MOST_CELL for cell in cells):
+            raise _wrong(name, began, f"a cell has more than {MOST_CELL} characters", "Shorten it")
+        yield began, cells
+
+
+def _open_quote(text: str) -> bool:
+    return text.count('"') % 2 == 1
+
+
+def _json(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The objects of JSON lines. Numbers keep their text."""
+    for number, line in lines:
+        text = line.strip(" \t\r\n")
+        if not text:
+            continue
+        if len(text) > MOST_LINE:
+            raise _wrong(name, number, f"it has more than {MOST_LINE} characters", "Shorten it")
+        if _depth(text) > MOST_DEPTH:
+            raise _wrong(name, number, f"it is nested deeper than {MOST_DEPTH} levels", "Make it flatter")
+        try:
+            data = json.loads(
+                text, parse_int=_number, parse_float=_number, parse_constant=_no_number, object_pairs_hook=_object
+            )
+        except ValueError as error:
+            raise _wrong(name, number, f"it is no JSON: {error}", "Correct it") from error
         if not isinstance(data, dict):
-            raise _wrong(number, f"expected an object, got {line.strip()[:60]!r}")
-        yield data
+            raise _wrong(name, number, f"expected an object, got {text[:60]!r}", "Write one object a line")
+        yield number, data
 
 
-def _key(data: Mapping[str, Any], name: str | None, number: int) -> str:
-    if name is None:
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-    found = str(data.get(name) if data.get(name) is not None else "")
-    if not 0 < len(found) <= KEY_LENGTH:
-        raise InputError(
-            f"row {number} has {name} {found[:60]!r}", cause=f"a key has 1 to {KEY_LENGTH} characters",
-            next_step="Correct the row, or name another column with --key",
+def _depth(text: str) -> int:
+    """How deep brackets are nested outside strings."""
+    depth = most = 0
+    for character in _STRING.sub("", text):
+        if character in "[{":
+            depth += 1
+            most = max(most, depth)
+        elif character in "]}":
+            depth -= 1
+    return most
+
+
+def _number(text: str) -> Number:
+    if len(text) > MOST_NUMBER:
+        raise ValueError(f"a number has more than {MOST_NUMBER} characters")
+    return Number(text)
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"JSON has no number {text}; write it as a text")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key!r} is there twice")
+        made[key] = value
+        for text in (key, value):
+            _no_half_characters(text)
+    return made
+
+
+def _no_half_characters(value: Any) -> None:
+    if isinstance(value, list):
+        for one in value:
+            _no_half_characters(one)
+    elif isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a text has a NUL")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a text has half of a surrogate pair, which is no character")
+
+
+def _written(value: Any, *, ordered: bool = False) -> str:
+    """A row as JSON, numbers as they were written; `ordered`: in one order of keys, for its digest."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, Mapping):
+        pairs = sorted(value.items()) if ordered else value.items()
+        body = ", ".join(
+            f"{json.dumps(key, ensure_ascii=ordered)}: {_written(one, ordered=ordered)}" for key, one in pairs
+        )
+        return "{" + body + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_written(one, ordered=ordered) for one in value) + "]"
+    return json.dumps(value, ensure_ascii=ordered)
+
+
+def _key(data: Mapping[str, Any], column: str | None, name: str, line: int) -> str:
+    if column is None:
+        return hashlib.sha256(_written(data, ordered=True).encode()).hexdigest()
+    value = data.get(column, "")
+    if isinstance(value, (list, Mapping)):
+        raise _wrong(name, line, f"{column} is a list or an object, no key", "Name another column with --key")
+    found = "" if value is None else str(value)
+    if not 0 < units(found) <= KEY_LENGTH:
+        raise _wrong(
+            name, line, f"{column} is {found[:60]!r}, and a key has 1 to {KEY_LENGTH} characters",
+            "Correct the row, or name another column with --key",
         )  # fmt: skip
     return found
 
 
-def _wrong(number: int, cause: str) -> InputError:
-    return InputError(f"line {number} is wrong", cause=cause, next_step="Correct it; nothing after it was added")
+def _wrong(name: str, line: int, cause: str, next_step: str) -> InputError:
+    return InputError(
+        f"{name}, line {line}, is wrong", cause=cause, next_step=f"{next_step}; nothing from there on was added"
+    )

@@ -7,13 +7,17 @@ need not be idempotent towards the database; it must be towards everything else 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 from .errors import UsageError
+from .sql_errors import safe_text
 from .transaction import Transaction
 
 
@@ -30,7 +34,10 @@ DONE: Final = Next.DONE
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One piece of work. `attempt` counts claims; `failures` counts those of the present step that came to nothing."""
+    """One piece of work. `attempt` counts claims; `failures` counts those of the present step that came to nothing.
+
+    `problem`: why no handler can have it, where the row is not one of ours.
+    """
 
     id: int
     queue: str
@@ -39,6 +46,7 @@ class Item:
     step: int = 0
     attempt: int = 1
     failures: int = 0
+    problem: str = ""
 
 
 Handler = Callable[[Item, int, Transaction], "Next | str | None"]
@@ -58,6 +66,38 @@ def outcome(value: object) -> Next:
         raise HandlerMistake(f"the handler returned {value!r}; return MORE, DONE or nothing") from None
 
 
+def call(handler: Handler, item: Item, tx: Transaction) -> Next:
+    """The handler's answer. A process that it forked ends here, however it comes out of the handler: it would go on as
+    a second worker with the same lease and the same connection."""
+    owner = os.getpid()
+    try:
+        answer = handler(item, item.step, tx)
+    except BaseException as error:
+        if os.getpid() != owner:
+            _end_child(error)
+        raise
+    if os.getpid() != owner:
+        _end_child(None)
+    return outcome(answer)
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        code = 1
+        with contextlib.suppress(Exception):
+            print(
+                f"a process that the handler forked ended by {type(error).__name__}: {safe_text(error)}",
+                file=sys.stderr,
+            )
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code & 0xFF)
+
+
 def load(reference: str) -> Handler:
     """The function behind `module:function`."""
     module, _, name = reference.partition(":")
@@ -68,8 +108,8 @@ def load(reference: str) -> Handler:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the handler {reference!r} is not there", cause=str(error), next_step=form) from error
-    except Exception as error:  # whatever a team's module does when it is imported
-        text = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # whatever a team's module does when it is imported
+        text = f"{type(error).__name__}: {safe_text(error)}"
         raise UsageError(f"the module of handler {reference!r} fails", cause=text, next_step="Correct it") from error
     if not callable(found):
         raise UsageError(f"the handler {reference!r} is no function", cause=f"it is {found!r}", next_step=form)

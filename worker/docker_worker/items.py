@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .errors import LeaseLost
+from .feed import Row
 from .handlers import Item
-from .schema import NOW
-from .transaction import Transaction
+from .schema import KEY_END, NOW
+from .text import storable
+from .transaction import Statements
 
 PENDING, RUNNING, FINISHED, DEAD = "pending", "running", "done", "dead"
 ERROR_LENGTH: Final = 2000
+"""Units of UTF-16, as NVARCHAR counts."""
 
 # S608 throughout: only constants of this module are put into texts; every value is a parameter.
 _COLUMNS: Final = "inserted.id, inserted.item_key, inserted.data, inserted.step, inserted.attempts, inserted.failures"
@@ -30,7 +33,7 @@ _CLAIM: Final = (
     f"WHERE queue = ? AND status IN ('pending', 'running') AND available_at <= {NOW} ORDER BY id)"
 )
 _MINE: Final = (
-    "SELECT id, item_key, data, step, attempts, failures FROM dbo.work_items "
+    "SELECT id, item_key, data, step, attempts, failures FROM dbo.work_items WITH (UPDLOCK) "
     "WHERE queue = ? AND status IN ('pending', 'running') AND status = 'running' AND owner = ?"
 )
 _LEASED: Final = "WHERE id = ? AND owner = ? AND attempts = ? AND status = 'running'"
@@ -38,22 +41,24 @@ _CHECKPOINT: Final = (
     f"UPDATE dbo.work_items SET status = ?, step = step + 1, failures = 0, error = NULL, available_at = {NOW} + ?, "  # noqa: S608
     f"changed_at = {NOW} {_LEASED} AND step = ?"
 )
-_GIVE_BACK: Final = (
-    f"UPDATE dbo.work_items SET status = 'pending', available_at = {NOW}, changed_at = {NOW}, owner = NULL {_LEASED}"  # noqa: S608
-)
+_GIVE_BACK: Final = f"UPDATE dbo.work_items SET status = 'pending', available_at = {NOW}, changed_at = {NOW} {_LEASED}"  # noqa: S608
 _FAIL: Final = (
     "UPDATE dbo.work_items SET failures = failures + 1, error = ?, status = ?, "  # noqa: S608
     f"available_at = {NOW} + ?, changed_at = {NOW} {_LEASED}"
 )
 _BURY: Final = f"UPDATE dbo.work_items SET status = 'dead', error = ?, changed_at = {NOW} {_LEASED}"  # noqa: S608
-_LOOK: Final = "SELECT status, step FROM dbo.work_items WHERE id = ? AND owner = ? AND attempts = ?"
+# UPDLOCK: a commit of ours whose answer we missed may still be under way; with row versions (READ_COMMITTED_SNAPSHOT,
+# the default of Azure SQL) a look without a lock would read what was before it.
+_LOOK: Final = "SELECT status, step FROM dbo.work_items WITH (UPDLOCK) WHERE id = ? AND owner = ? AND attempts = ?"
 _OPEN: Final = "SELECT TOP (1) id FROM dbo.work_items WHERE queue = ? AND status IN ('pending', 'running')"
-# HOLDLOCK keeps the gap, so that of two who add the same key at once one waits and then sees the other's.
+# HOLDLOCK keeps the gap, so that of two who add the same key at once one waits and then sees the other's. `owner` names
+# the run of `enqueue` until somebody claims the item: so a commit whose answer was lost is found to have been ours.
 _ADD: Final = (
-    "INSERT INTO dbo.work_items (queue, item_key, data, status, step, attempts, failures, available_at, changed_at) "  # noqa: S608
-    f"SELECT ?, ?, ?, 'pending', 0, 0, 0, {NOW}, {NOW} "
-    "WHERE NOT EXISTS (SELECT 1 FROM dbo.work_items WITH (UPDLOCK, HOLDLOCK) WHERE queue = ? AND item_key = ?)"
+    "INSERT INTO dbo.work_items (queue, item_key, exact_key, data, status, step, attempts, failures, available_at, "  # noqa: S608
+    f"changed_at, owner) SELECT ?, ?, ?, ?, 'pending', 0, 0, 0, {NOW}, {NOW}, ? "
+    "WHERE NOT EXISTS (SELECT 1 FROM dbo.work_items WITH (UPDLOCK, HOLDLOCK) WHERE queue = ? AND exact_key = ?)"
 )
+_THERE: Final = "SELECT data, owner FROM dbo.work_items WHERE queue = ? AND exact_key = ?"
 _COUNTS: Final = "SELECT queue, status, COUNT(*) FROM dbo.work_items GROUP BY queue, status ORDER BY queue, status"
 _LEASES: Final = (
     f"SELECT queue, MIN(changed_at - {NOW}), MIN(available_at - {NOW}) FROM dbo.work_items "  # noqa: S608
@@ -67,7 +72,7 @@ _REQUEUE: Final = (
     f"UPDATE dbo.work_items SET status = 'pending', failures = 0, available_at = {NOW}, changed_at = {NOW}, "  # noqa: S608
     "owner = NULL WHERE queue = ? AND status = 'dead'"
 )
-_REQUEUE_ONE: Final = f"{_REQUEUE} AND item_key = ?"
+_REQUEUE_ONE: Final = f"{_REQUEUE} AND exact_key = ?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,38 +83,45 @@ class Queue:
     owner: str
     lease: float  # seconds
 
-    def claim(self, tx: Transaction, again: bool) -> Item | None:
+    def claim(self, tx: Statements, again: bool) -> Item | None:
         """Take the oldest item that may be had. `again`: an earlier claim may have succeeded unseen; then that one."""
         if again and (mine := tx.query(_MINE, self.name, self.owner)):
             return self._item(mine[0])
         rows = tx.query(_CLAIM, self.owner, self._lease_ms, self.name)
         return self._item(rows[0]) if rows else None
 
-    def checkpoint(self, tx: Transaction, item: Item, *, done: bool) -> None:
+    def checkpoint(self, tx: Statements, item: Item, *, done: bool) -> None:
         """The step is made. Raises LeaseLost when the item is not ours any more."""
         status = FINISHED if done else RUNNING
         self._ours(tx.execute(_CHECKPOINT, status, self._lease_ms, *self._key(item), item.step), item)
 
-    def look(self, tx: Transaction, item: Item) -> tuple[str, int]:
+    def look(self, tx: Statements, item: Item) -> tuple[str, int]:
         """Status and step of an item that should be ours; LeaseLost when it is not."""
         rows = tx.query(_LOOK, *self._key(item))
         self._ours(len(rows), item)
         return rows[0][0], rows[0][1]
 
-    def give_back(self, tx: Transaction, item: Item) -> bool:
+    def give_back(self, tx: Statements, item: Item, *, again: bool = False) -> bool:
         """Let others have the item, at the step it is at. False when it was not ours any more."""
-        return tx.execute(_GIVE_BACK, *self._key(item)) == 1
+        return self._did(tx, item, again, PENDING) or tx.execute(_GIVE_BACK, *self._key(item)) == 1
 
-    def fail(self, tx: Transaction, item: Item, error: str, *, dead: bool, delay: float) -> None:
+    def fail(self, tx: Statements, item: Item, error: str, *, dead: bool, delay: float, again: bool = False) -> None:
         """The step failed: to be tried later, or a dead letter."""
-        values = (error[:ERROR_LENGTH], DEAD if dead else PENDING, int(delay * 1000))
-        self._ours(tx.execute(_FAIL, *values, *self._key(item)), item)
+        status = DEAD if dead else PENDING
+        if not self._did(tx, item, again, status):
+            values = (storable(error, ERROR_LENGTH), status, int(delay * 1000))
+            self._ours(tx.execute(_FAIL, *values, *self._key(item)), item)
 
-    def bury(self, tx: Transaction, item: Item, error: str) -> None:
+    def bury(self, tx: Statements, item: Item, error: str, *, again: bool = False) -> None:
         """A dead letter without another try."""
-        self._ours(tx.execute(_BURY, error[:ERROR_LENGTH], *self._key(item)), item)
+        if not self._did(tx, item, again, DEAD):
+            self._ours(tx.execute(_BURY, storable(error, ERROR_LENGTH), *self._key(item)), item)
 
-    def is_open(self, tx: Transaction) -> bool:
+    def _did(self, tx: Statements, item: Item, again: bool, status: str) -> bool:
+        """Whether an earlier try, whose answer was lost, brought the item to this status."""
+        return again and any(row[0] == status for row in tx.query(_LOOK, *self._key(item)))
+
+    def is_open(self, tx: Statements) -> bool:
         """Whether any item is neither done nor dead."""
         return bool(tx.query(_OPEN, self.name))
 
@@ -128,21 +140,56 @@ class Queue:
             )  # fmt: skip
 
     def _item(self, row: tuple[Any, ...]) -> Item:
-        number, key, data, step, attempts, failures = row
+        number, key, text, step, attempts, failures = row
+        data, problem = _payload(text)
         return Item(
-            id=number, queue=self.name, key=key, data=json.loads(data), step=step, attempt=attempts, failures=failures
+            id=number,
+            queue=self.name,
+            key=key,
+            data=data,
+            step=step,
+            attempt=attempts,
+            failures=failures,
+            problem=problem,
         )
 
 
-def add(tx: Transaction, queue: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
-    """Add items by key; those that are there are left alone, done or not. The number of new ones."""
-    added = 0
-    for key, data in rows:
-        added += tx.execute(_ADD, queue, key, json.dumps(data, ensure_ascii=False), queue, key)
-    return added
+def _payload(text: str) -> tuple[Mapping[str, Any], str]:
+    """An item's data, or why it is none: other tools can write into the table, too."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return {}, f"the item's data is no JSON that can be read: {error}"
+    if not isinstance(data, dict):
+        return {}, f"the item's data is JSON, but no object: {text[:60]!r}"
+    return data, ""
 
 
-def counts(tx: Transaction) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """What became of some rows: how many are new, and which are kept back by an item of the same key and other data."""
+
+    new: int
+    differing: tuple[Row, ...]
+
+
+def add(tx: Statements, queue: str, rows: Iterable[Row], *, run: str, again: bool = False) -> Added:
+    """Add items by key; those that are there are left alone, done or not. `run`: a name for this run of `enqueue`."""
+    new, differing = 0, list[Row]()
+    for row in rows:
+        exact = row.key + KEY_END
+        if tx.execute(_ADD, queue, row.key, exact, row.data, run, queue, exact) == 1:
+            new += 1
+            continue
+        for data, owner in tx.query(_THERE, queue, exact):
+            if again and owner == run:
+                new += 1
+            if data != row.data:
+                differing.append(row)
+    return Added(new=new, differing=tuple(differing))
+
+
+def counts(tx: Statements) -> dict[str, dict[str, Any]]:
     """For every queue: how many items of each status; for running ones the oldest lease, in seconds."""
     found: dict[str, dict[str, Any]] = {}
     for queue, status, number in tx.query(_COUNTS):
@@ -155,12 +202,12 @@ def counts(tx: Transaction) -> dict[str, dict[str, Any]]:
     return found
 
 
-def dead_letters(tx: Transaction) -> list[dict[str, Any]]:
+def dead_letters(tx: Statements) -> list[dict[str, Any]]:
     """The last dead letters, with what they died of."""
     names = ("queue", "item", "step", "attempt", "failures", "error")
     return [dict(zip(names, row, strict=True)) for row in tx.query(_DEAD)]
 
 
-def requeue(tx: Transaction, queue: str, key: str | None = None) -> int:
+def requeue(tx: Statements, queue: str, key: str | None = None) -> int:
     """Dead letters become pending again, at the step they died in; how many."""
-    return tx.execute(_REQUEUE, queue) if key is None else tx.execute(_REQUEUE_ONE, queue, key)
+    return tx.execute(_REQUEUE, queue) if key is None else tx.execute(_REQUEUE_ONE, queue, key + KEY_END)

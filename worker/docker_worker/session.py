@@ -1,23 +1,25 @@
 """One connection to the database, made again when it breaks, and transactions that are tried again.
 
-Only transient errors are retried, with jitter, until `patience` seconds brought no success; then the error itself ends
-the worker with 75. May block: connecting and statements as in `database.py`, between tries up to LONGEST_PAUSE.
+Only transient errors are retried, with jitter, until `patience` seconds brought no success; then the error itself goes
+to the caller. May block: connecting at most CONNECT_SECONDS or the patience, each wait on the driver as long as its
+connection's bound (`driver.py`), between tries up to LONGEST_PAUSE.
 """
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from .database import Connect, Connection, translate
-from .errors import Transient, WorkerError
+from .database import CONNECT_SECONDS, PROBE_SECONDS, Connect
+from .driver import Link, NoAnswer
+from .errors import DatabaseMissing, ServerBusy, Transient, Unreachable, WorkerError
 from .lines import Say
 from .settings import SqlSettings
 from .signals import Stop
-from .transaction import Cursors, Transaction
+from .sql_errors import Moment, translate
+from .transaction import Cursors, Statements
 
 T = TypeVar("T")
 PATIENCE_SECONDS: Final = 60.0
@@ -30,34 +32,71 @@ def pause_before(attempt: int) -> float:
     return random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))  # noqa: S311 - no secret
 
 
+class Outage:
+    """How long the database has failed us: from the first error on, without the time in which a handler worked.
+
+    A step of minutes whose last statement met an error that passes has the whole patience before it, however often it
+    has to begin again.
+    """
+
+    def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience, self._clock = patience, clock
+        self._began: float | None = None
+        self._worked = 0.0
+
+    def failed(self) -> None:
+        """A transient error came."""
+        if self._began is None:
+            self._began, self._worked = self._clock(), 0.0
+
+    def worked(self, seconds: float) -> None:
+        """A handler took this long, its waits on the database not counted."""
+        self._worked += seconds
+
+    def is_over_after(self, pause: float) -> bool:
+        """Whether the patience ends before another try after `pause` seconds."""
+        assert self._began is not None, "nothing failed"
+        return self._clock() + pause - self._began - self._worked > self._patience
+
+    @property
+    def left(self) -> float:
+        """Seconds of patience that are left."""
+        if self._began is None:
+            return self._patience
+        return max(0.0, self._patience - (self._clock() - self._began - self._worked))
+
+
 class Session:
-    """`transact(work)` runs `work` in a transaction and commits. Only the work thread may use it."""
+    """`transact(work)` runs `work` in a transaction and commits. Only one thread uses it."""
 
     def __init__(
         self, sql: SqlSettings, connect: Connect, *, stop: Stop, say: Say, patience: float = PATIENCE_SECONDS
     ) -> None:
         self._sql, self._connect, self._stop, self._say, self._patience = sql, connect, stop, say, patience
-        self._connection: Connection | None = None
-        self._cursors: Cursors | None = None
+        self._link: Link | None = None
+        self._cursors = Cursors()
+        self._was_connected = False
+        self._outage = Outage(patience)
 
-    def transact(self, work: Callable[[Transaction, bool], T], *, persist: bool = False, say: Say | None = None) -> T:
+    def transact(self, work: Callable[[Statements, bool], T], *, persist: bool = False, say: Say | None = None) -> T:
         """The result of `work(tx, again)`, committed.
 
         `again` says that an earlier try ended in a transient error. When that was the commit's, nobody knows whether it
         took effect: `work` must look before it does anything twice. After a stop was asked a failed try is not
         repeated, unless `persist`. `say`: the one that knows the item, where there is one.
         """
-        began, attempt = time.monotonic(), 0
+        self._outage, attempt = Outage(self._patience), 0
         while True:
             try:
                 return self._once(work, again=attempt > 0)
             except Transient as error:
+                self._outage.failed()
                 self._undo(keep=not error.link)
                 attempt += 1
                 pause = pause_before(attempt)
                 if self._stop.asked.is_set() and not persist:
                     raise
-                if time.monotonic() + pause - began > self._patience:
+                if self._outage.is_over_after(pause):
                     raise
                 (say or self._say)("retry", error=str(error), attempt_of_statement=attempt, pause=round(pause, 2))
                 if self._stop.asked.wait(pause):
@@ -66,40 +105,75 @@ class Session:
                 self._undo(keep=True)
                 raise
 
+    def connect(self) -> None:
+        """Connect now, so that what is wrong with the way is told before anything is asked. No retry."""
+        self._connected()
+
+    def worked(self, seconds: float) -> None:
+        """A handler took this long: no part of the patience with the database."""
+        self._outage.worked(seconds)
+
+    def renew(self) -> None:
+        """The next transaction has a connection of its own: what was set on this one is nobody's any more."""
+        self._undo(keep=False)
+
     def close(self) -> None:
         """Roll back what is open and let the connection go."""
         self._undo(keep=False)
 
-    def _once(self, work: Callable[[Transaction, bool], T], *, again: bool) -> T:
-        if self._connection is None or self._cursors is None:
-            self._connection = self._connect(self._sql)
-            self._cursors = Cursors(self._connection.cursor)
-        transaction = Transaction(self._cursors, self._translate)
+    def _once(self, work: Callable[[Statements, bool], T], *, again: bool) -> T:
+        link = self._connected()
+        transaction = Statements(link, self._cursors, self._translate)
+        state = transaction.state
         try:
             result = work(transaction, again)
         except Exception:
             transaction.check()  # what undid it, not what a handler made of that
             raise
+        finally:
+            state.over = True
         transaction.check()
         try:
-            self._connection.commit()
+            link.commit()
+        except NoAnswer as error:
+            raise Unreachable(
+                f"a commit on {self._sql.server} had no end", cause=str(error),
+                next_step="Try again; if it stays, look at the server",
+            ) from error  # fmt: skip
         except Exception as error:
-            raise self._translate(error) from error
+            raise self._translate(error, Moment.COMMIT) from error
+        if state.renew:
+            self._undo(keep=False)
         return result
+
+    def _connected(self) -> Link:
+        if self._link is None:
+            seconds = max(PROBE_SECONDS, min(CONNECT_SECONDS, self._outage.left))
+            try:
+                self._link = self._connect(self._sql, seconds)
+            except DatabaseMissing as error:
+                if not self._was_connected:
+                    raise
+                raise ServerBusy(  # Microsoft counts 4060 among what passes: so it is for who was in it before
+                    f"{self._sql.server} cannot open {self._sql.database!r} now", cause=error.cause,
+                    next_step="Try again in a minute",
+                ) from error  # fmt: skip
+            self._cursors, self._was_connected = Cursors(), True
+        return self._link
 
     def _undo(self, *, keep: bool) -> None:
         """Roll back; drop the connection where it is broken or not wanted."""
-        connection = self._connection
-        if connection is None:
+        link = self._link
+        if link is None:
             return
-        try:
-            connection.rollback()
-        except Exception:
-            keep = False
+        if keep:
+            try:
+                link.rollback()
+            except Exception:
+                keep = False
         if not keep:
-            self._connection = self._cursors = None
-            with contextlib.suppress(Exception):  # a broken connection cannot even be closed
-                connection.close()
+            self._link = None
+            link.close()
 
-    def _translate(self, error: BaseException) -> WorkerError:
-        return translate(error, self._sql)
+    def _translate(self, error: BaseException, moment: Moment) -> WorkerError:
+        return translate(error, self._sql, moment)

@@ -6,6 +6,7 @@ AZ_BATCH_*. None of them is a secret: the token comes from the node's identity e
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ METADATA_ADDRESS: Final = "http://169.254.169.254"
 STATEMENT_SECONDS: Final = 5
 ENCRYPTIONS: Final = ("yes", "strict")  # `strict` is TDS 8.0: SQL Server 2022 and Azure SQL
 TEST_HOSTS: Final = ("localhost", "127.0.0.1")
+# The rules of the stack's settings (infra/settings.py), so that what `up` accepts is accepted here; a test compares.
+SERVER_PATTERN: Final = (
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+)
+MOST_DATABASE: Final = 128
+"""A database's name is a `sysname`: 128 units of UTF-16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,21 +106,44 @@ def load_sql(environment: Mapping[str, str], *, statement_seconds: int = STATEME
     return sql
 
 
+def server_problem(text: str) -> str | None:
+    """What is wrong with `sql.server`; None when the worker can use it. The program refuses the same at preview."""
+    if not re.fullmatch(SERVER_PATTERN, text):
+        return "expected HOST or HOST,PORT with a port from 1 to 65535"
+    return None
+
+
+def database_problem(text: str) -> str | None:
+    """What is wrong with `sql.database`; None when the worker can use it. Any printable character is good: the value is
+    quoted in the connection string."""
+    if not 0 < sum(2 if ord(character) > 0xFFFF else 1 for character in text) <= MOST_DATABASE:
+        return f"a database's name has 1 to {MOST_DATABASE} characters"
+    if text != text.strip():
+        return "a database's name neither begins nor ends with a blank"
+    if any(
+        ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or 0xD800 <= ord(character) < 0xE000 for character in text
+    ):
+        return "a database's name has no control characters and no halves of characters"
+    return None
+
+
 def _check(sql: SqlSettings) -> None:
-    """Values go into a connection string, where these characters would end a value or begin another setting."""
-    for name, value in ((SQL_SERVER, sql.server), (SQL_DATABASE, sql.database), (CLIENT_ID, sql.client_id)):
-        if any(character in value for character in ";{}="):
-            raise SettingsError(
-                f"{name} is {value!r}",
-                cause="';', '{', '}' and '=' have a meaning in connection strings",
-                next_step=f"Correct {name}",
-            )
-    port = sql.server.partition(",")[2].strip()
-    if not sql.host or (port and not (port.isdecimal() and 0 < int(port) < 65536)):
+    """Refuse what the connection string cannot say, or says differently."""
+    if (problem := server_problem(sql.server)) is not None:
         raise SettingsError(
             f"{SQL_SERVER} is {sql.server!r}",
-            cause="expected HOST or HOST,PORT",
+            cause=problem,
             next_step="For example: my-server.database.windows.net,1433",
+        )
+    if (problem := database_problem(sql.database)) is not None:
+        raise SettingsError(
+            f"{SQL_DATABASE} is {sql.database!r}", cause=problem, next_step="Correct sql.database of the stack"
+        )
+    if any(character in sql.client_id for character in ";{}="):
+        raise SettingsError(
+            f"{CLIENT_ID} is {sql.client_id!r}",
+            cause="expected an identity's client id, a GUID",
+            next_step="Correct it",
         )
     if sql.encrypt not in ENCRYPTIONS:
         raise SettingsError(

@@ -2,20 +2,25 @@
 
 A Python handler that runs while the main thread is inside the Microsoft ODBC driver interrupts the driver's poll(): the
 connection dies with "Communication link failure". Deferring with siginterrupt() keeps it alive but delays the handler
-until the query ends. So all blocking work runs in one thread with the signals blocked (they are then delivered to the
-main thread), the main thread only waits, and a handler does nothing but set an event.
+until the query ends. So the main thread only waits, a signal handler does nothing but set an event, the work runs in a
+second thread, and the driver in a third that has the signals blocked (`driver.py`).
+
+The work's thread has nothing blocked. What a team's handler starts there inherits its mask, and a child with SIGTERM
+blocked cannot be terminated: `timeout 1 ...`, `Popen.terminate()` and pools of processes would wait for ever. A child
+that is forked without exec (multiprocessing) has our signal handlers, too, and gets the old ones back at once.
 As PID 1 (no `--init`) the kernel ignores SIGTERM and SIGHUP unless a handler is installed; ours is: both ways work.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -49,18 +54,59 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Install the handlers for the block, and put the old ones back."""
+    """Install the handlers for the block, then put the old ones back. Whoever started us may have blocked signals."""
     stop = Stop()
-    before = {number: signal.signal(number, stop.handle) for number in STOP_SIGNALS}
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    _before.update({number: signal.signal(number, stop.handle) for number in STOP_SIGNALS})
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+_before: Final[dict[int, Any]] = {}  # what stood there before `listening`, for its end and for forked children
+
+
+def _restore() -> None:
+    for number, handler in _before.items():
+        signal.signal(number, handler)
+    _before.clear()
+
+
+class _Fork(threading.local):
+    """A fork by this thread: the signals are blocked meanwhile. One that reached the child before its handlers are the
+    old ones would be noted by ours, and then forgotten."""
+
+    mask: set[Any] | None = None
+
+    def before(self) -> None:
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+    def after_in_parent(self) -> None:
+        if self.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+
+    def after_in_child(self) -> None:
+        _restore()
+        self.after_in_parent()
+
+
+_fork: Final = _Fork()
+os.register_at_fork(before=_fork.before, after_in_parent=_fork.after_in_parent, after_in_child=_fork.after_in_child)
+
+
+def start_without_signals(thread: threading.Thread) -> None:
+    """Start a thread with the stop signals blocked from its first instruction: it inherits its maker's mask."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Work(threading.Thread, Generic[T]):
-    """`run` in a thread that never sees the stop signals; `result` after it ended, or `error`."""
+    """`run` in a thread of its own; `result` after it ended, or `error`."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         super().__init__(name="work", daemon=True)
@@ -68,14 +114,6 @@ class Work(threading.Thread, Generic[T]):
         self.ended = threading.Event()
         self.result: T | None = None
         self.error: BaseException | None = None
-
-    def start(self) -> None:
-        """Start with the signals blocked from the first instruction on: a thread inherits its maker's mask."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        try:
-            super().start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def run(self) -> None:
         try:

@@ -1,100 +1,228 @@
-"""What a handler may do to the database: statements of the running transaction. Committing is not its business.
+"""What may be done to the database inside a transaction; and what a handler may do in its step.
 
-May block: each statement up to `SqlSettings.statement_seconds`. Only the work thread uses it (see `signals.py`).
+`Statements` are the worker's own. A handler gets a `Transaction`: the same transaction some levels deeper, so that a
+COMMIT of the handler's keeps nothing, and with a look at its end whether it still is what it was. May block: each
+statement up to the bound of its connection (`driver.py`).
 """
 
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from .errors import Transient, WorkerError
+from .driver import Connection, Link, NoAnswer, OtherProcess
+from .errors import TransactionTaken, Transient, Unreachable, WorkerError
+from .sql_errors import Moment
 
 # S608: constants only; every value is a parameter.
 SAVE: Final = "INSERT INTO dbo.work_results (item_id, step, result) VALUES (?, ?, ?)"
-
 MOST_CURSORS: Final = 16
 
-Translate = Callable[[BaseException], WorkerError]
+_FACTS: Final = "SELECT @@TRANCOUNT, XACT_STATE(), CURRENT_TRANSACTION_ID(), DB_NAME(), @@OPTIONS"
+LEVELS: Final = 8
+"""How many levels a handler's transaction is nested. SQL Server keeps what is written at the outermost COMMIT only, so
+as many COMMITs of a handler keep nothing; only one in a loop until @@TRANCOUNT is 0 does."""
+
+OPEN: Final = "BEGIN TRANSACTION; " * LEVELS + _FACTS
+# What a handler may have set is set back, so that the rows of the checkpoint are counted.
+SETTLE: Final = f"{_FACTS}; WHILE @@TRANCOUNT > 1 COMMIT TRANSACTION; SET NOCOUNT OFF; SET ROWCOUNT 0"
+USER_OPTIONS: Final = "DBCC USEROPTIONS"
+# In a procedure and in a statement with parameters SQL Server sets the level back at the end. So a level that lasts was
+# set by a batch without parameters, and this word was in it; only then it is worth asking for.
+_ISOLATION: Final = re.compile("isolation", re.IGNORECASE)
+_DEFAULT_ISOLATION: Final = ("read committed", "read committed snapshot")
+
+Translate = Callable[[BaseException, Moment], WorkerError]
 
 
 class Cursors:
-    """A cursor for each of the statements last used on a connection: the driver prepares a statement once a cursor."""
+    """A cursor for each of the statements last used on a connection: the driver prepares a statement once a cursor.
+    Only the driver's thread uses it."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make, self._kept = make, dict[str, Any]()
+    def __init__(self) -> None:
+        self._kept = dict[str, Any]()
 
-    def of(self, statement: str) -> Any:
-        found = self._kept.pop(statement, None) or self._make()
+    def of(self, connection: Connection, statement: str) -> Any:
+        found = self._kept.pop(statement, None) or connection.cursor()
         self._kept[statement] = found  # the last used is the last
         if len(self._kept) > MOST_CURSORS:
             self._kept.pop(next(iter(self._kept))).close()
         return found
 
+    def forget(self, statement: str) -> None:
+        """After an error the driver has taken the statement's handle away."""
+        self._kept.pop(statement, None)
 
-class Transaction:
-    """The open transaction. The driver's errors leave it as ours, so that a handler's own are told apart.
+
+@dataclass
+class State:
+    """What is true of an open transaction, for everybody who has it.
 
     `lost`: the transient error that undid it on the server. Nothing runs in it any more, and it cannot be committed: a
-    handler that passes over the error must not have half of its step kept.
+    handler that passes over the error must not have half of its step kept. `over`: it ended. `renew`: the connection is
+    not as it was and must not be used for another one.
     """
 
-    def __init__(self, cursors: Cursors, translate: Translate) -> None:
-        self._cursors, self._translate = cursors, translate
-        self._place: tuple[int, int] | None = None
-        self.lost: Transient | None = None
+    lost: Transient | None = None
+    over: bool = False
+    renew: bool = False
 
-    def at(self, item_id: int, step: int) -> Transaction:
-        """The same transaction, which knows whose results `save` keeps."""
-        self._place = (item_id, step)
-        return self
+
+class Statements:
+    """The open transaction of a session. The driver's errors leave it as ours, so a handler's own are told apart."""
+
+    moment = Moment.OWN
+
+    def __init__(self, link: Link, cursors: Cursors, translate: Translate, state: State | None = None) -> None:
+        self._link, self._cursors, self._translate = link, cursors, translate
+        self.state = state or State()
 
     def execute(self, statement: str, *parameters: Any) -> int:
         """Run a statement with `?` for each parameter; the number of rows it changed."""
-        cursor = self._run(statement, parameters)
-        try:
-            changed = cursor.rowcount
+
+        def changed(cursor: Any) -> int:
+            count = cursor.rowcount
             _drain(cursor)
-            return changed
-        except Exception as error:
-            raise self._failed(error) from error
+            return count
+
+        return self._run(statement, parameters, changed)
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Run a statement and read all rows of its result."""
-        cursor = self._run(statement, parameters)
-        try:
-            # fetchall() binds buffers for a thousand of the widest rows: 8 ms even for one (mssql-python 1.16)
-            rows = [tuple(row) for row in iter(cursor.fetchone, None)]
-            _drain(cursor)
-            return rows
-        except Exception as error:
-            raise self._failed(error) from error
 
-    def save(self, result: Any) -> None:
-        """Keep the step's result, as JSON, in dbo.work_results. Once a step."""
-        assert self._place is not None, "only a handler's transaction has a step"
-        self.execute(SAVE, *self._place, json.dumps(result, ensure_ascii=False))
+        def rows(cursor: Any) -> list[tuple[Any, ...]]:
+            # fetchall() binds buffers for a thousand of the widest rows: 8 ms even for one (mssql-python 1.16)
+            found = [tuple(row) for row in iter(cursor.fetchone, None)]
+            _drain(cursor)
+            return found
+
+        return self._run(statement, parameters, rows)
+
+    def for_step(self, item_id: int, step: int) -> Transaction:
+        """The same transaction for a handler, which knows whose results `save` keeps."""
+        return Transaction(self._link, self._cursors, self._translate, self.state, item_id=item_id, step=step)
+
+    def for_handler(self) -> Statements:
+        """The same transaction for statements that a team wrote: their errors are the team's."""
+        theirs = Statements(self._link, self._cursors, self._translate, self.state)
+        theirs.moment = Moment.HANDLER
+        return theirs
 
     def check(self) -> None:
         """Raise what undid the transaction, if anything did."""
-        if self.lost is not None:
-            raise self.lost
+        if self.state.lost is not None:
+            raise self.state.lost
 
-    def _run(self, statement: str, parameters: tuple[Any, ...]) -> Any:
+    def _run(self, statement: str, parameters: tuple[Any, ...], read: Callable[[Any], Any]) -> Any:
         self.check()
+        if self.state.over:
+            raise RuntimeError("the step that this transaction belonged to is over")
+
+        def work(connection: Connection) -> Any:
+            try:
+                cursor = self._cursors.of(connection, statement)
+                cursor.execute(statement, parameters)
+                return read(cursor)
+            except BaseException:
+                self._cursors.forget(statement)
+                raise
+
         try:
-            cursor = self._cursors.of(statement)
-            cursor.execute(statement, parameters)
-            return cursor
+            return self._link.run(work)
+        except OtherProcess:
+            raise
         except Exception as error:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> WorkerError:
-        ours = self._translate(error)
+        if isinstance(error, NoAnswer):
+            ours: WorkerError = Unreachable(
+                "a statement had no end", cause=str(error), next_step="Try again; if it stays, look at the server"
+            )
+        else:
+            ours = self._translate(error, self.moment)
         if isinstance(ours, Transient):
-            self.lost = ours
+            self.state.lost = ours
         return ours
+
+
+class Transaction(Statements):
+    """The transaction of a handler's step. It is committed with the step's checkpoint, by the worker alone."""
+
+    moment = Moment.HANDLER
+
+    def __init__(
+        self, link: Link, cursors: Cursors, translate: Translate, state: State, *, item_id: int, step: int
+    ) -> None:
+        super().__init__(link, cursors, translate, state)
+        self._place = (item_id, step)
+        self._began: tuple[Any, ...] | None = None
+        self._isolation = self._ended = False
+        self.waited = 0.0  # seconds in which the handler waited for the database
+
+    def save(self, result: Any) -> None:
+        """Keep the step's result, as JSON, in dbo.work_results. Once a step."""
+        self.execute(SAVE, *self._place, json.dumps(result, ensure_ascii=False, allow_nan=False))
+
+    def settle(self) -> None:
+        """After the handler: back to the level of the worker. Raises TransactionTaken when it is not what it was."""
+        self._ended = True
+        if self._link.closed:
+            self.check()
+            raise TransactionTaken("the handler closed the connection", final=False)
+        if self._began is None or self.state.lost is not None:
+            return
+        count, state, number, database, options = super()._run(SETTLE, (), _first_row)
+        _, _, number_before, database_before, options_before = self._began
+        if database != database_before:
+            self.state.renew = True
+            raise TransactionTaken(f"the handler left database {database_before} for {database} (USE)", final=False)
+        if count == 0 or number != number_before:
+            raise TransactionTaken("the handler ended its step's transaction (COMMIT or ROLLBACK), or an error that it "
+                                   "passed over did", final=True)  # fmt: skip
+        if count != 1 + LEVELS:
+            ended = "committed" if count < 1 + LEVELS else "left open a transaction of its own in"
+            raise TransactionTaken(f"the handler {ended} its step's transaction", final=False)
+        if state == -1:
+            raise TransactionTaken("an error that the handler passed over ended its step's transaction", final=False)
+        if options != options_before:
+            self.state.renew = True
+        if self._isolation:
+            level = dict(super()._run(USER_OPTIONS, (), _all_rows)).get("isolation level", _DEFAULT_ISOLATION[0])
+            if level not in _DEFAULT_ISOLATION:
+                raise TransactionTaken(
+                    f"the handler set the connection's isolation level to {level} (SET TRANSACTION)", final=False
+                )
+
+    def _run(self, statement: str, parameters: tuple[Any, ...], read: Callable[[Any], Any]) -> Any:
+        if self._ended:
+            raise RuntimeError("the step that this transaction belonged to is over")
+        began = time.monotonic()
+        try:
+            if self._began is None and self.state.lost is None:
+                self._began = super()._run(OPEN, (), _first_row)
+            if not parameters and _ISOLATION.search(statement):
+                self._isolation = True
+            return super()._run(statement, parameters, read)
+        finally:
+            self.waited += time.monotonic() - began
+
+
+def _first_row(cursor: Any) -> tuple[Any, ...]:
+    return _all_rows(cursor)[0]
+
+
+def _all_rows(cursor: Any) -> list[tuple[Any, ...]]:
+    """The rows of the first result that has any."""
+    while cursor.description is None and cursor.nextset():
+        pass
+    rows = [tuple(row) for row in iter(cursor.fetchone, None)]
+    _drain(cursor)
+    return rows
 
 
 def _drain(cursor: Any) -> None:

@@ -1,6 +1,6 @@
-"""Azure Resource Manager: one generic pipeline over a table of resource types.
+"""Azure Resource Manager's endpoint: one generic pipeline over the table of resource types.
 
-Owns ids, envelopes, provisioning states, long-running operations, access checks and schema checks of every ARM request.
-What a type's resources *do* is behind `hooks.TypeHooks`, given by the room that owns the service.
-`from local.azure.arm.service import ArmService` is the site (not imported here: the shared room uses `arm.resources`).
+Owns envelopes, provisioning states, long-running operations, access checks and schema checks of every ARM request. The
+table itself and the records of resources are in `local/azure/control_plane`, because every service reads them; what a
+type's resources *do* is behind `TypeHooks`, which the room that owns the service registers.
 """

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.azure.access import ASSIGN_IDENTITY
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import FailedIdentityOperation, NotImplementedHere
-from local.azure.identity.tokens import Caller
+from local.azure.arm.errors import FailedIdentityOperation
+from local.azure.control_plane.access import ASSIGN_IDENTITY
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.errors import NotImplementedHere
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import Caller
 
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 

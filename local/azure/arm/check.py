@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from local.azure.arm.shapes import Field, Shape, fields_of, variant
-from local.azure.errors.arm import InvalidRequestContent, nearest
+from local.azure.arm.errors import InvalidRequestContent
+from local.azure.control_plane.errors import nearest
+from local.azure.control_plane.shapes import Field, Shape, fields_of, variant
 
 _DURATION = re.compile(r"-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.IGNORECASE)
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE)
@@ -136,14 +137,15 @@ def _convert(value: Any, kind: str) -> Any:
                 return value.lower() == "true"
             return value if isinstance(value, bool) else None
         case "integer":
-            if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value.strip()):
+            if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,19}", value.strip()):
                 return int(value)
             if isinstance(value, float) and value.is_integer():
-                return int(value)
-            return value if isinstance(value, int) and not isinstance(value, bool) else None
+                value = int(value)
+            fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+            return value if fits else None
         case "number":
             if isinstance(value, str):
-                return float(value) if re.fullmatch(r"[+-]?\d+(\.\d+)?", value.strip()) else None
+                return float(value) if re.fullmatch(r"[+-]?[0-9]{1,19}(\.[0-9]+)?", value.strip()) else None
             return value if isinstance(value, int | float) and not isinstance(value, bool) else None
         case "duration":
             return value if isinstance(value, str) and _DURATION.fullmatch(value) else None

@@ -9,19 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local.azure.arm import ids
-from local.azure.arm.assignments import definition_id
+from local.azure.arm.errors import InvalidQueryParameter, ResourceNotFound, SubscriptionNotFound
+from local.azure.arm.hooks import definition_id
 from local.azure.arm.locations import LOCATIONS
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import (
-    InvalidQueryParameter,
-    InvalidResourceName,
-    InvalidResourceNamespace,
-    ResourceNotFound,
-    SubscriptionNotFound,
-    nearest,
-)
-from local.azure.roles import ROLES, Role, role_of
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.errors import InvalidResourceName, InvalidResourceNamespace, nearest
+from local.azure.control_plane.roles import ROLES, Role, role_of
 
 Query = Mapping[str, str]
 Document = dict[str, Any]

@@ -1,32 +1,125 @@
-"""What a service does for one ARM type: the seam between the generic pipeline and the services."""
+"""ARM's own hooks that do more than keep a record: role assignments (any scope, GUID names, immutable).
+
+Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting and the REST reference 2022-04-01.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import uuid
 
-from local.azure.arm.resources import Resource
-from local.azure.identity.tokens import Caller
+from local.azure.arm.errors import (
+    InvalidRoleAssignmentId,
+    PrincipalNotFound,
+    ResourceNotFound,
+    RoleAssignmentExists,
+    RoleAssignmentUpdateNotPermitted,
+    RoleDefinitionDoesNotExist,
+    UnmatchedPrincipalType,
+)
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resource_types import RecordHooks
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.roles import role_of
+from local.azure.identity.directory import Directory
+
+_TYPE = "Microsoft.Authorization/roleAssignments"
 
 
-class TypeHooks(Protocol):
-    """All async except `view`. Every method must be safe to repeat: after a kill the same call comes again."""
+class AssignmentHooks(RecordHooks):
+    """Checks before the record; `access.py` listens to the table, so the record alone has effect."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._directory = Directory(cloud)
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
-        """Raise an AzureError to refuse the request before anything is recorded."""
-        ...
+        """Scope, role and principal exist; nothing but the description changes later."""
+        _check_name(new.name)
+        scope = ids.join(ids.split(new.id)[:-4])
+        if scope.lower() != self._cloud.subscription_scope.lower() and self._cloud.resources.get(scope) is None:
+            raise ResourceNotFound(f"The Resource '{scope}' was not found.")
+        properties = new.properties
+        role = role_of(str(properties["roleDefinitionId"]))
+        if role is None:
+            raise RoleDefinitionDoesNotExist(
+                f"The specified role definition with ID '{properties['roleDefinitionId'].rsplit('/', 1)[-1]}' "
+                "does not exist."
+            )
+        properties["scope"] = scope or "/"
+        properties["roleDefinitionId"] = definition_id(self._cloud, role.id)
+        self._check_principal(properties)
+        if old is not None:
+            fixed = ("principalId", "roleDefinitionId", "scope")
+            if any(str(properties[key]).lower() != str(old.properties[key]).lower() for key in fixed):
+                raise RoleAssignmentUpdateNotPermitted
+        else:
+            self._check_unique(new)
+        now = self._cloud.clock.now().isoformat()
+        properties["createdOn"] = old.properties["createdOn"] if old else now
+        properties["updatedOn"] = now
 
-    async def put(self, new: Resource, old: Resource | None) -> None:
-        """Do the work; may fill `new.system` and complete `new.properties`. An AzureError makes the operation fail."""
-        ...
+    def _check_principal(self, properties: dict[str, str]) -> None:
+        principal, given = str(properties["principalId"]), properties.get("principalType")
+        known = self._directory.principal_type(principal)
+        if known is None and given is None:
+            raise PrincipalNotFound(
+                f"Principal {principal.replace('-', '')} does not exist in the directory "
+                f"{self._cloud.settings.tenant_id}. Check that you have the correct principal ID. If you are creating "
+                "this principal and then immediately assigning a role, this error might be related to a replication "
+                "delay. In this case, set the role assignment principalType property to a value, such as "
+                "ServicePrincipal, User, or Group. See https://aka.ms/docs-principaltype"
+            )
+        if known is not None and given is not None and known != given:
+            raise UnmatchedPrincipalType(
+                f"The PrincipalId '{principal.replace('-', '')}' has type '{known}' , which is different from "
+                f"specified PrinciaplType '{given}'. To learn more about requirements for principalType, see "
+                "https://aka.ms/docs-principaltype"
+            )
+        properties["principalType"] = given or known or "ServicePrincipal"
 
-    async def delete(self, resource: Resource) -> None:
-        """Undo the work; what is gone already is no error."""
-        ...
+    def _check_unique(self, new: Resource) -> None:
+        for other in self._cloud.resources.list(_TYPE):
+            same = all(
+                str(other.properties[key]).lower() == str(new.properties[key]).lower()
+                for key in ("principalId", "roleDefinitionId", "scope")
+            )
+            if same:
+                raise RoleAssignmentExists(
+                    "The role assignment already exists. The ID of the conflicting role assignment is "
+                    f"{other.name.replace('-', '')}."
+                )
 
-    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        """Do a POST action (`listKeys`, ...); raise an AzureError for an unknown name."""
-        ...
 
-    def view(self, resource: Resource) -> dict[str, Any]:
-        """Read-only properties, merged over the stored ones in answers. Never a secret."""
-        ...
+def definition_id(cloud: Cloud, role_id: str) -> str:
+    """A role definition's id, as the subscription shows it."""
+    return f"{cloud.subscription_scope}/providers/Microsoft.Authorization/roleDefinitions/{role_id}"
+
+
+def seed_deployer(cloud: Cloud) -> None:
+    """The deployer's two roles on the subscription, made once: removing one later is respected."""
+    if cloud.store.get("settings", "seeded") is not None:
+        return
+    now = cloud.clock.now().isoformat()
+    for role_id in ("b24988ac-6180-42a0-ab88-20f7382dd24c", "f58310d9-a9f6-439a-9e8d-f62e7b41a168"):
+        name = str(uuid.uuid5(uuid.UUID(cloud.settings.deployer_object_id), role_id))
+        properties = {
+            "roleDefinitionId": definition_id(cloud, role_id),
+            "principalId": cloud.settings.deployer_object_id,
+            "principalType": "ServicePrincipal",
+            "scope": cloud.subscription_scope,
+            "createdOn": now,
+            "updatedOn": now,
+        }
+        resource_id = f"{cloud.subscription_scope}/providers/{_TYPE}/{name}"
+        cloud.resources.put(Resource(resource_id, _TYPE, name, properties=properties, created=now, changed=now))
+    cloud.store.put("settings", "seeded", {"at": now})
+
+
+def _check_name(name: str) -> None:
+    try:
+        uuid.UUID(name)
+    except ValueError:
+        raise InvalidRoleAssignmentId(
+            f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID."
+        ) from None

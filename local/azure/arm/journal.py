@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.errors import AzureError
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.errors import AzureError
 
 _KIND = "operation"
 _KEPT = timedelta(days=1)

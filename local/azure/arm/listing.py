@@ -8,18 +8,14 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from local.azure.arm import ids
-from local.azure.arm.resources import Resource
-from local.azure.arm.types import TypeSpec
+from local.azure.arm.errors import InvalidQueryParameter, ParentResourceNotFound, ResourceGroupNotFound
 from local.azure.arm.wire import resource_body
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import (
-    InvalidQueryParameter,
-    NotImplementedHere,
-    ParentResourceNotFound,
-    ResourceGroupNotFound,
-)
-from local.azure.identity.tokens import Caller
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.errors import NotImplementedHere
+from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import Caller
 
 _PAGE = 100
 _GROUPS = "Microsoft.Resources/resourceGroups"

@@ -5,7 +5,7 @@ Source: https://learn.microsoft.com/azure/reliability/regions-list (most of it; 
 
 from __future__ import annotations
 
-from local.azure.errors.arm import LocationNotAvailableForResourceType, LocationRequired
+from local.azure.arm.errors import LocationNotAvailableForResourceType, LocationRequired
 
 _DISPLAY_NAMES = (
     "Australia Central", "Australia East", "Australia Southeast", "Austria East", "Belgium Central", "Brazil South",

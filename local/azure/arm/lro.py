@@ -10,11 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from local.azure.arm.journal import Journal, Operation
-from local.azure.arm.resources import Resource
-from local.azure.arm.types import TypeSpec
 from local.azure.arm.wire import resource_body
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import NotFound
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.errors import NotFound
+from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.resources import Resource
 
 _RETRY_AFTER = "1"  # azure-core takes 0 for "not said" and then waits 30 s
 _GROUPS = "Microsoft.Resources/resourceGroups"

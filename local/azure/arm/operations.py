@@ -11,14 +11,8 @@ import uuid
 from collections import defaultdict
 from typing import Any
 
-from local.azure.arm import ids
 from local.azure.arm.attach import attach_identities
-from local.azure.arm.journal import Journal, Operation
-from local.azure.arm.locations import location_name
-from local.azure.arm.resources import Resource
-from local.azure.arm.types import TypeSpec
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import (
+from local.azure.arm.errors import (
     AnotherOperationInProgress,
     InvalidResourceGroupLocation,
     InvalidResourceLocation,
@@ -29,7 +23,13 @@ from local.azure.errors.arm import (
     ResourceGroupNotFound,
     ResourceNotFound,
 )
-from local.azure.identity.tokens import Caller
+from local.azure.arm.journal import Journal, Operation
+from local.azure.arm.locations import location_name
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import Caller
 
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 BLOB_SERVICES = "Microsoft.Storage/storageAccounts/blobServices"
@@ -80,7 +80,8 @@ class Operations:
             self._check_surroundings(resource_id, spec)
             self._check_old(old, match)
             new = self._build(resource_id, spec, body, old)
-            return await self._write(new, old, spec, caller)
+            attach_identities(self._cloud, new, caller)
+            return await self._write(new, old, spec)
 
     async def patch(
         self,
@@ -101,7 +102,9 @@ class Operations:
                     setattr(new, key, body[key])
             new.properties.update(body.get("properties", {}))
             new.envelope.update({key: value for key, value in body.items() if key not in _TOP_LEVEL})
-            return await self._write(new, old, spec, caller)
+            if "identity" in body:  # else nothing is linked anew: tags ask for no right on identities
+                attach_identities(self._cloud, new, caller)
+            return await self._write(new, old, spec)
 
     async def delete(self, resource_id: str, spec: TypeSpec) -> tuple[int, Operation | None]:
         """Delete with everything under it: 204 when there was nothing, 202 with an operation, or 200."""
@@ -195,10 +198,9 @@ class Operations:
         return new
 
     async def _write(
-        self, new: Resource, old: Resource | None, spec: TypeSpec, caller: Caller
+        self, new: Resource, old: Resource | None, spec: TypeSpec
     ) -> tuple[Resource, int, Operation | None]:
         hooks = spec.work()
-        attach_identities(self._cloud, new, caller)
         if old is None and spec.unique and self._resources.by_name(spec.type, new.name) is not None:
             raise NameTaken(spec.type, new.name)
         await hooks.validate(new, old)

@@ -5,7 +5,6 @@ Owns HTTP in and out. What is done to resources is `operations.py`.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import uuid
@@ -15,28 +14,28 @@ from typing import Any
 
 from aiohttp import web
 
-from local.azure.arm import ids
 from local.azure.arm.check import check
 from local.azure.arm.directory import Directory
-from local.azure.arm.journal import Journal, Operation
-from local.azure.arm.listing import page
-from local.azure.arm.lro import first_answer, poll
-from local.azure.arm.operations import GROUP_TYPE, Operations
-from local.azure.arm.types import TypeSpec
-from local.azure.arm.wire import error_body, resource_body
-from local.azure.cloud import Cloud
-from local.azure.errors import AzureError
-from local.azure.errors.arm import (
-    AuthenticationFailed,
+from local.azure.arm.errors import (
     InvalidApiVersionParameter,
     InvalidQueryParameter,
     InvalidRequestContent,
     MethodNotAllowed,
     MissingApiVersionParameter,
-    NotFound,
-    nearest,
+    RequestContentTooLarge,
 )
-from local.azure.identity.tokens import Caller
+from local.azure.arm.journal import Journal, Operation
+from local.azure.arm.listing import page
+from local.azure.arm.lro import first_answer, poll
+from local.azure.arm.operations import GROUP_TYPE, Operations
+from local.azure.arm.wire import error_body, resource_body
+from local.azure.control_plane import ids
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.errors import AuthenticationFailed, NotFound, nearest
+from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.tokens import Caller
+from local.azure.platform.errors import AzureError, unexpected
+from local.azure.platform.json_body import parse
 
 _VERSION = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])-([0-2]\d|3[01])(-(preview|alpha|beta|privatepreview))?", re.IGNORECASE)
 _OLDEST = 2014
@@ -87,10 +86,10 @@ class Pipeline:
             answer = web.json_response(error_body(error), status=error.status, headers=error.headers)
         except Exception as error:
             _log.exception("request broke", extra={"path": request.path, "request": context.request_id})
-            broken = AzureError(
+            broken = unexpected(error) or AzureError(
                 f"The local Azure failed: {type(error).__name__}; see its log for {context.request_id}."
             )
-            answer = web.json_response(error_body(broken), status=500)
+            answer = web.json_response(error_body(broken), status=broken.status)
         answer.headers["x-ms-request-id"] = context.request_id
         answer.headers["x-ms-correlation-request-id"] = request.headers.get(
             "x-ms-correlation-request-id", context.request_id
@@ -239,13 +238,18 @@ class Pipeline:
         raise NotFound(f"The resource type '{spec.type}' has no action '{given}'.{nearest(given, spec.actions)}")
 
     async def _json(self, context: Context) -> dict[str, Any]:
-        raw = await context.request.read()
+        try:
+            raw = await context.request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise RequestContentTooLarge("The request content is larger than 4 MB, which is the most.") from error
+        except web.RequestPayloadError as error:
+            raise InvalidRequestContent(f"The request content was invalid and could not be read: {error}.") from error
         if not raw.strip():
             if context.request.method == "POST":
                 return {}
             raise InvalidRequestContent("The request content was invalid: a JSON body is required.")
         try:
-            body = json.loads(raw)
+            body = parse(raw)
         except ValueError as error:
             raise InvalidRequestContent(
                 f"The request content was invalid and could not be deserialized: {error}."

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from local.azure.arm.assignments import AssignmentHooks, seed_deployer
-from local.azure.arm.builtin import IdentityHooks, RecordHooks
+from local.azure.arm.hooks import AssignmentHooks, seed_deployer
 from local.azure.arm.journal import Journal
 from local.azure.arm.operations import GROUP_TYPE
 from local.azure.arm.routes import Pipeline
-from local.azure.cloud import Cloud
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.identity.authority import Authority
+from local.azure.identity.hooks import IdentityHooks
 from local.azure.identity.metadata import metadata_routes
-from local.azure.sites import Site
+from local.azure.platform.sites import Site
 
 _MEGABYTE = 1024 * 1024
 
@@ -24,7 +25,7 @@ class ArmService:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        cloud.types.register(GROUP_TYPE, RecordHooks(cloud))
+        cloud.types.register(GROUP_TYPE, RecordHooks())
         cloud.types.register("Microsoft.ManagedIdentity/userAssignedIdentities", IdentityHooks(cloud))
         cloud.types.register("Microsoft.Authorization/roleAssignments", AssignmentHooks(cloud))
         seed_deployer(cloud)
@@ -37,7 +38,7 @@ class ArmService:
         app.router.add_get("/healthz", self._health)
         app.router.add_routes(metadata_routes(self._cloud))
         app.router.add_routes(Authority(self._cloud).routes())
-        app.router.add_route("*", "/{path:.*}", Pipeline(self._cloud, self._journal).handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", Pipeline(self._cloud, self._journal).handle)
         return app
 
     async def start(self) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.azure.arm.resources import Resource
-from local.azure.arm.types import TypeSpec
-from local.azure.errors import AzureError
+from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.errors import AzureError
 
 
 def resource_body(resource: Resource, spec: TypeSpec) -> dict[str, Any]:

@@ -3,11 +3,7 @@
 Owns jobs, tasks, pools and nodes as the service sees them and every decision about them. Does not own what happens on a
 node (`local/node`), nor ARM's envelopes (`local/azure/arm`).
 
-The rooms: `routes` (the table of all operations) -> `authentication` -> `operations/` -> `model/` and `states`
-(tables) -> `account_state` (memory, written through to the store); `scheduler` decides, `dispatcher` acts on
-executors' nodes.
+The rooms, each importing only those before it: `errors` -> `model/` (records, state tables, and the account's state in
+memory, written through to the store) -> `scheduling/` (decides, and acts on nodes) -> `account/` -> `data_plane/`
+(HTTP) -> `accounts` (all that run) -> `hooks/` (ARM) -> `service`.
 """
-
-from local.azure.batch.service import BatchService
-
-__all__ = ["BatchService"]

@@ -5,11 +5,11 @@ Owns starting, adding, removing and stopping them; the ARM hooks say when, `serv
 
 from __future__ import annotations
 
-from local.azure.arm.resources import Resource
-from local.azure.batch.account import Account
-from local.azure.batch.server import AccountServer
-from local.azure.cloud import Cloud
-from local.azure.sites import Site
+from local.azure.batch.account.account import Account
+from local.azure.batch.data_plane.server import AccountServer
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.sites import Site
 from local.node.contract import Executor, Identity, NodeEvent
 
 ACCOUNT_TYPE = "Microsoft.Batch/batchAccounts"

@@ -5,11 +5,11 @@ Owns the assembly only: `accounts.py` runs the accounts, the hooks translate wha
 
 from __future__ import annotations
 
-from local.azure.batch.account import Account
-from local.azure.batch.account_hooks import AccountHooks
+from local.azure.batch.account.account import Account
 from local.azure.batch.accounts import ACCOUNT_TYPE, Accounts
-from local.azure.batch.pool_hooks import PoolHooks
-from local.azure.cloud import Cloud
+from local.azure.batch.hooks.account import AccountHooks
+from local.azure.batch.hooks.pool import PoolHooks
+from local.azure.control_plane.cloud import Cloud
 from local.node.contract import Executor, Identity
 
 POOL_TYPE = "Microsoft.Batch/batchAccounts/pools"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from local.azure.access import Access
-from local.azure.arm.resources import Resource
-from local.azure.blobs.operations import Operation
-from local.azure.blobs.sharedkey import is_signed_by
-from local.azure.errors import AzureError
-from local.azure.errors.blobs import (
+from local.azure.blobs.errors import (
     AuthenticationFailed,
     AuthorizationPermissionMismatch,
     InvalidAuthenticationInfo,
@@ -17,7 +12,12 @@ from local.azure.errors.blobs import (
     NoAuthenticationInformation,
     NotImplementedYet,
 )
-from local.azure.identity.tokens import STORAGE_AUDIENCES, Tokens
+from local.azure.blobs.operations import Operation
+from local.azure.blobs.sharedkey import is_signed_by
+from local.azure.control_plane.access import Access
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import STORAGE_AUDIENCES, Tokens
+from local.azure.platform.errors import AzureError
 
 
 class Authorization:

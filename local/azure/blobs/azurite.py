@@ -20,12 +20,12 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from local.azure.blobs.errors import ServerBusy
 from local.azure.blobs.sharedkey import signature
-from local.azure.clock import Clock
-from local.azure.errors.blobs import ServerBusy
-from local.azure.paths import Paths
-from local.azure.ports import HOST, Ports
-from local.azure.store import Store
+from local.azure.platform.clock import Clock
+from local.azure.platform.ports import HOST, Ports
+from local.azure.platform.store import Store
+from local.paths import Paths
 
 _ROOM: Final = Path(__file__).parent
 _NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)

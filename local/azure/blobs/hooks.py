@@ -7,15 +7,11 @@ import re
 import secrets
 from typing import Any
 
-from local.azure.arm.resources import Resource, Resources
 from local.azure.blobs.azurite import Azurite
-from local.azure.errors.blobs import (
-    ServerBusy,
-    StorageUnavailable,
-    UnknownStorageAction,
-)
-from local.azure.identity.tokens import Caller
-from local.azure.ports import HOST, Ports
+from local.azure.blobs.errors import ServerBusy, StorageUnavailable, UnknownStorageAction
+from local.azure.control_plane.resources import Resource, Resources
+from local.azure.control_plane.tokens import Caller
+from local.azure.platform.ports import HOST, Ports
 
 ACCOUNTS = "Microsoft.Storage/storageAccounts"
 SERVICES = f"{ACCOUNTS}/blobServices"

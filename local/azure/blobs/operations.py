@@ -6,12 +6,13 @@ Containers are read and written by control-plane actions (a Contributor can list
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from local.azure.errors.blobs import NotImplementedYet, UnsupportedHttpVerb
+from local.azure.blobs.errors import InvalidUri, NotImplementedYet, UnsupportedHttpVerb
 
 _SERVICE = "Microsoft.Storage/storageAccounts/blobServices"
 _CONTAINERS = f"{_SERVICE}/containers"
@@ -88,6 +89,9 @@ _LATER: Final = {
 }
 
 
+_NOT_IN_NAMES: Final = re.compile("[\x00-\x1f\ufffe\uffff]")  # what XML 1.0 cannot hold, and line ends
+
+
 @dataclass(frozen=True)
 class Operation:
     """A request, understood."""
@@ -108,6 +112,8 @@ def read_operation(method: str, path: str, query: Mapping[str, str], headers: Ma
         raise NotImplementedYet(f"The local Azure does not have '{later}' yet; use another operation.")
     if "x-ms-copy-source" in {name.lower() for name in headers}:
         raise NotImplementedYet("The local Azure does not copy from URLs (x-ms-copy-source) yet; download and upload.")
+    if _NOT_IN_NAMES.search(unquote(rest)):
+        raise InvalidUri("The name of the blob has a control character in it, which the blob service does not take.")
     right = RIGHTS.get((level, method, comp))
     if right is None:
         raise UnsupportedHttpVerb(f"{method} of a {level} with comp={comp!r} is no operation of the blob service.")

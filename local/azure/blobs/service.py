@@ -13,15 +13,15 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from local.azure.arm.resources import Resource
 from local.azure.blobs.authorization import Authorization
 from local.azure.blobs.azurite import Azurite
+from local.azure.blobs.errors import AccountNotFound, BlobError
 from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS, SERVICES, AccountHooks, ContainerHooks, ServiceHooks
 from local.azure.blobs.operations import Operation, read_operation
 from local.azure.blobs.wire import error_response
-from local.azure.cloud import Cloud
-from local.azure.errors.blobs import AccountNotFound, BlobError
-from local.azure.sites import Site
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.sites import Site
 
 _PIECE: Final = 1 << 18
 _NOT_SENT: Final = {"authorization", "connection", "date", "expect", "keep-alive", "transfer-encoding"}
@@ -41,7 +41,7 @@ class BlobService:
         cloud.types.register(SERVICES, ServiceHooks())
         cloud.types.register(CONTAINERS, ContainerHooks(self._azurite))
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", self._handle)
         self._site = Site(app, "blobs", cloud.ports.reserve("blobs"), cloud.paths)
 
     async def start(self) -> None:

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from local.azure.errors.blobs import BlobError
+from local.azure.blobs.errors import BlobError
 
 
 def error_response(error: BlobError, request: web.Request, now: datetime) -> web.Response:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from local.azure.cloud import Cloud
-from local.azure.errors.arm import InvalidOAuthRequest
-from local.azure.identity.tokens import (
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.tokens import (
     ARM_AUDIENCES,
     BATCH_AUDIENCES,
     REGISTRY_AUDIENCES,
     SQL_AUDIENCES,
     STORAGE_AUDIENCES,
 )
+from local.azure.identity.errors import InvalidOAuthRequest
 
 KNOWN = (
     *ARM_AUDIENCES, *BATCH_AUDIENCES, *STORAGE_AUDIENCES, *REGISTRY_AUDIENCES, *SQL_AUDIENCES,

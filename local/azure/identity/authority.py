@@ -13,11 +13,11 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from local.azure.cloud import Cloud
-from local.azure.errors import AzureError
-from local.azure.errors.arm import InvalidClient, InvalidOAuthRequest
+from local.azure.control_plane.cloud import Cloud
 from local.azure.identity.audiences import audience_of
 from local.azure.identity.directory import Directory
+from local.azure.identity.errors import InvalidClient, InvalidOAuthRequest
+from local.azure.platform.errors import AzureError
 
 _LIFETIME = 3599
 _COMMON = ("common", "organizations", "consumers")

@@ -11,7 +11,7 @@ import secrets
 import uuid
 from dataclasses import asdict, dataclass, field
 
-from local.azure.cloud import Cloud
+from local.azure.control_plane.cloud import Cloud
 
 _KIND = "application"
 _IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"

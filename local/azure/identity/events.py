@@ -19,7 +19,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Final
 
-from local.azure.paths import Paths
+from local.paths import Paths
 
 KINDS: Final = ("Freeze", "Preempt", "Reboot", "Redeploy", "Terminate")
 NOTICE: Final = timedelta(seconds=30)  # the least for Preempt; others have minutes

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from local.azure.cloud import Cloud
-from local.azure.errors import AzureError
+from local.azure.control_plane.cloud import Cloud
 from local.azure.identity import events
 from local.azure.identity.audiences import resource_audience
+from local.azure.platform.errors import AzureError
 
 _LIFETIME = 86399
 _SELECTORS = ("client_id", "object_id", "principal_id", "msi_res_id", "mi_res_id")

@@ -1,4 +1,4 @@
-"""`GET /metadata/endpoints`: how clients of a cloud learn its parts (design 3.2). No token needed, one object."""
+"""`GET /metadata/endpoints`: how clients of a cloud learn its parts. No token needed, one object."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from local.azure.cloud import Cloud
-from local.azure.identity.tokens import ARM_AUDIENCES, BATCH_AUDIENCES
-from local.azure.ports import HOST
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.tokens import ARM_AUDIENCES, BATCH_AUDIENCES
+from local.azure.platform.ports import HOST
 
 
 def metadata_document(cloud: Cloud) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from local.azure.cloud import Cloud
+from local.azure.control_plane.cloud import Cloud
 from local.azure.identity.imds import Answer, Machine, NodeIdentity, imds_response
-from local.azure.sites import Site
+from local.azure.platform.sites import Site
 
 
 def imds_for_nodes(
@@ -32,7 +32,7 @@ class IdentityService:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", self._handle)
         self._site = Site(app, self.name, cloud.ports.reserve("imds"), None)
 
     async def start(self) -> None:

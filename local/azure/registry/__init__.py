@@ -3,8 +3,3 @@
 Owns who may push and pull (role assignments decide) and one loopback port a registry. Debian's docker-registry keeps
 the images, one process for all registries behind a Unix socket; a registry's repositories have its name as prefix.
 """
-
-from local.azure.registry.service import RegistryService
-from local.azure.registry.upstream import upstream_command, upstream_socket, write_upstream_config
-
-__all__ = ["RegistryService", "upstream_command", "upstream_socket", "write_upstream_config"]

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from local.azure.arm.resources import Resource
-from local.azure.errors.registry import InvalidRequest, RepositoryUnknown, Unsupported
+from local.azure.control_plane.resources import Resource
+from local.azure.registry.errors import InvalidRequest, RepositoryUnknown, Unsupported
 from local.azure.registry.upstream import Images
 
 _ALL = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}

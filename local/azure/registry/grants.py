@@ -16,11 +16,11 @@ from typing import Any, Final
 import jwt
 from jwt.types import Options
 
-from local.azure.access import Access
-from local.azure.arm.resources import Resource
-from local.azure.clock import Clock
-from local.azure.errors.registry import InvalidRequest, Unauthorized
-from local.azure.store import Store
+from local.azure.control_plane.access import Access
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.clock import Clock
+from local.azure.platform.store import Store
+from local.azure.registry.errors import InvalidRequest, Unauthorized
 
 ISSUER: Final = "Azure Container Registry"
 TOKEN_USER: Final = str(uuid.UUID(int=0))

@@ -6,13 +6,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from local.azure.arm.resources import Resource, Resources
-from local.azure.errors.registry import (
-    CredentialOperationsRefused,
-    UnknownRegistryAction,
-)
-from local.azure.identity.tokens import Caller
-from local.azure.ports import HOST, Ports
+from local.azure.control_plane.resources import Resource, Resources
+from local.azure.control_plane.tokens import Caller
+from local.azure.platform.ports import HOST, Ports
+from local.azure.registry.errors import CredentialOperationsRefused, UnknownRegistryAction
 from local.azure.registry.upstream import Images
 
 REGISTRIES = "Microsoft.ContainerRegistry/registries"

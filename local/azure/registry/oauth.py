@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from local.azure.arm.resources import Resource
-from local.azure.errors import AzureError
-from local.azure.errors.registry import InvalidRequest, Unauthorized
-from local.azure.identity.tokens import ARM_AUDIENCES, REGISTRY_AUDIENCES, Tokens
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import ARM_AUDIENCES, REGISTRY_AUDIENCES, Tokens
+from local.azure.platform.errors import AzureError
+from local.azure.registry.errors import InvalidRequest, Unauthorized
 from local.azure.registry.grants import ADMIN, TOKEN_USER, Grants, Scope
 
 _EXCHANGES = ("access_token", "access_token_refresh_token", "refresh_token")

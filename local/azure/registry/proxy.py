@@ -17,9 +17,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from local.azure.errors.registry import UpstreamAway
-from local.azure.paths import Paths
+from local.azure.registry.errors import UpstreamAway
 from local.azure.registry.upstream import upstream_socket
+from local.paths import Paths
 
 _PIECE: Final = 1 << 18
 _NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)

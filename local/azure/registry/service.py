@@ -11,17 +11,17 @@ from typing import Final
 
 from aiohttp import web
 
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.errors.registry import RegistryError, RepositoryUnknown, Unauthorized, Unsupported
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.sites import Site
 from local.azure.registry.catalog import Catalog
+from local.azure.registry.errors import RegistryError, RepositoryUnknown, Unauthorized, Unsupported
 from local.azure.registry.grants import Grants, Scope
 from local.azure.registry.hooks import REGISTRIES, RegistryHooks, port_name
 from local.azure.registry.oauth import OAuth
 from local.azure.registry.proxy import Proxy
 from local.azure.registry.upstream import Images
 from local.azure.registry.wire import error_response
-from local.azure.sites import Site
 
 _ACTIONS: Final = {
     "GET": ("pull",), "HEAD": ("pull",), "POST": ("pull", "push"), "PUT": ("pull", "push"), "PATCH": ("pull", "push"),
@@ -76,7 +76,7 @@ class RegistryService:
             return await self._handle(request, name)
 
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", handle)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", handle)
         site = Site(app, port_name(name), registry.system["port"], self._cloud.paths)
         await site.start()
         self._sites[name] = site

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.azure.paths import Paths, write_private
+from local.paths import Paths, write_private
 
 _NO_NAME = frozenset({"_layers", "_manifests", "_uploads"})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.azure.errors.registry import RegistryError, Unauthorized
+from local.azure.registry.errors import RegistryError, Unauthorized
 from local.azure.registry.grants import Scope
 
 

@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from local.azure.paths import Paths
-from local.azure.ports import PortInUse, Ports
-from local.azure.sql.choice import UnknownBackend, chosen, open_backend
-from local.azure.sql.directory import Directory, SqlAccount
+from local.azure.platform.ports import PortInUse, Ports
+from local.azure.platform.store import Store
 from local.azure.sql.faults import Faults, Listener
-from local.azure.sql.postgres.cluster import Cluster, ClusterError
-from local.azure.sql.server import Server
-from local.azure.store import Store
+from local.azure.sql.service import Server
+from local.azure.sql.sessions.directory import Directory, SqlAccount
+from local.azure.sql.stores.choice import UnknownBackend, chosen, open_backend
+from local.azure.sql.stores.postgres.cluster import Cluster, ClusterError
+from local.paths import Paths
 
 log = logging.getLogger("local.azure.sql")
 

@@ -18,12 +18,12 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from local.azure.paths import Paths
 from local.azure.sql.errors import (
     TOKEN_EXPIRED,
     TOKEN_LOGIN,
@@ -31,8 +31,10 @@ from local.azure.sql.errors import (
     ConnectionClosed,
     DeadlockVictim,
     LoginFailed,
+    SqlError,
     Unavailable,
 )
+from local.paths import Paths
 
 LOGIN, STATEMENT, COMMIT, COMMITTED = "login", "statement", "commit", "committed"
 # What each kind does, and where.
@@ -46,6 +48,10 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
     "cut-before-commit": (COMMIT,),  # nothing is kept, and the client is not told
     "cut-after-commit": (COMMITTED,),  # everything is kept, and the client is not told
     "slow": (STATEMENT,),  # the statement waits `seconds` first
+    "slow-commit": (COMMIT,),  # the commit takes `seconds`, and takes effect also when the client is gone
+    "late-answer": (COMMITTED,),  # everything is kept, and the client is told `seconds` later
+    "mute": (LOGIN, STATEMENT),  # no answer for `seconds`, not even to a cancellation; then the connection ends
+    "error": (LOGIN, STATEMENT, COMMIT),  # error `number` with the text `message`, and the transaction stays as it is
 }
 _CONTROL_SECONDS: Final = 10.0
 Wait = Callable[[float], None]
@@ -65,6 +71,8 @@ class Fault:
     seconds: float = 0.0
     probability: float = 1.0  # of each chance, drawn from `seed`
     seed: int = 0
+    number: int = 50000
+    message: str = "a fault on purpose"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -149,6 +157,13 @@ class Faults:
             if fault.kind == "slow":
                 if wait is not None:
                     wait(fault.seconds)
+            elif fault.kind in ("slow-commit", "late-answer"):
+                time.sleep(fault.seconds)
+            elif fault.kind == "mute":
+                time.sleep(fault.seconds)
+                raise ConnectionClosed(f"fault {fault.kind}")
+            elif fault.kind == "error":
+                raise SqlError(fault.message, number=fault.number)
             elif fault.kind == "login-failed":
                 raise LoginFailed(TOKEN_LOGIN)
             elif fault.kind == "token-expired":
@@ -267,14 +282,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("what", choices=[*KINDS, "list", "clear"])
     parser.add_argument("--times", type=int, default=1, help="how often (0: until cleared; default 1)")
     parser.add_argument("--match", default="", help="only statements with this pattern in them")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long `slow` waits (default 5)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long slow ones and `mute` take (default 5)")
+    parser.add_argument("--number", type=int, default=50000, help="the number of `error` (default 50000)")
+    parser.add_argument("--message", default="a fault on purpose", help="the text of `error`")
     given = parser.parse_args(arguments)
     control = Control(Paths.default())
     try:
         if given.what == "clear":
             control.clear()
         elif given.what != "list":
-            control.set(Fault(given.what, given.times, given.match, given.seconds if given.what == "slow" else 0.0))
+            seconds = given.seconds if given.what in ("slow", "slow-commit", "late-answer", "mute") else 0.0
+            fault = Fault(given.what, given.times, given.match, seconds, number=given.number, message=given.message)
+            control.set(fault)
         for number, fault in control.state().items():
             print(number, json.dumps(fault))
     except ControlRefused as error:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from local.azure.paths import Paths
-from local.azure.sql import tokens
-from local.azure.sql.backend import Backend
-from local.azure.sql.choice import open_backend
-from local.azure.sql.directory import Directory
-from local.azure.sql.execution import Execution
 from local.azure.sql.faults import Faults
+from local.azure.sql.sessions.directory import Directory
+from local.azure.sql.sessions.execution import Execution
+from local.azure.sql.stores.backend import Backend
+from local.azure.sql.stores.choice import open_backend
+from local.azure.sql.tds import tokens
+from local.paths import Paths
 
 
 def provision(paths: Paths, database: str, script: str, databases: Backend | None = None) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from local.node.agent.assembly import Agent
-from local.node.agent.config import read_config
+from local.node.agent.config import take_config
 
 
 async def main(boot_file: Path) -> None:
@@ -16,7 +16,7 @@ async def main(boot_file: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    agent = Agent(read_config(boot_file))
+    agent = Agent(take_config(boot_file))
     await agent.open()
     await stop.wait()
     await agent.close()

@@ -1,6 +1,6 @@
 """Who commands run as: the pool's user accounts, Batch's own auto-users, logins, and the admins' sudo.
 
-Facts (facts/azure-batch-service.md 4.5, azure-batch-sdk.md 4): pool-scope auto-user `_azbatch`; admins are in
+Facts (learn.microsoft.com/azure/batch/batch-user-accounts): pool-scope auto-user `_azbatch`; admins are in
 `_azbatchsudogrp`; a pool-scope admin auto-user is root (also in containers). Being in the `docker` group is a start
 task's business: the groups of a user are looked up each time a command starts.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from local.node.agent import failures
+from local.node.agent.beneath import Beneath
 from local.node.contract import UserAccount, UserIdentity
 
 ADMIN_GROUP = "_azbatchsudogrp"
@@ -39,10 +40,26 @@ class Account:
     groups: tuple[int, ...] = field(default=())
     switch: bool = True
 
-    def own(self, path: Path) -> None:
-        """Give a path to the account."""
+    def own(self, descriptor: int) -> None:
+        """Give an open file or folder to the account. Never a path: a task may have put a link there."""
         if self.switch:
-            os.chown(path, self.uid, self.gid)
+            os.fchown(descriptor, self.uid, self.gid)
+
+    def may(self, found: os.stat_result, wanted: int) -> bool:
+        """Whether the account may do this (of os.R_OK, os.W_OK, os.X_OK) with a file or folder of these properties.
+
+        By owner, group and mode, as the kernel decides for a process of the account; access lists are not looked at.
+        Without `switch` the agent is the account, and the kernel has decided already.
+        """
+        if not self.switch or self.uid == 0:
+            return True
+        if found.st_uid == self.uid:
+            allowed = found.st_mode >> 6
+        elif found.st_gid in (self.gid, *self.groups):
+            allowed = found.st_mode >> 3
+        else:
+            allowed = found.st_mode
+        return allowed & wanted == wanted
 
 
 class Accounts(Protocol):
@@ -191,14 +208,13 @@ def _alive(pid_file: Path) -> bool:
 
 
 def _authorize(name: str, public_key: str) -> None:
+    """The home folder is the user's, who may have put a link where ours should go: nothing there is followed."""
     entry = pwd.getpwnam(name)
-    folder = Path(entry.pw_dir) / ".ssh"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    keys = folder / "authorized_keys"
-    keys.write_text(public_key.strip() + "\n")
-    keys.chmod(0o600)
-    for path in (folder, keys):
-        os.chown(path, entry.pw_uid, entry.pw_gid)
+    owner = Account(name, entry.pw_uid, entry.pw_gid)
+    with Beneath.at(Path(entry.pw_dir)) as home, home.folder(".ssh", make=True, owner=owner) as folder:
+        os.fchmod(folder.fileno(), 0o700)
+        with os.fdopen(folder.create_file("authorized_keys", mode=0o600, owner=owner), "w") as keys:
+            keys.write(public_key.strip() + "\n")
 
 
 async def _run(*command: str, stdin: str = "") -> None:

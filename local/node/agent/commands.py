@@ -1,6 +1,6 @@
 """Host commands: started without a shell, as Batch starts them, and ended with their whole process group.
 
-Facts (4.6): no shell reads the command line, so `&&`, pipes and `$VARIABLES` are plain arguments of the first word.
+No shell reads the command line, so `&&`, pipes and `$VARIABLES` are plain arguments of the first word.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from local.node.agent import failures
 from local.node.agent.accounts import Account
+from local.node.agent.beneath import Beneath
 
 
 class Command:
@@ -37,11 +38,20 @@ class Command:
 
 
 async def start(
-    command_line: str, *, account: Account, environment: Mapping[str, str], folder: Path, out: BinaryIO, err: BinaryIO
+    command_line: str,
+    *,
+    account: Account,
+    environment: Mapping[str, str],
+    working_dir: Beneath,
+    out: BinaryIO,
+    err: BinaryIO,
 ) -> Command:
-    """Start a command line in a folder as an account. RunFailed says why it did not start."""
+    """Start a command line in an open folder as an account. RunFailed says why it did not start."""
     words = split(command_line)
+    folder = Path(f"/proc/self/fd/{working_dir.fileno()}")  # that very folder, wherever its name leads to by now
     program = find_program(words[0], folder, environment.get("PATH", ""))
+    if "/" in words[0]:
+        program = words[0]  # from the working directory: the descriptor is closed when the program is started
     identity = (
         {"user": account.uid, "group": account.gid, "extra_groups": list(account.groups)} if account.switch else {}
     )

@@ -1,7 +1,8 @@
 """What an agent is told at boot: the node's specification, where its folders are, which ports lead to the local Azure.
 
-The executor writes it as a file of mode 0600 in the node's runtime folder: it holds passwords, so it travels neither in
-an environment nor on a command line.
+The executor writes it as a file of mode 0600 in the node's runtime folder before each start of the agent: it holds
+passwords, so it travels neither in an environment nor on a command line. The agent removes it as soon as it is read;
+what the executor keeps for the next start lies beside the runtime folder, where no node sees it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from pathlib import Path
 
 from local.node.contract import NodeSpec, from_json, to_json
 
-NODE_ROOT = "/mnt/batch/tasks"  # observed in every printed environment of a Linux node (facts/azure-batch-sdk.md 4)
+NODE_ROOT = "/mnt/batch/tasks"  # observed in every printed environment of a Linux node
 AGENT_STATE = "/var/lib/node-agent"
 AGENT_RUNTIME = "/run/node-agent/runtime"
 PLATFORM_ADDRESS = "168.63.129.16"  # Azure's own address on every VM: task containers reach the local Azure through it
-# Which folders a node has: the observed layout (facts/azure-batch-sdk.md 4).
+# Which folders a node has: the observed layout.
 ROOT_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 
 
@@ -26,8 +27,8 @@ ROOT_FOLDERS = ("applications", "fsmounts", "shared", "startup", "volatile", "wo
 class AgentConfig:
     """The boot file. `isolated` is False for the process executor: no users, no containers, no addresses of its own.
 
-    `grace_seconds` lies between TERM and KILL when a run is ended. Azure documents neither the signal nor the grace
-    (facts 4.10): `terminate_with` "term" is a guess, "kill" is the worst case to test against.
+    `grace_seconds` lies between TERM and KILL when a run is ended. Azure documents neither the signal nor the
+    grace: `terminate_with` "term" is a guess, "kill" is the worst case to test against.
     """
 
     node: NodeSpec
@@ -68,7 +69,7 @@ class AgentConfig:
 
 
 def write_config(path: Path, config: AgentConfig) -> None:
-    """Write the boot file for its owner only, at once."""
+    """Write a boot file for its owner only, at once."""
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -78,5 +79,12 @@ def write_config(path: Path, config: AgentConfig) -> None:
 
 
 def read_config(path: Path) -> AgentConfig:
-    """Read the boot file; an unknown key is refused."""
+    """Read a boot file; an unknown key is refused."""
     return from_json(AgentConfig, json.loads(path.read_text()))
+
+
+def take_config(path: Path) -> AgentConfig:
+    """Read the boot file and remove it, in the agent: no password stays on the node after its use."""
+    config = read_config(path)
+    path.unlink()
+    return config

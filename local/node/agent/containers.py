@@ -1,6 +1,6 @@
 """Container tasks: the `docker create` that Batch's node agent makes of a task's container settings.
 
-Facts (4.4): the node root is mounted at its own path, or only what `containerHostBatchBindMounts` names; the working
+Facts: the node root is mounted at its own path, or only what `containerHostBatchBindMounts` names; the working
 directory is the task's or the image's; run options are extra `docker create` arguments and come last, so that they win;
 an empty command line leaves the image's own entry point and command. By default a container runs as the task user.
 """
@@ -17,12 +17,14 @@ from typing import BinaryIO
 
 from local.node.agent import failures
 from local.node.agent.accounts import Account
+from local.node.agent.beneath import Beneath
 from local.node.agent.config import AgentConfig
 from local.node.agent.engine import Engine, EngineError
 from local.node.agent.environment import container_environment, mount_sources
 from local.node.contract import ContainerInfo, ContainerSettings, RunSpec
 
 LABEL = "org.local-azure.run"
+ENVIRONMENT_FILE = "env-"  # begins the names of files, in the agent's own folder, that live while `docker create` runs
 _PROGRAM_MISSING = ("executable file not found", "no such file or directory")
 
 
@@ -57,7 +59,7 @@ async def create(config: AgentConfig, run: RunSpec, settings: ContainerSettings,
     environment = container_environment(config, run, account)
     # Values with a newline do not fit into an environment file; the client takes those from its own environment.
     long = {name: value for name, value in environment.items() if "\n" in value}
-    with tempfile.NamedTemporaryFile("w", dir=config.state, prefix="env-") as file:  # mkstemp: mode 0600
+    with tempfile.NamedTemporaryFile("w", dir=config.state, prefix=ENVIRONMENT_FILE) as file:  # mkstemp: mode 0600
         file.writelines(f"{name}={value}\n" for name, value in environment.items() if name not in long)
         file.flush()
         arguments = create_arguments(config, run, settings, account, file.name, long)
@@ -90,7 +92,7 @@ def create_arguments(
     words += [word for name, address in config.hosts.items() for word in ("--add-host", f"{name}:{address}")]
     if settings.working_directory == "taskWorkingDirectory":
         words += ["--workdir", str(config.root_path / run.directory / "wd")]
-    if not _names_user(options):
+    if _user(options) is None:
         words += ["--user", f"{account.uid}:{account.gid}"]
     return [*words, *options, settings.image, *command]
 
@@ -98,7 +100,7 @@ def create_arguments(
 def _volumes(config: AgentConfig, run: RunSpec, settings: ContainerSettings) -> list[str]:
     if settings.bind_mounts is None:
         return [f"{config.root}:{config.root}"]
-    sources = mount_sources(config, run)
+    sources = mount_sources(run)
     mounts = []
     for mount in settings.bind_mounts:
         source = sources.get(str(mount.get("source", "")).lower())
@@ -106,7 +108,8 @@ def _volumes(config: AgentConfig, run: RunSpec, settings: ContainerSettings) -> 
             known = ", ".join(sources)
             reason = f"containerHostBatchBindMounts: unknown source {mount.get('source')!r}; this task has {known}"
             raise failures.RunFailed(failures.container_refused(reason))
-        source.mkdir(parents=True, exist_ok=True)
+        with Beneath.at(config.root_path) as root, root.folder(source, make=True):
+            source = str(config.root_path / source)  # walked to without a link: the engine would follow one
         mounts.append(f"{source}:{source}" + (":ro" if _read_only(mount) else ""))
     return mounts
 
@@ -115,13 +118,29 @@ def _read_only(mount: Mapping[str, object]) -> bool:
     return bool(mount.get("isReadOnly", mount.get("is_read_only", False)))
 
 
-def _names_user(options: list[str]) -> bool:
-    return any(word in ("-u", "--user") or word.startswith(("--user=", "-u=")) or _short_user(word) for word in options)
+def reader_of(settings: ContainerSettings, account: Account) -> Account:
+    """Whose rights a container's files are read with afterwards: its own user's, as far as its options say a number.
+
+    A name is the image's to resolve, so the task user's rights must do then.
+    """
+    user, _, group = (_user(shlex.split(settings.run_options)) or "").partition(":")
+    if not user.isdecimal():
+        return account
+    gid = int(group) if group.isdecimal() else 0  # docker's default for a number without a group
+    return Account(f"{account.name} ({user}:{gid})", int(user), gid, switch=account.switch)
 
 
-def _short_user(word: str) -> bool:
-    """`-u1000:1000`, the short option with its value attached."""
-    return word.startswith("-u") and word[2:3].isdigit()
+def _user(options: list[str]) -> str | None:
+    """The value of docker's `--user` in any of its spellings; the last one wins, as it does for docker."""
+    found: str | None = None
+    for position, word in enumerate(options):
+        if word in ("-u", "--user"):
+            found = options[position + 1] if position + 1 < len(options) else ""
+        elif word.startswith("--user="):
+            found = word.removeprefix("--user=")
+        elif word.startswith("-u") and (word[2:3] == "=" or word[2:3].isdigit()):
+            found = word[2:].removeprefix("=")
+    return found
 
 
 async def start(engine: Engine, container_id: str, out: BinaryIO, err: BinaryIO) -> Container:

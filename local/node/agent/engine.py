@@ -149,7 +149,7 @@ class Engine:
 
 
 def split_reference(image: str) -> tuple[str, str]:
-    """Repository and tag or digest of a reference; `latest` where it says neither (facts 4.4)."""
+    """Repository and tag or digest of a reference; `latest` where it says neither."""
     if "@" in image:
         name, digest = image.split("@", 1)
         return name, digest

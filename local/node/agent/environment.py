@@ -1,18 +1,16 @@
 """The environment of a command: Batch's own variables, and what host tasks get beside them.
 
-The names are the documented ones (facts/azure-batch-sdk.md 4); HOME and PATH are as observed on real nodes.
+The names are the documented ones; HOME and PATH are as observed on real nodes.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from local.node.agent.accounts import Account
 from local.node.agent.config import NODE_ROOT, AgentConfig
 from local.node.contract import RunSpec, UserIdentity
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Which of `containerHostBatchBindMounts` gives which variables; without the mount they are not set (facts 4.4).
+# Which of `containerHostBatchBindMounts` gives which variables; without the mount they are not set.
 _MOUNT_VARIABLES = {
     "AZ_BATCH_NODE_SHARED_DIR": "Shared",
     "AZ_BATCH_NODE_STARTUP_DIR": "Startup",
@@ -82,16 +80,16 @@ def container_environment(config: AgentConfig, run: RunSpec, account: Account) -
     }
 
 
-def mount_sources(config: AgentConfig, run: RunSpec) -> dict[str, Path]:
-    """The folders that `containerHostBatchBindMounts` can name: JobPrep only where the job has a preparation task."""
-    root = config.root_path
-    prepared = {"jobprep": root / run.preparation_directory} if run.preparation_directory else {}
+def mount_sources(run: RunSpec) -> dict[str, str]:
+    """The folders that `containerHostBatchBindMounts` can name, from the node root: JobPrep only where the job has a
+    preparation task."""
+    prepared = {"jobprep": run.preparation_directory} if run.preparation_directory else {}
     return prepared | {
-        "task": root / run.directory,
-        "shared": root / "shared",
-        "startup": root / "startup",
-        "vfsmounts": root / "fsmounts",
-        "applications": root / "applications",
+        "task": run.directory,
+        "shared": "shared",
+        "startup": "startup",
+        "vfsmounts": "fsmounts",
+        "applications": "applications",
     }
 
 

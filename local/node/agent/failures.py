@@ -1,6 +1,6 @@
 """Why runs and nodes fail, in the service's words: every failure code the agent gives is in this file.
 
-Documented or recorded codes (facts/azure-batch-sdk.md 4): FailureExitCode, TaskEnded, CommandProgramNotFound,
+Documented or recorded codes: FailureExitCode, TaskEnded, CommandProgramNotFound,
 CommandLaunchFailed, BlobNotFound, BlobAccessDenied, BlobDownloadMiscError, FileUploadContainerNotFound. Marked GUESS:
 the code or text is ours, because no public source shows the service's.
 """
@@ -65,7 +65,7 @@ def unknown_user(name: str) -> FailureInfo:
 
 
 def invalid_image(image: str, reason: str) -> FailureInfo:
-    """The image cannot be pulled. The code is public for nodes (facts 4); for tasks it is a GUESS."""
+    """The image cannot be pulled. The code is public for nodes; for tasks it is a GUESS."""
     message = "One or more container images specified are invalid"
     return FailureInfo(
         category=USER, code=INVALID_IMAGE, message=message, details=(("Image", image), ("Message", reason))

@@ -1,7 +1,8 @@
 """Pulling images: with the node's managed identity through the registry's exchange, with a password, or anonymously.
 
 An image that is on the node is not pulled again (GUESS for tags; for digests there is nothing else to do). Azure's flow
-(facts/worker-security-ci.md 5): Entra token, `/oauth2/exchange`, then the refresh token as the null user's password.
+is an Entra token, `/oauth2/exchange`, then the refresh token as the null user's password
+(learn.microsoft.com/azure/container-registry/container-registry-authentication).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The node's life from boot to idle: users, engine, images, start task; and its orderly stop.
 
-The agent reports boot states only; that a node is `running` is the scheduler's knowledge. Facts (4.2, SDK facts 4): a
+The agent reports boot states only; that a node is `running` is the scheduler's knowledge. Facts: a
 failed prefetch makes the node `unusable` and is not retried; a start task runs at each boot, and its failure makes the
 node `starttaskfailed` where the pool waits for it.
 """
@@ -8,12 +8,15 @@ node `starttaskfailed` where the pool waits for it.
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from local.node.agent import containers, failures
 from local.node.agent.accounts import AccountRefused, Accounts
+from local.node.agent.beneath import Beneath
 from local.node.agent.config import ROOT_FOLDERS, AgentConfig
 from local.node.agent.engine import Engine, EngineError
 from local.node.agent.images import Images
@@ -75,9 +78,13 @@ class Node:
         return lost
 
     def _make_folders(self) -> None:
-        for name in ROOT_FOLDERS:
-            (self._config.root_path / name).mkdir(parents=True, exist_ok=True)
-        (self._config.root_path / "shared").chmod(0o1777)
+        """The node root's folders. After a reboot tasks have written there: what is no folder now is an error."""
+        with Beneath.at(self._config.root_path) as root:
+            for name in ROOT_FOLDERS:
+                with root.folder(name, make=True) as folder:
+                    os.fchmod(folder.fileno(), 0o1777 if name == "shared" else 0o755)
+        for left_over in Path(self._config.state).glob(f"{containers.ENVIRONMENT_FILE}*"):
+            left_over.unlink()  # of an agent that was killed while it made a container
 
     async def _prepare_containers(self, lost: list[str]) -> None:
         """With a container configuration: the engine, then the images. The leftovers of lost runs are removed."""

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TextIO
 
 from local.node.agent import commands, containers, failures
 from local.node.agent.accounts import Account, Accounts
+from local.node.agent.beneath import Beneath
 from local.node.agent.config import AgentConfig
 from local.node.agent.engine import Engine
-from local.node.agent.environment import host_environment
+from local.node.agent.environment import batch_variables, host_environment
 from local.node.agent.images import Images
 from local.node.agent.journal import Journal
 from local.node.agent.transfer import Transfer
@@ -93,15 +94,13 @@ class Runs:
         account: Account | None = None
         outcome = Outcome()
         try:
-            task_dir = self._folders(run)
-            account = await self._accounts.become(run.user)
-            account.own(task_dir / "wd")  # not the folder above it, where the agent itself writes as root
-            with (
-                (task_dir / "stdout.txt").open("wb", buffering=0) as out,
-                (task_dir / "stderr.txt").open("wb", buffering=0) as err,
-            ):
-                preparing = self._start(run, account, out, err)
-                running = await _unless(ended, preparing)
+            with self._task_folder(run) as task, _new(task, "stdout.txt") as out, _new(task, "stderr.txt") as err:
+                account = await self._accounts.become(run.user)
+                with task.folder("wd", make=True) as working_dir:
+                    os.fchmod(working_dir.fileno(), _WORKING_DIR_MODE)
+                    account.own(working_dir.fileno())  # not the folder above it, where the agent itself writes as root
+                    preparing = self._start(run, account, working_dir, out, err)
+                    running = await _unless(ended, preparing)
                 if running is None:
                     await self._discard_container(run)
                     return Outcome(failure=failures.ended_by_user())
@@ -114,8 +113,12 @@ class Runs:
         finally:
             if account:
                 await self._accounts.release(account, run.user)
-        if outcome.exit_code is not None and run.output_files:
-            outcome = await self._upload(run, outcome)
+        if account and outcome.exit_code is not None and run.output_files:
+            try:
+                outcome = await self._upload(run, account, outcome)
+            except OSError as error:
+                failure = failures.upload(0, "", f"{type(error).__name__}: {error}")
+                outcome = replace(outcome, failure=outcome.failure or failure)
         return outcome
 
     async def _to_journal(self, run: RunSpec, live: _Live) -> None:
@@ -138,26 +141,21 @@ class Runs:
         )  # fmt: skip
         del self._live[run.run_id]
 
-    def _folders(self, run: RunSpec) -> Path:
-        """The task's folder. Its output files are there from the first moment, also of a run that never starts."""
-        task_dir = self._config.root_path / run.directory
-        working_dir = task_dir / "wd"
-        working_dir.mkdir(parents=True, exist_ok=True)
-        working_dir.chmod(_WORKING_DIR_MODE)
-        for name in ("stdout.txt", "stderr.txt"):
-            (task_dir / name).write_bytes(b"")
-        return task_dir
+    def _task_folder(self, run: RunSpec, reader: Account | None = None) -> Beneath:
+        """The task's folder, made if it is missing. Tasks may have written all around it: no link is followed to it."""
+        with Beneath.at(self._config.root_path, reader) as root:
+            return root.folder(run.directory, make=True)
 
-    async def _start(self, run: RunSpec, account: Account, out: BinaryIO, err: BinaryIO) -> Running:
+    async def _start(
+        self, run: RunSpec, account: Account, working_dir: Beneath, out: BinaryIO, err: BinaryIO
+    ) -> Running:
         for resource in run.resource_files:
-            for path in await self._transfer.fetch(resource, self._config.root_path / run.directory / "wd"):
-                account.own(path)
+            await self._transfer.fetch(resource, working_dir, account)
         if run.container:
             return await self._start_container(run, run.container, account, out, err)
         environment = host_environment(self._config, run, account, self._transfer.imds)
-        folder = self._config.root_path / run.directory / "wd"
         return await commands.start(
-            run.command_line, account=account, environment=environment, folder=folder, out=out, err=err
+            run.command_line, account=account, environment=environment, working_dir=working_dir, out=out, err=err
         )
 
     async def _start_container(
@@ -200,23 +198,40 @@ class Runs:
                 return
         await running.signal("KILL")
 
-    async def _upload(self, run: RunSpec, outcome: Outcome) -> Outcome:
+    async def _upload(self, run: RunSpec, account: Account, outcome: Outcome) -> Outcome:
         """Upload what the run's result asks for. An upload that fails makes a good run a failed one."""
-        task_dir = self._config.root_path / run.directory
         result = "taskfailure" if outcome.failure else "tasksuccess"
-        with (task_dir / "fileuploadout.txt").open("w") as out, (task_dir / "fileuploaderr.txt").open("w") as err:
+        variables = batch_variables(self._config, run, account)
+        reader = containers.reader_of(run.container, account) if run.container else account
+        with (
+            self._task_folder(run, reader) as task,
+            _log(task, "fileuploadout.txt") as out,
+            _log(task, "fileuploaderr.txt") as err,
+        ):
             for output in run.output_files:
                 if output.condition not in (result, "taskcompletion"):
                     continue
-                try:
-                    for name, size in await self._transfer.upload(output, task_dir / "wd"):
-                        out.write(f"{datetime.now(UTC).isoformat()} uploaded {name} ({size} bytes)\n")
-                except failures.RunFailed as failure:
-                    err.write(
-                        f"{datetime.now(UTC).isoformat()} {output.file_pattern}: {failure} {failure.info.details}\n"
-                    )
-                    outcome = replace(outcome, failure=outcome.failure or failure.info)
+                for one in await self._transfer.upload(output, task, variables):
+                    at = datetime.now(UTC).isoformat()
+                    if one.failure:
+                        reason = f"{one.failure.code}: {one.failure.message} {one.failure.details}"
+                        err.write(f"{at} {output.file_pattern}: {one.file!r}: {reason}\n")
+                        outcome = replace(outcome, failure=outcome.failure or one.failure)
+                    elif one.skipped:
+                        err.write(f"{at} {output.file_pattern}: {one.file!r}: {one.skipped}\n")
+                    else:
+                        out.write(f"{at} uploaded {one.name} ({one.size} bytes)\n")
         return outcome
+
+
+def _new(task: Beneath, name: str) -> BinaryIO:
+    """A file of the agent's own in the task's folder, unbuffered; it replaces whatever has the name."""
+    return os.fdopen(task.create_file(name), "wb", buffering=0)
+
+
+def _log(task: Beneath, name: str) -> TextIO:
+    """The same for text, in which a task's names may stand."""
+    return os.fdopen(task.create_file(name), "w", encoding="utf-8", errors="backslashreplace")
 
 
 async def _unless(ended: asyncio.Event, preparing: Coroutine[None, None, Running]) -> Running | None:

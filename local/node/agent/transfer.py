@@ -1,8 +1,7 @@
 """Blobs in and out: resource files before a command, output files after it, as the node's identities.
 
-Facts (4.7): patterns are relative to the working directory; a wildcard pattern's `path` is a prefix, another pattern's
-is the blob's name; the container must exist. Names keep their folders below the working directory, a leading `..` is
-left out, so `../std*.txt` gives `stdout.txt` (the exact naming of nested patterns is a GUESS).
+Facts: the container must exist; which files a pattern means is `outputs.py`'s. Tasks write where these files lie, so
+every one is opened through `beneath.py`: without following a link, and read with the rights of the task's user.
 
 A service that does not answer is asked again (`patience.py`): both directions may be repeated without harm.
 """
@@ -11,25 +10,48 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import glob
 import mimetypes
+import os
 import urllib.parse
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import BinaryIO
 from xml.etree import ElementTree
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from yarl import URL
 
 from local.node.agent import failures
+from local.node.agent.beneath import Beneath, NotAFile, User
+from local.node.agent.outputs import PatternLeavesTask, matches
 from local.node.agent.patience import patiently
 from local.node.agent.tokens import STORAGE, TokenRefused, Tokens
-from local.node.contract import OutputFile, ResourceFile
+from local.node.contract import FailureInfo, OutputFile, ResourceFile
 
 WHOLE_BYTES = 64 * 2**20  # up to here one request, above it blocks
 BLOCK_BYTES = 16 * 2**20
+MOST_BLOCKS = 50_000  # of one blob (learn.microsoft.com/azure/storage/blobs/scalability-targets)
 _PIECE_BYTES = 2**20
+_OF_ONE_FILE = frozenset({400, 409, 412, 413})  # statuses that speak of a blob: its name, its lease, its size
 _VERSION = {"x-ms-version": "2021-12-02"}
 _TIMEOUT = ClientTimeout(total=None, sock_connect=90, sock_read=300)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What became of a file of a pattern: a blob `name` of so many bytes, `skipped` for a reason, or a `failure`.
+
+    `file` is its path below the task's folder; the pattern itself when that could not be searched for. `hopeless`: the
+    container, the rights or the service were at fault, so no other file of the pattern was tried.
+    """
+
+    file: str
+    name: str = ""
+    size: int = 0
+    skipped: str = ""
+    failure: FailureInfo | None = None
+    hopeless: bool = False
 
 
 class Transfer:
@@ -43,61 +65,76 @@ class Transfer:
         """Where the identity endpoint is."""
         return self._tokens.url
 
-    async def upload(self, output: OutputFile, working_dir: Path) -> list[tuple[str, int]]:
-        """Upload all files of a pattern; names and sizes of the blobs. RunFailed carries the service's code."""
-        done = []
+    async def upload(self, output: OutputFile, task: Beneath, variables: Mapping[str, str]) -> list[Upload]:
+        """Upload all files of a pattern and say what became of each: one that fails does not stop the others.
+
+        `task` is the task's folder, read as the task's user; `variables` are those of its environment.
+        """
+        try:
+            found = await asyncio.to_thread(lambda: list(matches(output, task, variables)))
+        except (PatternLeavesTask, OSError) as error:
+            failure = failures.upload(0, _bare(output.container_url), str(error))
+            return [Upload(output.file_pattern, failure=failure)]
+        done: list[Upload] = []
         async with ClientSession(timeout=_TIMEOUT) as session:
-            for path, name in matches(output, working_dir):
-                url = blob_url(output.container_url, name)
-
-                async def put(url: str = url, path: Path = path) -> None:
-                    headers = await self._headers(output.identity_client_id, output.container_url)
-                    await _put(session, url, headers, path)
-
-                try:
-                    await patiently(put)
-                except (ClientError, TimeoutError, OSError, TokenRefused) as error:
-                    status = getattr(error, "status", 0)
-                    raise failures.RunFailed(failures.upload(status, _bare(url), str(error))) from error
-                done.append((name, path.stat().st_size))
+            for path, name in found:
+                done.append(await self._upload(session, output, task, path, name))
+                if done[-1].hopeless:
+                    break
         return done
 
-    async def fetch(self, resource: ResourceFile, working_dir: Path) -> list[Path]:
-        """Fetch a resource file, or all blobs of a container below a prefix; the paths written."""
+    async def _upload(self, session: ClientSession, output: OutputFile, task: Beneath, path: str, name: str) -> Upload:
+        url = _bare(output.container_url)
+        try:
+            url = blob_url(output.container_url, name)
+            with os.fdopen(await asyncio.to_thread(task.open_file, path), "rb") as file:
+                _check_size(file)
+
+                async def put() -> int:
+                    headers = await self._headers(output.identity_client_id, output.container_url)
+                    return await _put(session, url, headers, file, name)
+
+                return Upload(path, name=name, size=await patiently(put))
+        except (NotAFile, FileNotFoundError) as error:
+            return Upload(path, skipped=f"not uploaded: it {error.strerror}")
+        except (ClientError, TimeoutError, TokenRefused) as error:
+            status = getattr(error, "status", 0)
+            failure = failures.upload(status, _bare(url), str(error))
+            return Upload(path, failure=failure, hopeless=status not in _OF_ONE_FILE)
+        except (OSError, UnicodeError) as error:  # the file itself, or its name
+            return Upload(path, failure=failures.upload(0, _bare(url), str(error)))
+
+    async def fetch(self, resource: ResourceFile, working_dir: Beneath, owner: User) -> None:
+        """Fetch a resource file, or all blobs of a container below a prefix, and give what is written to `owner`."""
         if resource.auto_storage_container_name:
             reason = "autoStorageContainerName reached the node; the service turns it into a container URL"
             raise failures.RunFailed(failures.resource_file(0, resource.auto_storage_container_name, reason))
         source = resource.http_url or resource.storage_container_url or ""
         async with ClientSession(timeout=_TIMEOUT) as session:
             try:
-                return await patiently(lambda: self._fetch(session, resource, source, working_dir))
+                await patiently(lambda: self._fetch(session, resource, source, working_dir, owner))
             except (ClientError, TimeoutError, OSError, TokenRefused) as error:
                 status = getattr(error, "status", 0)
                 raise failures.RunFailed(failures.resource_file(status, _bare(source), str(error))) from error
 
     async def _fetch(
-        self, session: ClientSession, resource: ResourceFile, source: str, working_dir: Path
-    ) -> list[Path]:
-        written = []
+        self, session: ClientSession, resource: ResourceFile, source: str, working_dir: Beneath, owner: User
+    ) -> None:
+        mode = int(resource.file_mode, 8) if resource.file_mode else 0o644
         headers = await self._headers(resource.identity_client_id, source)
         async for url, name in self._sources(session, resource, headers):
-            target = _inside(working_dir, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            async with session.get(url, headers=headers) as reply:
+            async with session.get(URL(url, encoded=True), headers=headers) as reply:
                 await _check(reply)
-                with target.open("wb") as file:
+                with os.fdopen(_created(working_dir, name, mode, owner), "wb") as file:
                     async for piece in reply.content.iter_chunked(_PIECE_BYTES):
                         file.write(piece)
-            if resource.file_mode:
-                target.chmod(int(resource.file_mode, 8))
-            written.append(target)
-        return written
 
     async def _sources(
         self, session: ClientSession, resource: ResourceFile, headers: dict[str, str]
     ) -> AsyncIterator[tuple[str, str]]:
         if resource.http_url:
-            yield resource.http_url, resource.file_path or Path(urllib.parse.urlsplit(resource.http_url).path).name
+            name = PurePosixPath(urllib.parse.urlsplit(resource.http_url).path).name
+            yield resource.http_url, resource.file_path or name
             return
         container, marker = resource.storage_container_url or "", ""
         while True:
@@ -126,51 +163,56 @@ class BlobRefused(ClientError):
         self.status = status
 
 
-def matches(output: OutputFile, working_dir: Path) -> Iterator[tuple[Path, str]]:
-    """The files of a pattern with the names of their blobs."""
-    pattern = output.file_pattern.replace("\\", "/")
-    wildcard = glob.has_magic(pattern)
-    for found in sorted(glob.glob(pattern, root_dir=working_dir, recursive=True, include_hidden=True)):  # noqa: PTH207 - pathlib refuses `..`
-        path = working_dir / found
-        if not path.is_file():
-            continue
-        name = "/".join(part for part in found.split("/") if part not in ("..", "."))
-        if output.path and not wildcard:
-            name = output.path
-        elif output.path:
-            name = f"{output.path.rstrip('/')}/{name}"
-        yield path, name
-
-
 def blob_url(container_url: str, name: str) -> str:
     """The blob's URL; a signature in the container's URL is kept."""
     parts = urllib.parse.urlsplit(container_url)
-    path = f"{parts.path.rstrip('/')}/{urllib.parse.quote(name)}"
+    path = f"{parts.path.rstrip('/')}/{'/'.join(map(_segment, name.split('/')))}"
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-async def _put(session: ClientSession, url: str, headers: dict[str, str], path: Path) -> None:
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    if _size(path) <= WHOLE_BYTES:
+def _segment(segment: str) -> str:
+    """`.` and `..` encoded too: a client would take them, and a folder before them, out of the path."""
+    return segment.replace(".", "%2E") if segment in (".", "..") else urllib.parse.quote(segment)
+
+
+def _check_size(file: BinaryIO) -> None:
+    """Refuse what no blob can hold, and a file that is mostly holes and would fill this machine's disk."""
+    found, disk = os.fstat(file.fileno()), os.fstatvfs(file.fileno())
+    if found.st_size > MOST_BLOCKS * BLOCK_BYTES:
+        raise OSError(f"its {found.st_size} bytes are more than the {MOST_BLOCKS} blocks of {BLOCK_BYTES} of one blob")
+    if found.st_blocks * 512 < found.st_size and found.st_size > disk.f_bavail * disk.f_frsize:
+        raise OSError(f"it has holes, and its {found.st_size} bytes do not fit on this machine's disk")
+
+
+async def _put(session: ClientSession, url: str, headers: dict[str, str], file: BinaryIO, name: str) -> int:
+    """The bytes sent. A file that still grows is sent as far as it goes when it is read."""
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    file.seek(0)
+    content = await asyncio.to_thread(file.read, WHOLE_BYTES + 1)
+    if len(content) <= WHOLE_BYTES:
         extra = {"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-type": kind, "Content-Type": kind}
-        async with session.put(url, data=await asyncio.to_thread(path.read_bytes), headers=headers | extra) as reply:
-            return await _check(reply)
-    joint, ids = "&" if "?" in url else "?", []
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            ids.append(base64.b64encode(f"{len(ids):08d}".encode()).decode())
-            query = urllib.parse.urlencode({"comp": "block", "blockid": ids[-1]})
-            async with session.put(f"{url}{joint}{query}", data=block, headers=headers) as reply:
-                await _check(reply)
+        async with session.put(URL(url, encoded=True), data=content, headers=headers | extra) as reply:
+            await _check(reply)
+        return len(content)
+    del content
+    file.seek(0)
+    joint, ids, size = "&" if "?" in url else "?", [], 0
+    while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
+        if len(ids) == MOST_BLOCKS:
+            raise BlobRefused(413, f"it grew beyond the {MOST_BLOCKS} blocks of one blob")
+        ids.append(base64.b64encode(f"{len(ids):08d}".encode()).decode())
+        size += len(block)
+        query = urllib.parse.urlencode({"comp": "block", "blockid": ids[-1]})
+        async with session.put(URL(f"{url}{joint}{query}", encoded=True), data=block, headers=headers) as reply:
+            await _check(reply)
     listed = "".join(f"<Latest>{block_id}</Latest>" for block_id in ids)
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'
     extra = {"x-ms-blob-content-type": kind, "Content-Type": "application/xml"}
-    async with session.put(f"{url}{joint}comp=blocklist", data=body.encode(), headers=headers | extra) as reply:
-        return await _check(reply)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
+    async with session.put(
+        URL(f"{url}{joint}comp=blocklist", encoded=True), data=body.encode(), headers=headers | extra
+    ) as reply:
+        await _check(reply)
+    return size
 
 
 async def _check(reply: ClientResponse) -> None:
@@ -179,11 +221,12 @@ async def _check(reply: ClientResponse) -> None:
         raise BlobRefused(reply.status, f"{reply.method} answered {reply.status}: {code}")
 
 
-def _inside(folder: Path, name: str) -> Path:
-    target = (folder / name).resolve()
-    if not target.is_relative_to(folder.resolve()):
-        raise failures.RunFailed(failures.resource_file(0, name, "the file path leaves the working directory"))
-    return target
+def _created(working_dir: Beneath, name: str, mode: int, owner: User) -> int:
+    try:
+        return working_dir.create_file(name, mode=mode, owner=owner)
+    except OSError as error:
+        reason = f"it cannot be written below the working directory: {error.strerror or error}"
+        raise failures.RunFailed(failures.resource_file(0, name, reason)) from error
 
 
 def _bare(url: str) -> str:

@@ -11,10 +11,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from local.engine.codec import UNKNOWN
-
-from ..schema import conform, sdk
-from .resources import ResourceType, resource_type
+from ..protocol.property_values import UNKNOWN
+from ..schema import conform
+from .resources import ResourceType, describe, resource_type
 from .translate import parse_path
 
 # What azure-native keeps in the preview of an update; everything else that the cloud computes is unknown then.
@@ -23,29 +22,29 @@ STABLE: Final = ("name", "location")
 
 def outputs(token: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Outputs of a resource from the body of its GET."""
-    kind = resource_type(token)
+    kind, description = resource_type(token), describe(token)
     inner = body.get("properties")
     flat = {key: value for key, value in body.items() if key != "properties"}
     if isinstance(inner, dict):
         flat |= _from_wire(_reverse(kind), inner, "")
-        if "properties" in sdk.output_types(token):  # a resource group's properties are an output of their own
+        if "properties" in description.outputs:  # a resource group's properties are an output of their own
             flat["properties"] = inner
-    return conform.outputs(token, flat) | {"azureApiVersion": kind.api_version}
+    return conform.outputs(description, flat) | {"azureApiVersion": kind.api_version}
 
 
 def planned(token: str, inputs: Mapping[str, Any], olds: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Outputs as a preview knows them: the inputs, and unknown for what the cloud computes."""
-    result: dict[str, Any] = dict.fromkeys(sorted(sdk.computed(token)), UNKNOWN)
+    description = describe(token)
+    result: dict[str, Any] = dict.fromkeys(sorted(description.computed), UNKNOWN)
     if olds is not None:
         result |= {name: olds[name] for name in STABLE if name in olds}
     given = {name: value for name, value in inputs.items() if not name.startswith("__")}
-    return result | conform.outputs(token, given) | {"azureApiVersion": resource_type(token).api_version}
+    return result | conform.outputs(description, given) | {"azureApiVersion": resource_type(token).api_version}
 
 
 def imported_inputs(token: str, resource_id: str, live: Mapping[str, Any]) -> dict[str, Any]:
     """Inputs of a resource that no program described: its path and every output that is an input too."""
-    args = sdk.args_class(token)
-    names = sdk.properties(args) if args else {}
+    names = describe(token).input_names
     return {name: _as_input(value) for name, value in live.items() if name in names} | parse_path(token, resource_id)
 
 
@@ -53,9 +52,8 @@ def refreshed_inputs(
     token: str, inputs: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The old inputs, changed where the outputs changed since `before`."""
-    args = sdk.args_class(token)
     fixed = set(resource_type(token).parameters)
-    names = [name for name in (sdk.properties(args) if args else {}) if name not in fixed]
+    names = [name for name in describe(token).input_names if name not in fixed]
     patched = copy.deepcopy(dict(inputs))
     for name in names:
         _patch(patched, name, before, now)

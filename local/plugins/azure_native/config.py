@@ -18,7 +18,8 @@ import yaml
 from ..protocol.errors import InvalidInput, Refused
 from ..protocol.provider import Failure
 from ..schema.check import nearest
-from ..schema.sdk import provider_settings
+from ..schema.descriptions import description
+from ..schema.types import PROVIDER_MODULE
 
 OFFLINE: Final = "PULUMI_STANDIN_OFFLINE"
 _OFFLINE_KEYS: Final = ("subscriptionId", "tenantId", "clientId", "objectId")
@@ -69,7 +70,9 @@ class Config:
 
 def check(settings: Mapping[str, object]) -> Sequence[Failure]:
     """Settings that azure-native does not have."""
-    known = provider_settings("azure-native") | _PROTOCOL
+    declared = description(f"{PROVIDER_MODULE}azure-native")
+    assert declared, "the SDK has a provider class for every package"
+    known = {*declared.input_names, *_PROTOCOL}
     return [
         Failure(name, f"'azure-native:{name}' is not a setting of azure-native{nearest(name, known)}")
         for name in sorted(settings)

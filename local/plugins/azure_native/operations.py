@@ -7,25 +7,33 @@ of the resource tells. `Retry-After` is respected wherever it comes.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 import requests
 
-from ..protocol.errors import AlreadyExists, Cancelled, CloudError
+from ..protocol.errors import AlreadyExists, Cancelled, CloudError, PluginError
 from .arm_client import ArmClient, ArmError, parsed, retry_after
 from .translate import Request
 
 DONE: Final = "Succeeded"
 FAILED: Final = frozenset({"Failed", "Canceled", "Cancelled"})
+_FINAL: Final = FAILED | {DONE, None}
 DEFAULT_SECONDS: Final = 3600.0
+LOOK_SECONDS: Final = 3.0
+"""How long a failing connection is tried for a last look at a resource, after a wait has failed already."""
 _FIRST_POLL: Final = 0.1
 _LONGEST_POLL: Final = 2.0
 
 
+# Answers to a poll that are no answer (a proxy's page, half a document), in a row, before the wait is given up.
+_UNREADABLE_POLLS: Final = 3
+
+
 class Incomplete(CloudError):
-    """ARM took the request, then the work failed or was not waited for: the resource may exist."""
+    """ARM may have taken the request, and how it ended is not known or bad: the resource may exist."""
 
 
 @dataclass
@@ -44,40 +52,78 @@ class _Pace:
         self.pause = min(self.pause * 1.5, _LONGEST_POLL)
 
 
-def read(client: ArmClient, path: str, api_version: str) -> dict[str, Any] | None:
+def read(client: ArmClient, path: str, api_version: str, patience: float | None = None) -> dict[str, Any] | None:
     """The resource, or None if there is none."""
-    response = client.get(path, api_version)
+    response = client.get(path, api_version, patience)
     body = parsed(response)
     return body if response.status_code == 200 and isinstance(body, dict) and body else None
 
 
-def create(client: ArmClient, request: Request, timeout: float, *, adopt: bool = False) -> dict[str, Any]:
-    """PUT a resource that must not be there yet (ARM itself only knows create-or-update)."""
-    if not adopt and read(client, request.path, request.api_version) is not None:
-        raise AlreadyExists(f"cannot create already existing resource '{request.path}'")
-    return put(client, request, timeout)
+def refuse_existing(client: ArmClient, path: str, api_version: str) -> None:
+    """ARM itself only knows create-or-update; Pulumi creates only what is not there yet."""
+    if read(client, path, api_version) is not None:
+        raise AlreadyExists(f"cannot create already existing resource '{path}'")
 
 
 def put(client: ArmClient, request: Request, timeout: float) -> dict[str, Any]:
-    """PUT and wait; the body of the finished resource."""
-    response = client.send("PUT", request.path, request.api_version, request.body)
+    """PUT and wait; the body of the finished resource.
+
+    Raises ArmError if ARM refuses the request, and Incomplete for whatever happens once ARM may have taken it: from
+    then on the caller has to tell the engine of the resource.
+    """
+    accepted = False
     try:
+        response = client.send("PUT", request.path, request.api_version, request.body)
+        accepted = True
         _follow(client, response, request.path, _pace(client, timeout))
-        return _settled(client, request, _pace(client, timeout))
-    except (ArmError, Cancelled) as error:
+        return _settled(client, request.path, request.api_version, _pace(client, timeout))
+    except PluginError as error:
+        if isinstance(error, ArmError) and error.status < 500 and not accepted and not error.may_have_been_taken:
+            raise
         raise Incomplete(str(error)) from None
+    except Exception as error:  # an answer that nobody expected must not make us forget the resource
+        raise Incomplete(f"{request.path}: the answer cannot be used ({type(error).__name__}: {error})") from error
+
+
+def settle(client: ArmClient, path: str, api_version: str, timeout: float) -> dict[str, Any] | None:
+    """Wait until the work that ARM is doing on the resource has ended, well or not; None if there is no resource."""
+    pace = _pace(client, timeout)
+    while True:
+        response = client.get(path, api_version)
+        body = parsed(response)
+        if response.status_code == 404:
+            return None
+        if not isinstance(body, dict) or _state(body) in _FINAL:
+            return body if isinstance(body, dict) else {}
+        pace.rest(response, path)
 
 
 def delete(client: ArmClient, path: str, api_version: str, timeout: float) -> None:
-    """DELETE and wait; already gone is fine."""
-    response = client.send("DELETE", path, api_version, accept={404})
+    """DELETE and wait; already gone is fine.
+
+    A wait that fails after ARM took the request is settled by asking for the resource itself. If that does not help,
+    the error leaves the resource in the engine's state, and the next run deletes again.
+    """
+    try:
+        response = client.send("DELETE", path, api_version, accept={404})
+    except ArmError as error:
+        being_deleted = error.status == 409 and settle(client, path, api_version, timeout) is None
+        if not being_deleted:
+            raise
+        return
     if response.status_code == 404:
         return
     try:
         _follow(client, response, path, _pace(client, timeout))
-    except ArmError as error:
-        if error.status != 404:  # the status document may go with its group
-            raise
+    except Cancelled:
+        raise
+    except Exception as error:
+        with contextlib.suppress(PluginError):
+            if client.get(path, api_version, patience=LOOK_SECONDS).status_code == 404:
+                return
+        raise CloudError(
+            f"{path}: Azure accepted the deletion, but how it ended is not known ({error}); the next run asks again"
+        ) from None
 
 
 def _pace(client: ArmClient, timeout: float) -> _Pace:
@@ -98,27 +144,51 @@ def _follow(client: ArmClient, response: requests.Response, what: str, pace: _Pa
 
 
 def _follow_status(client: ArmClient, url: str, response: requests.Response, what: str, pace: _Pace) -> None:
+    unreadable = 0
     while True:
         pace.rest(response, what)
-        response = client.send("GET", url)
+        response = client.send("GET", url, accept={404})
+        if response.status_code in (204, 404):  # nothing to tell any more: the resource itself says how it ended
+            return
         body = parsed(response)
-        status = body.get("status") if isinstance(body, dict) else None
-        if status in FAILED:
-            raise ArmError.of(response.status_code, body if "error" in body else {"code": status, "message": what})
-        if status == DONE or (status is None and response.status_code in (200, 204)):
+        if not isinstance(body, dict) or not isinstance(body.get("status"), str):
+            unreadable += 1
+            if unreadable == _UNREADABLE_POLLS:
+                raise CloudError(f"{what}: {unreadable} polls in a row were answered with no status ({_shown(body)})")
+            continue
+        unreadable = 0
+        if body["status"] in FAILED:
+            failure = body if "error" in body else {"code": body["status"], "message": what}
+            raise ArmError.of(response.status_code, failure)
+        if body["status"] == DONE:
             return
 
 
-def _settled(client: ArmClient, request: Request, pace: _Pace) -> dict[str, Any]:
+def _settled(client: ArmClient, path: str, api_version: str, pace: _Pace) -> dict[str, Any]:
     """The resource once its provisioningState is final (or it has none)."""
+    unreadable = 0
     while True:
-        response = client.send("GET", request.path, request.api_version)
+        response = client.send("GET", path, api_version)
         body = parsed(response)
-        if not isinstance(body, dict):
-            raise CloudError(f"GET {request.path} answered {response.status_code} without a resource")
-        state = (body.get("properties") or {}).get("provisioningState")
-        if state is None or state == DONE:
-            return body
-        if state in FAILED:
-            raise ArmError(response.status_code, str(state), f"{request.path} is in provisioning state {state}")
-        pace.rest(response, request.path)
+        if isinstance(body, dict) and body:
+            unreadable = 0
+            state = _state(body)
+            if state in FAILED:
+                raise ArmError(response.status_code, str(state), f"{path} is in provisioning state {state}")
+            if state in _FINAL:
+                return body
+        else:
+            unreadable += 1
+            if unreadable == _UNREADABLE_POLLS:
+                raise CloudError(f"GET {path} answered {response.status_code} without a resource ({_shown(body)})")
+        pace.rest(response, path)
+
+
+def _state(body: dict[str, Any]) -> Any:
+    """The resource's provisioning state, None if it has none."""
+    properties = body.get("properties")
+    return properties.get("provisioningState") if isinstance(properties, dict) else None
+
+
+def _shown(body: object) -> str:
+    return "an empty body" if body is None else f"{str(body)[:80]!r}"

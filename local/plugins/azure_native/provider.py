@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from local.engine.codec import diff_values, has_unknown
-from local.engine.codec import parse_path as parse_property_path
-
-from ..protocol.errors import Cancelled, InitFailed, InvalidInput, PluginError, Refused
+from ..protocol.errors import InitFailed, InvalidInput, PluginError, Refused
 from ..protocol.log import EngineLog
+from ..protocol.property_values import diff_values, has_unknown, top_level
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from ..schema import check as schema_check
-from ..schema import sdk
 from . import answers, config, defaults, invokes, operations
-from .arm_client import ArmClient
-from .resources import TYPES, resource_type
-from .translate import Request, resource_path, translate
+from .arm_client import ArmClient, ArmError
+from .resources import describe, resource_type
+from .translate import Request, parse_path, resource_path, translate
 
 
 class AzureNative(Provider):
     """The stand-in for pulumi-resource-azure-native."""
 
-    # Compares equal to the version that the Python package pins; build metadata is ignored (facts: pulumi.md 1d).
+    # Compares equal to the version that the Python package pins; build metadata is ignored.
     version = "3.29.0+local"
 
     def __init__(self, log: EngineLog) -> None:
@@ -59,19 +56,16 @@ class AzureNative(Provider):
     # -- planning ------------------------------------------------------------------------------------------------
 
     def check(self, target: Target, olds: Values, news: Values, naming: Naming) -> tuple[Values, Sequence[Failure]]:
-        args = sdk.args_class(target.type) if target.type in TYPES else None
-        if args is None:
-            try:
-                resource_type(target.type)
-            except InvalidInput as error:
-                return news, [Failure("", str(error))]
-            return news, [Failure("", f"the installed pulumi_azure_native has no resource type {target.type}")]
+        try:
+            description = describe(target.type)
+        except InvalidInput as error:
+            return news, [Failure("", str(error))]
         kind = resource_type(target.type)
         inputs = {name: value for name, value in news.items() if value is not None}
         failures = [defaults.fill_name(kind, target, olds, inputs, naming)]
-        if "location" in sdk.properties(args):
+        if "location" in description.input_names:
             defaults.fill_location(olds, inputs, self._config.location if self._config else None, self._group_location)
-        return inputs, [*filter(None, failures), *schema_check.check(args, inputs)]
+        return inputs, [*filter(None, failures), *schema_check.check(description, inputs)]
 
     def _group_location(self, group: str) -> str | None:
         """A resource group's location, asked for once; None if it does not exist yet or there is no cloud."""
@@ -88,7 +82,7 @@ class AzureNative(Provider):
         kind = resource_type(target.type)
         old, new = ({k: v for k, v in side.items() if not k.startswith("__")} for side in (old_inputs, news))
         changes = diff_values(old, new)
-        changed = {str(parse_property_path(path)[0]) for path in changes}
+        changed = {top_level(path) for path in changes}
         replaces = frozenset(changed & ({*kind.parameters} | kind.replaces))
         # azure-native: a resource whose name is not random is deleted before its replacement is created.
         return Difference(changes, replaces, bool(replaces) and news.get(defaults.CREATE_FIRST) is not True)
@@ -100,12 +94,9 @@ class AzureNative(Provider):
             return "", answers.planned(target.type, inputs)
         client = self._arm(f"creating {target.name}")
         request = self._request(target, inputs)
-        kind = resource_type(target.type)
-        try:
-            body = operations.create(client, request, timeout, adopt=kind.singleton)
-        except operations.Incomplete as error:
-            raise self._half_made(client, target, request, inputs, str(error)) from None
-        return request.path, answers.outputs(target.type, body)
+        if not resource_type(target.type).singleton:
+            operations.refuse_existing(client, request.path, request.api_version)
+        return request.path, self._put(client, target, request, timeout, before={})
 
     def update(
         self, target: Target, resource_id: str, olds: Values, inputs: Values, *, preview: bool, timeout: float
@@ -113,11 +104,15 @@ class AzureNative(Provider):
         if preview:
             return answers.planned(target.type, inputs, olds)
         client = self._arm(f"updating {target.name}")
-        body = operations.put(client, self._request(target, inputs, resource_id), timeout)
-        return answers.outputs(target.type, body)
+        request = self._request(target, inputs, resource_id)
+        # Work may be under way: a create or update whose end an earlier run did not see. ARM would refuse another one.
+        operations.settle(client, request.path, request.api_version, timeout)
+        return self._put(client, target, request, timeout, before=olds)
 
     def read(self, target: Target, resource_id: str, state: Values, inputs: Values | None) -> Existing | None:
         kind = resource_type(target.type)
+        if inputs is None:
+            parse_path(target.type, resource_id)  # an import: the id is what a person typed
         body = operations.read(self._arm(f"reading {target.name}"), resource_id, kind.api_version)
         if body is None:
             return None
@@ -143,15 +138,37 @@ class AzureNative(Provider):
         request = translate(target.type, inputs, self._settings.subscription_id)
         return Request(resource_id, request.api_version, request.body) if resource_id else request
 
-    def _half_made(
-        self, client: ArmClient, target: Target, request: Request, inputs: Values, reason: str
-    ) -> PluginError:
-        """The error for a resource that ARM began to create: with its id if it exists, for the engine to record."""
+    def _put(self, client: ArmClient, target: Target, request: Request, timeout: float, before: Values) -> Values:
+        """Outputs of the finished resource. `before`: what the engine knows of it already.
+
+        The engine is told of a resource that ARM may have, whatever failed: it records the id, and the next `up`
+        updates the resource instead of creating it.
+        """
         try:
-            body = operations.read(client, request.path, request.api_version)
-        except (PluginError, Cancelled):
-            body = {}
-        if body is None:
-            return PluginError(reason)
-        found = answers.outputs(target.type, body) if body else answers.outputs(target.type, request.body)
-        return InitFailed(request.path, found, [reason])
+            body = operations.put(client, request, timeout)
+        except (operations.Incomplete, ArmError) as error:
+            raise self._half_made(client, target, request, before, error) from None
+        try:
+            return answers.outputs(target.type, body)
+        except Exception as error:
+            reason = f"{request.path} is made, but the answer cannot be used ({type(error).__name__}: {error})"
+            raise InitFailed(request.path, before or request.body, [reason]) from error
+
+    def _half_made(
+        self, client: ArmClient, target: Target, request: Request, before: Values, error: PluginError
+    ) -> PluginError:
+        """What to tell the engine of a PUT that failed: with the id if the resource exists, or may exist."""
+        refused = isinstance(error, ArmError)
+        if refused and (before or resource_type(target.type).singleton):
+            return error  # it was there before and is as it was
+        found = before
+        try:
+            body = operations.read(client, request.path, request.api_version, operations.LOOK_SECONDS)
+            if body is None:
+                return error if refused else PluginError(str(error))
+            found = answers.outputs(target.type, body)
+        except Exception as unreadable:
+            if refused:
+                return error
+            self.log.warning(target.urn, f"{request.path} may exist; it could not be read: {unreadable}")
+        return InitFailed(request.path, found or {"azureApiVersion": request.api_version}, [str(error)])

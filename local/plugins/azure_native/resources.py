@@ -3,7 +3,7 @@
 Paths are ARM's public ones. `api_version` is azure-native 3.29's default, which the SDK names in each class's
 docstring ("Uses Azure REST API version ..."; a test compares). `replaces`: azure-native's own list of properties that
 force a replacement (provider/pkg/gen/replacement.go), and x-ms-mutability of the REST descriptions; there is no Batch
-entry, so every other change of a pool is planned as an update, which Batch refuses (facts: pulumi.md 4.5). `renames`:
+entry, so every other change of a pool is planned as an update, which Batch refuses. `renames`:
 x-ms-client-name in the REST descriptions, that is, where the name in the SDK is not the name on the wire (a test
 compares with the management SDKs).
 """
@@ -18,6 +18,8 @@ from typing import Final
 
 from ..protocol.errors import InvalidInput
 from ..schema.check import nearest
+from ..schema.descriptions import description
+from ..schema.types import Description
 
 
 class Autoname(enum.Enum):
@@ -145,3 +147,11 @@ def resource_type(token: str) -> ResourceType:
             "Add a row to local/plugins/azure_native/resources.py, or use the real plugin"
         )
     return TYPES[token]
+
+
+def describe(token: str) -> Description:
+    """What the SDK says of a type in the table; a type that the installed SDK lacks is refused by name."""
+    resource_type(token)
+    if found := description(token):
+        return found
+    raise InvalidInput(f"the installed pulumi_azure_native has no resource type {token}")

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from local.engine.codec import UNKNOWN
-
 from ..protocol.errors import InvalidInput
+from ..protocol.property_values import UNKNOWN
 from .resources import ResourceType, resource_type
 
 # Azure Resource Manager's resource envelope (common-types of the REST descriptions, and `managedBy` of resource

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import docker
+import requests
 from docker.errors import APIError
 
 from ..protocol.errors import Cancelled, InvalidInput, PluginError
@@ -81,6 +82,8 @@ def build(
                 raise Cancelled(f"the build of {name} was cancelled by the engine")
     except APIError as error:
         progress.error = str(error.explanation or error)
+    except requests.exceptions.RequestException as error:
+        progress.error = f"the connection to the Docker engine was lost ({error}); what is built is kept by its cache"
     if progress.error or not progress.image_id:
         raise PluginError(_failed(name, spec, progress))
     return progress.image_id

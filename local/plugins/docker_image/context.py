@@ -1,6 +1,6 @@
 """The build context: where it is, what is ignored, and a digest that changes exactly when an image would.
 
-Paths are relative to the program's directory, which is the plugin's working directory (facts: pulumi.md 2.3).
+Paths are relative to the program's directory, which is the plugin's working directory (the Pulumi CLI starts it there).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pulumi's view of a Docker image: check, diff, build, push (behaviour of pulumi-docker 5.2; facts: pulumi.md 2.6)."""
+"""Pulumi's view of a Docker image: check, diff, build, push (behaviour of pulumi-docker 5.2, provider/provider.go)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import docker
 
-from local.engine.codec import UNKNOWN, diff_values, has_unknown
-
-from ..protocol.errors import InvalidInput, PluginError, Refused
+from ..protocol.errors import InitFailed, InvalidInput, PluginError, Refused
 from ..protocol.log import EngineLog
+from ..protocol.property_values import UNKNOWN, diff_values, has_unknown
 from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from ..schema import check as schema_check
-from ..schema import sdk
+from ..schema.descriptions import description
 from . import building, context, engine, names, pushing
 
 IMAGE: Final = "docker:index/image:Image"
@@ -57,8 +56,8 @@ class DockerImages(Provider):
     # -- planning ------------------------------------------------------------------------------------------------
 
     def check(self, target: Target, olds: Values, news: Values, naming: Naming) -> tuple[Values, Sequence[Failure]]:
-        args = sdk.args_class(target.type) if target.type == IMAGE else None
-        if args is None:
+        described = description(target.type) if target.type == IMAGE else None
+        if described is None:
             return news, [Failure("", _unknown_type(target.type))]
         inputs = {name: value for name, value in news.items() if value is not None}
         build = inputs.setdefault("build", {})
@@ -67,7 +66,7 @@ class DockerImages(Provider):
         failures = list(_name_failures(inputs))
         if isinstance(build, dict):
             build = inputs["build"] = {k: v for k, v in build.items() if k != "contextDigest"}
-            failures += schema_check.check(args, inputs)
+            failures += schema_check.check(described, inputs)
             if not failures:
                 failures += _fill_build(build)
         return inputs, failures
@@ -119,7 +118,10 @@ class DockerImages(Provider):
             return _outputs(inputs, image_id)
         name = str(inputs["imageName"])
         self.log.info(target.urn, f"pushing {name}")
-        pushed = pushing.push(client, name, _credentials(inputs), self._shower(target), self.cancelled.is_set)
+        try:
+            pushed = pushing.push(client, name, _credentials(inputs), self._shower(target), self.cancelled.is_set)
+        except pushing.AnswerLost as error:
+            raise InitFailed(name, _outputs(inputs, None), [str(error)]) from None
         self.log.info(target.urn, f"pushed {pushed}")
         return _outputs(inputs, pushed)
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import docker
+import requests
 from docker.errors import APIError
 
 from ..protocol.errors import Cancelled, PluginError
 from .building import Credentials
 from .names import split
+
+ATTEMPTS: Final = 3
+
+
+class AnswerLost(PluginError):
+    """The image may be in the registry: whether, and as what, is not known."""
 
 
 def push(
@@ -21,6 +28,29 @@ def push(
     is_cancelled: Callable[[], bool],
 ) -> str:
     """Push `name`; returns repository@sha256:..., taken from the push itself (a tag may be moved by someone else)."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return _push(client, name, credentials, show, is_cancelled)
+        except requests.exceptions.RequestException as error:
+            # The answer is lost, not the image: layers that arrived are not sent again, and the answer has the digest.
+            if is_cancelled():
+                raise Cancelled(f"the push of {name} was cancelled by the engine") from None
+            if attempt + 1 == ATTEMPTS:
+                raise AnswerLost(
+                    f"pushing {name}: the Docker engine's answer was lost {ATTEMPTS} times ({error}); the image may be "
+                    "in the registry already, and the next run pushes it again"
+                ) from None
+            show(f"the answer to the push was lost ({type(error).__name__}); pushing again")
+    raise AssertionError("every attempt returns or raises")
+
+
+def _push(
+    client: docker.APIClient,
+    name: str,
+    credentials: Credentials | None,
+    show: Callable[[str], None],
+    is_cancelled: Callable[[], bool],
+) -> str:
     repository, tag = split(name)
     auth = {"auth_config": credentials.auth} if credentials else {}
     digest, problem = "", ""

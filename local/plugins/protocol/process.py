@@ -1,8 +1,8 @@
 """The life of a plugin process: one line with the port, then service until told to stop or until the parent is gone.
 
-Contract (facts: pulumi.md 2.3): the port and nothing else on stdout; the engine's address is the last argument; the
-engine sends Cancel, then SIGINT, and kills after five seconds; nobody stops an orphan, so the parent's pid is
-watched.
+Contract (pulumi, pkg/resource/plugin/plugin.go): the port and nothing else on stdout; the engine's address is the last
+argument; the engine sends Cancel, then SIGINT, and kills after five seconds; nobody stops an orphan, so the parent's
+pid is watched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .servicer import Servicer
 # lazily).
 THREADS: Final = 256
 PARENT_CHECK_SECONDS: Final = 0.5
-GRACE_SECONDS: Final = 2.0
+GRACE_SECONDS: Final = 3.0
 
 
 def engine_address(arguments: Sequence[str]) -> str | None:

@@ -1,6 +1,6 @@
 """What a provider is, without gRPC: plain values in, plain values out, `PluginError` for failures.
 
-Values are Python's JSON values plus `UNKNOWN` (local/engine/codec.py). As in the real plugins, secrets are not
+Values are Python's JSON values plus `UNKNOWN` (`property_values`). As in the real plugins, secrets are not
 accepted: the engine strips the marks before it sends and puts them back by property path.
 """
 

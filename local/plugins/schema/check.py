@@ -5,20 +5,13 @@ The SDK checks none of this in nested dictionaries (`sku={"tierr": 1}` passes), 
 
 from __future__ import annotations
 
-import collections.abc
 import difflib
-import enum
-import typing
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pulumi import Archive, Asset
-from pulumi import _types as pulumi_types
-
-from local.engine.codec import UNKNOWN
-
+from ..protocol.property_values import UNKNOWN
 from ..protocol.provider import Failure
-from .sdk import flatten, properties
+from .types import Description, Kind
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -28,81 +21,82 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{table[found[0]]}'?" if found else ""
 
 
-def check(cls: type, value: dict[str, Any], path: str = "") -> Iterator[Failure]:
-    """All problems of an Args class's value; names that begin with two underscores are the provider's own."""
-    known = properties(cls)
-    for name, prop in known.items():
-        if prop.required and value.get(name) is None:
+def check(description: Description, value: dict[str, Any]) -> Iterator[Failure]:
+    """All problems of a type's inputs; names that begin with two underscores are the provider's own."""
+    return _check_object(description, description.inputs, value, "")
+
+
+def _check_object(description: Description, cls: str, value: dict[str, Any], path: str) -> Iterator[Failure]:
+    known = description.objects[cls]
+    for name, (_, required) in known.items():
+        if required and value.get(name) is None:
             yield Failure(f"{path}{name}", f"missing required property '{path}{name}'")
     for name, item in value.items():
         if name.startswith("__"):
             continue
         if name not in known:
-            owner = cls.__name__.removesuffix("Args").removesuffix("Init")
+            owner = cls.rpartition(".")[2].removesuffix("Args").removesuffix("Init")
             yield Failure(f"{path}{name}", f"'{path}{name}' is not a property of {owner}{nearest(name, known)}")
         else:
-            yield from _check_value(known[name].types, item, f"{path}{name}")
+            yield from _check_value(description, known[name][0], item, f"{path}{name}")
 
 
-def _check_value(types: Collection[Any], value: Any, path: str) -> Iterator[Failure]:
-    if value is None or value is UNKNOWN or not types or Any in types:
+def _check_value(description: Description, kinds: Sequence[Kind], value: Any, path: str) -> Iterator[Failure]:
+    if value is None or value is UNKNOWN or not kinds or "any" in kinds:
         return
     best: list[Failure] | None = None
-    for kind in types:
-        found = list(_check_one(kind, value, path))
+    for kind in kinds:
+        found = list(_check_one(description, kind, value, path))
         if not found:
             return
         if best is None or len(found) < len(best):
             best = found
-    if len(types) > 1 and isinstance(value, str | bool | int | float):
-        expected = ", ".join(getattr(kind, "__name__", str(kind)) for kind in types)
+    if len(kinds) > 1 and isinstance(value, str | bool | int | float):
+        expected = ", ".join(_name(kind) for kind in kinds)
         best = [Failure(path, f"'{path}' is {value!r}, expected one of: {expected}")]
     yield from best or ()
 
 
-def _check_one(kind: Any, value: Any, path: str) -> Iterator[Failure]:
-    origin = typing.get_origin(kind)
-    if origin in (collections.abc.Sequence, list):
-        yield from _check_list(kind, value, path)
-    elif origin in (collections.abc.Mapping, dict):
-        yield from _check_map(kind, value, path)
-    elif not isinstance(kind, type) or issubclass(kind, Asset | Archive):
-        return
-    elif issubclass(kind, enum.Enum):
-        allowed = [member.value for member in kind]
-        if value not in allowed:
-            yield Failure(path, f"'{path}' is {value!r}, allowed are: " + ", ".join(map(str, allowed)))
-    elif pulumi_types.is_input_type(kind):
-        if isinstance(value, dict):
-            yield from check(kind, value, f"{path}.")
-        else:
-            yield Failure(path, f"'{path}' should be an object, is {type(value).__name__}")
-    elif kind in (bool, str) and not isinstance(value, kind):
-        yield Failure(path, f"'{path}' should be a {kind.__name__}, is {type(value).__name__} {_shown(value)}")
-    elif kind in (int, float) and not _is_number(kind, value):
-        yield Failure(path, f"'{path}' should be a{'n integer' if kind is int else ' number'}, is {_shown(value)}")
+def _check_one(description: Description, kind: Kind, value: Any, path: str) -> Iterator[Failure]:
+    match kind:
+        case "asset":
+            return
+        case ["list", inner]:
+            if not isinstance(value, list):
+                yield Failure(path, f"'{path}' should be a list, is {type(value).__name__}")
+                return
+            for index, item in enumerate(value):
+                yield from _check_value(description, inner, item, f"{path}[{index}]")
+        case ["map", inner]:
+            if not isinstance(value, dict):
+                yield Failure(path, f"'{path}' should be a map, is {type(value).__name__}")
+                return
+            for key, item in value.items():
+                yield from _check_value(description, inner, item, f"{path}.{key}")
+        case ["enum", _, allowed]:
+            if value not in allowed:
+                yield Failure(path, f"'{path}' is {value!r}, allowed are: " + ", ".join(map(str, allowed)))
+        case ["object", name]:
+            if isinstance(value, dict):
+                yield from _check_object(description, name, value, f"{path}.")
+            else:
+                yield Failure(path, f"'{path}' should be an object, is {type(value).__name__}")
+        case "bool" | "str":
+            if not isinstance(value, bool if kind == "bool" else str):
+                yield Failure(path, f"'{path}' should be a {kind}, is {type(value).__name__} {_shown(value)}")
+        case "int" | "float":
+            if not _is_number(kind, value):
+                yield Failure(
+                    path, f"'{path}' should be a{'n integer' if kind == 'int' else ' number'}, is {_shown(value)}"
+                )
 
 
-def _check_list(kind: Any, value: Any, path: str) -> Iterator[Failure]:
-    if not isinstance(value, list):
-        yield Failure(path, f"'{path}' should be a list, is {type(value).__name__}")
-        return
-    inner = tuple(flatten(typing.get_args(kind)[0]))
-    for index, item in enumerate(value):
-        yield from _check_value(inner, item, f"{path}[{index}]")
+def _name(kind: Kind) -> str:
+    return kind if isinstance(kind, str) else str(kind[1] if kind[0] == "enum" else kind[0])
 
 
-def _check_map(kind: Any, value: Any, path: str) -> Iterator[Failure]:
-    if not isinstance(value, dict):
-        yield Failure(path, f"'{path}' should be a map, is {type(value).__name__}")
-        return
-    inner = tuple(flatten(typing.get_args(kind)[1]))
-    for key, item in value.items():
-        yield from _check_value(inner, item, f"{path}.{key}")
-
-
-def _is_number(kind: type, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or value == int(value))
+def _is_number(kind: Kind, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and (kind == "float" or value == int(value))
 
 
 def _shown(value: Any) -> str:

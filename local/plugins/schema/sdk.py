@@ -7,6 +7,7 @@ input property with its name on the wire and its type, and so on downwards.
 from __future__ import annotations
 
 import collections.abc
+import enum
 import functools
 import importlib
 import inspect
@@ -16,10 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
 
-from pulumi import Output
+from pulumi import Archive, Asset, Output
 from pulumi import _types as pulumi_types
 
-PYTHON_PACKAGES: Final = {"azure-native": "pulumi_azure_native", "docker": "pulumi_docker"}
+from .types import PROVIDER_MODULE, PYTHON_PACKAGES, Description, Kind
 
 # pulumi_azure_native loads its modules lazily, and importlib's LazyLoader (Python 3.11) lets a second thread see a
 # module half loaded: every look-up that may import goes through this lock.
@@ -78,13 +79,6 @@ def args_class(token: str) -> type | None:
     return None
 
 
-@locked
-def provider_settings(package: str) -> frozenset[str]:
-    """Names on the wire of the settings that the package's provider takes."""
-    module = importlib.import_module(f"{PYTHON_PACKAGES[package]}.provider")
-    return frozenset(properties(module.ProviderArgs))
-
-
 def flatten(kind: Any) -> Iterator[Any]:
     """The plain alternatives of Input[Optional[Union[...]]]."""
     origin = typing.get_origin(kind)
@@ -112,15 +106,79 @@ def properties(cls: type) -> dict[str, Property]:
     }
 
 
-@locked
-def output_types(token: str) -> dict[str, Any]:
-    """The resource's output properties by their names on the wire."""
-    resource = resource_class(token)
-    return {} if resource is None else dict(pulumi_types.resource_types(resource))
+def describe(token: str) -> Description | None:
+    """All of it as plain data: for a resource type, or for a provider's settings (`pulumi:providers:<package>`)."""
+    with LOCK:
+        if token.startswith(PROVIDER_MODULE):
+            module = importlib.import_module(f"{PYTHON_PACKAGES[token.removeprefix(PROVIDER_MODULE)]}.provider")
+            args, resource = module.ProviderArgs, None
+        else:
+            args, resource = args_class(token), resource_class(token)
+        if args is None:
+            return None
+        writer = _Writer({}, {})
+        inputs = writer.input_object(args)
+        outputs = {} if resource is None else pulumi_types.resource_types(resource)
+        described = {name: writer.output_kind(kind) for name, kind in outputs.items()}
+        return Description(inputs, writer.objects, described, writer.output_objects)
 
 
-@locked
-def computed(token: str) -> frozenset[str]:
-    """Output properties that are no inputs: the cloud fills them in."""
-    args = args_class(token)
-    return frozenset(output_types(token)) - (properties(args).keys() if args else set())
+@dataclass
+class _Writer:
+    """Turns types into kinds (see `descriptions`), and collects the objects that they name."""
+
+    objects: dict[str, dict[str, tuple[list[Kind], bool]]]
+    output_objects: dict[str, dict[str, Kind]]
+
+    def input_object(self, cls: type) -> str:
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        if name not in self.objects:
+            self.objects[name] = {}  # first, because objects may contain themselves
+            self.objects[name].update(
+                {
+                    wire: ([self._input_kind(kind) for kind in prop.types], prop.required)
+                    for wire, prop in properties(cls).items()
+                }
+            )
+        return name
+
+    def _input_kind(self, kind: Any) -> Kind:
+        if container := _container(kind):
+            word, inner = container
+            return [word, [self._input_kind(item) for item in flatten(inner)]]
+        if not isinstance(kind, type):
+            return "any"
+        if issubclass(kind, enum.Enum):
+            return ["enum", kind.__name__, [member.value for member in kind]]
+        if pulumi_types.is_input_type(kind):
+            return ["object", self.input_object(kind)]
+        return _plain(kind)
+
+    def output_kind(self, kind: Any) -> Kind:
+        kind = next(iter(flatten(kind)), Any)
+        if container := _container(kind):
+            return [container[0], [self.output_kind(container[1])]]
+        if isinstance(kind, type) and pulumi_types.is_output_type(kind):
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            if name not in self.output_objects:
+                self.output_objects[name] = {}
+                types = pulumi_types.output_type_types(kind)
+                self.output_objects[name].update({wire: self.output_kind(item) for wire, item in types.items()})
+            return ["object", name]
+        return _plain(kind)
+
+
+def _container(kind: Any) -> tuple[str, Any] | None:
+    """The word for a list or map, and the type of its items."""
+    origin = typing.get_origin(kind)
+    if origin in (collections.abc.Sequence, list):
+        return "list", typing.get_args(kind)[0]
+    if origin in (collections.abc.Mapping, dict):
+        return "map", typing.get_args(kind)[1]
+    return None
+
+
+def _plain(kind: Any) -> Kind:
+    if isinstance(kind, type) and issubclass(kind, Asset | Archive):
+        return "asset"
+    return {bool: "bool", str: "str", int: "int", float: "float"}.get(kind, "any")

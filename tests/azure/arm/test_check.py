@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local.azure.arm import ids
 from local.azure.arm.check import check
-from local.azure.arm.shapes import fields_of
-from local.azure.arm.types import TABLE, Types
-from local.azure.errors.arm import InvalidRequestContent
+from local.azure.arm.errors import InvalidRequestContent
+from local.azure.control_plane import ids
+from local.azure.control_plane.resource_types import TABLE, Types
+from local.azure.control_plane.shapes import fields_of, model_shape
 
 GOLDEN = sorted((Path(__file__).resolve().parents[2] / "infra" / "golden").glob("*/*.json"))
 POOL = Types().get("Microsoft.Batch/batchAccounts/pools").shape(update=False)
@@ -75,3 +75,10 @@ def test_read_only_fields_are_dropped_and_any_case_is_brought_to_the_models() ->
         "Properties": {"VMSIZE": "a", "allocationState": "Steady", "currentDedicatedNodes": 3},
     }
     assert check(body, POOL) == {"properties": {"vmSize": "a"}}
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 400, 10**400, float("inf"), "١٢"])
+def test_a_number_that_is_none_or_too_large_is_refused(number: object) -> None:
+    shape = model_shape("azure.mgmt.batch.models:Pool")
+    with pytest.raises(InvalidRequestContent, match="taskSlotsPerNode"):
+        check({"properties": {"taskSlotsPerNode": number}}, shape)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
+import sqlite3
 import ssl
 import threading
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.azure.running import RunningAzure
 
 VERSION = "api-version=2024-07-01"
 PLACE = {"location": "westeurope"}
+CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 
 
 class Http:
@@ -53,6 +56,18 @@ class Http:
         connection.close()
         found = {name.lower(): value for name, value in answer.getheaders()}
         return answer.status, found, json.loads(text) if text else None
+
+    def raw(self, path: str, body: bytes, **headers: str) -> tuple[int, str, str]:
+        """PUT bytes as they are; status, code and message."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.azure.cloud.ports.reserve("arm"), context=self.context
+        )
+        sent = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}", **headers}
+        connection.request("PUT", f"{self.azure.cloud.subscription_scope}{path}?{VERSION}", body, sent)
+        answer = connection.getresponse()
+        error = json.loads(answer.read()).get("error", {})
+        connection.close()
+        return answer.status, error.get("code", ""), error.get("message", "")
 
 
 @pytest.fixture
@@ -197,7 +212,7 @@ def test_what_was_got_can_be_put_back(http_: Http, path: str, body: dict[str, An
 
 
 def test_an_update_that_fails_leaves_the_resource_as_it_was(http_: Http) -> None:
-    from local.azure.errors.arm import InvalidResourceName
+    from local.azure.control_plane.errors import InvalidResourceName
 
     registry = provider("Microsoft.ContainerRegistry/registries/myreg")
     http_("PUT", registry, {**PLACE, "sku": {"name": "Basic"}})
@@ -224,7 +239,7 @@ def test_an_interrupted_put_and_delete_are_finished_at_the_next_start(tmp_path: 
 
 def test_a_type_whose_service_does_not_run_is_refused_by_name(tmp_path: Path) -> None:
     azure = RunningAzure(tmp_path / "home")
-    from local.azure.arm.types import Types
+    from local.azure.control_plane.resource_types import Types
 
     azure.cloud.types = Types()
     with azure:
@@ -234,3 +249,81 @@ def test_a_type_whose_service_does_not_run_is_refused_by_name(tmp_path: Path) ->
         assert (got[0], got[2]["error"]["code"]) == (501, "NotImplementedInLocalAzure")
         assert "Microsoft.Batch/batchAccounts" in got[2]["error"]["message"]
         assert http_("GET", provider("Microsoft.Batch/batchAccounts/mybatch"))[0] == 404
+
+
+GROUP = b'{"location": "westeurope", "tags": {"a": %s}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "said"),
+    [
+        (GROUP % (b'"' + b"x" * (5 << 20) + b'"'), {}, 413, "larger than 4 MB"),
+        (b"[" * 100_000, {}, 400, "nested more than"),
+        (GROUP % (b"[" * 200 + b"]" * 200), {}, 400, "nested more than"),
+        (GROUP % b"NaN", {}, 400, "NaN is no JSON number"),
+        (GROUP % b"-Infinity", {}, 400, "-Infinity is no JSON number"),
+        (GROUP % b"1e999", {}, 400, "1e999 is too large"),
+        (GROUP % (b"1" * 5000), {}, 400, "could not be deserialized"),
+        (b'{"location": "westeurope", "location": "northeurope"}', {}, 400, "'location' is there twice"),
+        (GROUP % b'"\\ud800"', {}, 400, "not Unicode text"),
+        (GROUP % b'"\xed\xa0\x80"', {}, 400, "not Unicode text"),
+        (GROUP % b'"\xff"', {}, 400, "could not be deserialized"),
+        (b"\xff\xfe{", {}, 400, "could not be deserialized"),
+        (b"\x1f\x8b not gzip", {"Content-Encoding": "gzip"}, 400, "could not be read"),
+        (b"null", {}, 400, "expected a JSON object"),
+        (b"{}" + b" " * (5 << 20), {}, 413, "larger than 4 MB"),
+        (b"{", {}, 400, "could not be deserialized"),
+    ],
+)
+def test_a_body_that_is_no_request_is_refused_by_what_is_wrong_with_it(
+    http_: Http, body: bytes, headers: dict[str, str], status: int, said: str
+) -> None:
+    answered, code, message = http_.raw("/resourceGroups/rg1", body, **headers)
+    assert answered == status
+    assert code == ("RequestContentTooLarge" if status == 413 else "InvalidRequestContent")
+    assert said in message
+    assert http_("GET", "/resourceGroups/rg1")[2]["tags"] == {}
+
+
+def test_text_is_taken_in_every_encoding_that_json_has(http_: Http) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        body = json.dumps({"location": "westeurope", "tags": {"a": "grün"}}, ensure_ascii=False).encode(encoding)
+        assert http_.raw("/resourceGroups/rg1", body)[0] == 200
+        assert http_("GET", "/resourceGroups/rg1")[2]["tags"] == {"a": "grün"}
+
+
+def test_a_tags_only_patch_asks_for_no_right_on_what_is_linked(http_: Http) -> None:
+    azure = http_.azure
+    identity = http_("PUT", provider("Microsoft.ManagedIdentity/userAssignedIdentities/id1"), PLACE)[2]["id"]
+    named = {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
+    account = provider("Microsoft.Batch/batchAccounts/acc1")
+    assert http_("PUT", account, PLACE | {"identity": named})[0] in (200, 202)
+    for _ in range(100):
+        if http_("GET", account)[2]["properties"]["provisioningState"] == "Succeeded":
+            break
+    token = azure.cloud.tokens.issue(
+        principal_id="11111111-1111-4111-8111-111111111111", client_id="c", audience="https://management.azure.com/"
+    )
+    role = f"{azure.cloud.subscription_scope}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}"
+    grant = {"principalId": "11111111-1111-4111-8111-111111111111", "roleDefinitionId": role,
+             "principalType": "ServicePrincipal"}  # fmt: skip
+    scope = f"{account}/providers/Microsoft.Authorization/roleAssignments/22222222-2222-4222-8222-222222222222"
+    assert http_("PUT", scope, {"properties": grant}, query="api-version=2022-04-01")[0] == 201
+    assert http_("PATCH", account, {"tags": {"a": "b"}}, token=token)[0] == 200
+    assert http_("GET", account)[2]["tags"] == {"a": "b"}
+    assert list(http_("GET", account)[2]["identity"]["userAssignedIdentities"]) == [identity]
+    status, _, refused = http_("PATCH", account, {"identity": named}, token=token)
+    assert (status, refused["error"]["code"]) == (403, "LinkedAuthorizationFailed")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), sqlite3.OperationalError("database or disk is full")]
+)
+def test_a_full_disk_is_named(http_: Http, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def full(*arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(http_.azure.cloud.store, "put", full)
+    status, _, body = http_("PUT", "/resourceGroups/rg2", PLACE)
+    assert (status, body["error"]["code"]) == (507, "InsufficientStorage")
+    assert "disk" in body["error"]["message"]

@@ -187,7 +187,7 @@ def test_lists_come_in_pages(azure: RunningAzure, client: Make) -> None:
 
 
 def test_a_creation_that_fails_leaves_nothing_and_says_why(azure: RunningAzure, client: Make) -> None:
-    from local.azure.errors.arm import InvalidResourceName
+    from local.azure.control_plane.errors import InvalidResourceName
 
     client(ResourceManagementClient).resource_groups.create_or_update("rg1", PLACE)
     azure.hooks["Microsoft.Storage/storageAccounts"].fail = InvalidResourceName("the disk is full")

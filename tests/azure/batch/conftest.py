@@ -13,11 +13,11 @@ import pytest
 from azure.batch import BatchClient
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential
 
-from local.azure.arm.resources import Resource
-from local.azure.batch import BatchService
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
+from local.azure.batch.service import BatchService
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
 from local.node.noop import NoopExecutor
+from local.paths import Paths
 
 T = TypeVar("T")
 BATCH_DATA_CONTRIBUTOR = "6aaa78f1-f7de-44ca-8722-c64a23943cae"

@@ -14,11 +14,13 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient
 
-from local.azure.arm.resources import Resource
-from local.azure.blobs import BlobService, azurite, azurite_command, azurite_port
+from local.azure.blobs import azurite
+from local.azure.blobs.azurite import azurite_command, azurite_port
 from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
+from local.azure.blobs.service import BlobService
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.paths import Paths
 
 ROLES = {
     "Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import ssl
 from asyncio import to_thread
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +13,10 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContentSettings
 
+from local.azure.blobs.errors import UnknownStorageAction
 from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
-from local.azure.errors.blobs import UnknownStorageAction
-from local.azure.identity.tokens import Caller
+from local.azure.control_plane.tokens import Caller
+from local.node.agent import transfer
 from tests.azure.blobs.conftest import World, started
 
 CALLER = Caller("deployer", "app", "app", "")
@@ -204,3 +207,40 @@ async def test_container_hooks_can_be_repeated(world: World) -> None:
 async def test_unknown_actions_are_refused_by_name(world: World) -> None:
     with pytest.raises(UnknownStorageAction, match="failover"):
         await world.cloud.types.get(ACCOUNTS).work().action(await world.add_account("open1"), "failover", {}, CALLER)
+
+
+STRANGE = ("a/../up", "a/./here", "a//empty", "a/\u202egnp", "a/" + "n" * 300, "a/\x7f", "a/ü&<>'\"%41")
+REFUSED = ("a/\x1b[2Jz", "a/new\nline", "a/\x00")
+
+
+async def test_blobs_with_strange_names_are_listed_and_read_like_all_others(world: World) -> None:
+    """By the addresses that tasks' outputs are sent and collected with; a name that would hide all others in a list is
+    refused."""
+    world.assign("jobs", "Contributor")
+    client = world.client_of("jobs")
+    await to_thread(lambda: client.create_container("job-hello").upload_blob("a/plain", b"plain"))
+    found = await to_thread(put_and_read_all, world, client)
+    assert found.pop("a/plain") == b"plain"
+    assert found == {name: name.encode() for name in STRANGE}
+
+
+def put_and_read_all(world: World, client: BlobServiceClient) -> dict[str, bytes]:
+    context = ssl.create_default_context(cafile=str(world.cloud.paths.ca))
+    headers = {"Authorization": f"Bearer {client.credential.get_token().token}", "x-ms-version": "2021-12-02"}
+
+    def ask(method: str, name: str, body: bytes | None = None, good: int = 200, **more: str) -> bytes:
+        connection = http.client.HTTPSConnection("127.0.0.1", world.cloud.ports.reserve("blobs"), context=context)
+        path = transfer.blob_url(f"{world.url()}/job-hello", name).split("/", 3)[3]
+        connection.request(method, f"/{path}", body, {**headers, **more})
+        answer = connection.getresponse()
+        content = answer.read()
+        assert answer.status == good, (name, answer.status, content)
+        connection.close()
+        return content
+
+    for name in STRANGE:
+        ask("PUT", name, name.encode(), 201, **{"x-ms-blob-type": "BlockBlob"})
+    for name in REFUSED:
+        ask("PUT", name, b"", 400, **{"x-ms-blob-type": "BlockBlob"})
+    names = [str(one.name) for one in client.get_container_client("job-hello").list_blobs()]
+    return {name: ask("GET", name) for name in names}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.azure.identity import events
-from local.azure.paths import HOME_VARIABLE, Paths
+from local.paths import HOME_VARIABLE, Paths
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from azure.identity import ManagedIdentityCredential
 
-from local.azure.clock import ManualClock
-from local.azure.cloud import Cloud
+from local.azure.control_plane.cloud import Cloud
 from local.azure.identity import events
 from local.azure.identity.imds import imds_response
 from local.azure.identity.service import imds_for_nodes
-from local.azure.paths import Paths
+from local.azure.platform.clock import ManualClock
 from local.node.contract import Identity
+from local.paths import Paths
 
 NODE = Identity(resource_id="/subscriptions/s/x/node", client_id="c-node", principal_id="p-node")
 OTHER = Identity(resource_id="/subscriptions/s/x/other", client_id="c-other", principal_id="p-other")
@@ -90,7 +90,7 @@ def test_the_relays_form_answers_the_same(cloud: Cloud) -> None:
 def test_tokens_expire_by_the_clock(tmp_path: Path) -> None:
     from datetime import timedelta
 
-    from local.azure.errors.arm import AuthenticationFailed
+    from local.azure.control_plane.errors import AuthenticationFailed
 
     clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     cloud = Cloud.open(Paths(tmp_path / "home"), clock)

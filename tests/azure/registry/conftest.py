@@ -14,11 +14,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
-from local.azure.registry import RegistryService, upstream_command, upstream_socket, write_upstream_config
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
 from local.azure.registry.hooks import REGISTRIES
+from local.azure.registry.service import RegistryService
+from local.azure.registry.upstream import upstream_command, upstream_socket, write_upstream_config
+from local.paths import Paths
 
 ROLES = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",

@@ -15,17 +15,17 @@ from typing import Any
 import pytds
 import pytest
 
-from local.azure.arm.resources import Resource
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
-from local.azure.sql.backend import Backend
-from local.azure.sql.directory import IDENTITIES, Directory
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
 from local.azure.sql.faults import Faults, Listener
-from local.azure.sql.postgres.backend import PostgresBackend
-from local.azure.sql.postgres.cluster import Cluster, ClusterError, programs, socket_of
 from local.azure.sql.provision import provision
-from local.azure.sql.server import Server
-from local.azure.sql.sqlite import SqliteBackend
+from local.azure.sql.service import Server
+from local.azure.sql.sessions.directory import IDENTITIES, Directory
+from local.azure.sql.stores.backend import Backend
+from local.azure.sql.stores.postgres.backend import PostgresBackend
+from local.azure.sql.stores.postgres.cluster import Cluster, ClusterError, programs, socket_of
+from local.azure.sql.stores.sqlite import SqliteBackend
+from local.paths import Paths
 
 AUDIENCE = "https://database.windows.net/"
 

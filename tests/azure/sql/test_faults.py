@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -174,7 +175,7 @@ def test_the_command_line_sets_lists_and_clears(world: World, monkeypatch: pytes
 MICROSOFT_DRIVER = """
 import os, time, mssql_python
 from pathlib import Path
-from local.azure.paths import Paths
+from local.paths import Paths
 from local.azure.sql.faults import Control, Fault
 control = Control(Paths(Path(os.environ["AZURE_HOME"])))
 class Credential:
@@ -243,6 +244,44 @@ def test_what_the_microsoft_driver_says_of_each_fault(world: World) -> None:
     assert "slow again passed" in ran.stdout and "slow soon True" in ran.stdout
     kept = {line.split(" ")[0]: int(line.split(" ")[2]) for line in ran.stdout.splitlines() if " rows " in line}
     assert kept == {"failover": 0, "deadlock": 1, "cut": 0, "cut-before-commit": 0, "cut-after-commit": 2}
+
+
+def test_an_error_has_the_number_and_the_words_that_were_asked_for(world: World, control: Control) -> None:
+    connection = table_and_transaction(world)
+    with control.injected(Fault("error", match="INSERT INTO t", number=49920, message="it's busy")):
+        with pytest.raises(pytds.Error, match="it's busy") as caught:
+            run(connection, "INSERT INTO t VALUES (2)")
+        assert caught.value.number == 49920  # pyright: ignore[reportAttributeAccessIssue]
+    connection.commit()
+    assert rows(world) == 1  # the transaction went on
+
+
+@pytest.mark.parametrize("kind", ["slow-commit", "late-answer"])
+def test_a_commit_takes_effect_though_its_client_is_gone(world: World, control: Control, kind: str) -> None:
+    connection = table_and_transaction(world)
+
+    def commit() -> None:
+        with contextlib.suppress(pytds.Error, OSError):  # the test ends before it is answered
+            connection.commit()
+
+    committing = threading.Thread(target=commit, daemon=True)
+    with control.injected(Fault(kind, seconds=1.0)) as fault:
+        committing.start()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not control.fired(fault) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if kind == "slow-commit":
+            assert rows(world) == 0
+        while rows(world) != 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert rows(world) == 1
+
+
+def test_a_mute_server_answers_nothing_and_then_ends_the_connection(world: World, control: Control) -> None:
+    connection = table_and_transaction(world)
+    with control.injected(Fault("mute", match="INSERT INTO t", seconds=0.5)), pytest.raises((pytds.Error, OSError)):
+        run(connection, "INSERT INTO t VALUES (2)")
+    assert rows(world) == 0
 
 
 def test_every_kind_of_fault_has_a_test() -> None:

@@ -12,12 +12,12 @@ import pytest
 from cryptography import x509
 
 from infra.sql import user_script
-from local.azure.certificates import ensure_authority
-from local.azure.paths import Paths
-from local.azure.sql.directory import Directory, SqlAccount
+from local.azure.platform.certificates import ensure_authority
 from local.azure.sql.errors import SqlError
 from local.azure.sql.faults import Fault
-from local.azure.sql.server import Server
+from local.azure.sql.service import Server
+from local.azure.sql.sessions.directory import Directory, SqlAccount
+from local.paths import Paths
 from tests.azure.sql.conftest import World, run_mssql_python
 
 MICROSOFT_DRIVER = """

@@ -16,9 +16,9 @@ from typing import Any
 import pytds
 import pytest
 
-from local.azure.cloud import Cloud
-from local.azure.paths import Paths
-from local.azure.sql.choice import KINDS, VARIABLE
+from local.azure.control_plane.cloud import Cloud
+from local.azure.sql.stores.choice import KINDS, VARIABLE
+from local.paths import Paths
 from tests.azure.sql.conftest import AUDIENCE, needs_postgres
 
 START_SECONDS = 60.0

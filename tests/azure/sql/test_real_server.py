@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.azure.sql.directory import Directory, SqlAccount
-from local.azure.sql.server import Server
+from local.azure.sql.service import Server
+from local.azure.sql.sessions.directory import Directory, SqlAccount
 from tests.azure.sql.conftest import World
 from tests.azure.sql.places import DSN
 

@@ -1,15 +1,21 @@
-"""An `up` that fails or is killed half-way, several times over, on one stack; the next `up` makes it whole.
+"""An `up` that fails or is killed half-way, twelve times over, on one stack; the next `up` makes it whole.
 
-The tests are one story and run in this order: each goes on from where the one before left the stack.
+The tests are one story and run in this order: each goes on from where the one before left the stack. Which program is
+killed when follows from a seed (INTERRUPTED_UP_SEED, 1).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
+import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +29,13 @@ pytestmark = pytest.mark.docker
 failed_steps: list[str] = []
 """Tests after a failed one are skipped (`conftest.py` of the scenarios)."""
 
+SEED = int(os.environ.get("INTERRUPTED_UP_SEED", "1"))
+SECONDS = 240
+CLI = "pulumi"
+VICTIMS = (CLI, "local.plugins.language_python", "local.plugins.azure_native", "local.plugins.docker_image")
+DESTROYERS = (CLI, "local.plugins.azure_native")  # `destroy` runs no program, and no image is built
+PROGRESS = re.compile(r" ?\S{1,2}  \S+ \S+ (creat|updat|delet|replac)")  # a line of Pulumi's display
+KILLED: list[bool] = []
 ACCESS = "infra/access.py"
 ROLE_OF_THE_ACCOUNT = """        assign(
             f"{name}-storage",
@@ -46,29 +59,74 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         checkout.run(str(checkout.python), "-m", "local", "reset", "--yes")
 
 
-def kill_up_at(place: Checkout, words: str) -> None:
-    """Run `up` until it says these words, then kill -9 the engine. What it started must end by itself."""
-    up = place.start(str(place.python), "-m", "local", "up")
-    assert up.stdout is not None
-    said = []
-    for line in up.stdout:
-        said.append(line)
-        if words in line:
-            break
-    os.kill(up.pid, signal.SIGKILL)
-    up.communicate()
-    assert words in said[-1], f"up never said {words!r}:\n{''.join(said)}"
-    eventually(lambda: session_of(up.pid), lambda left: not left, "ended: the engine's plugins and the program")
+@dataclass(frozen=True)
+class Kill:
+    """One kill -9: of which program, after how many lines of progress, in `up` or `destroy`."""
+
+    victim: str  # a word of its command line
+    lines: int
+    verb: str = "up"
+
+    def __str__(self) -> str:
+        return f"{self.victim} at line {self.lines} of {self.verb}"
+
+
+def kills(seed: int) -> list[Kill]:
+    """The plan: twelve kills that depend on the seed only. `up` is killed more often than `destroy`."""
+    draw = random.Random(seed)
+    each = [Kill(victim, 6 + number * 2) for number, victim in enumerate(VICTIMS)]
+    drawn = [
+        Kill(draw.choice(DESTROYERS), draw.randint(1, 14), "destroy")
+        if number in (1, 6)
+        else Kill(draw.choice(VICTIMS), draw.randint(1, 14))
+        for number in range(8)
+    ]
+    return each + drawn
+
+
+def kill(place: Checkout, plan: Kill) -> bool:
+    """Run the verb, and kill -9 the victim after that many lines of progress; whether it was killed in time.
+
+    Everything that the command started must end by itself.
+    """
+    run = place.start(str(place.python), "-m", "local", plan.verb)
+    assert run.stdout is not None
+    seen, killed = 0, False
+    for line in run.stdout:
+        seen += bool(PROGRESS.match(line))
+        if seen >= plan.lines and not killed:
+            for pid in members(run.pid, plan.victim):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed = True
+            if killed and plan.victim == CLI:
+                break
+    code = run.wait(SECONDS)
+    run.stdout.close()
+    assert run.stderr is not None
+    said = run.stderr.read()
+    run.stderr.close()
+    assert "Traceback" not in said, said
+    assert not killed or code != 0, f"{plan}: exit code 0 although it was killed"
+    eventually(lambda: session_of(run.pid), lambda left: not left, "ended: the plugins, the host and the program")
+    return killed
+
+
+def members(leader: int, word: str) -> list[int]:
+    """Processes of the session whose command line has the word; for the CLI the leader itself."""
+    if word == CLI:
+        return [leader]
+    return [int(line.split()[0]) for line in session_of(leader) if word in line]
 
 
 def session_of(leader: int) -> list[str]:
-    """Command lines of the living processes that this one started: each has a group of its own, all one session."""
+    """Id and command line of the living processes of a session: each has a group of its own."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             state, _, _, session = (folder / "stat").read_text().rsplit(") ", 1)[1].split()[:4]
             if int(session) == leader and state != "Z":
-                found.append((folder / "cmdline").read_text().replace("\0", " "))
+                found.append(f"{folder.name} " + (folder / "cmdline").read_text().replace("\0", " "))
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
@@ -85,26 +143,24 @@ def test_without_the_account_identitys_role_the_batch_account_is_refused(place: 
     assert "Traceback" not in done.text
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "azure-native:batch:BatchAccount  batch  creating",
-        "docker:index/image:Image  worker  pushing",
-        "azure-native:batch:Pool  pool  creating",
-    ],
-)
-def test_up_may_be_killed_while_it_is(place: Checkout, words: str) -> None:
-    if "pushing" in words:  # pushed already, so there must be something new to push
+@pytest.mark.parametrize("plan", kills(SEED), ids=str)
+def test_a_run_may_be_killed_at_any_moment(place: Checkout, plan: Kill) -> None:
+    if plan.verb == "up":  # there must be something new to build and push
         dockerfile = place.root / "worker" / "Dockerfile"
-        dockerfile.write_text(dockerfile.read_text() + "\nLABEL changed-by=test_interrupted_up\n")
-    kill_up_at(place, words)
+        dockerfile.write_text(dockerfile.read_text() + f"\nLABEL changed-at='{time.time()}'\n")
+    KILLED.append(kill(place, plan))
+
+
+def test_most_of_them_were_killed_in_time() -> None:
+    assert len(KILLED) == 12
+    assert sum(KILLED) >= 8, KILLED
 
 
 def test_then_up_converges_and_nothing_is_doubled(place: Checkout) -> None:
     place.module("local", "up")
     place.module("local", "up", "--expect-no-changes")
     stack = Stack(place)
-    state = json.loads(place.module("local", "export").out)["deployment"]
+    state = json.loads(place.module("local", "pulumi", "stack", "export").out)["deployment"]
     assert not state.get("pending_operations")
     assert [urn for urn, count in Counter(one["urn"] for one in state["resources"]).items() if count > 1] == []
     assert sorted(in_state(state)) == sorted(in_cloud(stack))

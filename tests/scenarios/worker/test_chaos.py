@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from tests.scenarios.chaos import KINDS, Chaos
+from tests.scenarios.chaos import FAULTS, KINDS, Chaos
 from tests.scenarios.cluster import Cluster
 
 SEEDS = (1, 2, 3)
-BLOWS = ("kill", "term", "node", "database killed", "database hung")
+BLOWS = ("kill", "term", "node", "database killed", "database hung", *FAULTS)
 
 
 @pytest.mark.docker
@@ -31,7 +31,9 @@ class Paper:
         self.blow, self.done = blow, dict[str, tuple[str, int, int]]()
 
     def enqueue(self, _queue: str, items: dict[str, Any]) -> None:
-        self.done = {key: ("done", data["steps"], 1) for key, data in items.items()}
+        self.done = {
+            key: ("dead", data["at"], 1) if "at" in data else ("done", data["steps"], 1) for key, data in items.items()
+        }
 
     def items(self, _queue: str) -> dict[str, tuple[str, int, int]]:
         return self.done
@@ -71,7 +73,7 @@ def go_wrong() -> bool:
 
 
 def on_paper(blow: Any) -> Counter[str]:
-    chaos = Chaos(cast(Cluster, Paper(blow)))
+    chaos = Chaos(cast(Cluster, Paper(blow)), inject=lambda _: blow())
     chaos.run(seed=1)
     return chaos.happened
 

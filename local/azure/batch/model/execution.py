@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from local.azure.batch.durations import stamp
+from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.record import Record
 from local.node.contract import ContainerInfo, FailureInfo
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from local.azure.batch.durations import UNLIMITED, limit_seconds, stamp
+from local.azure.batch.model.durations import UNLIMITED, limit_seconds, stamp
 from local.azure.batch.model.stamped import Stamped
+from local.azure.batch.model.states import JOB, JobEvent, JobState
 from local.azure.batch.model.task import constraints_with_defaults, identity, without_passwords
-from local.azure.batch.states import JOB, JobEvent, JobState
 
 _SPECIAL_TASKS: dict[str, dict[str, Any]] = {
     "jobPreparationTask": {"id": "jobpreparation", "waitForSuccess": True, "rerunOnNodeRebootAfterSuccess": True},

@@ -7,9 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from local.azure.batch.durations import stamp
+from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.execution import Execution
-from local.azure.batch.states import JOB_TASK, JobTaskEvent, JobTaskState
+from local.azure.batch.model.states import JOB_TASK, JobTaskEvent, JobTaskState
 from local.node.contract import ContainerInfo, FailureInfo
 
 

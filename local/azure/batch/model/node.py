@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from local.azure.batch.durations import stamp
+from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.execution import container_view, failure_view
 from local.azure.batch.model.stamped import Stamped
-from local.azure.batch.states import NODE, TAKES_TASKS, NodeEvent
+from local.azure.batch.model.states import NODE, TAKES_TASKS, NodeEvent
 from local.node.contract import NodeState
 
 RECENT_TASKS = 10  # how many `recentTasks` are kept [guess]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from local.azure.batch.durations import stamp
+from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.stamped import Stamped
-from local.azure.batch.states import ALLOCATION, POOL, AllocationEvent, AllocationState, PoolEvent, PoolState
+from local.azure.batch.model.states import ALLOCATION, POOL, AllocationEvent, AllocationState, PoolEvent, PoolState
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from local.azure.batch.durations import stamp
+from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.record import Record
 
 _etags = itertools.count(time.time_ns() // 1000)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from local.azure.batch.durations import UNLIMITED, limit_seconds, stamp
+from local.azure.batch.model.durations import UNLIMITED, limit_seconds, stamp
 from local.azure.batch.model.execution import Execution
 from local.azure.batch.model.stamped import Stamped
-from local.azure.batch.states import TASK, TaskEvent, TaskState
+from local.azure.batch.model.states import TASK, TaskEvent, TaskState
 from local.node.contract import ContainerInfo, FailureInfo
 
 
@@ -61,7 +61,7 @@ class Task(Stamped, Execution):
 
     @property
     def directory(self) -> str:
-        """Its folder below the node root (facts 4: workitems/JOB/job-1/TASK)."""
+        """Its folder below the node root: workitems/JOB/job-1/TASK (docs/azure-facts.md#folders-of-a-node)."""
         return f"workitems/{self.job_id}/job-1/{self.id}"
 
     @property

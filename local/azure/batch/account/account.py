@@ -1,0 +1,87 @@
+"""A Batch account at run time: its state, its scheduler, its address and who may call it."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from collections.abc import Collection
+from typing import Any
+
+from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
+from local.azure.batch.model import Pool
+from local.azure.batch.model.account_state import AccountState
+from local.azure.batch.scheduling.allocation import Allocation
+from local.azure.batch.scheduling.dispatcher import Dispatcher
+from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resources import Resource
+from local.azure.platform.ports import HOST
+from local.node.contract import Executor
+
+KEYS = "batch.keys"
+DEFAULT_MODES = (SHARED_KEY, ENTRA, "TaskAuthenticationToken")
+"""`allowedAuthenticationModes` of an account that names none (REST 2024-07-01)."""
+
+
+class Account:
+    """Made from the ARM resource; `resume` after the executor is open."""
+
+    def __init__(self, cloud: Cloud, executor: Executor, resource: Resource) -> None:
+        self.cloud, self.clock, self.executor = cloud, cloud.clock, executor
+        self.name, self.resource_id = resource.name, resource.id
+        self.port = cloud.ports.reserve(f"batch/{resource.name.lower()}")
+        self.endpoint = f"{HOST}:{self.port}"
+        self.url = f"https://{self.endpoint}"
+        self.state = AccountState(cloud.store, resource.name)
+        specs = SpecWriter(resource.name, self.url, cloud.resources.get, resource.id)
+        self.dispatcher = Dispatcher(self.state, cloud.clock, executor, specs)
+        self.allocation = Allocation(self.dispatcher)
+        self.allocation.on_pool_gone = self._pool_gone
+
+    def resume(self) -> None:
+        """Go on after a restart."""
+        self.allocation.resume()
+        self.dispatcher.resume()
+
+    @property
+    def modes(self) -> Collection[str]:
+        """The kinds of authentication it allows now."""
+        resource = self.cloud.resources.get(self.resource_id)
+        return allowed_modes(resource.properties if resource is not None else {})
+
+    def keys(self) -> dict[str, str]:
+        """`primary` and `secondary`, made when first asked for."""
+        found = self.cloud.store.get(KEYS, self.name.lower())
+        if found is None:
+            found = {name: _new_key() for name in ("primary", "secondary")}
+            self.cloud.store.put(KEYS, self.name.lower(), found)
+        return found
+
+    def regenerate(self, name: str) -> dict[str, str]:
+        """Replace one key."""
+        keys = {**self.keys(), name: _new_key()}
+        self.cloud.store.put(KEYS, self.name.lower(), keys)
+        return keys
+
+    def _pool_gone(self, pool: Pool) -> None:
+        """A pool deleted through the data plane is gone from ARM as well."""
+        self.cloud.resources.delete(f"{self.resource_id}/pools/{pool.id}")
+
+    async def close(self) -> None:
+        """Stop acting; state stays."""
+        await self.dispatcher.close()
+
+    def erase(self) -> None:
+        """Forget everything of a deleted account."""
+        self.state.erase()
+        self.cloud.store.delete(KEYS, self.name.lower())
+        self.cloud.ports.release(f"batch/{self.name.lower()}")
+
+
+def allowed_modes(properties: dict[str, Any]) -> Collection[str]:
+    """The modes of an account's properties."""
+    return properties.get("allowedAuthenticationModes") or DEFAULT_MODES
+
+
+def _new_key() -> str:
+    return b64encode(secrets.token_bytes(64)).decode()

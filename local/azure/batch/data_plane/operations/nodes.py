@@ -1,0 +1,186 @@
+"""Operations on compute nodes and their users."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from local.azure.batch import errors
+from local.azure.batch.data_plane import bodies
+from local.azure.batch.data_plane.call import Call
+from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.wire import Answer
+from local.azure.batch.model import Node
+from local.azure.batch.model.durations import stamp
+from local.azure.batch.model.states import NODE, NodeEvent
+from local.node.contract import NodeState, NodeUnreachable, UserAccount
+
+SHOWN = (
+    "id", "url", "state", "schedulingState", "stateTransitionTime", "lastBootTime", "allocationTime", "ipAddress",
+    "ipv6Address", "affinityId", "vmSize", "totalTasksRun", "runningTasksCount", "runningTaskSlotsCount",
+    "totalTasksSucceeded", "recentTasks", "startTask", "startTaskInfo", "errors", "isDedicated",
+    "endpointConfiguration", "nodeAgentInfo", "virtualMachineInfo",
+)  # fmt: skip
+_NOT_UP = frozenset(
+    {NodeState.CREATING, NodeState.STARTING, NodeState.REBOOTING, NodeState.REIMAGING, NodeState.LEAVING_POOL}
+)
+
+
+def view(call: Call, node: Node) -> dict[str, Any]:
+    """The node on the wire."""
+    account = call.account
+    running = account.state.on_node[node.id]
+    pool = account.state.pools[node.pool_id.lower()]
+    body = node.view(account.url, pool.body, len(running), account.dispatcher.slots_used(node))
+    recent = []
+    for one in node.recent:
+        job = account.state.jobs.get(one["jobId"].lower())
+        task = account.state.tasks(job).get(one["taskId"].lower()) if job is not None else None
+        if task is not None:
+            recent.append(
+                {
+                    "taskUrl": f"{account.url}/jobs/{task.job_id}/tasks/{task.id}",
+                    "jobId": task.job_id,
+                    "taskId": task.id,
+                    "taskState": task.state.value,
+                    "executionInfo": task.execution(),
+                }
+            )
+    if recent:
+        body["recentTasks"] = recent
+    if not node.leaving and node.state is not NodeState.CREATING:
+        body["endpointConfiguration"] = {"inboundEndpoints": [_ssh(call, node)]}
+    return body
+
+
+def _ssh(call: Call, node: Node) -> dict[str, Any]:
+    try:
+        address, port = call.account.executor.remote_login(node.id)
+    except (NodeUnreachable, KeyError, OSError):
+        address, port = "127.0.0.1", 0
+    return {
+        "name": f"SSHRule.{node.number}", "protocol": "tcp", "publicIPAddress": address, "publicFQDN": address,
+        "frontendPort": port, "backendPort": 22,
+    }  # fmt: skip
+
+
+async def list_all(call: Call) -> Answer:
+    """GET /pools/{id}/nodes."""
+    nodes = ((str(node.number), view(call, node)) for node in call.account.state.nodes_of(call.pool().id))
+    return Answer(body=page(nodes, call.query, SHOWN, call.url), entity="nodes")
+
+
+async def get(call: Call) -> Answer:
+    """GET /pools/{id}/nodes/{id}."""
+    return Answer(body=shown(view(call, call.node()), select(call.query, SHOWN)), entity="nodes/@Element")
+
+
+async def reboot(call: Call) -> Answer:
+    """POST reboot: 202; the node is `rebooting` from now on, unless its tasks shall be waited for."""
+    node = call.node()
+    body = call.body(bodies.NODE_REBOOT, optional=True)
+    if not NODE.allows(node.state, NodeEvent.REBOOT):
+        raise errors.OperationInvalidForCurrentState(f"The node is {node.state.value}; it cannot be rebooted now.")
+    call.account.allocation.reboot(node, body.get("nodeRebootOption", "requeue"))
+    return Answer(202)
+
+
+async def disable_scheduling(call: Call) -> Answer:
+    """POST disablescheduling."""
+    node = call.node()
+    body = call.body(bodies.NODE_DISABLE_SCHEDULING, optional=True)
+    if not node.scheduling:
+        raise errors.NodeAlreadyInTargetSchedulingState
+    node.scheduling = False
+    node.touch(call.now)
+    call.account.state.save(node)
+    call.account.allocation.end_runs(node, body.get("nodeDisableSchedulingOption", "requeue"))
+    return Answer(200)
+
+
+async def enable_scheduling(call: Call) -> Answer:
+    """POST enablescheduling."""
+    node = call.node()
+    if node.scheduling:
+        raise errors.NodeAlreadyInTargetSchedulingState
+    node.scheduling = True
+    node.touch(call.now)
+    call.account.state.save(node)
+    call.account.dispatcher.wake(node.pool_id)
+    return Answer(200)
+
+
+async def remote_login(call: Call) -> Answer:
+    """GET remoteloginsettings: where ssh is answered."""
+    node = _up(call)
+    try:
+        address, port = call.account.executor.remote_login(node.id)
+    except (NodeUnreachable, KeyError) as error:
+        raise errors.NodeNotReady from error
+    return Answer(
+        body={"remoteLoginIPAddress": address, "remoteLoginPort": port}, entity="remoteloginsettings/@Element"
+    )
+
+
+async def create_user(call: Call) -> Answer:
+    """POST users: 201."""
+    node = _up(call)
+    body = call.body(bodies.NODE_USER)
+    if body["name"].lower() in [name.lower() for name in node.users]:
+        raise errors.NodeUserExists
+    await _put_user(call, node, body["name"], body)
+    node.users.append(body["name"])
+    call.account.state.save(node)
+    url = f"{call.url}/{body['name']}"
+    return Answer(201, headers={"DataServiceId": url, "Location": url})
+
+
+async def replace_user(call: Call) -> Answer:
+    """PUT users/{name}: 200; what is not given goes back to its default, admin or not stays."""
+    node = _up(call)
+    name = _user_name(call, node)
+    await _put_user(call, node, name, call.body(bodies.NODE_USER_UPDATE), keep_admin=True)
+    return Answer(200)
+
+
+async def delete_user(call: Call) -> Answer:
+    """DELETE users/{name}: 200."""
+    node = _up(call)
+    name = _user_name(call, node)
+    try:
+        await call.account.executor.delete_user(node.id, name)
+    except NodeUnreachable as error:
+        raise errors.NodeNotReady from error
+    node.users.remove(name)
+    node.admins = [admin for admin in node.admins if admin != name]
+    call.account.state.save(node)
+    return Answer(200)
+
+
+async def _put_user(call: Call, node: Node, name: str, body: dict[str, Any], keep_admin: bool = False) -> None:
+    admin = name in node.admins if keep_admin else body.get("isAdmin", False)
+    expiry = body.get("expiryTime") or stamp(call.now + timedelta(days=1))  # documented default: one day
+    user = UserAccount(
+        name=name, password=body.get("password"), admin=admin, ssh_public_key=body.get("sshPublicKey"), expiry=expiry
+    )
+    try:
+        await call.account.executor.put_user(node.id, user)
+    except NodeUnreachable as error:
+        raise errors.NodeNotReady from error
+    if admin and name not in node.admins:
+        node.admins.append(name)
+
+
+def _user_name(call: Call, node: Node) -> str:
+    wanted = call.params["userName"].lower()
+    for name in node.users:
+        if name.lower() == wanted:
+            return name
+    raise errors.NodeUserNotFound
+
+
+def _up(call: Call) -> Node:
+    node = call.node()
+    if node.state in _NOT_UP:
+        raise errors.NodeNotReady(f"The node is {node.state.value}; try again when it is idle or running.")
+    return node

@@ -1,0 +1,208 @@
+"""Operations on tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.azure.batch import errors
+from local.azure.batch.data_plane import bodies
+from local.azure.batch.data_plane.call import Call
+from local.azure.batch.data_plane.operations.jobs import refuse_ended
+from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.wire import Answer, error_body
+from local.azure.batch.errors import invalid
+from local.azure.batch.model import Job, Task
+from local.azure.batch.model.durations import stamp
+from local.azure.batch.model.states import TaskEvent, TaskState
+from local.azure.batch.model.task import with_defaults
+from local.azure.batch.scheduling import exit_conditions
+from local.azure.platform.errors import AzureError
+
+SHOWN = (
+    *bodies.TASK.properties, "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime",
+    "previousState", "previousStateTransitionTime", "executionInfo", "nodeInfo", "stats",
+)  # fmt: skip
+_COUNTED = {TaskState.ACTIVE: "active", TaskState.PREPARING: "running", TaskState.RUNNING: "running"}
+
+
+def _new(call: Call, job: Job, body: dict[str, Any]) -> Task:
+    """A checked body as a task of the job, saved."""
+    state = call.account.state
+    if body["id"].lower() in state.tasks(job):
+        raise errors.TaskExists
+    _check_against(job, body)
+    pool = state.pools.get(job.pool_id.lower())
+    slots = body.get("requiredSlots", 1)
+    if pool is not None and slots > pool.slots:
+        raise invalid("requiredSlots", slots, f"the pool's nodes have {pool.slots} task slots")
+    now = call.now
+    task = Task(
+        id=body["id"], job_id=job.id, body=with_defaults(body, job.body["constraints"]["maxTaskRetryCount"]),
+        created=now, state_since=now, changed=now, number=state.next_number(),
+    )  # fmt: skip
+    state.save(task)
+    return task
+
+
+def _check_against(job: Job, body: dict[str, Any]) -> None:
+    """Refuse what the job does not allow: the ids of its own two tasks, dependencies, actions of exit conditions."""
+    if job.preparation is not None and body["id"].lower() == job.preparation["id"].lower():
+        raise errors.TaskIdSameAsJobPreparationTask
+    if job.release is not None and body["id"].lower() == job.release["id"].lower():
+        raise errors.TaskIdSameAsJobReleaseTask
+    depends_on = body.get("dependsOn", {})
+    parents, ranges = depends_on.get("taskIds", ()), depends_on.get("taskIdRanges", ())
+    if (parents or ranges) and not job.uses_dependencies:
+        raise errors.TaskDependenciesNotSpecifiedOnJob
+    if sum(map(len, parents)) > bodies.MAX_DEPENDENCY_CHARACTERS:
+        raise errors.TaskDependencyListTooLong
+    for index, one in enumerate(ranges):
+        if one["start"] > one["end"]:  # [guess]
+            path = f"dependsOn.taskIdRanges[{index}].start"
+            raise invalid(path, one["start"], f"a range begins before its end, which is {one['end']}")
+    exit_conditions.check(body, job)
+
+
+async def create(call: Call) -> Answer:
+    """POST /jobs/{id}/tasks."""
+    job = call.job()
+    refuse_ended(job)
+    task = _new(call, job, call.body(bodies.TASK))
+    call.account.dispatcher.wake(job.pool_id)
+    url = f"{call.account.url}/jobs/{job.id}/tasks/{task.id}"
+    return Answer(201, etag=task.etag, changed=task.changed, headers={"DataServiceId": url, "Location": url})
+
+
+async def create_collection(call: Call) -> Answer:
+    """POST addtaskcollection: up to 100 tasks and 1 MiB; each has its own result, capitalised as recorded."""
+    job = call.job()
+    refuse_ended(job)
+    values = call.raw().get("value")
+    if not isinstance(values, list):
+        raise errors.InvalidRequestBody(details=[("Reason", "expected {'value': [tasks]}")])
+    if len(values) > bodies.MAX_TASKS_PER_COLLECTION:
+        raise errors.RequestBodyTooLarge(details=[("MaxLimit", str(bodies.MAX_TASKS_PER_COLLECTION))])
+    with call.account.state.store.transaction():
+        results = [_add(call, job, value) for value in values]
+    call.account.dispatcher.wake(job.pool_id)
+    return Answer(body={"value": results}, entity="taskaddresult")
+
+
+def _add(call: Call, job: Job, value: Any) -> dict[str, Any]:
+    task_id = value.get("id", "") if isinstance(value, dict) else ""
+    try:
+        task = _new(call, job, bodies.TASK.check(value, ""))
+    except AzureError as error:
+        body = error_body(error, call.account.url, "", call.now)
+        del body["odata.metadata"]
+        return {"status": "ServerError" if error.status >= 500 and error.status != 501 else "ClientError",
+                "taskId": task_id, "error": body}  # fmt: skip
+    url = f"{call.account.url}/jobs/{job.id}/tasks/{task.id}"
+    return {
+        "status": "Success", "taskId": task.id, "eTag": task.etag, "lastModified": stamp(task.changed), "location": url,
+    }  # fmt: skip
+
+
+async def list_all(call: Call) -> Answer:
+    """GET /jobs/{id}/tasks."""
+    tasks = call.account.state.tasks(call.job()).values()
+    views = ((str(task.number), task.view(call.account.url)) for task in tasks if not task.deleting)
+    return Answer(body=page(views, call.query, SHOWN, call.url), entity="tasks")
+
+
+async def get(call: Call) -> Answer:
+    """GET /jobs/{id}/tasks/{id}."""
+    task = call.task()
+    call.check(task)
+    body = shown(task.view(call.account.url), select(call.query, SHOWN))
+    return Answer(body=body, entity="tasks/@Element", etag=task.etag, changed=task.changed)
+
+
+async def put(call: Call) -> Answer:
+    """PUT: only the constraints of a task can change; without them they go back to their defaults."""
+    task = call.task()
+    call.check(task)
+    refuse_ended(call.job())
+    if task.state is TaskState.COMPLETED:
+        raise errors.TaskCompleted
+    given = _constraints_only(call, task)
+    task.body = with_defaults(
+        {**{name: value for name, value in task.body.items() if name != "constraints"}, "constraints": given}, 0
+    )
+    task.touch(call.now)
+    call.account.state.save(task)
+    return Answer(etag=task.etag, changed=task.changed)
+
+
+def _constraints_only(call: Call, task: Task) -> dict[str, Any]:
+    """The SDK's replace_task sends the whole task it read; anything changed but the constraints is refused."""
+    value = call.raw()
+    for name in list(value):
+        if name in bodies.TASK.properties and name != "constraints":
+            if bodies.TASK.properties[name].check(value[name], name) != task.body.get(name):
+                raise invalid(name, value[name], "a task cannot be edited: only its constraints can be updated")
+            del value[name]
+        elif name in SHOWN and name != "constraints":
+            del value[name]
+    return bodies.TASK_UPDATE.check(value, "").get("constraints", {})
+
+
+async def delete(call: Call) -> Answer:
+    """DELETE: the task and its files; one that runs is ended."""
+    task = call.task()
+    call.check(task)
+    call.account.dispatcher.delete_task(task)
+    return Answer(200)
+
+
+async def terminate(call: Call) -> Answer:
+    """POST terminate: 204; a running task is completed when its node has ended it."""
+    task = call.task()
+    call.check(task)
+    if task.state is TaskState.COMPLETED:
+        raise errors.TaskCompleted
+    call.account.dispatcher.end_task(task)
+    return Answer(204)
+
+
+async def reactivate(call: Call) -> Answer:
+    """POST reactivate: 204; refused for a task that is not completed, that succeeded, or whose node is gone."""
+    job, task = call.job(), call.task()
+    call.check(task)
+    refuse_ended(job)
+    if task.state is not TaskState.COMPLETED:
+        raise errors.TaskNotCompleted
+    if task.result == "success":
+        raise errors.TaskSucceeded
+    if task.node_id is not None:
+        node = call.account.state.nodes.get(task.node_id)
+        if node is None or node.leaving:  # [guess]: the fact was seen, its code not recorded
+            raise errors.OperationInvalidForCurrentState(
+                f"The task cannot be reactivated: the node {task.node_id} it ran on is not in the pool any more."
+            )
+    task.happen(TaskEvent.REACTIVATE, call.now)
+    task.retries = 0
+    task.forget_run()
+    call.account.state.save(task)
+    call.account.dispatcher.wake(job.pool_id)
+    return Answer(204)
+
+
+async def counts(call: Call) -> Answer:
+    """GET taskcounts: tasks that prepare count as running (documented)."""
+    tasks: dict[str, int] = dict.fromkeys(("active", "running", "completed", "succeeded", "failed"), 0)
+    slots = dict(tasks)
+    for task in call.account.state.tasks(call.job()).values():
+        names = [_COUNTED.get(task.state, "completed")]
+        if task.state is TaskState.COMPLETED:
+            names.append("succeeded" if task.result == "success" else "failed")
+        for name in names:
+            tasks[name] += 1
+            slots[name] += task.slots
+    return Answer(body={"taskCounts": tasks, "taskSlotCounts": slots}, entity="taskcountsresult/@Element")
+
+
+async def subtasks(call: Call) -> Answer:
+    """GET subtasksinfo: none, as multi-instance tasks are refused."""
+    call.task()
+    return Answer(body={"value": []}, entity="subtasks")

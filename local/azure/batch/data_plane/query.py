@@ -1,0 +1,92 @@
+"""List options: `$filter`, `$select`, `$expand`, `maxresults`; paging by `$skiptoken` behind an `odata.nextLink`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from local.azure.batch.data_plane.filters import parse_filter
+from local.azure.batch.errors import InvalidQueryParameterValue
+
+MAX_RESULTS = 1000
+
+
+def wrong(name: str, value: str, reason: str) -> InvalidQueryParameterValue:
+    """The service's answer to a wrong query parameter."""
+    return InvalidQueryParameterValue(
+        details=[("QueryParameterName", name), ("QueryParameterValue", value), ("Reason", reason)]
+    )
+
+
+def select(query: Mapping[str, str], properties: Collection[str]) -> frozenset[str] | None:
+    """The properties to show (in their right spelling), None for all. `stats` may be expanded; we have none to show."""
+    expand = query.get("$expand")
+    if expand and expand.lower() != "stats":
+        raise wrong("$expand", expand, "only 'stats' can be expanded")
+    text = query.get("$select")
+    if not text:
+        return None
+    known = {name.lower(): name for name in properties}
+    chosen = []
+    for name in (part.strip() for part in text.split(",")):
+        top = name.split("/")[0].lower()
+        if top not in known:
+            raise wrong("$select", text, f"unknown property {name!r}; known: {', '.join(sorted(known.values()))}")
+        chosen.append(known[top])
+    return frozenset(chosen)
+
+
+def shown(item: dict[str, Any], chosen: frozenset[str] | None) -> dict[str, Any]:
+    """The chosen properties of one resource."""
+    return item if chosen is None else {name: value for name, value in item.items() if name in chosen}
+
+
+def page(
+    items: Iterable[tuple[str, dict[str, Any]]],
+    query: Mapping[str, str],
+    properties: Collection[str],
+    url: str,
+) -> dict[str, Any]:
+    """One page of (position, resource) pairs, which come in their order; `url` is this list's."""
+    limit = _max_results(query)
+    chosen = select(query, properties)
+    keep = parse_filter(query["$filter"], properties) if query.get("$filter") else None
+    after = _decode(query["$skiptoken"]) if query.get("$skiptoken") else None
+    found: list[dict[str, Any]] = []
+    last, passed = None, after is None
+    for position, item in items:
+        if not passed:
+            passed = position == after
+            continue
+        if keep is not None and not keep(item):
+            continue
+        if len(found) == limit:
+            return {"value": found, "odata.nextLink": _next(url, query, str(last))}
+        found.append(shown(item, chosen))
+        last = position
+    if not passed:
+        raise wrong("$skiptoken", query["$skiptoken"], "the list does not have this position any more; start again")
+    return {"value": found}
+
+
+def _max_results(query: Mapping[str, str]) -> int:
+    text = query.get("maxresults", str(MAX_RESULTS))
+    if not text.isdigit() or not 1 <= int(text) <= MAX_RESULTS:
+        raise wrong("maxresults", text, f"expected 1..{MAX_RESULTS}")
+    return int(text)
+
+
+def _next(url: str, query: Mapping[str, str], last: str) -> str:
+    kept = {name: value for name, value in query.items() if name != "$skiptoken"}
+    kept["$skiptoken"] = "LOCAL!" + base64.urlsafe_b64encode(last.encode()).decode()
+    return f"{url}?" + "&".join(f"{quote(name, safe='$-')}={quote(value, safe='')}" for name, value in kept.items())
+
+
+def _decode(token: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(token.removeprefix("LOCAL!").encode()).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise wrong("$skiptoken", token, "this token was not made by the service") from error

@@ -1,0 +1,358 @@
+"""The Batch service's error codes (data plane and the Batch part of ARM).
+
+Status, code and text from https://learn.microsoft.com/rest/api/batchservice/batch-status-and-error-codes and from
+public recordings; classes marked [guess] have a code or text that we could not find documented for that situation.
+"""
+
+from __future__ import annotations
+
+from local.azure.platform.errors import AzureError
+
+
+class BatchError(AzureError):
+    """Any refusal of the Batch service."""
+
+
+class InvalidPropertyValue(BatchError):
+    """A value is wrong."""
+
+    status, code = 400, "InvalidPropertyValue"
+    default = "The value provided for one of the properties in the request body is invalid."
+
+
+class MissingRequiredProperty(BatchError):
+    """A property is absent."""
+
+    status, code = 400, "MissingRequiredProperty"
+    default = "A required property was not specified in the request body."
+
+
+class InvalidRequestBody(BatchError):
+    """The body is no JSON, or has a property that does not exist."""
+
+    status, code = 400, "InvalidRequestBody"
+    default = "The specified Request Body is not syntactically correct."
+
+
+class InvalidQueryParameterValue(BatchError):
+    """A query parameter is wrong."""
+
+    status, code = 400, "InvalidQueryParameterValue"
+    default = "Value for one of the query parameters specified in the request URI is invalid."
+
+
+class MissingRequiredQueryParameter(BatchError):
+    """A query parameter is absent."""
+
+    status, code = 400, "MissingRequiredQueryParameter"
+    default = "A query parameter that's mandatory for this request is not specified."
+
+
+class InvalidHeaderValue(BatchError):
+    """A header is wrong."""
+
+    status, code = 400, "InvalidHeaderValue"
+    default = "The value provided for one of the HTTP headers was not in the correct format."
+
+
+class InvalidUri(BatchError):
+    """The path is malformed."""
+
+    status, code = 400, "InvalidUri"
+    default = "The requested URI does not represent any resource on the server."
+
+
+class PropertyCannotBeUpdated(BatchError):
+    """ARM's answer to a changed pool property that Batch cannot change in place (Azure/Batch#85)."""
+
+    status, code = 400, "PropertyCannotBeUpdated"
+    default = "One of the properties specified cannot be updated."
+
+
+class InvalidAutoStorage(BatchError):
+    """ARM: the linked storage account cannot be used [guess: code]."""
+
+    status, code, default = 400, "InvalidAutoStorageAccount", "The specified auto-storage account is invalid."
+
+
+class AutoStorageAuthorizationFailed(BatchError):
+    """ARM: the account's identity has no right on the linked storage account [guess: code]."""
+
+    status, code = 400, "AutoStorageAccountAuthorizationFailed"
+    default = "The Batch account's identity is not authorized for the auto-storage account."
+
+
+class SharedKeyNotAllowed(BatchError):
+    """ARM: keys of an account without shared key authentication [guess: code and text]."""
+
+    status, code = 403, "SharedKeyAuthenticationNotAllowed"
+    default = "The account does not allow shared key authentication, so it has no keys to list or regenerate."
+
+
+class AuthenticationRequired(BatchError):
+    """No Authorization header, or a token that is not accepted."""
+
+    status, code = 401, "AuthenticationFailed"
+    default = (
+        "Server failed to authenticate the request. "
+        "Make sure the value of Authorization header is formed correctly including the signature."
+    )
+
+
+class AuthenticationFailed(AuthenticationRequired):
+    """A shared key signature that is wrong, or a kind of authentication the account does not allow: 403."""
+
+    status = 403
+
+
+class PermissionDenied(BatchError):
+    """The caller has no right to the data action [guess: code and text as reported in public threads]."""
+
+    status, code = 403, "PermissionDenied"
+    default = "Server failed to authorize the request."
+
+
+class TaskDependenciesNotSpecifiedOnJob(BatchError):
+    """The job was not created with usesTaskDependencies."""
+
+    status, code = 400, "TaskDependenciesNotSpecifiedOnJob"
+    default = "The task depends on other tasks, but the job was not created to use task dependencies."
+
+
+class TaskDependencyListTooLong(BatchError):
+    """The ids a task names are longer than 64000 characters together."""
+
+    status, code = 400, "TaskDependencyListTooLong"
+    default = "The list of task ids that the task depends on is too long; use ranges of ids instead."
+
+
+class JobNotFound(BatchError):
+    """No such job."""
+
+    status, code, default = 404, "JobNotFound", "The specified job does not exist."
+
+
+class TaskNotFound(BatchError):
+    """No such task."""
+
+    status, code, default = 404, "TaskNotFound", "The specified task does not exist."
+
+
+class PoolNotFound(BatchError):
+    """No such pool."""
+
+    status, code, default = 404, "PoolNotFound", "The specified pool does not exist."
+
+
+class NodeNotFound(BatchError):
+    """No such node."""
+
+    status, code, default = 404, "NodeNotFound", "The specified node does not exist."
+
+
+class NodeUserNotFound(BatchError):
+    """No such user on the node."""
+
+    status, code, default = 404, "NodeUserNotFound", "The specified node user does not exist."
+
+
+class FileNotFound(BatchError):
+    """No such file."""
+
+    status, code, default = 404, "FileNotFound", "The specified file does not exist."
+
+
+class ResourceNotFound(BatchError):
+    """No such path."""
+
+    status, code, default = 404, "ResourceNotFound", "The specified resource does not exist."
+
+
+class UnsupportedHttpVerb(BatchError):
+    """The path exists, the method does not."""
+
+    status, code = 405, "UnsupportedHttpVerb"
+    default = "The resource doesn't support the specified HTTP verb."
+
+
+class JobExists(BatchError):
+    """The id is taken."""
+
+    status, code, default = 409, "JobExists", "The specified job already exists."
+
+
+class TaskExists(BatchError):
+    """The id is taken."""
+
+    status, code, default = 409, "TaskExists", "The specified task already exists."
+
+
+class TaskIdSameAsJobPreparationTask(BatchError):
+    """The id is the preparation task's."""
+
+    status, code = 409, "TaskIdSameAsJobPreparationTask"
+    default = "The specified task id is same as the job preparation task."
+
+
+class TaskIdSameAsJobReleaseTask(BatchError):
+    """The id is the release task's."""
+
+    status, code = 409, "TaskIdSameAsJobReleaseTask"
+    default = "The specified task id is same as the job release task."
+
+
+class JobPreparationTaskNotSpecified(BatchError):
+    """There is no status of what the job does not have."""
+
+    status, code = 409, "JobPreparationTaskNotSpecified"
+    default = "The specified job does not have job preparation task."
+
+
+class NodeUserExists(BatchError):
+    """The name is taken."""
+
+    status, code, default = 409, "NodeUserExists", "The specified node user already exists."
+
+
+class JobBeingDeleted(BatchError):
+    """Too late."""
+
+    status, code, default = (
+        409,
+        "JobBeingDeleted",
+        "The specified job has been marked for deletion and is being deleted.",
+    )
+
+
+class JobBeingTerminated(BatchError):
+    """Too late."""
+
+    status, code, default = 409, "JobBeingTerminated", "The specified job is being terminated."
+
+
+class JobCompleted(BatchError):
+    """A completed job takes nothing any more."""
+
+    status, code, default = 409, "JobCompleted", "The specified job is already in a completed state."
+
+
+class JobDisabled(BatchError):
+    """The job is disabled."""
+
+    status, code, default = 409, "JobDisabled", "The specified job is disabled."
+
+
+class JobNotActive(BatchError):
+    """The verb needs an active job."""
+
+    status, code, default = 409, "JobNotActive", "The specified job is not in active state."
+
+
+class JobNotDisabled(BatchError):
+    """Moving a job to another pool needs a disabled job."""
+
+    status, code, default = (
+        409,
+        "JobNotDisabled",
+        "The specified operation is not valid for a job that is not disabled.",
+    )
+
+
+class TaskCompleted(BatchError):
+    """The task is over."""
+
+    status, code, default = 409, "TaskCompleted", "The specified task is already in a completed state."
+
+
+class TaskNotCompleted(BatchError):
+    """Only a completed task can be reactivated."""
+
+    status, code, default = 409, "TaskNotCompleted", "The specified task is not completed."
+
+
+class TaskSucceeded(BatchError):
+    """A successful task cannot be reactivated."""
+
+    status, code, default = 409, "TaskSucceeded", "The specified task already completed with success."
+
+
+class TaskFilesUnavailable(BatchError):
+    """The task never got a node, or its node is gone."""
+
+    status, code = 409, "TaskFilesUnavailable"
+    default = "The specified task did not run on any node or the files are unavailable because the node is gone."
+
+
+class NodeNotReady(BatchError):
+    """The node exists and cannot be asked now."""
+
+    status, code, default = 409, "NodeNotReady", "The specified node is not ready."
+
+
+class NodeAlreadyInTargetSchedulingState(BatchError):
+    """Nothing to change."""
+
+    status, code = 409, "NodeAlreadyInTargetSchedulingState"
+    default = "The specified node is already in the target scheduling state."
+
+
+class OperationInvalidForCurrentState(BatchError):
+    """The verb does not fit the state."""
+
+    status, code = 409, "OperationInvalidForCurrentState"
+    default = "The specified operation is not valid for the current state of the resource."
+
+
+class PoolBeingDeleted(BatchError):
+    """Too late."""
+
+    status, code, default = (
+        409,
+        "PoolBeingDeleted",
+        "The specified pool has been marked for deletion and is being deleted.",
+    )
+
+
+class PoolBeingResized(BatchError):
+    """A resize goes on."""
+
+    status, code, default = 409, "PoolBeingResized", "The specified pool is being resized."
+
+
+class ConditionNotMet(BatchError):
+    """If-Match and its like."""
+
+    status, code = 412, "ConditionNotMet"
+    default = "The condition specified using HTTP conditional header(s) is not met."
+
+
+class NotModified(ConditionNotMet):
+    """The same for a read: 304, without a body."""
+
+    status = 304
+
+
+class RequestBodyTooLarge(BatchError):
+    """More than 1 MiB, or more than 100 tasks in a collection."""
+
+    status, code = 413, "RequestBodyTooLarge"
+    default = "The request body is too large and exceeds the maximum permissible limit."
+
+
+class InvalidRange(BatchError):
+    """The range lies outside the file."""
+
+    status, code, default = 416, "InvalidRange", "The range specified is invalid for the current size of the resource."
+
+
+class NotImplementedYet(BatchError):
+    """What Azure Batch has and the local Azure does not have yet (our own code: Azure never answers it)."""
+
+    status, code, default = 501, "NotImplemented", "The local Azure does not have this operation yet."
+
+
+def invalid(path: str, value: object, reason: str) -> InvalidPropertyValue:
+    """The service's answer to a wrong value, with its three details."""
+    name = path.rsplit(".", 1)[-1]
+    details = [("PropertyName", name), ("PropertyPath", path), ("PropertyValue", str(value)), ("Reason", reason)]
+    return InvalidPropertyValue(details=details)

@@ -1,0 +1,141 @@
+"""What ARM's batchAccounts do here: an account is a port, keys and a scheduler.
+
+Properties and quotas: https://learn.microsoft.com/rest/api/batchmanagement/batch-account (2024-07-01).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.azure.batch.account.account import Account, allowed_modes
+from local.azure.batch.account.authentication import SHARED_KEY
+from local.azure.batch.accounts import Accounts
+from local.azure.batch.errors import (
+    AutoStorageAuthorizationFailed,
+    InvalidAutoStorage,
+    NotImplementedYet,
+    ResourceNotFound,
+    SharedKeyNotAllowed,
+)
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import Caller
+
+STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
+IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_BLOB_WRITE = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
+_BY_IDENTITY = "BatchAccountManagedIdentity"
+_NOT_YET = (
+    ("poolAllocationMode", "UserSubscription"),
+    ("publicNetworkAccess", "Disabled"),
+    ("publicNetworkAccess", "SecuredByPerimeter"),
+)
+
+
+class AccountHooks:
+    """`TypeHooks` of Microsoft.Batch/batchAccounts."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def validate(self, new: Resource, old: Resource | None) -> None:
+        """Refuse what is not there yet and a linked storage account that cannot work."""
+        properties = new.properties
+        for name, value in _NOT_YET:
+            if properties.get(name) == value:
+                raise NotImplementedYet(f"The local Azure does not have {name} '{value}' yet; nothing was changed.")
+        if (properties.get("encryption") or {}).get("keySource", "Microsoft.Batch") != "Microsoft.Batch":
+            raise NotImplementedYet("The local Azure does not have customer-managed keys yet (property 'encryption').")
+        if properties.get("autoStorage"):
+            self._check_auto_storage(new, properties["autoStorage"])
+
+    async def put(self, new: Resource, old: Resource | None) -> None:
+        """Open the account's port."""
+        account = await self._accounts.add(new)
+        new.system["accountEndpoint"] = account.endpoint
+
+    async def delete(self, resource: Resource) -> None:
+        """Remove pools, jobs, nodes, keys and the port."""
+        await self._accounts.remove(resource.name)
+
+    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        """listKeys, regenerateKeys, syncAutoStorageKeys."""
+        verb = name.lower()
+        if verb == "syncautostoragekeys":
+            return {}
+        account = self._accounts.account(resource.name)
+        if account is None or verb not in ("listkeys", "regeneratekeys"):
+            raise ResourceNotFound(f"The action '{name}' of {resource.id} was not found.")
+        if SHARED_KEY not in allowed_modes(resource.properties):
+            raise SharedKeyNotAllowed
+        if verb == "listkeys":
+            return _keys(account, account.keys())
+        which = str(body.get("keyName", "")).lower()
+        if which not in ("primary", "secondary"):
+            raise ResourceNotFound(f"keyName: expected Primary or Secondary, got {body.get('keyName')!r}")
+        return _keys(account, account.regenerate(which))
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """Endpoint, quotas and defaults. Every quota is Azure's documented default or plenty for one machine."""
+        properties = resource.properties
+        account = self._accounts.account(resource.name)
+        endpoint = resource.system.get("accountEndpoint") or (account.endpoint if account else None)
+        shown: dict[str, Any] = {
+            "accountEndpoint": endpoint,
+            "nodeManagementEndpoint": endpoint,
+            "poolAllocationMode": properties.get("poolAllocationMode") or "BatchService",
+            "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
+            "allowedAuthenticationModes": list(allowed_modes(properties)),
+            "encryption": properties.get("encryption") or {"keySource": "Microsoft.Batch"},
+            "dedicatedCoreQuota": 900,
+            "lowPriorityCoreQuota": 900,
+            "dedicatedCoreQuotaPerVMFamily": [],
+            "dedicatedCoreQuotaPerVMFamilyEnforced": False,
+            "poolQuota": 100,
+            "activeJobAndJobScheduleQuota": 300,
+            "privateEndpointConnections": [],
+        }
+        if properties.get("autoStorage"):
+            mode = properties["autoStorage"].get("authenticationMode") or "StorageKeys"
+            shown["autoStorage"] = {
+                **properties["autoStorage"],
+                "authenticationMode": mode,
+                "lastKeySync": resource.created,
+            }
+        return shown
+
+    def _check_auto_storage(self, account: Resource, linked: dict[str, Any]) -> None:
+        """The storage account and identities exist, and the account's identity may write blobs (texts: [guess]).
+
+        With BatchAccountManagedIdentity the account's own identity needs its role on the storage account before the
+        Batch account is made (docs/azure-facts.md#auto-storage-by-identity).
+        """
+        cloud = self._accounts.cloud
+        storage_id = str(linked.get("storageAccountId", ""))
+        storage = cloud.resources.get(storage_id)
+        if storage is None or storage.type.lower() != STORAGE_TYPE.lower():
+            raise InvalidAutoStorage(f"The auto-storage account '{storage_id}' does not exist.")
+        node = (linked.get("nodeIdentityReference") or {}).get("resourceId")
+        if node is not None:
+            identity = cloud.resources.get(node)
+            if identity is None or identity.type.lower() != IDENTITY_TYPE.lower():
+                raise InvalidAutoStorage(f"The identity '{node}' of autoStorage.nodeIdentityReference does not exist.")
+        if linked.get("authenticationMode") != _BY_IDENTITY:
+            return
+        assigned = (account.identity or {}).get("userAssignedIdentities") or {}
+        if not assigned:
+            raise InvalidAutoStorage(
+                f"autoStorage.authenticationMode is {_BY_IDENTITY}, but the Batch account has no managed identity."
+            )
+        for resource_id in assigned:
+            identity = cloud.resources.get(resource_id)
+            principal = None if identity is None else {**identity.properties, **identity.system}.get("principalId")
+            if principal is not None and cloud.access.allows(str(principal), _BLOB_WRITE, storage.id, data=True):
+                return
+        raise AutoStorageAuthorizationFailed(
+            f"The Batch account's identity has no access to the auto-storage account '{storage.id}': "
+            "assign it the role Storage Blob Data Contributor there."
+        )
+
+
+def _keys(account: Account, keys: dict[str, str]) -> dict[str, Any]:
+    return {"accountName": account.name, **keys}

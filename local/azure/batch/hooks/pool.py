@@ -1,0 +1,182 @@
+"""What ARM's pools do here: a pool is nodes made by the executor.
+
+In-place changes: https://learn.microsoft.com/rest/api/batchmanagement/pool/update and Azure/Batch#85 for the error.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from local.azure.batch import errors
+from local.azure.batch.account.account import Account
+from local.azure.batch.account.images import SUPPORTED_IMAGES, is_supported
+from local.azure.batch.accounts import Accounts
+from local.azure.batch.data_plane.operations.pools import view as pool_view
+from local.azure.batch.hooks import pool_shapes as arm_shapes
+from local.azure.batch.model import Pool
+from local.azure.batch.model.durations import stamp
+from local.azure.batch.model.states import ALLOCATION, AllocationEvent
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import Caller
+
+FIXED = (
+    ("virtualMachineConfiguration", "deploymentConfiguration"),
+    ("networkConfiguration", "networkConfiguration"),
+    ("vmSize", "vmSize"),
+    ("enableInterNodeCommunication", "interNodeCommunication"),
+    ("taskSlotsPerNode", "taskSlotsPerNode"),
+    ("taskSchedulingPolicy", "taskSchedulingPolicy"),
+    ("userAccounts", "userAccounts"),
+    ("mountConfiguration", "mountConfiguration"),
+    ("startTask", "startTask"),
+)
+"""What ARM cannot change in place: (data plane's name, ARM's name). `startTask` is our reading [guess]: Azure may
+accept a new start task, but nodes that exist never run it, so that a program that relies on it needs a new pool."""
+
+
+class PoolHooks:
+    """`TypeHooks` of Microsoft.Batch/batchAccounts/pools."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def validate(self, new: Resource, old: Resource | None) -> None:
+        """Refuse what is not there yet, what cannot work, and changes that Batch cannot make."""
+        account = self._account(new)
+        arm_shapes.refuse_missing(new.properties)
+        body, secrets = arm_shapes.pool_body(new)
+        self._check(body)
+        pool = account.state.pools.get(new.name.lower())
+        if old is None or pool is None:
+            return
+        for name, arm_name in FIXED:
+            if body.get(name) != pool.body.get(name):
+                raise errors.PropertyCannotBeUpdated(details=[("PropertyName", arm_name)])
+        changed = {
+            kind for kind in secrets for key in secrets[kind] if secrets[kind][key] != pool.secrets[kind].get(key)
+        }
+        if changed:
+            name = "userAccounts" if "users" in changed else "deploymentConfiguration"
+            raise errors.PropertyCannotBeUpdated(details=[("PropertyName", name)])
+
+    async def put(self, new: Resource, old: Resource | None) -> None:
+        """Make the pool and ask for its nodes, or change what can change."""
+        account = self._account(new)
+        body, secrets = arm_shapes.pool_body(new)
+        arm_shapes.strip_secrets(new.properties)
+        pool = account.state.pools.get(new.name.lower())
+        now = account.clock.now()
+        if pool is None:
+            pool = Pool(
+                id=new.name, body=body, created=now, state_since=now, changed=now, allocation_since=now,
+                number=account.state.next_number(), secrets=secrets,
+            )  # fmt: skip
+        else:
+            pool.body = body
+            pool.secrets = {kind: {**pool.secrets.get(kind, {}), **found} for kind, found in secrets.items()}
+            pool.touch(now)
+        account.state.save(pool)
+        scale = arm_shapes.scale(new.properties)
+        dedicated, low_priority = int(scale["targetDedicatedNodes"]), int(scale["targetLowPriorityNodes"])
+        if (dedicated, low_priority) != (pool.target_dedicated, pool.target_low_priority):
+            option = str(scale.get("nodeDeallocationOption", "requeue")).lower()
+            account.allocation.resize(pool, dedicated, low_priority, option)
+        account.dispatcher.wake(pool.id)
+
+    async def delete(self, resource: Resource) -> None:
+        """Remove the nodes, then the pool."""
+        account = self._accounts.account(_account_name(resource))
+        pool = None if account is None else account.state.pools.get(resource.name.lower())
+        if account is not None and pool is not None:
+            await account.allocation.delete(pool).wait()
+
+    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        """stopResize; disableAutoScale has nothing to do on a fixed pool."""
+        account = self._account(resource)
+        pool = account.state.pools.get(resource.name.lower())
+        if pool is None:
+            raise errors.PoolNotFound
+        if name.lower() == "stopresize":
+            if ALLOCATION.allows(pool.allocation, AllocationEvent.STOP):
+                account.allocation.stop_resize(pool)
+        elif name.lower() != "disableautoscale":
+            raise errors.ResourceNotFound(f"The action '{name}' of {resource.id} was not found.")
+        properties = {**resource.properties, **self.view(resource), "provisioningState": resource.state}
+        return {"id": resource.id, "name": resource.name, "type": resource.type, "properties": properties}
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """Allocation, present nodes, and the target as it is now (the data plane may have resized the pool)."""
+        account = self._accounts.account(_account_name(resource))
+        pool = None if account is None else account.state.pools.get(resource.name.lower())
+        secretless = copy.deepcopy(resource.properties)
+        arm_shapes.strip_secrets(secretless)  # while the pool is being made its record still has them
+        hidden = {name: secretless[name] for name in ("userAccounts", "deploymentConfiguration") if name in secretless}
+        if account is None or pool is None:
+            return hidden
+        shown = pool_view(account, pool)
+        scale = {
+            **arm_shapes.scale(resource.properties),
+            "targetDedicatedNodes": pool.target_dedicated,
+            "targetLowPriorityNodes": pool.target_low_priority,
+        }
+        status: dict[str, Any] = {
+            "targetDedicatedNodes": pool.target_dedicated,
+            "targetLowPriorityNodes": pool.target_low_priority,
+            "startTime": stamp(pool.allocation_since),
+        }
+        if pool.resize_errors:
+            status["errors"] = pool.resize_errors
+        return {
+            **hidden,
+            "allocationState": pool.allocation.value.capitalize(),
+            "allocationStateTransitionTime": stamp(pool.allocation_since),
+            "provisioningStateTransitionTime": stamp(pool.state_since),
+            "creationTime": stamp(pool.created),
+            "lastModified": stamp(pool.changed),
+            "currentDedicatedNodes": shown["currentDedicatedNodes"],
+            "currentLowPriorityNodes": shown["currentLowPriorityNodes"],
+            "scaleSettings": {"fixedScale": scale},
+            "resizeOperationStatus": status,
+            "taskSlotsPerNode": pool.slots,
+            "taskSchedulingPolicy": {"nodeFillType": "Pack" if pool.packs else "Spread"},
+            "interNodeCommunication": "Enabled" if pool.body["enableInterNodeCommunication"] else "Disabled",
+            "currentNodeCommunicationMode": "Simplified",
+        }
+
+    def _account(self, resource: Resource) -> Account:
+        name = _account_name(resource)
+        account = self._accounts.account(name)
+        if account is None:
+            raise errors.ResourceNotFound(f"The Batch account '{name}' does not exist.")
+        return account
+
+    @staticmethod
+    def _check(body: dict[str, Any]) -> None:
+        machine = body["virtualMachineConfiguration"]
+        reference, agent = machine.get("imageReference") or {}, machine.get("nodeAgentSKUId") or ""
+        if not body["vmSize"]:
+            raise errors.MissingRequiredProperty(details=[("PropertyName", "vmSize")])
+        if not is_supported(reference, agent):
+            known = "; ".join(
+                f"{one['imageReference']['publisher']}/{one['imageReference']['offer']}/{one['imageReference']['sku']} "
+                f"with {one['nodeAgentSKUId']}"
+                for one in SUPPORTED_IMAGES
+            )
+            wanted = "/".join(str(reference.get(name)) for name in ("publisher", "offer", "sku"))
+            raise errors.InvalidPropertyValue(
+                f"The image {wanted} with node agent '{agent}' is not supported. Supported here: {known}.",
+                details=[("PropertyName", "deploymentConfiguration")],
+            )
+        own = {one["resourceId"].lower() for one in body.get("identity", {}).get("userAssignedIdentities", ())}
+        for registry in (machine.get("containerConfiguration") or {}).get("containerRegistries") or ():
+            wanted = (registry.get("identityReference") or {}).get("resourceId")
+            if wanted is not None and wanted.lower() not in own:
+                raise errors.InvalidPropertyValue(
+                    f"The identity '{wanted}' of registry '{registry.get('registryServer')}' is not one of the pool's.",
+                    details=[("PropertyName", "containerRegistries")],
+                )
+
+
+def _account_name(resource: Resource) -> str:
+    return resource.id.strip("/").split("/")[7]

@@ -1,0 +1,127 @@
+"""From ARM's pool (REST 2024-07-01, `Microsoft.Batch/batchAccounts/pools`) to the data plane's pool, and its secrets.
+
+The planes differ in names (`userName`/`username`, `nodeAgentSkuId`/`nodeAgentSKUId`) and in the case of words
+(`TaskWorkingDirectory`/`taskWorkingDirectory`, `Spread`/`spread`): both differences are the two tables here. Secrets
+(passwords of users and registries) are split off: they are never in a body that is shown.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from local.azure.batch.errors import NotImplementedYet
+from local.azure.control_plane.resources import Resource
+
+_NAMES = {"userName": "username", "nodeAgentSkuId": "nodeAgentSKUId"}
+_LOWER = frozenset({"elevationLevel", "scope", "nodeFillType", "caching", "storageAccountType", "policy", "loginMode"})
+_FIRST_LOWER = frozenset({"workingDirectory", "type"})  # containerConfiguration.type: dockerCompatible
+
+_NOT_YET = (
+    ("mountConfiguration", "mounts of pools"),
+    ("certificates", "certificates (retired by Azure on 29 February 2024)"),
+    ("applicationPackages", "application packages"),
+    ("applicationLicenses", "application licenses"),
+)
+
+DEFAULT_SCALE = {"fixedScale": {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0, "resizeTimeout": "PT15M"}}
+
+
+def refuse_missing(properties: Mapping[str, Any]) -> None:
+    """Raise for what the local Azure does not have yet, by name."""
+    for name, what in _NOT_YET:
+        if properties.get(name):
+            raise _not_yet(name, what)
+    if "autoScale" in (properties.get("scaleSettings") or {}):
+        raise _not_yet("scaleSettings.autoScale", "autoscale")
+    network = properties.get("networkConfiguration") or {}
+    for name, what in (("subnetId", "virtual networks"), ("endpointConfiguration", "inbound endpoints of pools")):
+        if network.get(name):
+            raise _not_yet(f"networkConfiguration.{name}", what)
+    machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
+    for name, what in (("extensions", "VM extensions"), ("diskEncryptionConfiguration", "disk encryption")):
+        if machine.get(name):
+            raise _not_yet(f"deploymentConfiguration.virtualMachineConfiguration.{name}", what)
+
+
+def _not_yet(path: str, what: str) -> NotImplementedYet:
+    message = f"The local Azure does not have {what} yet (property '{path}'); nothing was changed."
+    return NotImplementedYet(message, details=[("PropertyName", path)])
+
+
+def pool_body(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the pool's body in the data plane's shape, its secrets) of an ARM pool."""
+    properties = _without_nulls(resource.properties)
+    machine = properties.get("deploymentConfiguration", {}).get("virtualMachineConfiguration", {})
+    body: dict[str, Any] = {
+        "id": resource.name,
+        "vmSize": properties.get("vmSize"),
+        "virtualMachineConfiguration": _words(machine),
+        "taskSlotsPerNode": int(properties.get("taskSlotsPerNode", 1)),
+        "taskSchedulingPolicy": {"nodeFillType": "spread", **_words(properties.get("taskSchedulingPolicy", {}))},
+        "enableInterNodeCommunication": str(properties.get("interNodeCommunication", "")).lower() == "enabled",
+        "enableAutoScale": False,
+        "resizeTimeout": scale(properties).get("resizeTimeout", "PT15M"),
+    }
+    for name in ("displayName", "networkConfiguration", "startTask", "userAccounts", "metadata", "upgradePolicy"):
+        if properties.get(name):
+            body[name] = _words(properties[name])
+    if resource.identity and resource.identity.get("userAssignedIdentities"):
+        assigned = resource.identity["userAssignedIdentities"]
+        body["identity"] = {
+            "type": "UserAssigned",
+            "userAssignedIdentities": [{"resourceId": key, **(value or {})} for key, value in assigned.items()],
+        }
+    return body, _take_secrets(body)
+
+
+def scale(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """`fixedScale`, with defaults."""
+    given = ((properties.get("scaleSettings") or {}).get("fixedScale")) or {}
+    return {**DEFAULT_SCALE["fixedScale"], **{name: value for name, value in given.items() if value is not None}}
+
+
+def strip_secrets(properties: dict[str, Any]) -> None:
+    """Remove the same secrets from ARM's properties, so that no GET can show them."""
+    for account in properties.get("userAccounts") or ():
+        account.pop("password", None)
+        (account.get("linuxUserConfiguration") or {}).pop("sshPrivateKey", None)
+    machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
+    for registry in (machine.get("containerConfiguration") or {}).get("containerRegistries") or ():
+        registry.pop("password", None)
+
+
+def _take_secrets(body: dict[str, Any]) -> dict[str, Any]:
+    users, registries = {}, {}
+    for account in body.get("userAccounts", ()):
+        password = account.pop("password", None)
+        if password is not None:
+            users[account["name"]] = password
+        account.get("linuxUserConfiguration", {}).pop("sshPrivateKey", None)
+    containers = body["virtualMachineConfiguration"].get("containerConfiguration") or {}
+    for registry in containers.get("containerRegistries", ()):
+        password = registry.pop("password", None)
+        if password is not None:
+            registries[registry.get("registryServer") or "docker.io"] = password
+    return {"users": users, "registries": registries}
+
+
+def _words(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {_NAMES.get(key, key): _words(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_words(item, name) for item in value]
+    if isinstance(value, str) and name in _LOWER:
+        return value.lower()
+    if isinstance(value, str) and name in _FIRST_LOWER and value[:1].isupper():
+        return value[:1].lower() + value[1:]
+    return value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return copy.copy(value)

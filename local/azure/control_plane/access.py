@@ -1,0 +1,69 @@
+"""Who may do what: role assignments against the table of roles. One decision point for ARM and every data plane.
+
+Owns the decision and its words. Assignments are ARM resources: removing one has effect with the next request.
+"""
+
+from __future__ import annotations
+
+from local.azure.control_plane.errors import AuthorizationFailed, LinkedAuthorizationFailed
+from local.azure.control_plane.resources import Resource, Resources
+from local.azure.control_plane.roles import Role, role_of
+from local.azure.control_plane.tokens import Caller
+
+ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
+ASSIGN_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+
+
+class Access:
+    """Answers from the assignments that exist now (kept in memory by principal, refreshed on every change)."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._grants: dict[str, dict[str, tuple[str, Role]]] = {}
+        for assignment in resources.list(ASSIGNMENT_TYPE):
+            self._changed(assignment, True)
+        resources.on_change(self._changed)
+
+    def allows(self, principal_id: str, operation: str, scope: str, *, data: bool = False) -> bool:
+        """Whether any assignment at `scope` or above gives the principal the (data) action."""
+        return any(
+            covers(granted, scope) and role.allows(operation, data=data)
+            for granted, role in self._grants.get(principal_id.lower(), {}).values()
+        )
+
+    def require(self, caller: Caller, operation: str, scope: str, *, data: bool = False) -> None:
+        """Raise AuthorizationFailed, in ARM's words, unless it is allowed."""
+        if not self.allows(caller.principal_id, operation, scope, data=data):
+            raise AuthorizationFailed(
+                f"The client '{caller.client_id}' with object id '{caller.principal_id}' does not have authorization "
+                f"to perform action '{operation}' over scope '{scope}' or the scope is invalid. If access was "
+                "recently granted, please refresh your credentials."
+            )
+
+    def require_linked(self, caller: Caller, operation: str, scope: str, linked: str, own: str) -> None:
+        """Raise LinkedAuthorizationFailed unless `operation` is allowed on the `linked` resource.
+
+        `own` is the action that the caller did have on `scope` (both appear in ARM's text).
+        """
+        if not self.allows(caller.principal_id, operation, linked):
+            raise LinkedAuthorizationFailed(
+                f"The client '{caller.client_id}' with object id '{caller.principal_id}' has permission to perform "
+                f"action '{own}' on scope '{scope}'; however, it does not have permission to perform action(s) "
+                f"'{operation}' on the linked scope(s) '{linked}' or the linked scope(s) "
+                "are invalid."
+            )
+
+    def _changed(self, resource: Resource, exists: bool) -> None:
+        if resource.type.lower() != ASSIGNMENT_TYPE.lower():
+            return
+        grants = self._grants.setdefault(str(resource.properties["principalId"]).lower(), {})
+        role = role_of(str(resource.properties["roleDefinitionId"]))
+        if exists and role is not None:
+            grants[resource.id.lower()] = (str(resource.properties["scope"]), role)
+        else:
+            grants.pop(resource.id.lower(), None)
+
+
+def covers(granted: str, scope: str) -> bool:
+    """Whether a right at `granted` holds at `scope`: the same, or below it."""
+    above, below = granted.rstrip("/").lower(), scope.rstrip("/").lower()
+    return below == above or below.startswith(above + "/")

@@ -1,0 +1,215 @@
+"""The table of resource types: what ARM knows of each, and the seam (`TypeHooks`) by which a service does its work.
+
+One row a type. Services register their hooks on the cloud's own copy (`cloud.types.register`); a type without hooks is
+refused by name (501).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from local.azure.control_plane.errors import (
+    InvalidResourceName,
+    InvalidResourceNamespace,
+    InvalidResourceType,
+    NotFound,
+    NotImplementedHere,
+    nearest,
+)
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.shapes import Shape, model_shape
+from local.azure.control_plane.tokens import Caller
+
+_BATCH = "azure.mgmt.batch.models"
+_STORAGE = "azure.mgmt.storage.models"
+_REGISTRY = "azure.mgmt.containerregistry.models"
+_MSI = "azure.mgmt.msi.v2024_11_30.models"
+_RESOURCES = "azure.mgmt.resource.resources.models"
+_AUTHORIZATION = "azure.mgmt.authorization.v2022_04_01.models"
+
+
+class TypeHooks(Protocol):
+    """All async except `view`. Every method must be safe to repeat: after a kill the same call comes again."""
+
+    async def validate(self, new: Resource, old: Resource | None) -> None:
+        """Raise an AzureError to refuse the request before anything is recorded."""
+        ...
+
+    async def put(self, new: Resource, old: Resource | None) -> None:
+        """Do the work; may fill `new.system` and complete `new.properties`. An AzureError makes the operation fail."""
+        ...
+
+    async def delete(self, resource: Resource) -> None:
+        """Undo the work; what is gone already is no error."""
+        ...
+
+    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        """Do a POST action (`listKeys`, ...); raise an AzureError for an unknown name."""
+        ...
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """Read-only properties, merged over the stored ones in answers. Never a secret."""
+        ...
+
+
+class RecordHooks:
+    """For types whose record is all there is, and the base of those that only check or complete it."""
+
+    async def validate(self, new: Resource, old: Resource | None) -> None:
+        """Nothing beyond the schema."""
+
+    async def put(self, new: Resource, old: Resource | None) -> None:
+        """Nothing to do."""
+
+    async def delete(self, resource: Resource) -> None:
+        """Nothing to do."""
+
+    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        """No actions."""
+        raise NotFound(f"{resource.type} has no action '{name}'.")
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """Nothing to add."""
+        return {}
+
+
+@dataclass(frozen=True)
+class TypeSpec:
+    """A type: its models (`module:Class`), the rule for names, and how its operations answer first.
+
+    docs/azure-facts.md#first-answers-of-arm
+    """
+
+    type: str
+    create_model: str
+    update_model: str | None  # None: PATCH is not among the type's operations
+    name: str
+    api_version: str  # the one we were written against; others are accepted
+    tracked: bool = False  # has a location and tags
+    created: int = 200  # status of a PUT that made it; 202 makes the creation a long-running operation
+    slow_delete: bool = False  # DELETE answers 202
+    async_header: bool = False  # sends Azure-AsyncOperation beside Location
+    shows_state: bool = True  # properties.provisioningState
+    shows_etag: bool = False
+    extension: bool = False  # lives under any other resource
+    unique: bool = False  # its name is unique in all Azure
+    actions: tuple[str, ...] = ()
+    read_model: str | None = None  # what GET shows, where that is a class of its own: its fields may be PUT back
+    hooks: TypeHooks | None = None
+
+    @property
+    def namespace(self) -> str:
+        """`Microsoft.Batch`."""
+        return self.type.split("/", 1)[0]
+
+    def shape(self, *, update: bool) -> Shape:
+        """What a body must look like."""
+        return model_shape(self.update_model if update and self.update_model else self.create_model)
+
+    def read_shape(self) -> Shape | None:
+        """What GET shows, when that differs."""
+        return None if self.read_model is None else model_shape(self.read_model)
+
+    def check_name(self, name: str) -> None:
+        """Raise InvalidResourceName for a name outside the type's rule."""
+        if re.fullmatch(self.name, name) is None:
+            raise InvalidResourceName(
+                f"'{name}' is not a valid name for {self.type}; it must match the regular expression {self.name}"
+            )
+
+    def work(self) -> TypeHooks:
+        """The hooks, or a refusal that names the type."""
+        if self.hooks is None:
+            raise NotImplementedHere(
+                f"The local Azure knows {self.type} but the service behind it is not running here; nothing was changed."
+            )
+        return self.hooks
+
+
+# Name rules: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+TABLE: tuple[TypeSpec, ...] = (
+    TypeSpec(
+        "Microsoft.Resources/resourceGroups", f"{_RESOURCES}:ResourceGroup", f"{_RESOURCES}:ResourceGroupPatchable",
+        r"[-\w._()]{0,89}[-\w_()]", "2022-09-01", tracked=True, created=201, slow_delete=True,
+    ),
+    TypeSpec(
+        "Microsoft.ManagedIdentity/userAssignedIdentities", f"{_MSI}:Identity", f"{_MSI}:IdentityUpdate",
+        r"[A-Za-z0-9][-A-Za-z0-9_]{2,127}", "2024-11-30", tracked=True, created=201, shows_state=False,
+    ),
+    TypeSpec(
+        "Microsoft.Authorization/roleAssignments", f"{_AUTHORIZATION}:RoleAssignmentCreateParameters", None,
+        r".+", "2022-04-01", created=201, shows_state=False, extension=True,
+    ),
+    TypeSpec(
+        "Microsoft.Batch/batchAccounts", f"{_BATCH}:BatchAccountCreateParameters",
+        f"{_BATCH}:BatchAccountUpdateParameters", r"[a-z0-9]{3,24}", "2024-07-01", tracked=True, created=202,
+        slow_delete=True, unique=True,
+        actions=(
+            "listKeys", "regenerateKeys", "syncAutoStorageKeys",
+        ),
+        read_model=f"{_BATCH}:BatchAccount",
+    ),
+    TypeSpec(
+        "Microsoft.Batch/batchAccounts/pools", f"{_BATCH}:Pool", f"{_BATCH}:Pool", r"[-\w]{1,64}", "2024-07-01",
+        slow_delete=True, shows_etag=True, actions=("disableAutoScale", "stopResize"),
+    ),
+    TypeSpec(
+        "Microsoft.Storage/storageAccounts", f"{_STORAGE}:StorageAccountCreateParameters",
+        f"{_STORAGE}:StorageAccountUpdateParameters", r"[a-z0-9]{3,24}", "2024-01-01", tracked=True, created=202,
+        unique=True, actions=("listKeys", "regenerateKey", "ListAccountSas", "ListServiceSas"),
+        read_model=f"{_STORAGE}:StorageAccount",
+    ),
+    TypeSpec(
+        "Microsoft.Storage/storageAccounts/blobServices", f"{_STORAGE}:BlobServiceProperties", None, r"default",
+        "2024-01-01", shows_state=False,
+    ),
+    TypeSpec(
+        "Microsoft.Storage/storageAccounts/blobServices/containers", f"{_STORAGE}:BlobContainer",
+        f"{_STORAGE}:BlobContainer", r"\$root|\$web|\$logs|[a-z0-9](?!.*--)[-a-z0-9]{1,61}[a-z0-9]", "2024-01-01",
+        created=201, shows_state=False, shows_etag=True,
+    ),
+    TypeSpec(
+        "Microsoft.ContainerRegistry/registries", f"{_REGISTRY}:Registry", f"{_REGISTRY}:RegistryUpdateParameters",
+        r"[A-Za-z0-9]{5,50}", "2023-07-01", tracked=True, created=201, slow_delete=True, async_header=True, unique=True,
+        actions=("listCredentials", "regenerateCredential", "generateCredentials", "listUsages"),
+    ),
+)  # fmt: skip
+
+
+class Types:
+    """The table of one cloud, with the hooks that its services registered."""
+
+    def __init__(self, table: tuple[TypeSpec, ...] = TABLE) -> None:
+        self._table = {spec.type.lower(): spec for spec in table}
+
+    def register(self, type: str, hooks: TypeHooks) -> None:
+        """Say who does the work of a type."""
+        self._table[type.lower()] = replace(self.get(type), hooks=hooks)
+
+    def get(self, type: str) -> TypeSpec:
+        """The row of a type (any case), or ARM's refusal of a namespace or type it does not know."""
+        spec = self._table.get(type.lower())
+        if spec is not None:
+            return spec
+        namespace, _, rest = type.partition("/")
+        rows = self.namespaces().get(namespace.lower())
+        if rows is None:
+            known = {spec.namespace for spec in self._table.values()}
+            raise InvalidResourceNamespace(
+                f"The resource namespace '{namespace}' is invalid.{nearest(namespace, known)}"
+            )
+        known = {spec.type.split("/", 1)[1] for spec in rows}
+        raise InvalidResourceType(
+            f"The resource type '{rest}' could not be found in the namespace '{namespace}' of the local Azure."
+            f"{nearest(rest, known)}"
+        )
+
+    def namespaces(self) -> Mapping[str, list[TypeSpec]]:
+        """The rows by namespace in lower case."""
+        found: dict[str, list[TypeSpec]] = {}
+        for spec in self._table.values():
+            found.setdefault(spec.namespace.lower(), []).append(spec)
+        return found

@@ -1,0 +1,27 @@
+"""The authority's OAuth2 errors.
+
+Codes: https://www.rfc-editor.org/rfc/rfc6749#section-5.2; texts (AADSTS...) as Entra sends them:
+https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
+"""
+
+from __future__ import annotations
+
+from local.azure.platform.errors import AzureError
+
+
+class InvalidClient(AzureError):
+    """The authority's OAuth2 errors; `code` is OAuth's word."""
+
+    status = 401
+    code = "invalid_client"
+
+
+class InvalidOAuthRequest(AzureError):
+    """A malformed token request."""
+
+    status = 400
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, reason: str = "invalid_request") -> None:
+        self.code = reason
+        super().__init__(message)

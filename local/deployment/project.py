@@ -1,0 +1,201 @@
+"""A stack as the Pulumi CLI sees it: a folder with a project file, a stack file, state, and an environment.
+
+The project file is the real one with three changes: `main` and `virtualenv` are absolute, and `plugins` names our
+stand-ins. With an official installation of Pulumi only the two providers are named; with a CLI that was built here the
+language host is ours, too. The folder lies in the local Azure's home, so nothing of the user's own Pulumi (login,
+`~/.pulumi`, PULUMI_* variables, backends) is read or changed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.errors import LocalError
+from local.paths import CHECKOUT, write_private
+from local.processes.supervisor import die_with_parent
+from tools.setup.pulumi_cli import Installation, find
+
+PLUGINS = CHECKOUT / "local" / "plugins"
+PROVIDERS = {"azure-native": PLUGINS / "azure-native", "docker": PLUGINS / "docker"}
+POLICY = CHECKOUT / "policy"  # the pack whose rules every preview checks
+LANGUAGE_HOST = PLUGINS / "language-python"
+EXECUTOR_VARIABLE = "PULUMI_STANDIN_EXECUTOR"  # read by local/plugins/language_python
+# Variables that would lead the CLI or the plugins to the user's own Pulumi or Azure.
+FOREIGN = ("PULUMI_", "ARM_", "AZURE_")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack of the project. `environment` is added to the CLI's, and reaches program and plugins."""
+
+    name: str
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    program: Path = CHECKOUT  # the folder of `__main__.py`
+
+    @property
+    def passphrase_file(self) -> Path:
+        return self.folder / "passphrase"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.folder / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def state_file(self) -> Path:
+        return self.folder / ".pulumi" / "stacks" / project_name() / f"{self.name}.json"
+
+
+def project_name() -> str:
+    return str(read_yaml(CHECKOUT / "Pulumi.yaml")["name"])
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A YAML file that must hold a map. Raises `LocalError` with the place of the mistake."""
+    try:
+        body = yaml.safe_load(file.read_text())
+    except UnicodeDecodeError as error:
+        raise LocalError(f"{file} is not UTF-8 text", cause=str(error), next_step="save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise LocalError(
+            f"{file}{place}: not YAML", cause=" ".join(str(problem).split()), next_step="correct it"
+        ) from None
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise LocalError(
+            f"{file} must be a map of keys to values, got {type(body).__name__}", next_step="Pulumi.dev.yaml shows how"
+        )
+    return body
+
+
+def installation() -> Installation:
+    """The CLI that the set-up found or built. Raises `LocalError` if there is none."""
+    found = find()
+    if found is None:
+        raise LocalError("there is no Pulumi CLI", cause="the set-up did not run to its end", next_step="make setup")
+    return found
+
+
+def project_file(cli: Installation, program: Path = CHECKOUT) -> dict[str, Any]:
+    """The content of a stack's own Pulumi.yaml; `program` is the folder of `__main__.py`."""
+    body = read_yaml(CHECKOUT / "Pulumi.yaml")
+    options = body["runtime"]["options"]
+    plugins: dict[str, Any] = {"providers": [{"name": name, "path": str(path)} for name, path in PROVIDERS.items()]}
+    if not cli.official:
+        plugins["languages"] = [{"name": "python", "path": str(LANGUAGE_HOST)}]
+    return {
+        **body,
+        "main": str(program),
+        "runtime": {**body["runtime"], "options": {**options, "virtualenv": str(CHECKOUT / options["virtualenv"])}},
+        "plugins": plugins,
+    }
+
+
+def write_project_file(stack: Stack, cli: Installation) -> None:
+    """Make the stack's folder and its project file."""
+    stack.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    content = yaml.safe_dump(project_file(cli, stack.program), sort_keys=False).encode()
+    file = stack.folder / "Pulumi.yaml"
+    if not file.exists() or file.read_bytes() != content:
+        write_private(file, content)
+
+
+def variables(stack: Stack, cli: Installation) -> dict[str, str]:
+    """What the CLI is told by environment variables."""
+    told = {
+        "PATH": os.pathsep.join([str(cli.pulumi.parent), os.environ.get("PATH", os.defpath)]),
+        "PULUMI_HOME": str(stack.folder / "home"),
+        "PULUMI_BACKEND_URL": f"file://{stack.folder}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(stack.passphrase_file),
+        "PULUMI_STACK": stack.name,
+        "PULUMI_OPTION_CWD": str(stack.folder),  # so that a person may type `pulumi` in any folder
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+        "PULUMI_SUPPRESS_NEO_LINK": "true",
+        **stack.environment,
+    }
+    if cli.executor is not None and not cli.official:
+        told[EXECUTOR_VARIABLE] = str(cli.executor)
+    return told
+
+
+def environment(stack: Stack, cli: Installation) -> dict[str, str]:
+    """Ours without what is the user's own Pulumi and Azure, and with what the stack's commands need."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return kept | variables(stack, cli)
+
+
+def run(stack: Stack, *arguments: str) -> int:
+    """Run the CLI with our own stdout and stderr; its exit code.
+
+    Ctrl-C reaches the CLI, too, which ends in good order; only then `KeyboardInterrupt` is raised here.
+    """
+    cli = installation()
+    write_project_file(stack, cli)
+    interrupted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
+    try:
+        code = subprocess.Popen(
+            [cli.pulumi, *arguments],
+            cwd=stack.folder,
+            env=environment(stack, cli),
+            preexec_fn=die_with_parent(signal.SIGINT),
+        ).wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
+
+
+def capture(stack: Stack, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the CLI without showing it, and without questions; what it printed and its exit code."""
+    cli = installation()
+    write_project_file(stack, cli)
+    return subprocess.run(
+        [cli.pulumi, *arguments, "--non-interactive", "--color=never"],
+        cwd=stack.folder,
+        env=environment(stack, cli),
+        text=True,
+        input=stdin or "",
+        capture_output=True,
+        check=False,
+    )
+
+
+def ask(stack: Stack, *arguments: str, stdin: str | None = None) -> str:
+    """Run the CLI without showing it; its stdout. Raises `LocalError` with its words when it fails."""
+    done = capture(stack, *arguments, stdin=stdin)
+    if done.returncode:
+        raise LocalError(
+            f"`pulumi {' '.join(arguments[:2])}` failed on stack {stack.name} (exit code {done.returncode})",
+            cause=(done.stderr.strip() or done.stdout.strip()).removeprefix("error: "),
+            next_step=f"python -m local pulumi {' '.join(arguments[:2])}",
+        )
+    return done.stdout
+
+
+def become(stack: Stack, arguments: Sequence[str]) -> int:
+    """Replace this process by the CLI: signals, terminal and exit code are then its own. Does not return."""
+    cli = installation()
+    write_project_file(stack, cli)
+    os.chdir(stack.folder)
+    os.execve(cli.pulumi, ["pulumi", *arguments], environment(stack, cli))  # noqa: S606  no shell is meant
+
+
+def ensure_stack(stack: Stack) -> None:
+    """Make the stack in its backend unless it is there."""
+    if not stack.state_file.exists():
+        ask(stack, "stack", "init", stack.name)

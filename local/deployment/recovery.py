@@ -1,0 +1,138 @@
+"""What a killed run left behind, settled before the next one: a lock without owner, and creations of unknown end.
+
+The file backend's lock stays when its CLI is killed. It names process, host and time, so one whose process is gone is
+taken away (`pulumi cancel`), and one that is alive is left for Pulumi to report. Of every operation that was under way
+the state has a note. Updates and deletions Pulumi settles by itself: the next run compares or deletes again. For a
+creation nobody but the cloud knows whether it happened, so the cloud is asked. What exists is written into the state
+with the inputs of the interrupted creation (`pulumi stack export` and `import`), and read (`pulumi refresh`); what does
+not exist is created again. `pulumi refresh --import-pending-creates` would be the shorter way, but version 3.274.1
+forgets such a creation instead of importing it. A Docker image is built and pushed again.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from local.deployment import project
+from local.deployment.project import Stack
+from local.errors import LocalError
+from local.plugins.azure_native.translate import resource_path
+from local.words import say
+
+AZURE_NATIVE = "azure-native:"
+CREATING = "creating"  # the type of a pending operation
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock of the file backend: which process holds the stack."""
+
+    pid: int
+    hostname: str
+    since: float  # seconds since the epoch
+
+    @classmethod
+    def parse(cls, text: str) -> Lock | None:
+        """None for a file that is not (wholly) a lock: its writer was killed while it wrote."""
+        try:
+            content = json.loads(text)
+            since = datetime.fromisoformat(content["timestamp"]).timestamp()
+            return cls(int(content["pid"]), str(content["hostname"]), since)
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
+    """Make the stack fit for the next run. `exists(type, id)` asks the cloud; it is only asked after a kill."""
+    stale = stale_locks(stack)
+    if stale:
+        say(f"    the last run was killed (process {', '.join(str(lock.pid) for lock in stale)}): its lock is removed")
+        project.ask(stack, "cancel", "--yes", "--stack", stack.name)
+    if not has_pending_creations(stack):
+        return
+    exported = json.loads(project.ask(stack, "stack", "export"))
+    deployment = exported["deployment"]
+    adopted: list[str] = []
+    for creation in pending_creations(deployment):
+        resource_id = expected_id(creation, stack.environment.get("ARM_SUBSCRIPTION_ID", ""))
+        made = resource_id is not None and exists(creation["type"], resource_id)
+        fate = "it exists and is taken over" if made else "it does not exist and is created again"
+        say(f"    the last run was killed while it created {_short(creation['urn'])}: {fate}")
+        if made:
+            adopt(deployment["resources"], {**creation, "id": resource_id})
+            adopted.append(creation["urn"])
+    deployment["pending_operations"] = [one for one in deployment["pending_operations"] if one["type"] != CREATING]
+    project.ask(stack, "stack", "import", stdin=json.dumps(exported))
+    if adopted:
+        project.ask(stack, "refresh", "--yes", "--skip-preview", *(f"--target={urn}" for urn in adopted))
+
+
+def adopt(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
+    """Put a resource into a state; one of the same URN is what it was to replace, and is deleted by the next run."""
+    for old in resources:
+        if old["urn"] == made["urn"]:
+            old["delete"] = True
+    resources.append({**made, "custom": True, "outputs": {}})
+
+
+def stale_locks(stack: Stack) -> list[Lock]:
+    """Locks whose process is gone; empty if one of them may still have an owner."""
+    found: list[Lock] = []
+    for file in (stack.folder / ".pulumi" / "locks").rglob("*.json"):
+        lock = Lock.parse(file.read_text())
+        if lock is None:
+            found.append(Lock(0, platform.node(), 0.0))
+        elif lock.hostname == platform.node() and not holds(lock):
+            found.append(lock)
+        else:
+            return []
+    return found
+
+
+def holds(lock: Lock) -> bool:
+    """Whether the lock's process lives; another one that has its number by now began later than the lock."""
+    try:
+        began = Path(f"/proc/{lock.pid}").stat().st_mtime
+        words = Path(f"/proc/{lock.pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return began <= lock.since + 1 and b"pulumi" in words
+
+
+def has_pending_creations(stack: Stack) -> bool:
+    """A look into the state file, so that a run that follows a good one costs nothing."""
+    if not stack.state_file.exists():
+        return False
+    try:
+        checkpoint = json.loads(stack.state_file.read_text())["checkpoint"]
+        return bool(pending_creations(checkpoint.get("latest") or {}))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LocalError(
+            f"{stack.state_file} is not a Pulumi checkpoint",
+            cause=f"something else changed it ({type(error).__name__}: {error})",
+            next_step=f"restore it ({stack.state_file.name}.bak is the one before), or forget everything deployed "
+            "locally: python -m local reset --yes",
+        ) from None
+
+
+def pending_creations(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The resources whose creation has begun, and is not known to have ended."""
+    return [one["resource"] for one in deployment.get("pending_operations") or [] if one["type"] == CREATING]
+
+
+def expected_id(resource: Mapping[str, Any], subscription_id: str) -> str | None:
+    """The id that its inputs give a resource of Azure; None for every other resource."""
+    token = str(resource["type"])
+    if not token.startswith(AZURE_NATIVE):
+        return None
+    return resource_path(token, resource.get("inputs") or {}, subscription_id)
+
+
+def _short(urn: str) -> str:
+    return " ".join(urn.split("::")[2:]).rpartition("$")[2]

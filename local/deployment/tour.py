@@ -1,0 +1,137 @@
+"""`make up`: the main job from end to end, each step with its time.
+
+Starts the local Azure, deploys the stack "local" with the unmodified program, gives the node identity its database
+user, submits the sample job and shows its output. A second call finds everything as it is: it deploys nothing and shows
+the last run again. The steps are ordinary commands that a user could type; this module only orders them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from local.deployment import database, project, recovery, resources, settings
+from local.deployment.project import Stack
+from local.node.image import ensure_base_image, ensure_node_image
+from local.paths import CHECKOUT, Paths
+from local.processes import background
+from local.processes.running import read_cloud
+from local.words import say
+
+SAMPLE = CHECKOUT / "jobs" / "samples" / "hello.yaml"
+NEXT = """
+What to try next:
+  make preview                                     what a change would do (also STACK=dev, STACK=prod)
+  python -m local pulumi stack                     any command of Pulumi on the stack   (python is .venv/bin/python)
+  python -m jobs submit jobs/samples/hello.yaml    another run
+  python -m jobs logs JOB TASK                     a task's output
+  python -m jobs nodes default                     the pool's nodes
+  make destroy                                     remove everything that was deployed
+"""
+
+
+@dataclass
+class Step:
+    """A step under way; `code` is its exit code once it is known."""
+
+    code: int = 0
+
+
+@contextmanager
+def step(name: str) -> Iterator[Step]:
+    """Announce a step, and say how it ended and how long it took."""
+    say(f"==> {name}")
+    began, current = time.monotonic(), Step()
+    yield current
+    say(f"==> {name}: {'failed' if current.code else 'done'} ({time.monotonic() - began:.1f}s)")
+
+
+def progress(text: str) -> None:
+    say(f"    {text}")
+
+
+def prepare(paths: Paths, tell: Callable[[str], None] = progress) -> None:
+    """Images and settings that the stack needs on this machine. Cached by content."""
+    cloud = read_cloud(paths)
+    base = ensure_base_image(paths, tell)
+    ensure_node_image(paths, tell)
+    settings.prepare(
+        paths,
+        {
+            settings.key("worker"): {**settings.template_section("worker"), "base_image": base},
+            settings.key("sql"): {**settings.template_section("sql"), "server": cloud["sql"]["server_from_nodes"]},
+        },
+    )
+
+
+def settled_stack(paths: Paths) -> Stack:
+    """The stack "local" with the running local Azure as its cloud, fit for the next run of the CLI."""
+    settings.require_settings(paths)
+    stack = settings.stack(paths, settings.cloud_environment(paths))
+    recovery.settle(stack, partial(resources.exists, paths))
+    return stack
+
+
+def outputs(stack: Stack) -> dict[str, Any]:
+    """What the deployed stack says of itself."""
+    return json.loads(project.ask(stack, "stack", "output", "--json"))
+
+
+def run(paths: Paths) -> int:
+    """All of it; the exit code of the first step that failed, else that of the sample job."""
+    with step("local Azure"):
+        progress("started" if background.start(paths) else "runs already")
+    with step("images and settings of this machine"):
+        prepare(paths)
+    with step("pulumi up (stack local)") as deployment:
+        stack = settled_stack(paths)
+        deployment.code = project.run(stack, "up", "--yes", "--skip-preview")
+    if deployment.code:
+        return deployment.code
+    deployed = outputs(stack)
+    with step("database user of the node identity"):
+        database.provision(paths, deployed)
+    code = sample_job(paths, deployed)
+    if code == 0:
+        say(NEXT)
+    return code
+
+
+def sample_job(paths: Paths, deployed: Mapping[str, Any]) -> int:
+    """Submit the sample, or show its last run again if nothing that it depends on changed since."""
+    record = paths.stack / "last-run.json"
+    wanted = hashlib.sha256(json.dumps(dict(deployed), sort_keys=True).encode() + SAMPLE.read_bytes()).hexdigest()
+    last = last_run(record)
+    if last.get("inputs") == wanted:
+        with step(f"sample job: nothing changed since {last['job']}; its output again") as report:
+            report.code = jobs("report", last["job"])
+        return report.code
+    job = f"hello-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    with step(f"sample job {job}") as run_of_sample:
+        run_of_sample.code = jobs("submit", str(SAMPLE), "--yes", "--watch", "--report", "--job-id", job)
+    if run_of_sample.code == 0:
+        record.write_text(json.dumps({"job": job, "inputs": wanted}))
+    return run_of_sample.code
+
+
+def last_run(record: Path) -> dict[str, str]:
+    """What the last call noted; nothing, if it noted nothing that can be read: the sample is then run again."""
+    try:
+        found = json.loads(record.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and "job" in found else {}
+
+
+def jobs(*arguments: str) -> int:
+    """`python -m jobs ...`, as a user would type it."""
+    return subprocess.run([sys.executable, "-m", "jobs", *arguments], cwd=CHECKOUT, check=False).returncode

@@ -1,0 +1,272 @@
+"""Time: wall-clock limits of tasks and jobs, also across a restart, with a clock that is moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from local.azure.batch.model import Job, Pool, Task
+from local.azure.batch.model.account_state import AccountState
+from local.azure.batch.model.job import with_defaults as job_defaults
+from local.azure.batch.model.states import JobState, TaskState
+from local.azure.batch.model.task import with_defaults as task_defaults
+from local.azure.batch.scheduling.allocation import Allocation
+from local.azure.batch.scheduling.dispatcher import Dispatcher
+from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.platform.clock import ManualClock
+from local.azure.platform.store import Store
+from local.node.contract import NodeEvent
+from local.node.noop import NoopExecutor
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Bench:
+    """One account's scheduler on a manual clock and a store in memory; no HTTP."""
+
+    def __init__(self, store: Store, clock: ManualClock, executor: NoopExecutor) -> None:
+        self.store, self.clock, self.executor = store, clock, executor
+        self.state = AccountState(store, "account")
+        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
+        self.dispatcher = Dispatcher(self.state, clock, executor, specs)
+        self.allocation = Allocation(self.dispatcher)
+
+    def on_event(self, event: NodeEvent) -> None:
+        self.dispatcher.on_event(event)
+
+    async def open(self) -> None:
+        await self.executor.open(self.on_event)
+        self.allocation.resume()
+        self.dispatcher.resume()
+        await self.settle()
+
+    async def settle(self) -> None:
+        for _ in range(8):
+            await asyncio.sleep(0)
+            await self.dispatcher.mailbox.idle()
+
+    async def advance(self, **by: float) -> None:
+        self.clock.advance(timedelta(**by))
+        await self.settle()
+
+    def pool(self, nodes: int = 1) -> None:
+        body = {"id": "pool", "vmSize": "x", "virtualMachineConfiguration": {}, "taskSlotsPerNode": 1}
+        now = self.clock.now()
+        pool = Pool(id="pool", body=body, created=now, state_since=now, changed=now, allocation_since=now, number=1)
+        self.state.save(pool)
+        self.allocation.resize(pool, nodes, 0)
+
+    def job(self, more: dict[str, object] | None = None, **constraints: str) -> Job:
+        body = job_defaults({"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": constraints, **(more or {})})
+        now = self.clock.now()
+        job = Job(id="job", body=body, created=now, state_since=now, changed=now, number=2)
+        self.state.save(job)
+        self.dispatcher.jobs.watch(job)
+        return job
+
+    def task(
+        self, name: str = "t", retries: int = 0, depends_on: dict[str, object] | None = None,
+        command_line: str = "x", **constraints: str,
+    ) -> Task:  # fmt: skip
+        limits = {"maxTaskRetryCount": retries, **constraints}
+        now = self.clock.now()
+        body = task_defaults(
+            {"id": name, "commandLine": command_line, "constraints": limits, "dependsOn": depends_on or {}}, 0
+        )
+        task = Task(
+            id=name, job_id="job", body=body, created=now, state_since=now, changed=now, number=self.state.next_number()
+        )
+        self.state.save(task)
+        self.dispatcher.wake("pool")
+        return task
+
+
+async def bench() -> Bench:
+    clock = ManualClock(START)
+    made = Bench(Store(None), clock, NoopExecutor(automatic=False, now=clock.now))
+    await made.open()
+    made.pool()
+    await made.settle()
+    made.executor.node_up(next(iter(made.executor.nodes)))
+    return made
+
+
+async def again(before: Bench) -> Bench:
+    """The same store, clock and nodes with a new scheduler."""
+    await before.dispatcher.close()
+    made = Bench(before.store, before.clock, before.executor)
+    await made.open()
+    return made
+
+
+async def test_a_run_over_its_limit_is_ended_and_says_why() -> None:
+    made = await bench()
+    made.job()
+    task = made.task(maxWallClockTime="PT1M")
+    await made.settle()
+    made.executor.begin(made.executor.run_of("t"))
+    await made.advance(seconds=59)
+    assert task.state is TaskState.RUNNING
+    await made.advance(seconds=1)
+    assert task.state is TaskState.COMPLETED and task.failure is not None
+    assert (task.failure["code"], task.failure["category"]) == ("TaskEnded", "servererror")
+
+
+async def test_the_limit_holds_for_each_run() -> None:
+    made = await bench()
+    made.job()
+    task = made.task(retries=1, maxWallClockTime="PT1M")
+    await made.settle()
+    for expected in (TaskState.PREPARING, TaskState.COMPLETED):
+        made.executor.begin(made.executor.run_of("t"))
+        await made.advance(minutes=1)
+        assert task.state is expected
+    assert task.retries == 1
+
+
+async def test_a_limit_goes_on_counting_across_a_restart() -> None:
+    made = await bench()
+    made.job(maxWallClockTime="PT10M")
+    made.task(maxWallClockTime="PT5M")
+    await made.settle()
+    made.executor.begin(made.executor.run_of("t"))
+    await made.advance(minutes=4)
+    made = await again(made)
+    task = made.state.tasks(made.state.jobs["job"])["t"]
+    assert task.state is TaskState.RUNNING
+    await made.advance(minutes=1)
+    assert task.state is TaskState.COMPLETED
+    await made.advance(minutes=5)
+    job = made.state.jobs["job"]
+    assert job.state is JobState.COMPLETED and job.terminate_reason == "MaxWallClockTimeExpiry"
+
+
+async def test_a_job_over_its_limit_ends_its_tasks() -> None:
+    made = await bench()
+    job = made.job(maxWallClockTime="PT1H")
+    task = made.task()
+    await made.settle()
+    made.executor.begin(made.executor.run_of("t"))
+    await made.advance(hours=1)
+    assert job.state is JobState.COMPLETED and task.state is TaskState.COMPLETED
+
+
+async def test_a_report_about_an_old_run_changes_nothing() -> None:
+    made = await bench()
+    made.job()
+    task = made.task(retries=1)
+    await made.settle()
+    first = made.executor.run_of("t")
+    made.executor.end(first, 1)
+    await made.settle()
+    assert task.run_id != first
+    made.dispatcher.on_event(made.executor.ended[first])
+    assert task.state is TaskState.PREPARING and task.retries == 1
+
+
+async def test_thousands_of_tasks_go_through_a_few_nodes() -> None:
+    clock = ManualClock(START)
+    made = Bench(Store(None), clock, NoopExecutor(automatic=True, now=clock.now))
+    await made.open()
+    made.pool(nodes=8)
+    job = made.job()
+    with made.store.transaction():
+        for number in range(2_000):
+            made.task(f"t{number}")
+    while made.state.unfinished(job):
+        await made.settle()
+    assert all(task.result == "success" for task in made.state.tasks(job).values())
+
+
+def with_job_tasks(limit: str = "PT15M") -> dict[str, object]:
+    preparation = {"commandLine": "prepare", "constraints": {"maxWallClockTime": "PT1M", "maxTaskRetryCount": 1}}
+    return {
+        "jobPreparationTask": preparation,
+        "jobReleaseTask": {"commandLine": "release", "maxWallClockTime": limit},
+    }
+
+
+async def test_a_preparation_over_its_limit_is_ended_and_retried() -> None:
+    made = await bench()
+    made.job(with_job_tasks())
+    task = made.task()
+    await made.settle()
+    for expected in (TaskState.PREPARING, TaskState.ACTIVE):
+        made.executor.begin(made.executor.run_of("jobpreparation"))
+        await made.advance(minutes=1)
+        assert task.state is expected
+    (one,) = made.state.job_tasks["job"].values()
+    assert one.failure is not None and one.failure["code"] == "TaskEnded" and one.retries == 1
+
+
+async def released_job(made: Bench, limit: str = "PT15M") -> Job:
+    """A job that is terminating: its release task is to run."""
+    job = made.job(with_job_tasks(limit))
+    made.task()
+    await made.settle()
+    for name in ("jobpreparation", "t"):
+        made.executor.end(made.executor.run_of(name))
+        await made.settle()
+    made.dispatcher.jobs.terminate(job, "enough")
+    await made.settle()
+    return job
+
+
+async def test_a_release_over_its_limit_is_ended_also_across_a_restart_and_the_job_completes() -> None:
+    made = await bench()
+    await released_job(made)
+    made.executor.begin(made.executor.run_of("jobrelease"))
+    await made.advance(minutes=14)
+    made = await again(made)
+    job = made.state.jobs["job"]
+    assert job.state is JobState.TERMINATING
+    await made.advance(minutes=1)
+    assert job.state is JobState.COMPLETED
+
+
+async def test_a_node_that_does_not_come_up_again_is_not_waited_for_longer_than_its_release_might_take() -> None:
+    made = await bench()
+    job = await released_job(made, "PT5M")
+    (node_id,) = made.executor.nodes
+    await made.executor.reboot_node(node_id)
+    await made.advance(minutes=4)
+    assert job.state is JobState.TERMINATING
+    made = await again(made)
+    job = made.state.jobs["job"]
+    await made.advance(minutes=1)
+    assert job.state is JobState.COMPLETED
+    made.executor.node_up(node_id)
+    await made.settle()
+    assert made.executor.runs == {}
+
+
+async def test_a_node_that_does_not_answer_loses_its_preparation_and_is_asked_again_when_it_reports() -> None:
+    made = await bench()
+    made.job(with_job_tasks())
+    (node_id,) = made.executor.nodes
+    made.executor.unreachable.add(node_id)
+    task = made.task()
+    await made.settle()
+    assert task.state is TaskState.ACTIVE and made.executor.runs == {}
+    made.executor.unreachable.clear()
+    made.executor.node_up(node_id)
+    await made.settle()
+    assert task.state is TaskState.PREPARING and made.executor.run_of("jobpreparation")
+
+
+async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_release_for_ever() -> None:
+    made = await bench()
+    job = made.job(with_job_tasks())
+    made.task()
+    await made.settle()
+    made.executor.end(made.executor.run_of("jobpreparation"))
+    await made.settle()
+    (node,) = made.state.nodes.values()
+    node.scheduling = False
+    made.executor.unreachable.add(node.id)
+    made.executor.end(made.executor.run_of("t"))
+    made.dispatcher.jobs.terminate(job, "enough")
+    await made.settle()
+    assert job.state is JobState.TERMINATING
+    await made.advance(minutes=15)
+    assert job.state is JobState.COMPLETED

@@ -1,0 +1,184 @@
+"""After a kill: whose lock it is, and what becomes of a creation of which nobody knows whether it happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.deployment import project, recovery, settings
+from local.deployment.project import Stack
+from local.paths import Paths
+
+URN = "urn:pulumi:local::azure-batch-platform::azure-native:resources:ResourceGroup::"
+GROUP = {"urn": f"{URN}group", "type": "azure-native:resources:ResourceGroup", "inputs": {"resourceGroupName": "rg"}}
+IMAGE = {
+    "urn": "urn:pulumi:local::azure-batch-platform::docker:index/image:Image::worker",
+    "type": "docker:index/image:Image",
+    "inputs": {"imageName": "i"},
+}
+GROUP_ID = "/subscriptions/sub/resourceGroups/rg"
+
+
+@pytest.fixture
+def stack(paths: Paths) -> Stack:
+    return settings.stack(paths, {"ARM_SUBSCRIPTION_ID": "sub"})
+
+
+def lock(stack: Stack, **changes: Any) -> Path:
+    """A lock file as the backend writes it."""
+    content = {
+        "pid": os.getpid(),
+        "hostname": platform.node(),
+        "timestamp": datetime.now(UTC).isoformat(),
+        "username": "somebody",
+    }
+    file = stack.folder / ".pulumi" / "locks" / "organization" / "azure-batch-platform" / "local" / "one.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({**content, **changes}))
+    return file
+
+
+@pytest.fixture
+def running_pulumi() -> Iterator[int]:
+    """The process id of something that has `pulumi` in its command line."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "pulumi"])
+    try:
+        deadline = time.monotonic() + 10
+        while b"pulumi" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            assert time.monotonic() < deadline
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def gone() -> int:
+    """The process id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_lock_whose_process_is_gone_is_stale(stack: Stack) -> None:
+    pid = gone()
+    lock(stack, pid=pid)
+    assert [one.pid for one in recovery.stale_locks(stack)] == [pid]
+
+
+def test_a_lock_that_its_writer_had_no_time_to_write_is_stale(stack: Stack) -> None:
+    lock(stack).write_text('{"pid":')
+    assert len(recovery.stale_locks(stack)) == 1
+
+
+def test_a_lock_of_a_living_cli_is_left_alone(stack: Stack, running_pulumi: int) -> None:
+    lock(stack, pid=running_pulumi)
+    assert recovery.stale_locks(stack) == []
+
+
+def test_a_process_that_has_the_number_of_a_dead_cli_by_now_does_not_hold_its_lock(
+    stack: Stack, running_pulumi: int
+) -> None:
+    lock(stack, pid=running_pulumi, timestamp="2001-01-01T00:00:00+00:00")
+    assert len(recovery.stale_locks(stack)) == 1
+
+
+def test_a_process_of_another_program_does_not_hold_a_lock(stack: Stack) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        lock(stack, pid=process.pid)
+        found = recovery.stale_locks(stack)
+        process.kill()
+    assert [one.pid for one in found] == [process.pid]
+
+
+def test_a_lock_of_another_machine_is_left_alone(stack: Stack) -> None:
+    lock(stack, pid=gone(), hostname="elsewhere")
+    assert recovery.stale_locks(stack) == []
+
+
+def test_without_locks_and_pending_operations_the_cli_is_not_asked(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "ask", lambda *_words, **_more: pytest.fail("the CLI was asked"))
+    recovery.settle(stack, lambda *_: pytest.fail("the cloud was asked"))
+    state(stack, pending=[{"type": "updating", "resource": GROUP}])
+    recovery.settle(stack, lambda *_: pytest.fail("the cloud was asked"))
+
+
+def state(stack: Stack, *, pending: list[dict[str, Any]], resources: list[dict[str, Any]] | None = None) -> None:
+    """The state file that a killed CLI left."""
+    stack.state_file.parent.mkdir(parents=True, exist_ok=True)
+    latest = {"resources": resources or [], "pending_operations": pending}
+    stack.state_file.write_text(json.dumps({"version": 3, "checkpoint": {"latest": latest}}))
+
+
+class Cli:
+    """Exports the state file, and keeps what is imported."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.imported: dict[str, Any] = {}
+        self._stack = stack
+
+    def __call__(self, _stack: Stack, *arguments: str, stdin: str | None = None) -> str:
+        self.calls.append(arguments)
+        if arguments == ("stack", "export"):
+            latest = json.loads(self._stack.state_file.read_text())["checkpoint"]["latest"]
+            return json.dumps({"version": 3, "deployment": latest})
+        if arguments == ("stack", "import"):
+            assert stdin is not None
+            self.imported = json.loads(stdin)["deployment"]
+        return ""
+
+
+def settled(stack: Stack, monkeypatch: pytest.MonkeyPatch, *existing: str) -> Cli:
+    cli = Cli(stack)
+    monkeypatch.setattr(project, "ask", cli)
+    recovery.settle(stack, lambda _type, resource_id: resource_id in existing)
+    return cli
+
+
+def test_what_the_cloud_has_is_taken_over_with_the_inputs_of_its_creation(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state(stack, pending=[{"type": "creating", "resource": GROUP}])
+    cli = settled(stack, monkeypatch, GROUP_ID)
+    (taken,) = cli.imported["resources"]
+    assert taken["id"] == GROUP_ID and taken["inputs"] == GROUP["inputs"] and taken["custom"]
+    assert cli.imported["pending_operations"] == []
+    assert cli.calls[-1] == ("refresh", "--yes", "--skip-preview", f"--target={GROUP['urn']}")
+    assert "created azure-native:resources:ResourceGroup group: it exists and is taken over" in capsys.readouterr().err
+
+
+def test_what_the_cloud_does_not_have_is_forgotten_and_so_created_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state(stack, pending=[{"type": "creating", "resource": GROUP}, {"type": "creating", "resource": IMAGE}])
+    cli = settled(stack, monkeypatch)
+    assert cli.imported["resources"] == [] and cli.imported["pending_operations"] == []
+    assert not [call for call in cli.calls if call[0] == "refresh"]
+    assert capsys.readouterr().err.count("does not exist and is created again") == 2
+
+
+def test_updates_and_deletions_stay_noted_for_pulumi(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    updating = {"type": "updating", "resource": {**GROUP, "id": GROUP_ID}}
+    state(stack, pending=[updating, {"type": "creating", "resource": IMAGE}])
+    assert settled(stack, monkeypatch).imported["pending_operations"] == [updating]
+
+
+def test_a_replacement_that_was_made_leaves_the_old_resource_to_be_deleted(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {**GROUP, "id": "/subscriptions/sub/resourceGroups/old", "custom": True}
+    state(stack, pending=[{"type": "creating", "resource": GROUP}], resources=[old])
+    found = settled(stack, monkeypatch, GROUP_ID).imported["resources"]
+    assert [(one["id"], one.get("delete", False)) for one in found] == [(old["id"], True), (GROUP_ID, False)]

@@ -1,0 +1,99 @@
+"""Lost answers of the Docker engine: nothing pushed is forgotten, and nothing is called a bug of the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.plugins.docker_image import building, engine, pushing
+from local.plugins.docker_image.provider import IMAGE, DockerImages
+from local.plugins.protocol.errors import Cancelled, InitFailed, PluginError
+from local.plugins.protocol.log import EngineLog
+from local.plugins.protocol.provider import Target
+
+NAME = "registry.example:5000/app:1"
+TARGET = Target(f"urn:pulumi:s::p::{IMAGE}::app", IMAGE, "app")
+DIGEST = f"sha256:{'a' * 64}"
+
+
+class Engine:
+    """Builds at once; the first `lost` pushes end without an answer."""
+
+    def __init__(self, lost: int, build_lost: bool = False) -> None:
+        self.lost, self.build_lost, self.pushes = lost, build_lost, 0
+
+    def build(self, **_: Any) -> Iterator[dict[str, Any]]:
+        yield {"stream": "Step 1/1 : FROM scratch\n"}
+        if self.build_lost:
+            raise requests.exceptions.ChunkedEncodingError("connection broken")
+        yield {"aux": {"ID": "sha256:image"}}
+
+    def push(self, *_: Any, **__: Any) -> Iterator[dict[str, Any]]:
+        self.pushes += 1
+        yield {"status": "Pushing", "id": "layer"}
+        if self.pushes <= self.lost:
+            raise requests.exceptions.ConnectionError("connection broken")
+        yield {"aux": {"Digest": DIGEST}}
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    build = {"context": str(tmp_path), "dockerfile": str(tmp_path / "Dockerfile"), "platform": "linux/amd64"}
+    return {"imageName": NAME, "build": build}
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> DockerImages:
+    monkeypatch.delenv("PULUMI_STANDIN_OFFLINE", raising=False)
+    return DockerImages(EngineLog())
+
+
+def use(monkeypatch: pytest.MonkeyPatch, fake: Engine) -> None:
+    monkeypatch.setattr(engine, "connect", lambda host: fake)
+
+
+def test_a_push_whose_answer_is_lost_is_repeated(
+    monkeypatch: pytest.MonkeyPatch, provider: DockerImages, inputs: dict[str, Any]
+) -> None:
+    fake = Engine(lost=pushing.ATTEMPTS - 1)
+    use(monkeypatch, fake)
+    id_, outputs = provider.create(TARGET, inputs, preview=False, timeout=0)
+    assert (id_, outputs["repoDigest"]) == (NAME, f"registry.example:5000/app@{DIGEST}")
+    assert fake.pushes == pushing.ATTEMPTS
+
+
+def test_a_push_that_never_answers_leaves_a_half_made_image_that_the_next_run_finishes(
+    monkeypatch: pytest.MonkeyPatch, provider: DockerImages, inputs: dict[str, Any]
+) -> None:
+    use(monkeypatch, Engine(lost=pushing.ATTEMPTS))
+    with pytest.raises(InitFailed, match="may be in the registry already") as caught:
+        provider.create(TARGET, inputs, preview=False, timeout=0)
+    assert caught.value.resource_id == NAME
+    assert "repoDigest" not in caught.value.outputs
+    use(monkeypatch, Engine(lost=0))
+    outputs = provider.update(TARGET, NAME, caught.value.outputs, inputs, preview=False, timeout=0)
+    assert outputs["repoDigest"] == f"registry.example:5000/app@{DIGEST}"
+
+
+def test_a_cancelled_push_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, provider: DockerImages, inputs: dict[str, Any]
+) -> None:
+    fake = Engine(lost=9)
+    use(monkeypatch, fake)
+    monkeypatch.setattr(building, "build", lambda *_: provider.cancelled.set() or "sha256:image")
+    with pytest.raises(Cancelled):
+        provider.create(TARGET, inputs, preview=False, timeout=0)
+    assert fake.pushes == 1
+
+
+def test_a_build_whose_connection_breaks_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, provider: DockerImages, inputs: dict[str, Any]
+) -> None:
+    use(monkeypatch, Engine(lost=0, build_lost=True))
+    with pytest.raises(PluginError, match="connection to the Docker engine was lost"):
+        provider.create(TARGET, inputs, preview=False, timeout=0)
