@@ -28,6 +28,7 @@ THOROUGH = (
     "tests/ci/test_previews.py",
     "tests/jobs/test_hostile.py",
     "tests/jobs/test_hostile_submit.py",
+    "tests/jobs/test_pacer.py",
     "tests/jobs/test_submit_process.py",
     "tests/policy/test_planted.py",
     "tests/plugins/cli/test_azure_native_cli.py",
