@@ -1,6 +1,6 @@
 """`python -m benchmarks [--quick] [PART ...]`: the submitter beside the SDK's `create_tasks` and a bare loop.
 
-Parts: speed, limits, memory. Client and stand-in are processes of their own; figures to stdout as they come.
+Parts: speed, limits, memory, noise. Client and stand-in are processes of their own; figures to stdout as they come.
 """
 
 from __future__ import annotations
@@ -76,6 +76,23 @@ def limits(quick: bool) -> None:
         )
 
 
+def noise(quick: bool) -> None:
+    """Errors that come now and then, without a limit: the share of the ideal (clean speed x share that succeeds)."""
+    count, workers = (100_000 if quick else 1_000_000), 16
+    with standin() as port:
+        clean = {kind: contend(kind, port, count, workers)["rate"] for kind in ("ours", "simple")}
+    print(f"errors now and then           ours: share of the ideal ({clean['ours']:.0f}/s clean)", end="")
+    print(f"    simple client ({clean['simple']:.0f}/s clean)", flush=True)
+    for fault, after in (("429", None), ("429", "1"), ("503", None), ("503", "1"), ("500", None), ("reset", None)):
+        for share in (0.01, 0.03, 0.10):
+            options = ["--noise", fault, "--noise-share", str(share), *(["--retry-after", after] if after else [])]
+            with standin(*options) as port:
+                rates = {kind: contend(kind, port, count, workers)["rate"] for kind in clean}
+            parts = {kind: rates[kind] / (clean[kind] * (1 - share)) for kind in clean}
+            name = f"{fault}{', Retry-After ' + after if after else ''}"
+            print(f"{name:<20} {share:>5.0%}    {parts['ours']:>8.1%}  {parts['simple']:>30.1%}", flush=True)
+
+
 def memory(quick: bool) -> None:
     few, many = (10_000, 100_000) if quick else (100_000, 1_000_000)
     with standin() as port:
@@ -87,9 +104,9 @@ def memory(quick: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="a tenth of the tasks, one repetition")
-    parser.add_argument("part", nargs="*", choices=[[], "speed", "limits", "memory"])
+    parser.add_argument("part", nargs="*", choices=[[], "speed", "limits", "memory", "noise"])
     arguments = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
-    for part in (speed, memory, limits):
+    for part in (speed, memory, limits, noise):
         if not arguments.part or part.__name__ in arguments.part:
             part(arguments.quick)

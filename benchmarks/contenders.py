@@ -2,6 +2,7 @@
 
 sdk: `BatchClient.create_tasks` with models. ours: `jobs.submission` with definitions as `jobs.tasks` makes them.
 bare: a loop over aiohttp that posts bodies that were made before and reads the answers without looking at them.
+simple: `bare` with retries.
 Prints one JSON line: tasks a second of the sending alone (the SDK's models and the bare bodies are made before).
 """
 
@@ -106,9 +107,42 @@ def bare(port: int, count: int, workers: int) -> dict[str, Any]:
     return {"seconds": seconds, "cpu": cpu, "note": ""}
 
 
+def simple(port: int, count: int, workers: int) -> dict[str, Any]:
+    """What one would write in an hour: `bare`, which sends a collection again at once until the answer is a 200."""
+    import aiohttp
+
+    from jobs.ids import IdSet
+    from jobs.submission.chunks import cut
+
+    bodies = [chunk.body for chunk in cut(definitions(count), IdSet())]
+    url = f"http://127.0.0.1:{port}/jobs/j/addtaskcollection?api-version=2025-06-01"
+
+    async def run() -> tuple[float, float]:
+        waiting = iter(bodies)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=workers)) as session:
+
+            async def work() -> None:
+                for body in waiting:
+                    while True:
+                        try:
+                            async with session.post(url, data=body) as answer:
+                                await answer.read()
+                                if answer.status == 200:
+                                    break
+                        except aiohttp.ClientError:
+                            continue
+
+            began, cpu = time.perf_counter(), time.process_time()
+            await asyncio.gather(*[work() for _ in range(workers)])
+            return time.perf_counter() - began, time.process_time() - cpu
+
+    seconds, cpu = asyncio.run(run())
+    return {"seconds": seconds, "cpu": cpu, "note": ""}
+
+
 if __name__ == "__main__":
     kind, (port, count, workers) = sys.argv[1], map(int, sys.argv[2:5])
-    figures = {"sdk": sdk, "ours": ours, "bare": bare}[kind](port, count, workers)
+    figures = {"sdk": sdk, "ours": ours, "bare": bare, "simple": simple}[kind](port, count, workers)
     figures |= {
         "rate": count / figures["seconds"],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

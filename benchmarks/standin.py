@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import time
 from typing import Any
 
@@ -23,11 +24,13 @@ class Service:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
+        self.dice = random.Random(1)
         self.reset()
 
     def reset(self) -> None:
         self.tasks = self.requests = self.refused = self.refused_later = self.requests_later = 0
         self.first = self.last = 0.0
+        self.again: set[str] = set()  # added, and not told
         self.tokens, self.filled = float(self.options.burst or self.options.rate), time.monotonic()
 
     def allows(self) -> bool:
@@ -83,8 +86,27 @@ class Connection(asyncio.Protocol):
                 said = f'{{"code":"{code}","message":{{"lang":"en-US","value":"too many"}}}}'
                 self.later(latency, service.options.refusal, said, extra)
                 return
+            noise = service.options.noise if service.dice.random() < service.options.noise_share else ""
+            if noise in ("429", "503"):
+                after = service.options.retry_after
+                extra = f"Retry-After: {after}\r\n" if after is not None else ""
+                self.later(latency, int(noise), '{"code":"ServerBusy"}', extra)
+                return
             ids = [task["id"] for task in json.loads(body)["value"]]
-            service.tasks += len(ids)
+            fresh = [name for name in ids if name not in service.again]
+            service.tasks += len(fresh)
+            if noise:  # carried out, and not told
+                service.again.update(fresh)
+                if noise == "reset":
+                    self.transport.abort()  # type: ignore[attr-defined]
+                else:
+                    self.later(latency, 500, '{"code":"InternalError"}')
+                return
+            if service.again and len(fresh) < len(ids):
+                exists = '{"status":"ClientError","taskId":"%s","error":{"code":"TaskExists"}}'
+                items = [(exists % name) if name in service.again else ADDED % (name, name) for name in ids]
+                self.later(latency, 200, '{"value":[' + ",".join(items) + "]}")
+                return
             self.later(latency, 200, '{"value":[' + ",".join([ADDED % (name, name) for name in ids]) + "]}")
         elif "/taskcounts" in path:
             self.later(0, 200, json.dumps({"taskCounts": {"active": service.tasks, "running": 0, "completed": 0}}))
@@ -120,4 +142,6 @@ if __name__ == "__main__":
     parser.add_argument("--burst", type=float, default=0.0)
     parser.add_argument("--refusal", type=int, default=429)
     parser.add_argument("--retry-after", type=float)
+    parser.add_argument("--noise", choices=("429", "503", "500", "reset"), help="what some requests meet, at random")
+    parser.add_argument("--noise-share", type=float, default=0.0)
     asyncio.run(serve(parser.parse_args()))

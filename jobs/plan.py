@@ -1,4 +1,4 @@
-"""A checked submission: the job's definition and a stream of its tasks, from a job file and a stack. Sends nothing."""
+"""A checked submission: the job's definition and its tasks, from a job file and a stack. Sends nothing."""
 
 from __future__ import annotations
 
@@ -12,30 +12,36 @@ from . import tasks
 from .errors import JobFileError, UsageError
 from .jobfile import JobFile, expand, load
 from .jobfile.lines import Place
-from .jobfile.sources import ListBlobs
+from .jobfile.sources import ListBlobs, located
 from .service.connection import Outputs
 from .service.storage import Blob
 from .session import Session
+from .submission.spool import Spool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A checked submission. Task definitions are made again each time they are asked for, so none is kept."""
+    """A checked submission. The tasks are in the spool as they were checked; the input is not read again.
+
+    `own_id`: the job's id is of this run alone, made of the time, and not one that somebody chose.
+    """
 
     file: JobFile
-    folder: Path
     job: dict[str, Any]
-    count: int
+    spool: Spool
     first: dict[str, Any]
-    outputs: Outputs | None
-    list_blobs: ListBlobs | None = None
+    own_id: bool = False
 
     @property
     def job_id(self) -> str:
         return self.job["id"]
 
+    @property
+    def count(self) -> int:
+        return self.spool.count
+
     def definitions(self) -> Iterator[dict[str, Any]]:
-        return _definitions(self.file, self.folder, self.job_id, self.outputs, self.list_blobs)
+        return self.spool.definitions()
 
     def words(self) -> str:
         """What will be sent, in words."""
@@ -69,9 +75,10 @@ def plan_of(path: Path, session: Session, *, job_id: str | None = None) -> Plan:
 def make_plan(
     path: Path, outputs: Outputs | None, *, job_id: str | None, now: Any, list_blobs: ListBlobs | None = None
 ) -> Plan:
-    """Read and check the whole file, every task included. Raises `UsageError`; nothing is sent."""
+    """Read and check the whole file, every task included. Raises `UsageError`, `MachineError`; nothing is sent."""
     file = load(path)
     job = file.job
+    own_id = job_id is None and "{time}" in job.id
     if job_id is not None:
         job = job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
     with _told_at(file, ("job", "id") if job_id is None else None):
@@ -83,13 +90,14 @@ def make_plan(
     definition = tasks.job_definition(
         job, identifier, outputs, uses_dependencies=file.uses_dependencies, acts_on_job=file.acts_on_job
     )
-    count, first = 0, {}
-    for task in _definitions(file, path.parent, identifier, outputs, list_blobs):
-        first = first or task
-        count += 1
-    return Plan(
-        file=file, folder=path.parent, job=definition, count=count, first=first, outputs=outputs, list_blobs=list_blobs
-    )
+    spool = Spool(identifier)
+    first: dict[str, Any] = {}
+    acts = file.acts_on_job
+    for place, task in located(file, job_id=identifier, folder=path.parent, list_blobs=list_blobs):
+        made = tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs, acts_on_job=acts)
+        spool.add(made, place)
+        first = first or made
+    return Plan(file=file, job=definition, spool=spool, first=first, own_id=own_id)
 
 
 @contextmanager
@@ -107,11 +115,3 @@ def check_file(path: Path) -> int:
     """The number of tasks, when the file and all of them are right; what only a stack knows is not checked."""
     file = load(path)
     return sum(1 for _ in expand(file, job_id="job", folder=path.parent))
-
-
-def _definitions(
-    file: JobFile, folder: Path, identifier: str, outputs: Outputs | None, list_blobs: ListBlobs | None
-) -> Iterator[dict[str, Any]]:
-    acts = file.acts_on_job
-    for task in expand(file, job_id=identifier, folder=folder, list_blobs=list_blobs):
-        yield tasks.task_definition(task, job=file.job, identifier=identifier, outputs=outputs, acts_on_job=acts)

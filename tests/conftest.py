@@ -27,6 +27,8 @@ THOROUGH = (
     "tests/azure/sql/test_semantics.py",
     "tests/ci/test_previews.py",
     "tests/jobs/test_hostile.py",
+    "tests/jobs/test_hostile_submit.py",
+    "tests/jobs/test_pacer.py",
     "tests/jobs/test_submit_process.py",
     "tests/policy/test_planted.py",
     "tests/plugins/cli/test_azure_native_cli.py",

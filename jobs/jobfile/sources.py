@@ -47,6 +47,13 @@ def expand(file: JobFile, *, job_id: str, folder: Path, list_blobs: ListBlobs | 
     A problem is told with the line of its row, or with that of the template. Whether dependencies are right is known
     only after the last task: who sends has to go through all tasks once before.
     """
+    return (task for _, task in located(file, job_id=job_id, folder=folder, list_blobs=list_blobs))
+
+
+def located(
+    file: JobFile, *, job_id: str, folder: Path, list_blobs: ListBlobs | None = None
+) -> Iterator[tuple[str, Task]]:
+    """What `expand` gives, each with the `FILE:LINE` that it is from: its row, or the template."""
     ids = TaskIds[str](file.job)
     for where, task in _tasks(file, job_id, folder, list_blobs):
         if wrong := ids.note(where, task):
@@ -54,7 +61,7 @@ def expand(file: JobFile, *, job_id: str, folder: Path, list_blobs: ListBlobs | 
         if never := limits.problem(task, file.job):
             place, what = never
             raise JobFileError([_told(file, where, task.id, ".".join(map(str, place)), what)])
-        yield task
+        yield where or file.where(("tasks", "template")), task
     if not ids.count:
         raise JobFileError(
             [f"{file.where(('tasks',))}: tasks: the source gives no tasks; a job without tasks would end at once"]

@@ -2,7 +2,7 @@
 
 Known defects of azure-batch 15.1 that shape this file (read in the wheel and run):
 - `create_tasks` returns normally with tasks missing when the service capitalises statuses; so tasks are added
-  beneath it, over `lane`, and every item's status is read (`submission/`).
+  beneath it, over `transport`, and every item's status is read (`submission/`).
 - The pollers of `begin_*` never raise, take no `polling=False`, and poll in a thread from the start; some fail without
   `options` (azure-sdk-for-python#46815). So long-running operations are begun by `_begin`, and states are asked for.
 """
@@ -33,7 +33,7 @@ from ..errors import (
     Throttled,
     Unreachable,
 )
-from ..submission.lane import Lane
+from ..submission.transport import Transport
 from .batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, TaskState
 from .connection import Connection, SharedKey
 from .credentials import token_credential
@@ -80,10 +80,10 @@ class AzureBatch:
         with self._translated(f"job {definition['id']}"):
             self._client.create_job(models.BatchJobCreateOptions(dict(definition)))
 
-    def lane(self, *, timeout: float) -> Lane:
+    def transport(self, *, timeout: float) -> Transport:
         """The way beneath `create_tasks`: the SDK's api-version, and its signing or the scope of its tokens."""
         from ..submission.authority import SharedKeyAuthority, TokenAuthority
-        from ..submission.http import HttpLane
+        from ..submission.http import HttpTransport
 
         settings = self._client._config
         connection = self._connection
@@ -91,7 +91,7 @@ class AzureBatch:
             authority: Any = SharedKeyAuthority(settings.authentication_policy)
         else:
             authority = TokenAuthority(lambda: token_credential(connection), tuple(settings.credential_scopes))
-        return HttpLane(
+        return HttpTransport(
             endpoint=self._endpoint,
             api_version=settings.api_version,
             authority=authority,

@@ -8,7 +8,8 @@ from collections.abc import Callable, MutableMapping
 from types import SimpleNamespace
 from typing import Any, Final, Protocol
 
-from .lane import NoCredential
+from .daemon import in_daemon_thread
+from .transport import NoAnswer, NoCredential
 
 EARLY: Final = 300.0  # seconds before its end a token is renewed
 AGAIN: Final = 5.0  # seconds in which many refused requests ask for one new token only
@@ -58,12 +59,14 @@ class TokenAuthority:
     async def _fetch(self) -> None:
         try:
             if self._credential is None:
-                self._credential = await asyncio.to_thread(self._make)
-            token = await asyncio.to_thread(self._credential.get_token, *self._scopes)
+                self._credential = await in_daemon_thread(self._make)
+            token = await in_daemon_thread(lambda: self._credential.get_token(*self._scopes))
         except Exception as error:
             if self._header and time.time() < self._until:
                 return  # the old one still serves; asked again with the next request
             said = " ".join(str(error).split())
+            if self._header:  # there was one, so who we are is known: an outage, which is waited for
+                raise NoAnswer(f"no new token could be had: {said}") from error
             raise NoCredential(f"no token could be had: {said}. Log in (az login), and resume") from error
         self._header = f"Bearer {token.token}"
         # A token that lives shorter than EARLY is used to its end, not fetched for every request.

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote
 
 import httptools
 
-from .lane import NoAnswer
+from .transport import NoAnswer
 
 MOST_BYTES: Final = 64 << 20  # of one answer
 

@@ -1,4 +1,4 @@
-"""The lane over HTTP. The SDK's pipeline costs 2 to 3 ms of processor time a request, this 0.1 ms.
+"""The transport over HTTP. The SDK's pipeline costs 2 to 3 ms of processor time a request, this 0.1 ms.
 
 Redirects are not followed and the address never comes from an answer, so a token goes nowhere else.
 """
@@ -19,13 +19,13 @@ from urllib.request import getproxies, proxy_bypass
 from ..errors import UsageError
 from .authority import Authority
 from .connection import Connection, open_connection
-from .lane import NoAnswer, Reply
+from .transport import NoAnswer, Reply
 
 CONTENT_TYPE: Final = "application/json; odata=minimalmetadata"  # what azure-batch sends
 
 
-class HttpLane:
-    """`lane.Lane` to one Batch endpoint, with as many connections as there are requests at a time."""
+class HttpTransport:
+    """`transport.Transport` to one Batch endpoint, with as many connections as there are requests at a time."""
 
     def __init__(
         self, *, endpoint: str, api_version: str, authority: Authority, ca: Path | None, timeout: float

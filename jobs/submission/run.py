@@ -7,110 +7,127 @@ import contextlib
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from ..errors import Forbidden, JobsError, ServiceError, Unreachable, UsageError
 from ..exits import Exit
 from ..ids import IdSet
+from ..signals import ENDING
 from .checkpoint import Checkpoint
-from .chunks import cut
-from .intake import Intake
-from .lane import Lane, NoCredential
-from .proof import prove
-from .shapes import MOST_WORKERS, Options, Progress, Result, Tell
-from .workers import Crew, Halted
+from .chunk_source import ChunkSource
+from .chunks import Ids, cut
+from .daemon import in_daemon_thread
+from .options import MOST_WORKERS, Options, Progress, Result, Tell
+from .spool import SerialisedTask, Spool, SpooledIds
+from .submitter import Halted, Submitter
+from .transport import Account, NoCredential, Transport
+from .verification import prove
 
 TICK: Final = 0.25
 TELL: Final = 1.0  # seconds between two reports of progress, and between two syncs of the checkpoint
 WINDOW: Final = 10.0  # seconds the rate is of
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(JobsError):
     """Somebody stopped the submission."""
 
-    exit = Exit.INTERRUPTED
-
-
-class HasLane(Protocol):
-    def lane(self, *, timeout: float) -> Lane: ...
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(f"stopped by {number.name}")
+        self.exit = ENDING.get(number, Exit.INTERRUPTED)
 
 
 def submit_tasks(
-    batch: HasLane,
+    batch: Account,
     job_id: str,
-    definitions: Iterable[Mapping[str, Any]],
+    tasks: Iterable[Mapping[str, Any]] | Spool,
     options: Options | None = None,
     progress: Tell | None = None,
 ) -> Result:
-    """Add every task of the stream to an existing job. The result says where each one is; nothing is raised for what
-    the service does. Raises `UsageError` when the checkpoint does not allow it, before anything is sent.
+    """Add every task to an existing job. The result says where each one is; nothing is raised for what the service
+    does. Raises `UsageError` when the checkpoint does not allow it, before anything is sent.
 
-    With `handle_signals` SIGINT and SIGTERM end it in good order: `stopped` is then a `Stopped`.
+    With `handle_signals` SIGINT, SIGTERM and SIGHUP end it in good order: `stopped` is then a `Stopped`. What
+    `progress` raises is ignored: the display is no part of the work.
     """
     options = options or Options()
     if not 1 <= options.workers <= MOST_WORKERS:
         raise UsageError(f"expected 1 to {MOST_WORKERS} workers, got {options.workers}")
-    if options.resume:
-        if options.checkpoint is None:
-            raise UsageError("there is no checkpoint to resume from")
-        checkpoint = Checkpoint.resume(options.checkpoint, job_id=job_id, fingerprint=options.fingerprint)
-    else:
-        checkpoint = Checkpoint.start(options.checkpoint, job_id=job_id, fingerprint=options.fingerprint)
-    seen = IdSet()
+    seen: Ids = SpooledIds(tasks) if isinstance(tasks, Spool) else IdSet()
     result: Result | None = None
-    try:
-        lane = batch.lane(timeout=options.request_timeout)
-        stream = iter(definitions)
-        result = asyncio.run(_run(lane, job_id, stream, seen, options, checkpoint, progress or (lambda _: None)))
-        return result
-    finally:
-        checkpoint.close(remove=result is not None and result.complete)
-        seen.close()
+    with _checkpoint(options, job_id) as checkpoint:
+        try:
+            transport = batch.transport(timeout=options.request_timeout)
+            run = _run(transport, job_id, iter(tasks), seen, options, checkpoint, progress or (lambda _: None))
+            result = asyncio.run(run)
+            return result
+        finally:
+            if checkpoint is not options.checkpoint:
+                checkpoint.close(remove=result is not None and result.complete)
+            seen.close()
+
+
+@contextlib.contextmanager
+def _checkpoint(options: Options, job_id: str) -> Iterator[Checkpoint]:
+    """The caller's, or one of our own at the path."""
+    given = options.checkpoint
+    if isinstance(given, Checkpoint):
+        yield given
+    elif not options.resume:
+        yield Checkpoint.start(given, job_id=job_id, fingerprint=options.fingerprint)
+    elif isinstance(given, Path):
+        yield Checkpoint.resume(given, job_id=job_id, fingerprint=options.fingerprint)
+    else:
+        raise UsageError("there is no checkpoint to resume from")
 
 
 async def _run(
-    lane: Lane,
+    transport: Transport,
     job_id: str,
-    definitions: Iterator[Mapping[str, Any]],
-    seen: IdSet,
+    tasks: Iterator[Mapping[str, Any] | SerialisedTask],
+    seen: Ids,
     options: Options,
     checkpoint: Checkpoint,
     progress: Tell,
 ) -> Result:
-    async with lane:
-        intake = Intake(cut(definitions, seen), checkpoint)
-        crew = Crew(lane=lane, job_id=job_id, intake=intake, options=options, checkpoint=checkpoint)
+    async with transport:
+        source = ChunkSource(cut(tasks, seen), checkpoint)
+        submitter = Submitter(transport=transport, job_id=job_id, source=source, options=options, checkpoint=checkpoint)
         hurry = asyncio.Event()
-        with _signals(crew, hurry, options.handle_signals):
-            beside = asyncio.create_task(_beside(crew, progress))
+        with _signals(submitter, hurry, options.handle_signals):
+            beside = asyncio.create_task(_beside(submitter, progress))
             try:
-                await _work(crew, hurry)
-                if not crew.stop.is_set():
-                    await _prove(crew, seen)
+                if options.resume:
+                    await _until_stopped(submitter, submitter.catch_up())
+                await _work(submitter, hurry)
+                if not submitter.stop.is_set():
+                    await _until_stopped(submitter, _prove(submitter, seen))
             finally:
                 beside.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await beside
-        result = crew.result
+        result = submitter.result
         if result.stopped is not None:
-            crew.abandon()
-            result.unsent += _rest(seen, definitions, crew, options)
+            submitter.abandon()
+            total = options.total if options.total is not None else _length(seen, tasks, source)
+            result.unsent = max(0, total - result.accepted - result.failed)
+            result.uncertain = min(result.uncertain, result.unsent)
         return result
 
 
-async def _work(crew: Crew, hurry: asyncio.Event) -> None:
+async def _work(submitter: Submitter, hurry: asyncio.Event) -> None:
     """Until the workers are done; after a stop they have some seconds to hear answers that are under way."""
-    if crew.options.resume:
-        await crew.catch_up()
-    workers = [asyncio.create_task(crew.work()) for _ in range(crew.options.workers)]
-    stopping = asyncio.create_task(crew.stop.wait())
+    workers = [asyncio.create_task(submitter.work()) for _ in range(submitter.options.workers)]
+    stopping = asyncio.create_task(submitter.stop.wait())
     rushing = asyncio.create_task(hurry.wait())
     everyone = asyncio.gather(*workers)
     try:
         await asyncio.wait({everyone, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not everyone.done():
-            await asyncio.wait({everyone, rushing}, timeout=crew.options.grace, return_when=asyncio.FIRST_COMPLETED)
+            grace = submitter.options.grace
+            await asyncio.wait({everyone, rushing}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (*workers, stopping, rushing):
             task.cancel()
@@ -122,78 +139,96 @@ async def _work(crew: Crew, hurry: asyncio.Event) -> None:
             raise outcome  # a defect of ours
 
 
-async def _prove(crew: Crew, seen: IdSet) -> None:
+async def _until_stopped(submitter: Submitter, work: Coroutine[Any, Any, None]) -> None:
+    """Questions only: a stop does not wait for their answers."""
+    task, stopping = asyncio.create_task(work), asyncio.create_task(submitter.stop.wait())
     try:
-        await prove(crew, seen)
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in (task, stopping):
+            one.cancel()
+        outcome, _ = await asyncio.gather(task, stopping, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
+
+
+async def _prove(submitter: Submitter, seen: Ids) -> None:
+    try:
+        await prove(submitter, seen)
     except Halted:
         pass
     except NoCredential as error:
-        crew.halt(Forbidden(str(error)))
+        submitter.halt(Forbidden(str(error)))
     except ServiceError as error:
         what = f"all tasks were sent, but that the service has them could not be proved: {error}"
-        crew.halt(type(error)(what, error.code))
+        submitter.halt(type(error)(what, error.code))
 
 
-async def _beside(crew: Crew, progress: Tell) -> None:
-    """Progress, syncing the checkpoint, and the end of patience."""
+async def _beside(submitter: Submitter, progress: Tell) -> None:
+    """The clock, progress, syncing the checkpoint, and the end of patience."""
     history: deque[tuple[float, int]] = deque()
     told = 0.0
     while True:
         await asyncio.sleep(TICK)
+        submitter.tick()
         now = time.monotonic()
-        failing = now - (crew.failing_since or now)
-        if failing > crew.options.patience and not crew.stop.is_set():
-            crew.halt(
+        if submitter.failing_for > submitter.options.patience and not submitter.stop.is_set():
+            submitter.halt(
                 Unreachable(
-                    f"job {crew.job_id}: no verdict on any task for {failing:.0f} seconds "
-                    f"({crew.note or crew.trouble}). "
-                    "Check the network and the service's state, and resume"
+                    f"job {submitter.job_id}: no verdict on any task for {submitter.failing_for:.0f} seconds "
+                    f"({submitter.note or submitter.trouble}). "
+                    "Check the network and the service's state, and resume; --patience waits longer"
                 )
             )
         if now - told >= TELL:
             told = now
-            await asyncio.to_thread(crew.checkpoint.sync)
-            settled = crew.result.accepted + crew.result.failed
+            await in_daemon_thread(submitter.checkpoint.sync)
+            settled = submitter.result.accepted + submitter.result.failed
             history.append((now, settled))
             while now - history[0][0] > WINDOW:
                 history.popleft()
             since, before = history[0]
             rate = (settled - before) / (now - since) if now > since else 0.0
-            total = crew.options.total
+            total = submitter.options.total
             left = (total - settled) / rate if total is not None and rate > 0 else None
-            progress(Progress(settled=settled, total=total, rate=rate, seconds_left=left, note=crew.note))
-            crew.note = ""
+            note = submitter.note
+            if (fault := submitter.checkpoint.fault) is not None:
+                note = f"{submitter.checkpoint.path} cannot be written: {fault.strerror}; tried again. {note}".strip()
+            with contextlib.suppress(Exception):
+                progress(Progress(settled=settled, total=total, rate=rate, seconds_left=left, note=note))
+            submitter.note = ""
 
 
-def _rest(seen: IdSet, definitions: Iterator[Mapping[str, Any]], crew: Crew, options: Options) -> int:
-    """Tasks that were never taken from the stream, or taken and not put into a chunk."""
-    if options.total is not None:
-        return max(0, options.total - crew.intake.taken)
-    begun = seen.count - crew.intake.taken
+def _length(seen: Ids, tasks: Iterator[Any], source: ChunkSource) -> int:
+    """How many tasks the stream has, whoever took them from it."""
+    taken = max(seen.count, source.tasks)
     try:
-        return begun + sum(1 for _ in definitions)
+        return taken + sum(1 for _ in tasks)
     except Exception:
-        return begun  # the stream itself is why it ended
+        return taken  # the stream itself is why it ended
 
 
 @contextlib.contextmanager
-def _signals(crew: Crew, hurry: asyncio.Event, wanted: bool) -> Iterator[None]:
+def _signals(submitter: Submitter, hurry: asyncio.Event, wanted: bool) -> Iterator[None]:
     """The first signal ends the submission in good order, the second does not wait for answers."""
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
-        if crew.stop.is_set():
+        if submitter.stop.is_set():
             hurry.set()
-        crew.halt(Stopped(f"stopped by {number.name}"))
+        submitter.halt(Stopped(number))
 
-    installed: list[signal.Signals] = []
-    if wanted:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(ValueError, RuntimeError):  # not the main thread
-                loop.add_signal_handler(number, stop, number)
-                installed.append(number)
+    before: dict[signal.Signals, Any] = {}
+    for number in SIGNALS if wanted else ():
+        handler = signal.getsignal(number)
+        if handler is signal.SIG_IGN and number is signal.SIGHUP:  # nohup
+            continue
+        with contextlib.suppress(ValueError, RuntimeError):  # not the main thread
+            loop.add_signal_handler(number, stop, number)
+            before[number] = handler
     try:
         yield
     finally:
-        for number in installed:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from ..errors import Conflict, Forbidden, JobsError, NotFound, Refused
-from .lane import Reply
+from .transport import Reply
 
 EXISTS: Final = "TaskExists"
 NO_VERDICT: Final = "NoVerdict"

@@ -44,6 +44,14 @@ class Render:
         """Progress, plans and next steps: for people."""
         self.escape(f"{visible(text)}\n")
 
+    @property
+    def words_descriptor(self) -> int | None:
+        """The file descriptor that words go to, when it is one."""
+        try:
+            return self._err.fileno()
+        except (AttributeError, OSError, ValueError):
+            return None
+
     def escape(self, text: str) -> None:
         """Text with a terminal's escape codes, for people: drawn over what was there. Parts that come from outside
         must have gone through `visible`."""

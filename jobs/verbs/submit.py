@@ -7,22 +7,34 @@ import hashlib
 import itertools
 import json
 import shlex
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from .. import durations
+from .. import durations, submitted
 from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit
+from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
 from ..service.batch import TaskState
 from ..session import Session
-from ..submission import MOST_WORKERS, Options, Progress, Result, submit_tasks
-from ..submission.checkpoint import Checkpoint
+from ..submission import MOST_WORKERS, PATIENCE, Options, Progress, Result, Stopped, submit_tasks
+from ..submission.checkpoint import Checkpoint, in_use, job_of
+from ..submission.chunk_source import ChunkSource
+from ..submission.chunks import cut
+from ..submission.job import FoundJob, JobCalls, contents, interruptible, passes
+from ..submission.spool import SpooledIds
 from ..terminal import asking
+from ..terminal.display import Display
 from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told
+SHOWN: Final = 5  # refused tasks that are shown; all are in the file of failures
+MOST_SAME: Final = 100  # submissions of one family in one second
+ENDED: Final = ("completed", "terminating", "deleting")  # states in which a job takes no tasks
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +46,20 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job-id", help="instead of job.id of the file")
     parser.add_argument("--resume", action="store_true", help="go on with a submission that did not end")
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume"
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume; refused tasks are listed in JOB.failures.jsonl "
+        "beside it",
     )
     parser.add_argument("--workers", type=_workers, default=32, metavar="N", help="requests at a time (default 32)")
+    parser.add_argument(
+        "--patience",
+        type=durations.argument,
+        default=PATIENCE,
+        metavar="TIME",
+        help="how long a service that is away, busy or failing is waited for, for example 2h (default 10m)",
+    )
     parser.add_argument("--watch", action="store_true", help="watch the job to its end")
     parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
     parser.add_argument(
@@ -52,8 +75,17 @@ def _workers(text: str) -> int:
     return int(text)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A submission that is complete. `already`: it was, before this one."""
+
+    job_id: str
+    result: Result
+    already: bool = False
+
+
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    render = session.render
+    render, display = session.render, Display(session.render)
     job_id = arguments.job_id
     if arguments.resume and job_id is None:
         job_id = _resumable(arguments.checkpoint)
@@ -63,94 +95,350 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         for definition in plan.definitions():
             render.data(json.dumps(definition, indent=None if render.as_json else 2))
         return Exit.OK
-    render.words(plan.words())
-    if not asking.agreed("submit?", yes=arguments.yes):
-        render.words("nothing was sent")
-        return Exit.OK
-    result = submit(
-        plan,
-        session,
-        Options(
-            total=plan.count,
-            workers=arguments.workers,
-            checkpoint=arguments.checkpoint or CHECKPOINTS / f"{plan.job_id}.checkpoint",
-            resume=arguments.resume,
-            fingerprint=hashlib.blake2b(json.dumps(plan.job).encode(), digest_size=12).hexdigest(),
-        ),
-        again=f"python -m jobs submit {shlex.quote(str(arguments.file))} --resume --job-id {plan.job_id}",
-    )
-    if render.as_json:
-        render.record({"job": plan.job_id, "added": result.accepted, "existed": result.existed, "failed": []})
-    else:
-        render.words(f"submitted {result.accepted} tasks as job {plan.job_id}")
-    if not (arguments.watch or arguments.report):
-        render.words(f"next: python -m jobs watch {plan.job_id}")
-        return Exit.OK
-    outcome = watch.follow(session, plan.job_id, timeout=arguments.timeout)
-    if arguments.report:
-        report.show(session, plan.job_id)
-    return outcome
-
-
-def submit(plan: Plan, session: Session, options: Options, *, again: str) -> Result:
-    """Create the job, add the tasks, prove the count, then set `terminatejob`. Raises unless every task is in the job.
-
-    A job that got no task at all is deleted again. `again` is the command that goes on after an early end.
-    """
-    batch = session.batch
-    Checkpoint.check(options.checkpoint, job_id=plan.job_id, fingerprint=options.fingerprint, resume=options.resume)
-    created = _create(plan, session, resume=options.resume)
-    try:
-        result = submit_tasks(batch, plan.job_id, plan.definitions(), options, lambda now: _progress(session, now))
-    except UsageError:  # of the checkpoint or the way there: nothing was sent
-        if created:
-            _undo(plan, session, options)
-        raise
-    if result.complete:
-        _end_when_done(plan, session)
-        return result
-    shown = [f"  {verdict.task_id}: {verdict.code}: {verdict.message}" for verdict in result.failures[:5]]
-    if created and result.accepted == 0 and not _has_tasks(session, plan.job_id):
-        _undo(plan, session, options)
-        kept = f"{plan.count} of {plan.count} tasks were not accepted; the job was deleted again"
-    else:
-        kept = (
-            f"{plan.count - result.accepted} of {plan.count} tasks were not accepted: {result.failed} refused, "
-            f"{result.unsent} not sent" + (f" ({result.uncertain} of them perhaps)" if result.uncertain else "")
+    display.words(plan.words())
+    question = "submit?"
+    if (before := _submitted_before(plan, session)) is not None and plan.own_id:
+        told = (
+            f"this input was submitted already, as job {before.job} ({before.tasks} tasks, {before.at}); "
+            f"a new job runs all of it again"
         )
-        if isinstance(result.stopped, ServiceError) and _ended_by_rule(plan, result.stopped):
-            kept += f". A task's `job_action` ended job {plan.job_id}: python -m jobs show {plan.job_id}"
-        elif result.unsent or result.stopped:
-            kept += f". Job {plan.job_id} has the {result.accepted} others and stays active. Go on with:\n  {again}"
-        else:
-            kept += f". Job {plan.job_id} has the others and goes on"
-            _end_when_done(plan, session)
-            if options.checkpoint is not None:
-                options.checkpoint.unlink(missing_ok=True)
-    if shown:
-        kept += "\nThe first ones:\n" + "\n".join(shown)
-    if result.accepted and (told := _left_waiting(plan, result)):
-        kept += f"\n{told}"
-    if result.stopped is not None:
-        result.stopped.add_note(kept)
-        raise result.stopped
-    raise NotAllAdded(kept)
+        display.words(told)
+        question = f"{told}. submit it again?"
+    if not asking.agreed(question, yes=arguments.yes):
+        display.words("nothing was sent")
+        return Exit.OK
+    outcome = _submit_under_a_free_id(plan, arguments, session, display)
+    if outcome.already:
+        display.words(f"already submitted, complete: job {outcome.job_id} has all {outcome.result.accepted} tasks")
+    else:
+        display.words(f"submitted {outcome.result.accepted} tasks as job {outcome.job_id}")
+    if not (arguments.watch or arguments.report):
+        display.words(f"next: python -m jobs watch {outcome.job_id}")
+        return Exit.OK
+    ended = watch.follow(session, outcome.job_id, timeout=arguments.timeout)
+    if arguments.report:
+        report.show(session, outcome.job_id)
+    return ended
 
 
-def _undo(plan: Plan, session: Session, options: Options) -> None:
-    """Take back a job that we created and that got no task."""
-    session.batch.delete_job(plan.job_id)
-    if options.checkpoint is not None:
-        options.checkpoint.unlink(missing_ok=True)
+def _submit_under_a_free_id(plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> Outcome:
+    """An id made of the time may be taken by a submission of the same second: then the next one is tried."""
+    first = plan.job_id
+    for number in range(2, MOST_SAME):
+        try:
+            return Submission(plan, arguments, session, display).run()
+        except IdTaken:
+            following = f"{first}-{number}"
+            if not ID.fullmatch(following):
+                raise
+            plan.spool.close()
+            # Read and checked anew, under its new id.
+            plan = replace(plan_of(arguments.file, session, job_id=following), own_id=True)
+            display.words(f"job {first} was made by another submission just now; this one is job {following}")
+    raise IdTaken(f"jobs {first} to {first}-{MOST_SAME - 1} exist. Submit under a --job-id")
 
 
-def _end_when_done(plan: Plan, session: Session) -> None:
-    """Let the job end with its last task. A task's rule may have ended it already."""
-    try:
-        session.batch.end_when_done(plan.job_id)
-    except Conflict as error:
-        if not _ended_by_rule(plan, error):
+class IdTaken(Conflict):
+    """Another submission has the id that the time gave."""
+
+
+class Submission:
+    """One submission of a plan: the job and its tasks, and what is written down of it on this machine."""
+
+    def __init__(self, plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> None:
+        self.plan, self.session, self.display = plan, session, display
+        self.resume: bool = arguments.resume
+        self.patience: float = arguments.patience
+        self.workers: int = arguments.workers
+        self.path: Path = arguments.checkpoint or CHECKPOINTS / f"{plan.job_id}.checkpoint"
+        self.failures = self.path.with_name(f"{self.path.name.removesuffix('.checkpoint')}.failures.jsonl")
+        self._asked_for_job = False
+        self.calls = JobCalls(session.batch, session.clock, self.patience, display.progress)
+        named = f" --checkpoint {shlex.quote(str(arguments.checkpoint))}" if arguments.checkpoint else ""
+        self.again = f"python -m jobs submit {shlex.quote(str(arguments.file))} --resume --job-id {plan.job_id}{named}"
+        settings = json.dumps([plan.job, session.connection.batch_endpoint])
+        self.fingerprint = hashlib.blake2b(settings.encode(), digest_size=12).hexdigest()
+
+    def run(self) -> Outcome:
+        """Make the job, add the tasks, prove that they are there, set `terminatejob`. Raises unless all of it is done.
+
+        A job that was made now and got no task at all is deleted again.
+        """
+        with interruptible():
+            checkpoint = self._checkpoint()
+            try:
+                return self._run(checkpoint)
+            except KeyboardInterrupt as error:
+                stopped = Stopped(signal.Signals[str(error) or "SIGINT"])
+                stopped.add_note(f"Job {self.plan.job_id} may have been made. Go on with:\n  {self.again}")
+                raise stopped from error
+            finally:
+                checkpoint.close()
+
+    def _run(self, checkpoint: Checkpoint) -> Outcome:
+        plan = self.plan
+        if self.resume:
+            self._check_input(checkpoint)
+        try:
+            found, created = self._job(checkpoint)
+            looked_into = found is not None and not created and (not self.resume or found.state in ENDED)
+            complete = self._complete_already(found) if found is not None and looked_into else None
+        except ServiceError as error:
+            self._not_begun(checkpoint, error)
             raise
+        if complete is not None and found is not None:
+            if not found.ends_by_itself and found.state not in ENDED:
+                self._let_end()
+            self._forget(checkpoint)
+            self._record(complete.result)
+            return complete
+        if found is not None:
+            checkpoint.saw_job(found.created)
+        given = Options(
+            total=plan.count,
+            workers=self.workers,
+            checkpoint=checkpoint,
+            resume=self.resume,
+            patience=self.patience,
+        )
+        result = submit_tasks(self.session.batch, plan.job_id, plan.spool, given, self._progress)
+        self._keep_failures(result)
+        if not result.complete:
+            self._record(result)
+            self._incomplete(result, checkpoint, created)
+        self._let_end()
+        self._forget(checkpoint)
+        self._record(result)
+        return Outcome(plan.job_id, result)
+
+    def _not_begun(self, checkpoint: Checkpoint, error: ServiceError) -> None:
+        """No task was sent. What is known of the job is kept only when it may have been made."""
+        if self.resume:
+            return
+        if self._asked_for_job and passes(error):
+            error.add_note(f"Job {self.plan.job_id} may have been made. Go on with:\n  {self.again}")
+        else:
+            checkpoint.close(remove=True)
+
+    def _checkpoint(self) -> Checkpoint:
+        job_id, plan = self.plan.job_id, self.plan
+        if self.resume:
+            return Checkpoint.resume(self.path, job_id=job_id, fingerprint=self.fingerprint)
+        if plan.own_id and self.path == CHECKPOINTS / f"{job_id}.checkpoint" and self.path.exists():
+            raise IdTaken(f"a submission of job {job_id} was begun")
+        return Checkpoint.start(
+            self.path, job_id=job_id, fingerprint=self.fingerprint, tasks=plan.count, digest=plan.spool.digest
+        )
+
+    def _check_input(self, checkpoint: Checkpoint) -> None:
+        """The input is what it was when the submission began. Raises `UsageError`."""
+        plan = self.plan
+        if checkpoint.digest in ("", plan.spool.digest):
+            return
+        settled = sum(checkpoint.sent[seq][0] for seq in checkpoint.done & checkpoint.sent.keys())
+        accepted = settled - len(checkpoint.failures)
+        try:
+            source = ChunkSource(cut(plan.spool, SpooledIds(plan.spool)), checkpoint)
+            for _ in source.sent_before():
+                pass
+            raise UsageError(
+                f"the input is not what it was: {checkpoint.tasks} tasks then, {plan.count} now, and those that were "
+                "not sent yet differ. Resume with the file as it was, or submit under another --job-id"
+            )
+        except UsageError as error:
+            error.add_note(
+                f"Nothing was sent now. Job {plan.job_id} has at least {accepted} of the {checkpoint.tasks} tasks "
+                "that were submitted"
+            )
+            raise
+
+    def _job(self, checkpoint: Checkpoint) -> tuple[FoundJob | None, bool]:
+        """The job (None: the service does not show it), and whether it was made now. Raises `ServiceError`."""
+        plan, calls = self.plan, self.calls
+        calls.check_pool(plan.job["poolInfo"]["poolId"])
+        found = None if plan.own_id else calls.find(plan.job_id)
+        if found is None:
+            if checkpoint.job_created:
+                raise NotFound(
+                    f"job {plan.job_id}, made {checkpoint.job_created}, is gone: it was deleted, and its tasks with it."
+                    " Submit the file under another --job-id",
+                    "JobNotFound",
+                )
+            try:
+                self._asked_for_job = True
+                return calls.create(plan.job, checkpoint.identity), True
+            except Conflict as error:
+                if error.code != "JobExists":
+                    raise
+                if plan.own_id:
+                    raise IdTaken(str(error), error.code) from error
+                found = calls.find(plan.job_id)
+                if found is None:
+                    if self.resume:  # it is there, and cannot be looked at
+                        return None, False
+                    raise Conflict(
+                        f"job {plan.job_id} exists already. Submit under a new --job-id, or go on with --resume",
+                        error.code,
+                    ) from error
+        self._check_job(found, checkpoint)
+        return found, False
+
+    def _check_job(self, found: FoundJob, checkpoint: Checkpoint) -> None:
+        """A job that is there is the one that the submission began with, and has the file's settings."""
+        job_id = self.plan.job_id
+        if checkpoint.job_created and found.created and checkpoint.job_created != found.created:
+            raise Conflict(
+                f"job {job_id} is not the one that this submission began with: it was made {found.created}, that one "
+                f"{checkpoint.job_created}, so it was deleted and made again. Submit under another --job-id",
+                "JobExists",
+            )
+        if found.state == "deleting":
+            raise Conflict(f"job {job_id} is being deleted. Submit under another --job-id", "JobBeingDeleted")
+        if place := found.differs(self.plan.job):
+            raise Conflict(
+                f"job {job_id} exists, and its {place} is not what the file says. Submit under another --job-id",
+                "JobExists",
+            )
+
+    def _complete_already(self, found: FoundJob) -> Outcome | None:
+        """The job has all tasks of the input: then nothing is left to do. None: it can be filled."""
+        plan = self.plan
+        has = contents(self.session.batch, plan.job_id, plan.spool, Options(patience=self.patience))
+        if has.different or has.others:
+            what = has.different or f"{has.others} tasks of it are not in the file"
+            raise Conflict(
+                f"job {plan.job_id} exists, and has other tasks: {what}. Submit under another --job-id", "JobExists"
+            )
+        if not has.absent:
+            return Outcome(plan.job_id, Result(accepted=has.present, existed=has.present, proved=True), already=True)
+        if found.state in ENDED:
+            raise Conflict(
+                f"job {plan.job_id} is {found.state}, so it takes no tasks any more. It has {has.present} of the "
+                f"{plan.count} tasks; submit the file under another --job-id to run all of them",
+                "JobCompleted",
+            )
+        return None
+
+    def _let_end(self) -> None:
+        """Let the job end with its last task. A task's rule may have ended it already."""
+        plan = self.plan
+        try:
+            self.calls.let_end(plan.job_id)
+        except ServiceError as error:
+            if _ended_by_rule(plan, error):
+                return
+            error.add_note(
+                f"All tasks are in job {plan.job_id}, but it does not end by itself yet. Go on with:\n  {self.again}"
+            )
+            raise
+
+    def _incomplete(self, result: Result, checkpoint: Checkpoint, created: bool) -> None:
+        """Say where every task is, and raise."""
+        plan = self.plan
+        stopped = isinstance(result.stopped, Stopped)
+        if created and not result.accepted and not stopped and not _has_tasks(self.session, plan.job_id):
+            kept = self._undo(checkpoint)
+        else:
+            kept = (
+                f"{plan.count - result.accepted} of {plan.count} tasks were not accepted: {result.failed} refused, "
+                f"{result.unsent} not sent" + (f" ({result.uncertain} of them perhaps)" if result.uncertain else "")
+            )
+            if isinstance(result.stopped, ServiceError) and _ended_by_rule(plan, result.stopped):
+                kept += f". A task's `job_action` ended job {plan.job_id}: python -m jobs show {plan.job_id}"
+            elif result.unsent or result.stopped:
+                kept += f". {self._state_of_job(result)}. Go on with:\n  {self.again}"
+            else:
+                self._let_end()
+                kept += f". Job {plan.job_id} has the others and goes on"
+                if self.failures.exists():
+                    self._forget(checkpoint)
+        if result.failures:
+            shown = [f"  {one.task_id}: {one.code}: {one.message}" for one in result.failures[:SHOWN]]
+            kept += "\nThe first ones:\n" + "\n".join(shown)
+            if self.failures.exists():
+                kept += f"\nAll {len(result.failures)} of them: {self.failures}"
+        if result.accepted and (told := _left_waiting(plan, result)):
+            kept += f"\n{told}"
+        if checkpoint.fault is not None:
+            kept += (
+                f"\n{self.path} lacks the last lines ({checkpoint.fault.strerror}): free space before going on. What "
+                "they said is found out from the service"
+            )
+        if result.stopped is not None:
+            result.stopped.add_note(kept)
+            raise result.stopped
+        raise NotAllAdded(kept)
+
+    def _state_of_job(self, result: Result) -> str:
+        """What became of the job, as far as the reason of the end tells."""
+        code = result.stopped.code if isinstance(result.stopped, ServiceError) else ""
+        job_id = self.plan.job_id
+        if code in ("JobNotFound", "JobBeingDeleted"):
+            return f"Job {job_id}, which had {result.accepted}, is not there any more. If it is again"
+        if code in ("JobCompleted", "JobBeingTerminated"):
+            return f"Job {job_id} has the {result.accepted} others and takes no more. If that changes"
+        return f"Job {job_id} has the {result.accepted} others and stays active"
+
+    def _undo(self, checkpoint: Checkpoint) -> str:
+        """Take back a job that was made now and that got no task."""
+        plan = self.plan
+        kept = f"{plan.count} of {plan.count} tasks were not accepted"
+        try:
+            self.session.batch.delete_job(plan.job_id)
+        except ServiceError as error:
+            return f"{kept}. Job {plan.job_id} is empty and could not be deleted: {error}. Go on with:\n  {self.again}"
+        checkpoint.close(remove=True)
+        return f"{kept}; the job was deleted again"
+
+    def _keep_failures(self, result: Result) -> None:
+        """Every task that has no good verdict: id, code, message and where it stands in the input, one a line."""
+        try:
+            if not result.failures:
+                self.failures.unlink(missing_ok=True)
+                return
+            part = self.failures.with_name(f"{self.failures.name}.part")
+            with part.open("w", encoding="utf-8") as stream:
+                stream.writelines(f"{json.dumps(one, ensure_ascii=False)}\n" for one in self._failures(result))
+            part.replace(self.failures)
+        except OSError as error:
+            self.display.words(f"{self.failures} cannot be written: {error.strerror}. The refused tasks are these:")
+            for one in itertools.islice(self._failures(result), SAID_FROM):
+                self.display.words(f"  {one['id']}: {one['code']}: {one['message']} ({one['line']})")
+
+    def _failures(self, result: Result) -> Iterator[dict[str, str]]:
+        places = self.plan.spool.places({one.task_id.lower() for one in result.failures}) if result.failures else {}
+        for one in result.failures:
+            line = places.get(one.task_id.lower(), "")
+            yield {"id": one.task_id, "code": one.code, "message": one.message, "line": line}
+
+    def _record(self, result: Result) -> None:
+        """With --json: the job, the counts and every refused task."""
+        if not self.session.render.as_json:
+            return
+        value: dict[str, Any] = {"job": self.plan.job_id, "added": result.accepted, "existed": result.existed}
+        if result.unsent:
+            value["unsent"] = result.unsent
+        self.session.render.record(value | {"failed": list(self._failures(result))})
+
+    def _forget(self, checkpoint: Checkpoint) -> None:
+        """Everything is proved and set: the checkpoint goes, and what was submitted is remembered."""
+        plan = self.plan
+        checkpoint.close(remove=True)
+        submitted.note(_input_key(plan, self.session), plan.job_id, plan.count, self.session.clock.now())
+
+    def _progress(self, now: Progress) -> None:
+        if now.total is not None and now.total >= SAID_FROM:
+            left = "" if now.seconds_left is None else f", {now.seconds_left:.0f} s left"
+            note = f" ({now.note})" if now.note else ""
+            self.display.progress(f"  {now.settled} of {now.total} settled, {now.rate:.0f}/s{left}{note}")
+
+
+def _input_key(plan: Plan, session: Session) -> str:
+    return submitted.input_of(plan.job, plan.spool.digest, session.connection.batch_endpoint)
+
+
+def _submitted_before(plan: Plan, session: Session) -> submitted.Submitted | None:
+    return submitted.latest(_input_key(plan, session))
 
 
 def _ended_by_rule(plan: Plan, error: ServiceError) -> bool:
@@ -158,7 +446,7 @@ def _ended_by_rule(plan: Plan, error: ServiceError) -> bool:
 
 
 def _left_waiting(plan: Plan, result: Result) -> str:
-    """Which tasks wait for ever, because one that they depend on was refused. Only `result.failures` are known."""
+    """Which tasks wait for ever, because one that they depend on was refused."""
     absent = {verdict.task_id.lower() for verdict in result.failures if verdict.status == "clienterror"}
     if not absent or not plan.file.uses_dependencies:
         return ""
@@ -177,43 +465,20 @@ def _left_waiting(plan: Plan, result: Result) -> str:
     )
 
 
-def _create(plan: Plan, session: Session, *, resume: bool) -> bool:
-    """The job, on a pool that takes it. True: it was created now."""
-    batch, pool = session.batch, plan.job["poolInfo"]["poolId"]
-    try:
-        state = batch.pool_state(pool)
-    except NotFound as error:
-        raise NotFound(
-            f"pool {pool} does not exist in this account. Correct job.pool, or run up again", error.code
-        ) from error
-    if state != "active":
-        raise Conflict(f"pool {pool} is {state}; it takes no jobs. Wait, or use another pool")
-    try:
-        batch.create_job(plan.job)
-    except Conflict as error:
-        if error.code != "JobExists":
-            raise
-        if not resume:
-            raise Conflict(
-                f"job {plan.job_id} exists already. Submit under a new --job-id, or go on with --resume", error.code
-            ) from error
-        return False
-    return True
-
-
 def _resumable(checkpoint: Path | None) -> str:
     """The id of the job whose checkpoint is there, when there is one only."""
     found = sorted(CHECKPOINTS.glob("*.checkpoint")) if checkpoint is None else [checkpoint]
+    if checkpoint is None:
+        found = [path for path in found if not in_use(path)] or found
     if not found:
         raise UsageError(f"there is no checkpoint in {CHECKPOINTS}, so nothing to resume. Submit without --resume")
     if len(found) != 1:
         names = ", ".join(path.stem for path in found)
         raise UsageError(f"--resume needs to know which job: in {CHECKPOINTS} there are: {names}. Add --job-id")
-    try:
-        with found[0].open(encoding="utf-8") as stream:
-            return json.loads(stream.readline())["job"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{found[0]}: not a checkpoint: {error}. Add --job-id") from error
+    job_id = job_of(found[0])
+    if job_id is None:
+        raise UsageError(f"{found[0]}: not a checkpoint. Add --job-id")
+    return job_id
 
 
 def _has_tasks(session: Session, job_id: str) -> bool:
@@ -222,10 +487,3 @@ def _has_tasks(session: Session, job_id: str) -> bool:
         return next(iter(session.batch.tasks(job_id)), None) is not None
     except ServiceError:
         return True  # not known: then nothing is deleted
-
-
-def _progress(session: Session, now: Progress) -> None:
-    if now.total is not None and now.total >= SAID_FROM:
-        left = "" if now.seconds_left is None else f", {now.seconds_left:.0f} s left"
-        note = f" ({now.note})" if now.note else ""
-        session.render.words(f"  {now.settled} of {now.total} settled, {now.rate:.0f}/s{left}{note}")

@@ -17,7 +17,7 @@ from jobs.session import Session
 from jobs.submission.verdicts import Verdict
 from jobs.terminal.render import Render
 
-from .fake_lane import FakeLane
+from .fake_transport import FakeTransport
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
@@ -103,8 +103,8 @@ class FakeBatch:
                 self.set(job_id, TaskState(id=task["id"], state="active", changed=START))
         return verdicts
 
-    def lane(self, *, timeout: float) -> FakeLane:
-        return FakeLane(self)
+    def transport(self, *, timeout: float) -> FakeTransport:
+        return FakeTransport(self)
 
     def set(self, job_id: str, task: TaskState) -> None:
         """The task's new state; what it depends on, and whether it blocks, follow from its definition."""
@@ -161,7 +161,14 @@ class FakeBatch:
         self.states[job_id] = replace(self.states[job_id], pool_id=pool_id)
 
     def job_definition(self, job_id: str) -> dict[str, Any]:
-        return dict(self.definitions[job_id])
+        if job_id not in self.states:
+            raise NotFound(f"job {job_id} does not exist", "JobNotFound")
+        state = self.states[job_id]
+        created = state.created.isoformat() if state.created else None
+        ends = state.on_all_tasks_complete or "noaction"
+        return {
+            **self.definitions[job_id], "state": state.state, "creationTime": created, "onAllTasksComplete": ends,
+        }  # fmt: skip
 
     def counts(self, job_id: str) -> Counts:
         every = list(self.task_states[job_id].values())

@@ -86,6 +86,7 @@ class Mood:
     most_tasks: int = 100
     most_bytes: int = 1_048_576
     lag: float = 0.0
+    around: list[str] = field(default_factory=list)  # faults of the next calls about the job as a whole
     end: str = ""
     end_after: int = 0
 
@@ -125,10 +126,17 @@ class Service:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     created: list[tuple[float, str]] = field(default_factory=list)
     managed: list[str] = field(default_factory=list)  # what was done to the job
+    job: dict[str, Any] | None = None  # as it was made, and changed
     requests: int = 0
     seen: set[str] = field(default_factory=set)
     too_much: int = 0  # collections above the real service's limits: the client's fault
     port: int = 0
+    jobs_made: int = 0
+
+    def make_job(self, definition: dict[str, Any]) -> None:
+        self.jobs_made += 1
+        created = f"2026-11-26T12:00:0{self.jobs_made}.1234567Z"
+        self.job = {**definition, "state": "active", "onAllTasksComplete": "noaction", "creationTime": created}
 
     def heal(self) -> None:
         self.mood = Mood()
@@ -218,7 +226,7 @@ class Connection(asyncio.Protocol):
         elif method == "GET":
             self.get(url.path, {name: values[0] for name, values in parse_qs(url.query).items()})
         else:
-            self.manage(method, url.path)
+            self.manage(method, url.path, body)
 
     def add(self, body: bytes) -> None:
         service, mood = self.service, self.service.mood
@@ -268,14 +276,29 @@ class Connection(asyncio.Protocol):
             case fault:
                 self.fault(fault)
 
-    def manage(self, method: str, path: str) -> None:
-        """The job as a whole: never a fault."""
+    def manage(self, method: str, path: str, body: bytes) -> None:
+        """The job as a whole. A fault's name with a `+`: it is carried out all the same."""
         service = self.service
-        if method == "POST" and "create" in service.managed:
+        fault = service.mood.around.pop(0) if service.mood.around else ""
+        if fault and not fault.endswith("+"):
+            return self.fault(fault)
+        if method == "POST" and service.job is not None:
             return self.error(409, "JobExists")
+        if method != "POST" and service.job is None:
+            return self.error(404, "JobNotFound")
         name = {"POST": "create", "PATCH": "update", "DELETE": "delete"}[method]
         service.managed.append(name)
-        self.reply({"create": 201, "update": 200, "delete": 202}[name], b"")
+        match name:
+            case "create":
+                service.make_job(json.loads(body))
+            case "update":
+                assert service.job is not None
+                service.job |= json.loads(body)
+            case _:
+                service.job = None
+        if fault:
+            return self.fault(fault[:-1])
+        return self.reply({"create": 201, "update": 200, "delete": 202}[name], b"")
 
     def fault(self, name: str) -> None:
         dice = self.service.dice
@@ -317,6 +340,12 @@ class Connection(asyncio.Protocol):
         service, mood = self.service, self.service.mood
         if path.startswith("/pools/"):
             return self.reply(200, b'{"id":"p","state":"active"}')
+        if path.count("/") == 2:  # the job
+            if service.mood.around:
+                return self.fault(service.mood.around.pop(0).rstrip("+"))
+            if service.job is None:
+                return self.error(404, "JobNotFound")
+            return self.reply(200, json.dumps(service.job).encode())
         if mood.end and service.requests > mood.end_after:
             return self.ended()
         if service.dice.random() < 0.1 and mood.before:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import JobsError
-from jobs.submission import Options, Result, pace, proof, submit_tasks, workers
-from jobs.submission.http import HttpLane
+from jobs.submission import Options, Result, job, pace, submit_tasks, submitter, verification
+from jobs.submission.http import HttpTransport
 
 from .hostile import JOB
 
 pace.FIRST_PAUSE, pace.LONGEST_PAUSE = 0.005, 0.2  # type: ignore[misc]
-workers.FIRST_PAUSE, workers.LONGEST_PAUSE = 0.005, 0.1  # type: ignore[misc]
-proof.FIRST_PAUSE, proof.LATE, proof.COUNTING = 0.05, 0.5, 1.5  # type: ignore[misc]
+submitter.FIRST_PAUSE, submitter.LONGEST_PAUSE = 0.005, 0.1  # type: ignore[misc]
+job.FIRST_PAUSE, job.LONGEST_PAUSE = 0.05, 0.5  # type: ignore[misc]
+verification.FIRST_PAUSE, verification.LATE, verification.COUNTING = 0.05, 0.5, 1.5  # type: ignore[misc]
 PATIENCE = 1.5
 
 
@@ -53,8 +54,8 @@ class Account:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def lane(self, *, timeout: float) -> HttpLane:
-        return HttpLane(
+    def transport(self, *, timeout: float) -> HttpTransport:
+        return HttpTransport(
             endpoint=f"http://127.0.0.1:{self.port}",
             api_version="2025-06-01",
             authority=Anybody(),

@@ -1,4 +1,4 @@
-"""The lane over HTTP: TLS with a CA of our own, proxies, answers of every form, connections that are kept."""
+"""The transport over HTTP: TLS with a CA of our own, proxies, answers of every form, connections that are kept."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import UsageError
-from jobs.submission.http import HttpLane
-from jobs.submission.lane import NoAnswer, Reply
+from jobs.submission.http import HttpTransport
+from jobs.submission.transport import NoAnswer, Reply
 from local.azure.platform.certificates import server_context
 from local.paths import Paths
 
@@ -113,9 +113,9 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 async def send(url: str, ca: Path | None = None, *, times: int = 1, seconds: float = 20.0) -> list[Reply]:
-    lane = HttpLane(endpoint=url, api_version="2025-06-01", authority=Anybody(), ca=ca, timeout=seconds)
-    async with lane:
-        return [await lane.add("j", b'{"value":[]}') for _ in range(times)]
+    transport = HttpTransport(endpoint=url, api_version="2025-06-01", authority=Anybody(), ca=ca, timeout=seconds)
+    async with transport:
+        return [await transport.add("j", b'{"value":[]}') for _ in range(times)]
 
 
 async def test_a_ca_of_our_own_is_trusted_and_no_other(paths: Paths, tmp_path: Path) -> None:
@@ -226,11 +226,11 @@ async def test_anything_else_is_no_answer_and_the_next_request_has_a_connection_
 ) -> None:
     server = Server(answers=[answer, OK])
     async with listening(server):
-        lane = HttpLane(endpoint=server.url, api_version="1", authority=Anybody(), ca=None, timeout=20.0)
-        async with lane:
+        transport = HttpTransport(endpoint=server.url, api_version="1", authority=Anybody(), ca=None, timeout=20.0)
+        async with transport:
             with pytest.raises(NoAnswer):
-                await lane.add("j", b"{}")
-            assert (await lane.add("j", b"{}")).body == b"{}"
+                await transport.add("j", b"{}")
+            assert (await transport.add("j", b"{}")).body == b"{}"
     assert server.connections == 2
 
 
@@ -272,10 +272,10 @@ async def test_retry_after_is_read_as_seconds_or_date(paths: Paths, after: bytes
 async def test_a_hundred_requests_at_a_time_keep_their_connections(paths: Paths) -> None:
     server = Server()
     async with listening(server):
-        lane = HttpLane(endpoint=server.url, api_version="1", authority=Anybody(), ca=None, timeout=20.0)
-        async with lane:
+        transport = HttpTransport(endpoint=server.url, api_version="1", authority=Anybody(), ca=None, timeout=20.0)
+        async with transport:
             for _ in range(3):
-                replies = await asyncio.gather(*(lane.add("j", b"{}") for _ in range(100)))
+                replies = await asyncio.gather(*(transport.add("j", b"{}") for _ in range(100)))
                 assert {reply.status for reply in replies} == {200}
     assert server.connections == 100
     assert all(b"\r\nAccept-Encoding: identity\r\n" in head for head in server.asked)

@@ -1,8 +1,7 @@
-"""The submitter's parts: chunks, ids, verdicts, pace, checkpoint, and its end by a signal."""
+"""The submitter's parts: chunks, ids, verdicts, checkpoint, and its end by a signal."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,10 @@ import pytest
 
 from jobs.errors import JobsError, NotFound, Unreachable, UsageError
 from jobs.ids import IdSet
-from jobs.submission import Options, Progress, pace, submit_tasks
+from jobs.submission import Options, Progress, submit_tasks
 from jobs.submission.chunks import MAX_BYTES, cut
-from jobs.submission.lane import Reply
-from jobs.submission.pace import Pacer
-from jobs.submission.same import difference
+from jobs.submission.compare import difference
+from jobs.submission.transport import Reply
 from jobs.submission.verdicts import Act, act_on, judge
 
 from . import hostile_client as client
@@ -118,109 +115,6 @@ def test_what_is_not_an_answer_settles_nothing(body: bytes) -> None:
 )
 def test_what_a_status_asks_for(status: int, code: str, act: Act) -> None:
     assert act_on(Reply(status, json.dumps({"code": code}).encode() if code else b""))[0] is act
-
-
-@pytest.fixture
-def real_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`hostile_client` shortens them."""
-    monkeypatch.setattr(pace, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(pace, "LONGEST_PAUSE", 20.0)
-
-
-class Limited:
-    """A token bucket and N workers in simulated time."""
-
-    def __init__(self, rate: float, burst: float, retry_after: float | None, latency: float) -> None:
-        self.now, self.rate, self.burst, self.latency, self.after = 0.0, rate, burst, latency, retry_after
-        self.tokens, self.filled = burst, 0.0
-        self.sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        self.accepted: list[float] = []
-        self.refused: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.sleepers.append((self.now + seconds, len(self.accepted) + len(self.refused), future))
-        await future
-
-    async def worker(self, pacer: Pacer) -> None:
-        while True:
-            sent = await pacer.turn()
-            await self.sleep(self.latency / 2)
-            self.tokens = min(self.burst, self.tokens + (self.now - self.filled) * self.rate)
-            self.filled = self.now
-            taken = self.tokens >= 1
-            self.tokens -= taken
-            (self.accepted if taken else self.refused).append(self.now)
-            await self.sleep(self.latency / 2)
-            pacer.accepted() if taken else pacer.refused(sent, self.after)
-
-    async def run(self, seconds: float, workers: int, change: Callable[[], None] | None = None) -> None:
-        """`change` is called in the middle."""
-        pacer = Pacer(self.sleep, lambda: self.now)
-        everyone = [asyncio.create_task(self.worker(pacer)) for _ in range(workers)]
-        while self.now < seconds:
-            for _ in range(4):
-                await asyncio.sleep(0)
-            if not self.sleepers:
-                continue
-            self.sleepers.sort(key=lambda sleeper: sleeper[:2])
-            at, _, future = self.sleepers.pop(0)
-            self.now = max(self.now, at)
-            if change and self.now > seconds / 2:
-                change()
-                change = None
-            future.set_result(None)
-        for task in everyone:
-            task.cancel()
-        await asyncio.gather(*everyone, return_exceptions=True)
-
-
-@pytest.mark.usefixtures("real_pauses")
-@pytest.mark.parametrize("retry_after", [None, 1.0])
-@pytest.mark.parametrize("latency", [0.004, 0.15])
-@pytest.mark.parametrize("workers", [8, 32])
-async def test_the_pacer_finds_a_limit_of_40_a_second(retry_after: float | None, latency: float, workers: int) -> None:
-    service = Limited(40, 40, retry_after, latency)
-    await service.run(30, workers)
-    later = [when for when in service.accepted if when > 1]
-    refused = [when for when in service.refused if when > 1]
-    assert len(later) / 29 >= 0.95 * 40
-    assert len(refused) / (len(later) + len(refused)) < 0.02
-
-
-@pytest.mark.usefixtures("real_pauses")
-def test_refusals_of_the_first_moment_do_not_slow_the_pacer_down_for_long() -> None:
-    """A burst, then refusals too close together to measure anything: what they cost is found again in seconds."""
-    now = 0.0
-    pacer = Pacer(asyncio.sleep, lambda: now)
-    for _ in range(40):
-        pacer.accepted()
-    for now in (0.0, 0.1, 0.2):
-        pacer.accepted()
-        pacer.refused(now, None)
-    assert pacer.rate is not None and pacer.rate < 35
-    now = 4.0
-    assert pacer.rate >= 40
-
-
-@pytest.mark.usefixtures("real_pauses")
-async def test_the_pacer_finds_a_limit_that_allows_no_bursts() -> None:
-    """Its first guess is then far too low."""
-    service = Limited(40, 10, None, 0.01)
-    await service.run(30, 16)
-    assert len([when for when in service.accepted if when > 10]) / 20 >= 0.9 * 40
-    assert len(service.refused) < 0.05 * len(service.accepted)
-
-
-@pytest.mark.usefixtures("real_pauses")
-async def test_the_pacer_follows_a_limit_that_changes() -> None:
-    service = Limited(40, 10, None, 0.01)
-    await service.run(120, 16, lambda: setattr(service, "rate", 160.0))
-    first = [when for when in service.accepted if 15 < when < 60]
-    last = [when for when in service.accepted if 95 < when < 120]
-    assert len(first) / 45 >= 0.9 * 40
-    assert len(last) / 25 >= 0.8 * 160
-    assert len(service.refused) < 0.05 * len(service.accepted)
 
 
 def test_a_task_of_another_definition_is_told_by_field() -> None:

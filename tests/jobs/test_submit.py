@@ -28,7 +28,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(scene: Stage, file: Path = HELLO, **options: object) -> Exit:
     given = {"yes": True, "dry_run": False, "job_id": None, "watch": False, "report": False, "timeout": None}
-    given |= {"resume": False, "checkpoint": None, "workers": 4}
+    given |= {"resume": False, "checkpoint": None, "workers": 4, "patience": 5.0}
     return submit.run(argparse.Namespace(file=file, **(given | options)), scene.session)
 
 
@@ -91,11 +91,21 @@ def test_a_job_that_a_tasks_rule_ended_before_the_last_call_was_submitted(
             run(scene, path)
 
 
-def test_a_job_that_exists_asks_for_another_id() -> None:
+def test_a_finished_submission_that_is_run_again_sends_nothing() -> None:
     scene = stage()
     run(scene, job_id="mine")
-    with pytest.raises(Conflict, match="--job-id"):
-        run(scene, job_id="mine")
+    before = list(scene.batch.order)
+    assert run(scene, job_id="mine") == Exit.OK
+    assert scene.batch.order == before
+    assert "already submitted, complete: job mine has all 5 tasks" in scene.err.getvalue()
+
+
+def test_a_job_with_other_settings_asks_for_another_id(tmp_path: Path) -> None:
+    scene = stage()
+    run(scene, job_id="mine")
+    (tmp_path / "other.yaml").write_text(HELLO.read_text().replace("family: hello", "family: hello\n  priority: 7"))
+    with pytest.raises(Conflict, match=r"priority is not what the file says.*--job-id"):
+        run(scene, tmp_path / "other.yaml", job_id="mine")
 
 
 def test_a_job_that_got_no_task_is_deleted_again() -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 COUNT = 1200
 SWEEP = f"sweep: {{number: {{range: [1, {COUNT}]}}}}"
 # The pauses of `hostile_client`: seconds instead of half minutes.
-IMPATIENT = "import sys, tests.jobs.hostile_client; from jobs.cli import main; sys.exit(main())"
+IMPATIENT = "import sys, tests.jobs.hostile_client; from jobs.__main__ import main; sys.exit(main())"
 
 
 class Terminal:
@@ -122,7 +122,7 @@ def test_a_signal_says_what_was_kept_and_how_to_go_on(
         until(service, 30, process)
         process.send_signal(number)
         said = process.communicate(timeout=120)[1]
-    assert process.returncode == Exit.INTERRUPTED
+    assert process.returncode == (Exit.INTERRUPTED if number is signal.SIGINT else Exit.TERMINATED)
     kept = len(service.tasks)
     assert 0 < kept < COUNT
     assert f"stopped by {number.name}" in said
@@ -147,7 +147,7 @@ def test_a_service_or_job_that_goes_away_ends_it_soon_with_how_to_go_on(
 ) -> None:
     service.mood = Mood(end=end, end_after=5)
     began = time.monotonic()
-    found, said = terminal.submit(*FIRST)
+    found, said = terminal.submit(*FIRST, "--patience", "3s")
     assert time.monotonic() - began < 120
     assert found == code, said
     assert words in said

@@ -29,7 +29,7 @@ class NoCredential(JobsError):
     """No token could be had."""
 
 
-class Lane(Protocol):
+class Transport(Protocol):
     """One service. Raises `NoAnswer`, and `NoCredential` when no token can be had."""
 
     async def __aenter__(self) -> Self: ...
@@ -37,3 +37,9 @@ class Lane(Protocol):
     async def add(self, job_id: str, body: bytes) -> Reply: ...
     async def get(self, path: str, query: Mapping[str, str]) -> Reply: ...
     async def renew(self) -> None: ...
+
+
+class Account(Protocol):
+    """Whoever can open a transport to one Batch account."""
+
+    def transport(self, *, timeout: float) -> Transport: ...

@@ -1,4 +1,4 @@
-"""The records that cross this package's border: what a submission is told, and what it tells."""
+"""The records that cross this package's border: what a submission is given, and what it tells."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import JobsError
+from .checkpoint import Checkpoint
 from .verdicts import Verdict
 
 MOST_WORKERS: Final = 100  # Batch's documentation: stay below 100 requests at a time
-EXAMPLES: Final = 100  # verdicts kept in memory; all are in the checkpoint
+PATIENCE: Final = 600.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """`total`: how many tasks the stream has, when known (for the time left, and to say how many were not sent)."""
+    """`total`: how many tasks the stream has, when known (for the time left, and to say how many were not sent).
+
+    `checkpoint`: one that the caller opened and closes, or the path of one that is removed when all is well.
+    """
 
     total: int | None = None
     workers: int = 32
-    checkpoint: Path | None = None
+    checkpoint: Checkpoint | Path | None = None
     resume: bool = False
     fingerprint: str = ""  # of the job; a checkpoint of another one is refused
-    patience: float = 120.0  # seconds without one verdict until a service counts as dead
+    patience: float = PATIENCE  # seconds of failures without one verdict until a task or the service is given up
     request_timeout: float = 60.0
-    grace: float = 10.0  # seconds that requests under way have after a signal
+    grace: float = 3.0  # seconds that requests under way have after a signal
     proof_patience: float = 180.0  # seconds the service has to list what it accepted: its counts lag
     handle_signals: bool = True
 
@@ -45,6 +49,7 @@ class Result:
 
     `existed` of the accepted were there already. `failed` were refused, each with a reason. `unsent` were not sent, or
     sent and neither confirmed nor found in the job; `uncertain` of them may be in it (only after an early end).
+    `failures` has a verdict for every refused task, and for those of the unsent that were tried.
     """
 
     accepted: int = 0

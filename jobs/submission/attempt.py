@@ -1,22 +1,22 @@
 """One chunk on its way: which of its tasks have to be sent together, and what is known of those that were sent.
 
-Places are those of the tasks in the chunk. Nothing is sent here; `workers` does that.
+Places are those of the tasks in the chunk. Nothing is sent here; `submitter` does that.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
 
 from .chunks import Chunk
 
-ATTEMPTS: Final = 8  # in a row without a verdict on any task; with the workers' pauses about half a minute
 
+class ChunkAttempt:
+    """`failures`: requests in a row without a verdict on any task, since `failing_since` (the submitter's time)."""
 
-class Delivery:
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
-        self.attempts = 0
+        self.failures = 0
+        self.failing_since: float | None = None
         self.renewals = 0  # of the credential
         # Whether a request may have been carried out without our hearing of it: `TaskExists` is then our own task.
         self.ambiguous = chunk.expected
@@ -37,6 +37,17 @@ class Delivery:
         """What `next` gave is sent now."""
         self._sent.update(self._parts[0])
 
+    def not_carried_out(self) -> None:
+        """The service refused what was sent before it looked at any task."""
+        if not self.ambiguous:
+            self._sent.difference_update(self._parts[0])
+
+    def failed(self, now: float) -> None:
+        """What was sent got no verdict on any task."""
+        self.failures += 1
+        if self.failing_since is None:
+            self.failing_since = now
+
     def halve(self) -> None:
         """The service did not take it as a whole, so nothing of it was carried out."""
         part = self._parts.popleft()
@@ -49,7 +60,7 @@ class Delivery:
         part = self._parts.popleft()
         self._sent.difference_update(set(part).difference(again))
         if len(again) < len(part):
-            self.attempts = 0
+            self.failures, self.failing_since, self.renewals = 0, None, 0
         if again:
             self._parts.appendleft(again)
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from jobs.errors import ServiceError
-from jobs.submission.lane import NoAnswer, Reply
+from jobs.submission.transport import NoAnswer, Reply
 
 
-class FakeLane:
+class FakeTransport:
     def __init__(self, batch: Any) -> None:
         self.batch = batch
 
@@ -37,6 +37,9 @@ class FakeLane:
         job_id = path.split("/")[2]
         if path.endswith("/tasks"):
             return Reply(200, json.dumps({"value": [{"id": name} for name in self.batch.sent[job_id]]}).encode())
+        if not path.endswith("/taskcounts"):
+            task = self.batch.sent[job_id].get(path.rpartition("/")[2])
+            return Reply(404, b'{"code":"TaskNotFound"}') if task is None else Reply(200, json.dumps(task).encode())
         return Reply(200, json.dumps({"taskCounts": {"active": len(self.batch.sent[job_id])}}).encode())
 
     async def renew(self) -> None:

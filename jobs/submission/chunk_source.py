@@ -11,20 +11,22 @@ from .checkpoint import Checkpoint
 from .chunks import Chunk
 
 
-class Intake:
+class ChunkSource:
+    """`tasks`: how many were taken from the stream. `counts`: the tasks of each chunk so far, by its seq."""
+
     def __init__(self, chunks: Iterator[Chunk], checkpoint: Checkpoint) -> None:
-        self.taken = 0  # tasks taken from the stream
-        self.counts = array("B")  # tasks of each chunk so far, by seq
+        self.tasks = 0
+        self.counts = array("B")
         self._chunks = chunks
         self._checkpoint = checkpoint
-        self._first: deque[Chunk] = deque()
+        self._unsettled: deque[Chunk] = deque()  # of the former run: sent first
 
     def next(self) -> Chunk | None:
         """None at the end. Raises `UsageError` when the stream fails or has an id twice."""
-        return self._first.popleft() if self._first else self._cut()
+        return self._unsettled.popleft() if self._unsettled else self._cut()
 
-    def again(self) -> Iterator[int]:
-        """Go through what was sent before, chunk by chunk: the number of its tasks if it was settled, or else 0.
+    def sent_before(self) -> Iterator[Chunk]:
+        """Go through what the former run sent, chunk by chunk; those that were not settled are the next ones.
 
         Raises `UsageError` when the stream is not what it was.
         """
@@ -34,27 +36,23 @@ class Intake:
             chunk = self._cut()
             if chunk is None:
                 raise UsageError(
-                    f"the input has {self.taken} tasks, fewer than were sent before. Resume with the file as it was"
+                    f"the input has {self.tasks} tasks, fewer than were sent before. Resume with the file as it was"
                 )
             entry = known.get(chunk.seq)
             chunk.expected = entry is not None
             if entry is not None and entry != (len(chunk.ids), chunk.digest()):
-                self._first.append(chunk)
                 raise UsageError(
                     f"tasks {chunk.ids[0]} to {chunk.ids[-1]} are defined otherwise than when they were sent; "
                     "the job may have the old ones, and tasks cannot be changed. "
                     "Resume with the file as it was, or submit under another --job-id"
                 )
-            if chunk.seq in self._checkpoint.done:
-                yield len(chunk.ids)
-            else:
-                self._first.append(chunk)
-                yield 0
+            if chunk.seq not in self._checkpoint.done:
+                self._unsettled.append(chunk)
+            yield chunk
 
-    def left(self) -> tuple[int, int]:
-        """Tasks of chunks that were taken and never given out, and how many of them a former run may have added."""
-        uncertain = sum(len(chunk.ids) for chunk in self._first if chunk.expected)
-        return sum(len(chunk.ids) for chunk in self._first), uncertain
+    def possibly_sent(self) -> int:
+        """Tasks of chunks that a former run may have added, and this one never sent."""
+        return sum(len(chunk.ids) for chunk in self._unsettled if chunk.expected)
 
     def _cut(self) -> Chunk | None:
         try:
@@ -62,9 +60,9 @@ class Intake:
         except JobsError:
             raise
         except Exception as error:  # the stream is somebody else's code
-            what = f"the input failed after {self.taken} tasks: {type(error).__name__}: {error}"
+            what = f"the input failed after {self.tasks} tasks: {type(error).__name__}: {error}"
             raise UsageError(what) from error
         if chunk is not None:
             self.counts.append(len(chunk.ids))
-            self.taken += len(chunk.ids)
+            self.tasks += len(chunk.ids)
         return chunk

@@ -1,0 +1,86 @@
+"""The pacer in simulated time: a limit is found and kept to, noise costs what it refuses, and one is not the other."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.submission import pace
+
+from .pacing import SimulatedService
+
+SEEDS = range(2)
+
+
+@pytest.fixture(autouse=True)
+def real_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`hostile_client` shortens them."""
+    monkeypatch.setattr(pace, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(pace, "LONGEST_PAUSE", 20.0)
+    before = random.getstate()
+    random.seed(1)
+    yield
+    random.setstate(before)
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+@pytest.mark.parametrize("latency", [0.004, 0.15])
+@pytest.mark.parametrize("workers", [8, 32])
+@pytest.mark.parametrize("burst", [40, 10])
+def test_a_limit_of_40_a_second_is_found_and_kept_to(
+    burst: int, workers: int, latency: float, retry_after: float | None
+) -> None:
+    service = SimulatedService(rate=40, burst=burst, retry_after=retry_after, latency=latency, speed=5000)
+    service.run(workers=workers, seconds=30)
+    assert service.accepted_between(1) / 29 >= 0.95 * 40
+    assert service.share_refused(0, 1) < 0.10
+    assert service.share_refused(1) < 0.02
+
+
+def test_a_limit_that_changes_is_followed() -> None:
+    service = SimulatedService(rate=40, burst=10, latency=0.01)
+    service.run(workers=16, seconds=120, then=lambda: setattr(service, "rate", 160.0))
+    assert service.accepted_between(15, 60) / 45 >= 0.9 * 40
+    assert service.accepted_between(95, 120) / 25 >= 0.8 * 160
+    assert len(service.refused) < 0.05 * len(service.accepted)
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+@pytest.mark.parametrize("noise", [0.01, 0.03, 0.10])
+@pytest.mark.parametrize("requests", [1000, 3000])
+def test_refusals_without_a_limit_cost_what_they_refuse(noise: float, requests: int, retry_after: float | None) -> None:
+    clean = SimulatedService()
+    clean.run(workers=16, requests=requests)
+    for seed in SEEDS:
+        service = SimulatedService(noise=noise, retry_after=retry_after, seed=seed)
+        service.run(workers=16, requests=requests)
+        assert clean.now / service.now >= 0.8 * (1 - noise)
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.10])
+def test_noise_far_away_is_told_from_a_limit_too(noise: float) -> None:
+    clean = SimulatedService(latency=0.15)
+    clean.run(workers=32, requests=3000)
+    for seed in SEEDS:
+        service = SimulatedService(noise=noise, latency=0.15, seed=seed)
+        service.run(workers=32, requests=3000)
+        assert clean.now / service.now >= 0.8 * (1 - noise)
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.10])
+def test_a_limit_that_comes_after_noise_is_found(noise: float) -> None:
+    service = SimulatedService(noise=noise, latency=0.004, burst=10, speed=500)
+    service.run(workers=16, seconds=20, then=lambda: setattr(service, "rate", 40.0))
+    assert service.accepted_between(2, 10) / 8 >= 0.8 * 500 * (1 - noise)
+    assert service.accepted_between(12, 20) / 8 >= 0.7 * 40
+    assert service.share_refused(12) < noise + 0.1
+
+
+def test_a_pause_of_200_seconds_is_waited_for_once_it_repeats() -> None:
+    """Nothing is allowed for 150 seconds, and every refusal asks for 200: few requests are sent meanwhile."""
+    service = SimulatedService(rate=0.0, burst=5, retry_after=200.0, latency=0.01)
+    service.run(workers=16, seconds=300, then=lambda: setattr(service, "rate", 40.0))
+    assert len(service.refused) <= 20
+    assert service.accepted_between(150) > 40 * 60
