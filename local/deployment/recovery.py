@@ -14,6 +14,7 @@ again.
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -144,11 +145,17 @@ def stale_locks(stack: Stack) -> list[Lock]:
 def holds(lock: Lock) -> bool:
     """Whether the lock's process lives; another one that has its number by now began later than the lock."""
     try:
-        began = Path(f"/proc/{lock.pid}").stat().st_mtime
         words = Path(f"/proc/{lock.pid}/cmdline").read_bytes()
+        return b"pulumi" in words and started_at(lock.pid) <= lock.since + 1
     except OSError:
         return False
-    return began <= lock.since + 1 and b"pulumi" in words
+
+
+def started_at(pid: int) -> float:
+    """When a process began, in seconds since the epoch (proc(5): starttime counts from boot). OSError if it is gone."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def has_pending_creations(stack: Stack) -> bool:
