@@ -124,6 +124,7 @@ def variables(stack: Stack, cli: Installation) -> dict[str, str]:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
         "PULUMI_SUPPRESS_NEO_LINK": "true",
+        "PULUMI_DEBUG_COMMANDS": "true",  # `up --event-log` is one of them (`recovery`)
         **stack.environment,
     }
     if cli.executor is not None and not cli.official:
