@@ -16,7 +16,7 @@ from tests.import_graph import against_the_arrows, first_circle, import_graph, m
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("infra", "jobs", "worker", "local", "policy", "tools", "ci")
 THIS = Path(__file__).resolve()
-MOST_LINES = 400
+MOST_LINES = 500
 
 # room -> packages it must not import
 FORBIDDEN = {
