@@ -93,7 +93,7 @@ def up(paths: Paths, arguments: argparse.Namespace) -> int:
     background.start(paths)
     tour.prepare(paths)
     stack = tour.settled_stack(paths)
-    return project.become(stack, [*tour.up_command(stack), *arguments.rest])
+    return project.become(stack, [*tour.command(stack, "up"), *arguments.rest])
 
 
 def preview(paths: Paths, arguments: argparse.Namespace) -> int:
@@ -121,7 +121,8 @@ def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
         return DONE
     teardown.need_engine()
     background.start(paths)
-    code = project.run(tour.settled_stack(paths), "destroy", "--yes", "--skip-preview", *arguments.rest)
+    stack = tour.settled_stack(paths)
+    code = project.run(stack, *tour.command(stack, "destroy"), *arguments.rest)
     if code:
         return code
     teardown.remove_worker_images(paths)

@@ -2,7 +2,7 @@
 
 The file backend's lock stays when its CLI is killed. It names process, host and time, so one whose process is gone is
 taken away (`pulumi cancel`), and one that is alive is left for Pulumi to report. Of every operation that was under
-way the state has a note. Updates and deletions Pulumi settles by itself: the next run compares or deletes again. For
+way the state has a note. What was being changed or deleted is read again, since the state may name what is gone. For
 a creation nobody but the cloud knows whether it happened, so the cloud is asked. What exists is written into the
 state with the inputs of the interrupted creation (`pulumi stack export` and `import`), and read (`pulumi refresh`);
 what does not exist is created again. When a plugin dies, Pulumi takes its creations for failed and notes nothing, so
@@ -31,6 +31,7 @@ from local.words import say
 AZURE_NATIVE = "azure-native:"
 CREATING = "creating"  # the type of a pending operation
 CREATIONS = ("create", "create-replacement")  # operations of an event
+OPERATIONS = (*CREATIONS, "update", "delete", "delete-replaced")
 EXISTED = "cannot create already existing resource"  # azure-native's words
 
 
@@ -60,54 +61,58 @@ def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
         say(f"    the last run was killed (process {', '.join(str(lock.pid) for lock in stale)}): its lock is removed")
         project.ask(stack, "cancel", "--yes", "--stack", stack.name)
     log = event_log(stack)
-    lost = failed_creations(log.read_text().splitlines()) if log.exists() else []
-    if not lost and not has_pending_creations(stack):
+    begun = unfinished(log.read_text().splitlines()) if log.exists() else {}
+    if not begun and not has_pending_operations(stack):
         return
     exported = json.loads(project.ask(stack, "stack", "export"))
     deployment = exported["deployment"]
     resources = deployment.setdefault("resources", [])
-    pending = pending_creations(deployment)
-    known = {one["urn"] for one in (*resources, *pending)}
-    adopted: list[str] = []
-    for creation in (*pending, *(one for one in lost if one["urn"] not in known)):
+    pending = deployment.pop("pending_operations", None) or []
+    known = {one["urn"] for one in resources}
+    creations = {one["resource"]["urn"]: one["resource"] for one in pending if one["type"] == CREATING}
+    creations |= {urn: new for urn, new in begun.items() if new and urn not in known | creations.keys()}
+    changed = {one["resource"]["urn"] for one in pending if one["type"] != CREATING} | begun.keys() - creations.keys()
+    to_read = [urn for urn in sorted(changed) if urn in known]
+    for urn in to_read:
+        say(f"    the last run did not finish changing {_short(urn)}: it is read again")
+    for urn, creation in creations.items():
         resource_id = expected_id(creation, stack.environment.get("ARM_SUBSCRIPTION_ID", ""))
         made = resource_id is not None and exists(creation["type"], resource_id)
         fate = "it exists and is taken over" if made else "it does not exist and is created again"
-        say(f"    the last run was killed while it created {_short(creation['urn'])}: {fate}")
+        say(f"    the last run did not finish creating {_short(urn)}: {fate}")
         if made:
             adopt(resources, {**creation, "id": resource_id})
-            adopted.append(creation["urn"])
-    if pending or adopted:
-        others = [one for one in deployment.get("pending_operations") or [] if one["type"] != CREATING]
-        deployment["pending_operations"] = others
-        project.ask(stack, "stack", "import", stdin=json.dumps(exported))
-    if adopted:
-        project.ask(stack, "refresh", "--yes", "--skip-preview", *(f"--target={urn}" for urn in adopted))
+            to_read.append(urn)
+    project.ask(stack, "stack", "import", stdin=json.dumps(exported))
+    if to_read:
+        project.ask(stack, "refresh", "--yes", "--skip-preview", *(f"--target={urn}" for urn in to_read))
     log.unlink(missing_ok=True)
 
 
 def event_log(stack: Stack) -> Path:
-    """Where the CLI writes the events of an `up`."""
+    """Where the CLI writes the events of an `up` or `destroy`."""
     return stack.folder / "events.jsonl"
 
 
-def failed_creations(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Creations in Azure that a run began and did not end well: the plugin may have died with the answer.
+def unfinished(lines: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+    """URNs in Azure whose operation a run began and did not end well: the plugin may have died with the answer.
 
-    A resource that was there before belongs to somebody else, and is not one of them.
+    With the resource where it was to be created; None where it was there before and was to be changed or deleted. A
+    creation that met somebody else's resource is not one of them.
     """
-    begun: dict[str, dict[str, Any]] = {}
+    begun: dict[str, dict[str, Any] | None] = {}
     for event in _events(lines):
         if metadata := (event.get("resourcePreEvent") or {}).get("metadata"):
-            new = metadata.get("new") or {}
-            if metadata["op"] in CREATIONS and str(metadata["type"]).startswith(AZURE_NATIVE):
+            if metadata["op"] in OPERATIONS and str(metadata["type"]).startswith(AZURE_NATIVE):
+                new = metadata.get("new") or {}
                 kept = ("type", "urn", "parent", "provider", "protect", "inputs")
-                begun[metadata["urn"]] = {key: new[key] for key in kept if new.get(key)}
+                created = {key: new[key] for key in kept if new.get(key)} if metadata["op"] in CREATIONS else None
+                begun[metadata["urn"]] = created
         elif metadata := (event.get("resOutputsEvent") or {}).get("metadata"):
             begun.pop(metadata["urn"], None)
         elif (told := event.get("diagnosticEvent")) and EXISTED in str(told.get("message")):
             begun.pop(told.get("urn", ""), None)
-    return list(begun.values())
+    return begun
 
 
 def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -158,13 +163,13 @@ def started_at(pid: int) -> float:
     return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def has_pending_creations(stack: Stack) -> bool:
+def has_pending_operations(stack: Stack) -> bool:
     """A look into the state file, so that a run that follows a good one costs nothing."""
     if not stack.state_file.exists():
         return False
     try:
         checkpoint = json.loads(stack.state_file.read_text())["checkpoint"]
-        return bool(pending_creations(checkpoint.get("latest") or {}))
+        return bool((checkpoint.get("latest") or {}).get("pending_operations"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LocalError(
             f"{stack.state_file} is not a Pulumi checkpoint",
@@ -172,11 +177,6 @@ def has_pending_creations(stack: Stack) -> bool:
             next_step=f"restore it ({stack.state_file.name}.bak is the one before), or forget everything deployed "
             "locally: python -m local reset --yes",
         ) from None
-
-
-def pending_creations(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The resources whose creation has begun, and is not known to have ended."""
-    return [one["resource"] for one in deployment.get("pending_operations") or [] if one["type"] == CREATING]
 
 
 def expected_id(resource: Mapping[str, Any], subscription_id: str) -> str | None:

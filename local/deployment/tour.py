@@ -81,9 +81,9 @@ def settled_stack(paths: Paths) -> Stack:
     return stack
 
 
-def up_command(stack: Stack) -> list[str]:
-    """`pulumi up` as it is run here: without questions, and with its events noted for `recovery`."""
-    return ["up", "--yes", "--skip-preview", "--event-log", str(recovery.event_log(stack))]
+def command(stack: Stack, verb: str) -> list[str]:
+    """`pulumi up` or `destroy` as it is run here: without questions, and with its events noted for `recovery`."""
+    return [verb, "--yes", "--skip-preview", "--event-log", str(recovery.event_log(stack))]
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def run(paths: Paths) -> int:
         prepare(paths)
     with step("pulumi up (stack local)") as deployment:
         stack = settled_stack(paths)
-        deployment.code = project.run(stack, *up_command(stack))
+        deployment.code = project.run(stack, *command(stack, "up"))
     if deployment.code:
         return deployment.code
     deployed = outputs(stack)

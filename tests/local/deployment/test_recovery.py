@@ -119,7 +119,7 @@ def test_without_locks_and_pending_operations_the_cli_is_not_asked(
 ) -> None:
     monkeypatch.setattr(project, "ask", lambda *_words, **_more: pytest.fail("the CLI was asked"))
     recovery.settle(stack, lambda *_: pytest.fail("the cloud was asked"))
-    state(stack, pending=[{"type": "updating", "resource": GROUP}])
+    state(stack, pending=[])
     recovery.settle(stack, lambda *_: pytest.fail("the cloud was asked"))
 
 
@@ -163,9 +163,9 @@ def test_what_the_cloud_has_is_taken_over_with_the_inputs_of_its_creation(
     cli = settled(stack, monkeypatch, GROUP_ID)
     (taken,) = cli.imported["resources"]
     assert taken["id"] == GROUP_ID and taken["inputs"] == GROUP["inputs"] and taken["custom"]
-    assert cli.imported["pending_operations"] == []
+    assert "pending_operations" not in cli.imported
     assert cli.calls[-1] == ("refresh", "--yes", "--skip-preview", f"--target={GROUP['urn']}")
-    assert "created azure-native:resources:ResourceGroup group: it exists and is taken over" in capsys.readouterr().err
+    assert "creating azure-native:resources:ResourceGroup group: it exists and is taken over" in capsys.readouterr().err
 
 
 def test_what_the_cloud_does_not_have_is_forgotten_and_so_created_again(
@@ -173,15 +173,20 @@ def test_what_the_cloud_does_not_have_is_forgotten_and_so_created_again(
 ) -> None:
     state(stack, pending=[{"type": "creating", "resource": GROUP}, {"type": "creating", "resource": IMAGE}])
     cli = settled(stack, monkeypatch)
-    assert cli.imported["resources"] == [] and cli.imported["pending_operations"] == []
+    assert cli.imported["resources"] == [] and "pending_operations" not in cli.imported
     assert not [call for call in cli.calls if call[0] == "refresh"]
     assert capsys.readouterr().err.count("does not exist and is created again") == 2
 
 
-def test_updates_and_deletions_stay_noted_for_pulumi(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    updating = {"type": "updating", "resource": {**GROUP, "id": GROUP_ID}}
-    state(stack, pending=[updating, {"type": "creating", "resource": IMAGE}])
-    assert settled(stack, monkeypatch).imported["pending_operations"] == [updating]
+@pytest.mark.parametrize("kind", ["updating", "deleting"])
+def test_what_was_being_changed_or_deleted_is_read_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    there = {**GROUP, "id": GROUP_ID, "custom": True}
+    state(stack, pending=[{"type": kind, "resource": there}], resources=[there])
+    cli = settled(stack, monkeypatch)
+    assert "pending_operations" not in cli.imported and cli.imported["resources"] == [there]
+    assert cli.calls[-1] == ("refresh", "--yes", "--skip-preview", f"--target={GROUP['urn']}")
 
 
 def test_a_replacement_that_was_made_leaves_the_old_resource_to_be_deleted(
@@ -202,20 +207,24 @@ BEGUN = event("resourcePreEvent", str(GROUP["urn"]), op="create")
 
 
 @pytest.mark.parametrize(
-    ("lines", "lost"),
+    ("lines", "left"),
     [
-        ([BEGUN], True),
-        ([BEGUN, event("resOpFailedEvent", str(GROUP["urn"]), op="create")], True),
-        ([BEGUN, '{"resOutputsEvent": {"metad'], True),
-        ([BEGUN, event("resOutputsEvent", str(GROUP["urn"]), op="create")], False),
-        ([event("resourcePreEvent", str(GROUP["urn"]), op="update")], False),
-        ([event("resourcePreEvent", str(GROUP["urn"]), op="create", type="docker:index/image:Image")], False),
-        ([BEGUN, json.dumps({"diagnosticEvent": {"urn": GROUP["urn"], "message": f"{recovery.EXISTED} 'rg'"}})], False),
+        ([BEGUN], "created"),
+        ([BEGUN, event("resOpFailedEvent", str(GROUP["urn"]), op="create")], "created"),
+        ([BEGUN, '{"resOutputsEvent": {"metad'], "created"),
+        ([BEGUN, event("resOutputsEvent", str(GROUP["urn"]), op="create")], ""),
+        ([event("resourcePreEvent", str(GROUP["urn"]), op="same")], ""),
+        ([event("resourcePreEvent", str(GROUP["urn"]), op="update")], "changed"),
+        ([event("resourcePreEvent", str(GROUP["urn"]), op="delete", new=None)], "changed"),
+        ([event("resourcePreEvent", str(GROUP["urn"]), op="create", type="docker:index/image:Image")], ""),
+        ([BEGUN, json.dumps({"diagnosticEvent": {"urn": GROUP["urn"], "message": f"{recovery.EXISTED} 'rg'"}})], ""),
     ],
-    ids=["no end", "failed", "cut off", "made", "an update", "an image", "somebody else's"],
+    ids=["no end", "failed", "cut off", "made", "same", "update", "delete", "image", "somebody else's"],
 )
-def test_creations_whose_plugin_died_are_read_from_the_events(lines: list[str], lost: bool) -> None:
-    assert [one["urn"] for one in recovery.failed_creations(lines)] == ([GROUP["urn"]] if lost else [])
+def test_operations_whose_plugin_died_are_read_from_the_events(lines: list[str], left: str) -> None:
+    found = recovery.unfinished(lines)
+    assert list(found) == ([GROUP["urn"]] if left else [])
+    assert [bool(new) for new in found.values()] == ([left == "created"] if left else [])
 
 
 def test_a_creation_whose_plugin_died_is_taken_over_if_the_cloud_has_it(
@@ -232,7 +241,13 @@ def test_a_creation_whose_plugin_died_is_taken_over_if_the_cloud_has_it(
 def test_a_creation_that_is_in_the_state_after_all_is_not_taken_twice(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state(stack, pending=[], resources=[{**GROUP, "id": GROUP_ID, "custom": True}])
+    there = {**GROUP, "id": GROUP_ID, "custom": True}
+    state(stack, pending=[], resources=[there])
     recovery.event_log(stack).write_text(BEGUN)
-    cli = settled(stack, monkeypatch, GROUP_ID)
-    assert not [call for call in cli.calls if call[:2] == ("stack", "import")]
+    assert settled(stack, monkeypatch, GROUP_ID).imported["resources"] == [there]
+
+
+def test_a_deletion_whose_plugin_died_is_read_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    state(stack, pending=[], resources=[{**GROUP, "id": GROUP_ID, "custom": True}])
+    recovery.event_log(stack).write_text(event("resourcePreEvent", str(GROUP["urn"]), op="delete", new=None))
+    assert settled(stack, monkeypatch).calls[-1][-1] == f"--target={GROUP['urn']}"

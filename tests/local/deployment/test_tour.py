@@ -23,7 +23,7 @@ class Steps:
         patch.setattr(tour, "prepare", lambda _paths: self.note("prepare", None))
         patch.setattr(tour, "settled_stack", lambda _paths: self.note("settle", None))
         patch.setattr(project, "run", lambda _stack, verb, *_flags: self.note(verb, self.up_code))
-        patch.setattr(tour, "up_command", lambda _stack: ["up"])
+        patch.setattr(tour, "command", lambda _stack, verb: [verb])
         patch.setattr(tour, "outputs", lambda _stack: OUTPUTS)
         patch.setattr(database, "provision", lambda _paths, _outputs: self.note("database", None))
         patch.setattr(tour, "jobs", self.jobs)
