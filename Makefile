@@ -40,7 +40,7 @@ down:           ## stop every process that `up` started
 clean:          ## stop, and delete state, caches and packages of this checkout (says what is kept for all of them)
 	@if [ -x $(VENV_PYTHON) ]; then $(VENV_PYTHON) -m local reset --yes --caches; fi
 	@$(PYTHON) -m tools.setup stop-engine
-	@rm -rf .local .venv local/azure/blobs/node_modules .pytest_cache .ruff_cache
+	@rm -rf .build .local .venv local/azure/blobs/node_modules .pytest_cache .ruff_cache
 	@$(PYTHON) -m tools.setup cache
 
 test: setup     ## static checks, then all tests

