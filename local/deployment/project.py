@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from local.errors import LocalError
-from local.paths import CHECKOUT, write_private
+from local.paths import CHECKOUT, PRIVATE_UMASK, write_private
 from local.processes.supervisor import die_with_parent
 from tools.setup.pulumi_cli import Installation, find
 
@@ -152,6 +152,7 @@ def run(stack: Stack, *arguments: str) -> int:
             [cli.pulumi, *arguments],
             cwd=stack.folder,
             env=environment(stack, cli),
+            umask=PRIVATE_UMASK,
             preexec_fn=die_with_parent(signal.SIGINT),
         ).wait()
     finally:
@@ -173,6 +174,7 @@ def capture(stack: Stack, *arguments: str, stdin: str | None = None) -> subproce
         input=stdin or "",
         capture_output=True,
         check=False,
+        umask=PRIVATE_UMASK,
     )
 
 

@@ -277,9 +277,9 @@ class Cluster:
     def enqueue(self, queue: str, items: Mapping[str, Mapping[str, Any]]) -> None:
         for key, data in items.items():
             self.rows(
-                "INSERT INTO dbo.work_items (queue, item_key, data, status, step, attempts, failures, available_at, "
-                "changed_at) VALUES (%s, %s, %s, 'pending', 0, 0, 0, 0, 0)",
-                queue, key, json.dumps(data),
+                "INSERT INTO dbo.work_items (queue, item_key, exact_key, data, status, step, attempts, failures, "
+                "available_at, changed_at) VALUES (%s, %s, %s, %s, 'pending', 0, 0, 0, 0, 0)",
+                queue, key, f"{key}.", json.dumps(data),  # the worker's KEY_END (docker_worker/schema.py)
             )  # fmt: skip
 
     def items(self, queue: str) -> dict[str, tuple[str, int, int]]:
