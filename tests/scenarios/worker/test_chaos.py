@@ -10,17 +10,20 @@ import pytest
 from tests.scenarios.chaos import FAULTS, KINDS, Chaos
 from tests.scenarios.cluster import Cluster
 
-SEEDS = (1, 2, 3)
+ENOUGH = 3  # blows that met something
+MOST_RUNS = 9
 BLOWS = ("kill", "term", "node", "database killed", "database hung", *FAULTS)
 
 
 @pytest.mark.docker
 def test_every_item_is_done_once_on_nodes_that_die(cluster: Cluster) -> None:
     chaos = Chaos(cluster)
-    for seed in SEEDS:
-        chaos.run(seed)
-    assert chaos.happened["items"] >= 4 * len(SEEDS)
-    assert sum(chaos.happened[blow] for blow in BLOWS) >= len(SEEDS), chaos.happened
+    runs = 0
+    while sum(chaos.happened[blow] for blow in BLOWS) < ENOUGH:  # one may miss: its items were done before
+        assert runs < MOST_RUNS, chaos.happened
+        runs += 1
+        chaos.run(seed=runs)
+    assert chaos.happened["items"] >= 4 * runs
     cluster.wait("nodes after the chaos", cluster.nodes_idle)
 
 
