@@ -41,6 +41,8 @@ def test_the_preview_of_dev_is_the_same_for_another_user_on_another_machine(
     (home / ".pulumi").mkdir(parents=True)
     (home / ".pulumi" / "credentials.json").write_text('{"current": "https://nowhere.invalid"}')
     elsewhere = {
+        # the CLI that the set-up built is this user's
+        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"),
         "HOME": str(home),
         "TZ": "Pacific/Auckland",
         "LC_ALL": "C",
