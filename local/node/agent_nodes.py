@@ -12,7 +12,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,6 +92,13 @@ class AgentNodes:
         await self._relay.open_node(spec.node_id, folder / "host.sock", spec.identities)
         self._nodes[spec.node_id] = node
         return node
+
+    @staticmethod
+    def _respecify(node: Agented, spec: NodeSpec | None) -> None:
+        """Have the node's next boot go by another specification."""
+        if spec is not None and node.config is not None:
+            node.spec, node.config = spec, replace(node.config, node=spec)
+            write_config(_kept(node.folder), node.config)
 
     def _folder_of(self, node_id: str) -> Path:
         """A short name: a socket's path has at most 108 bytes."""

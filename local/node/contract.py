@@ -29,6 +29,8 @@ class NodeState(StrEnum):
     RUNNING = "running"
     REBOOTING = "rebooting"
     REIMAGING = "reimaging"
+    DEALLOCATING = "deallocating"
+    DEALLOCATED = "deallocated"
     OFFLINE = "offline"
     LEAVING_POOL = "leavingpool"
     PREEMPTED = "preempted"
@@ -103,13 +105,17 @@ class ResourceFile:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFile:
-    """Files uploaded to a blob container after the command. `condition`: tasksuccess, taskfailure, taskcompletion."""
+    """Files uploaded to a blob container after the command. `condition`: tasksuccess, taskfailure, taskcompletion.
+
+    `headers` are sent with each upload: (name, value).
+    """
 
     file_pattern: str
     container_url: str
     path: str | None = None
     identity_client_id: str | None = None
     condition: str = "taskcompletion"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +238,8 @@ class Executor(Protocol):
     """Makes nodes and runs commands on them. One instance serves the whole local Azure.
 
     Every method may be called again after a crash with the same arguments: creating an existing node or starting a
-    known run is not an error. Errors: `NodeUnreachable` when the node cannot be asked, `FileNotFoundError` for a file
+    known run is not an error. `reboot_node` with a specification boots the node by that one (its start task may have
+    changed). Errors: `NodeUnreachable` when the node cannot be asked, `FileNotFoundError` for a file
     that is not there, `ActionRefused` in the node's words for anything else.
     Events arrive on the event loop's thread, each exactly once per `open`, in order per node; after `open` the present
     state of each known node and every run that ended meanwhile is reported again (receivers compare run ids).
@@ -243,7 +250,7 @@ class Executor(Protocol):
     async def open(self, on_event: Callable[[NodeEvent], None]) -> None: ...
     async def close(self) -> None: ...
     async def create_node(self, spec: NodeSpec) -> None: ...
-    async def reboot_node(self, node_id: str) -> None: ...
+    async def reboot_node(self, node_id: str, spec: NodeSpec | None = None) -> None: ...
     async def delete_node(self, node_id: str) -> None: ...
     async def start_run(self, node_id: str, run: RunSpec) -> None: ...
     async def terminate_run(self, node_id: str, run_id: str) -> None: ...

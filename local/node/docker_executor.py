@@ -103,9 +103,10 @@ class DockerExecutor(AgentNodes):
             await asyncio.to_thread(self._start, node, await self._node_image())
         self._follow(node)
 
-    async def reboot_node(self, node_id: str) -> None:
+    async def reboot_node(self, node_id: str, spec: NodeSpec | None = None) -> None:
         """Restart a node. Its runs are lost; its disk is kept."""
         node = self._known(node_id)
+        self._respecify(node, spec)
         self._say(node, NodeState.REBOOTING)
         self._planned.add(node_id)
         try:

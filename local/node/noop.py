@@ -74,9 +74,10 @@ class NoopExecutor:
         if self.automatic:
             self.node_up(spec.node_id)
 
-    async def reboot_node(self, node_id: str) -> None:
+    async def reboot_node(self, node_id: str, spec: NodeSpec | None = None) -> None:
         """Lose the runs, start again."""
         self._reach(node_id)
+        self.nodes[node_id] = spec or self.nodes[node_id]
         self._lose(node_id)
         self._become(node_id, NodeState.STARTING)
         if self.automatic:

@@ -52,9 +52,10 @@ class ProcessExecutor(AgentNodes):
             self._say(node, NodeState.CREATING)
         await self._attach(node)
 
-    async def reboot_node(self, node_id: str) -> None:
+    async def reboot_node(self, node_id: str, spec: NodeSpec | None = None) -> None:
         """Stop the agent with its runs and start it again."""
         node = self._known(node_id)
+        self._respecify(node, spec)
         self._say(node, NodeState.REBOOTING)
         await self._stop(node)
         await self._attach(node)

@@ -31,7 +31,7 @@ class InvalidRequestBody(BatchError):
     """The body is no JSON, or has a property that does not exist."""
 
     status, code = 400, "InvalidRequestBody"
-    default = "The specified Request Body is not syntactically correct."
+    default = "The specified Request Body is not syntactically valid."
 
 
 class InvalidQueryParameterValue(BatchError):
@@ -46,6 +46,13 @@ class MissingRequiredQueryParameter(BatchError):
 
     status, code = 400, "MissingRequiredQueryParameter"
     default = "A query parameter that's mandatory for this request is not specified."
+
+
+class MissingRequiredHeader(BatchError):
+    """A header is absent (recorded for Authorization: no 401)."""
+
+    status, code = 400, "MissingRequiredHeader"
+    default = "An HTTP header that's mandatory for this request is not specified."
 
 
 class InvalidHeaderValue(BatchError):
@@ -66,7 +73,7 @@ class PropertyCannotBeUpdated(BatchError):
     """ARM's answer to a changed pool property that Batch cannot change in place (Azure/Batch#85)."""
 
     status, code = 400, "PropertyCannotBeUpdated"
-    default = "One of the properties specified cannot be updated."
+    default = "A property that cannot be updated was specified as part of the request."
 
 
 class InvalidAutoStorage(BatchError):
@@ -150,6 +157,24 @@ class NodeNotFound(BatchError):
     status, code, default = 404, "NodeNotFound", "The specified node does not exist."
 
 
+class JobScheduleNotFound(BatchError):
+    """No such job schedule."""
+
+    status, code, default = 404, "JobScheduleNotFound", "The specified job schedule does not exist."
+
+
+class ApplicationNotFound(BatchError):
+    """No such application package in the account."""
+
+    status, code, default = 404, "ApplicationNotFound", "The specified application does not exist."
+
+
+class VMExtensionNotFound(BatchError):
+    """The pool has no such extension [guess: code]."""
+
+    status, code, default = 404, "VMExtensionNotFound", "The specified virtual machine extension does not exist."
+
+
 class NodeUserNotFound(BatchError):
     """No such user on the node."""
 
@@ -181,6 +206,43 @@ class JobExists(BatchError):
     status, code, default = 409, "JobExists", "The specified job already exists."
 
 
+class PoolExists(BatchError):
+    """The id is taken."""
+
+    status, code, default = 409, "PoolExists", "The specified pool already exists."
+
+
+class JobScheduleExists(BatchError):
+    """The id is taken."""
+
+    status, code, default = 409, "JobScheduleExists", "The specified job schedule already exists."
+
+
+class JobScheduleDisabled(BatchError):
+    """The job schedule is disabled."""
+
+    status, code, default = 409, "JobScheduleDisabled", "The specified job schedule is already disabled."
+
+
+class JobScheduleCompleted(BatchError):
+    """A completed job schedule makes no job any more."""
+
+    status, code, default = 409, "JobScheduleCompleted", "The specified job schedule is already in a completed state."
+
+
+class JobScheduleBeingTerminated(BatchError):
+    """Too late."""
+
+    status, code, default = 409, "JobScheduleBeingTerminated", "The specified job schedule is being terminated."
+
+
+class JobScheduleBeingDeleted(BatchError):
+    """Too late."""
+
+    status, code = 409, "JobScheduleBeingDeleted"
+    default = "The specified job schedule has been marked for deletion and is being deleted."
+
+
 class TaskExists(BatchError):
     """The id is taken."""
 
@@ -201,11 +263,11 @@ class TaskIdSameAsJobReleaseTask(BatchError):
     default = "The specified task id is same as the job release task."
 
 
-class JobPreparationTaskNotSpecified(BatchError):
-    """There is no status of what the job does not have."""
+class JobPreparationTaskOrReleaseTaskNotSpecified(BatchError):
+    """There is no status of what the job does not have (recorded)."""
 
-    status, code = 409, "JobPreparationTaskNotSpecified"
-    default = "The specified job does not have job preparation task."
+    status, code = 409, "JobPreparationTaskOrReleaseTaskNotSpecified"
+    default = "The specified job does not have either job preparation task or job release task."
 
 
 class NodeUserExists(BatchError):
@@ -296,6 +358,12 @@ class NodeAlreadyInTargetSchedulingState(BatchError):
     default = "The specified node is already in the target scheduling state."
 
 
+class OperationNotValidOnNode(BatchError):
+    """The verb does not fit the node's state (recorded)."""
+
+    status, code, default = 409, "OperationNotValidOnNode", "The specified operation is not valid on the node."
+
+
 class OperationInvalidForCurrentState(BatchError):
     """The verb does not fit the state."""
 
@@ -352,7 +420,12 @@ class NotImplementedYet(BatchError):
 
 
 def invalid(path: str, value: object, reason: str) -> InvalidPropertyValue:
-    """The service's answer to a wrong value, with its three details."""
+    """The service's answer to a wrong value, with its three details (recorded; the data plane names no path)."""
     name = path.rsplit(".", 1)[-1]
-    details = [("PropertyName", name), ("PropertyPath", path), ("PropertyValue", str(value)), ("Reason", reason)]
-    return InvalidPropertyValue(details=details)
+    return InvalidPropertyValue(
+        details=[("PropertyName", name), ("PropertyValue", str(value)), ("Reason", _placed(reason, path))]
+    )
+
+
+def _placed(reason: str, path: str) -> str:
+    return reason if "." not in path and "[" not in path else f"{path}: {reason}"

@@ -92,6 +92,7 @@ class Transfer:
 
                 async def put() -> int:
                     headers = await self._headers(output.identity_client_id, output.container_url)
+                    headers |= dict(output.headers)  # the task's own win over ours
                     return await _put(session, url, headers, file, name)
 
                 return Upload(path, name=name, size=await patiently(put))
@@ -191,7 +192,7 @@ async def _put(session: ClientSession, url: str, headers: dict[str, str], file: 
     content = await asyncio.to_thread(file.read, WHOLE_BYTES + 1)
     if len(content) <= WHOLE_BYTES:
         extra = {"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-type": kind, "Content-Type": kind}
-        async with session.put(URL(url, encoded=True), data=content, headers=headers | extra) as reply:
+        async with session.put(URL(url, encoded=True), data=content, headers=extra | headers) as reply:
             await _check(reply)
         return len(content)
     del content
@@ -207,9 +208,9 @@ async def _put(session: ClientSession, url: str, headers: dict[str, str], file: 
             await _check(reply)
     listed = "".join(f"<Latest>{block_id}</Latest>" for block_id in ids)
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'
-    extra = {"x-ms-blob-content-type": kind, "Content-Type": "application/xml"}
+    sent = {"x-ms-blob-content-type": kind} | headers | {"Content-Type": "application/xml"}
     async with session.put(
-        URL(f"{url}{joint}comp=blocklist", encoded=True), data=body.encode(), headers=headers | extra
+        URL(f"{url}{joint}comp=blocklist", encoded=True), data=body.encode(), headers=sent
     ) as reply:
         await _check(reply)
     return size

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from azure.core.credentials import AccessToken, AzureNamedKeyCredential
 from local.azure.batch.service import BatchService
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
+from local.azure.platform.clock import Clock, ManualClock
 from local.node.noop import NoopExecutor
 from local.paths import Paths
 
@@ -23,6 +25,7 @@ T = TypeVar("T")
 BATCH_DATA_CONTRIBUTOR = "6aaa78f1-f7de-44ca-8722-c64a23943cae"
 SUBMITTER = "11111111-1111-1111-1111-111111111111"
 AUDIENCE = "https://batch.core.windows.net/"
+START = datetime(2026, 1, 1, tzinfo=UTC)
 IMAGE = {"publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2404", "version": "latest"}
 
 
@@ -33,15 +36,18 @@ class TokenOf:
         self._cloud, self._principal, self._audience = cloud, principal, audience
 
     def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        token = self._cloud.tokens.issue(principal_id=self._principal, client_id="client", audience=self._audience)
+        token = self._cloud.tokens.issue(
+            principal_id=self._principal, client_id="client", audience=self._audience, lifetime_seconds=10**8
+        )
         return AccessToken(token, int(time.time()) + 3000)
 
 
 class LocalBatch:
     """The service in a thread of its own; `executor` outlives a `restart`, as nodes do."""
 
-    def __init__(self, home: Path, automatic: bool) -> None:
+    def __init__(self, home: Path, automatic: bool, clock: Clock | None = None) -> None:
         self.paths = Paths(home)
+        self.clock = clock
         self.executor = NoopExecutor(automatic=automatic)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -50,7 +56,7 @@ class LocalBatch:
         self._open()
 
     def _open(self) -> None:
-        self.cloud = Cloud.open(self.paths)
+        self.cloud = Cloud.open(self.paths, self.clock)
         self.service = BatchService(self.cloud, self.executor)
         self.run(self.service.start())
 
@@ -67,6 +73,11 @@ class LocalBatch:
             return result
 
         return self.run(work())
+
+    def advance(self, **by: float) -> None:
+        """Move the clock, and let everything settle that fell due."""
+        assert isinstance(self.clock, ManualClock), "only the fixture `timed` has a clock that can be moved"
+        self.do(self.clock.advance, timedelta(**by))
 
     def settle(self) -> None:
         """Let everything settle."""
@@ -169,6 +180,15 @@ class LocalBatch:
 def manual(tmp_path: Path) -> Iterator[LocalBatch]:
     """Account and submitter; nodes and runs go on when the test says so."""
     local = LocalBatch(tmp_path / "home", automatic=False)
+    _furnish(local)
+    yield local
+    local.close()
+
+
+@pytest.fixture
+def timed(tmp_path: Path) -> Iterator[LocalBatch]:
+    """As `azure`, on a clock that the test moves."""
+    local = LocalBatch(tmp_path / "home", automatic=True, clock=ManualClock(START))
     _furnish(local)
     yield local
     local.close()

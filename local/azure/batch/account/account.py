@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from base64 import b64encode
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
@@ -13,12 +15,14 @@ from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.scheduling.allocation import Allocation
 from local.azure.batch.scheduling.dispatcher import Dispatcher
 from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.batch.scheduling.schedules import Schedules
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
 from local.azure.platform.ports import HOST
 from local.node.contract import Executor
 
 KEYS = "batch.keys"
+COUNT_LAG = "LOCAL_AZURE_COUNT_LAG_SECONDS"
 DEFAULT_MODES = (SHARED_KEY, ENTRA, "TaskAuthenticationToken")
 """`allowedAuthenticationModes` of an account that names none (REST 2024-07-01)."""
 
@@ -37,11 +41,15 @@ class Account:
         self.dispatcher = Dispatcher(self.state, cloud.clock, executor, specs)
         self.allocation = Allocation(self.dispatcher)
         self.allocation.on_pool_gone = self._pool_gone
+        self.dispatcher.jobs.pools = self.allocation
+        self.schedules = Schedules(self.state, cloud.clock, self.dispatcher.timers, self.dispatcher.jobs)
+        self.count_lag = count_lag()
 
     def resume(self) -> None:
         """Go on after a restart."""
         self.allocation.resume()
         self.dispatcher.resume()
+        self.schedules.resume()
 
     @property
     def modes(self) -> Collection[str]:
@@ -81,6 +89,18 @@ class Account:
 def allowed_modes(properties: dict[str, Any]) -> Collection[str]:
     """The modes of an account's properties."""
     return properties.get("allowedAuthenticationModes") or DEFAULT_MODES
+
+
+def count_lag() -> timedelta:
+    """How far task counts lie behind, as they do on Azure (seconds, in LOCAL_AZURE_COUNT_LAG_SECONDS); 0 without it."""
+    text = os.environ.get(COUNT_LAG, "0")
+    try:
+        seconds = float(text)
+        if not 0 <= seconds <= 86400:
+            raise ValueError(text)
+    except ValueError as error:
+        raise ValueError(f"{COUNT_LAG}={text!r}: expected a number of seconds, 0 to 86400") from error
+    return timedelta(seconds=seconds)
 
 
 def _new_key() -> str:

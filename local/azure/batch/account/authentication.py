@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs
 
-from local.azure.batch.errors import AuthenticationFailed, AuthenticationRequired
+from local.azure.batch.errors import AuthenticationFailed, AuthenticationRequired, MissingRequiredHeader
 from local.azure.control_plane.tokens import Caller, Tokens
 from local.azure.platform.errors import AzureError
 
@@ -63,7 +63,9 @@ class Authentication:
         now: datetime,
     ) -> Caller | None:
         """The caller of a bearer token; None for a shared key, which may do everything. Raises otherwise."""
-        scheme, _, credential = headers.get("Authorization", "").partition(" ")
+        if "Authorization" not in headers:
+            raise MissingRequiredHeader(details=[("HeaderName", "Authorization")])
+        scheme, _, credential = headers["Authorization"].partition(" ")
         if scheme.lower() == "bearer":
             self._allow(ENTRA, modes)
             try:

@@ -1,12 +1,13 @@
-"""The request bodies of the data plane, from azure-batch 15.1.0's models (REST 2025-06-01), with the documented limits.
+"""The request bodies of the data plane: which of azure-batch's models each operation takes, and what models do not say.
 
-A test compares the property names with the SDK's models, so that none is forgotten. Choices are written here in the
-data plane's spelling; ARM's spelling of the same words is brought to this one (`hooks/pool_shapes.py` uses that).
+Properties, types, words, required and read-only come from the SDK's models (15.1.0, REST 2025-06-01), lengths and ranges
+from the documentation of each property: those are the tables here. The next version of the SDK is then a diff of these.
 """
 
 from __future__ import annotations
 
-from local.azure.batch.data_plane.schema import Choice, Duration, Flag, Later, ListOf, Number, Object, Text, Time
+from local.azure.batch.data_plane.schema import Choice, Duration, Kind, ListOf, Number, Object, Text
+from local.azure.batch.data_plane.sdk_models import ModelReader
 
 MAX_TASKS_PER_COLLECTION = 100
 MAX_BODY_BYTES = 1024 * 1024
@@ -15,250 +16,118 @@ MAX_RELEASE_SECONDS = 15 * 60
 
 ID = Text(64, r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, hyphens and underscores")
 NAME = Text(1024)
-COMMAND = Text()
-INT32 = Number(-(2**31), 2**31 - 1)
+_REQUIRED_TEXT = Text(pattern=r"(?s).+", words="expected a text that is not empty")
+_RETRIES = Number(-1, 2**31 - 1)
+_SLOTS = Number(1, 256)
+_COUNT = Number(0, 2**31 - 1)
+_PRIORITY = Number(-1000, 1000)
+_PARALLEL = Number(-1, 2**31 - 1)
+_PORT = Number(1, 65535)
+_AT_LEAST_5_MINUTES = Duration("PT5M")
+_AT_LEAST_1_MINUTE = Duration("PT1M")
 
-IDENTITY_REFERENCE = Object({"resourceId": Text()}, ("resourceId",), "ComputeNodeIdentityReference")
-ENVIRONMENT = ListOf(Object({"name": Text(), "value": Text()}, ("name",), "EnvironmentSetting"))
-METADATA = ListOf(Object({"name": Text(), "value": Text()}, ("name", "value"), "MetadataItem"))
+_DEFINES_JOB = ("BatchJobCreateOptions", "BatchJobUpdateOptions", "BatchJob", "BatchJobSpecification")
+_DEFINES_POOL = ("BatchPoolCreateOptions", "BatchPoolUpdateOptions", "BatchPoolSpecification")
 
-REGISTRY = Object(
-    {"username": Text(), "password": Text(), "registryServer": Text(), "identityReference": IDENTITY_REFERENCE},
-    name="ContainerRegistry",
-)
+_RULES: dict[tuple[str, str], Kind] = {
+    **{(model, "displayName"): NAME for model in (
+        *_DEFINES_JOB, *_DEFINES_POOL, "BatchTaskCreateOptions", "BatchJobManagerTask", "BatchJobScheduleCreateOptions",
+    )},
+    **{(model, "id"): ID for model in (
+        "BatchJobCreateOptions", "BatchTaskCreateOptions", "BatchPoolCreateOptions", "BatchJobScheduleCreateOptions",
+        "BatchJobManagerTask", "BatchJobPreparationTask", "BatchJobReleaseTask",
+    )},
+    **{(model, "priority"): _PRIORITY for model in _DEFINES_JOB},
+    **{(model, "maxParallelTasks"): _PARALLEL for model in _DEFINES_JOB},
+    **{(model, "maxTaskRetryCount"): _RETRIES for model in ("BatchJobConstraints", "BatchTaskConstraints", "BatchStartTask")},
+    **{(model, "requiredSlots"): _SLOTS for model in ("BatchTaskCreateOptions", "BatchJobManagerTask")},
+    **{(model, "taskSlotsPerNode"): _SLOTS for model in _DEFINES_POOL},
+    **{(model, "vmSize"): _REQUIRED_TEXT for model in _DEFINES_POOL},
+    **{(model, name): _COUNT for name in ("targetDedicatedNodes", "targetLowPriorityNodes") for model in (
+        *_DEFINES_POOL, "BatchPoolResizeOptions",
+    )},
+    **{(model, "resizeTimeout"): _AT_LEAST_5_MINUTES for model in (
+        *_DEFINES_POOL, "BatchPoolResizeOptions", "BatchNodeRemoveOptions",
+    )},
+    **{(model, "autoScaleEvaluationInterval"): Duration("PT5M", "PT168H") for model in (
+        *_DEFINES_POOL, "BatchPoolEnableAutoScaleOptions",
+    )},
+    ("BatchPoolInfo", "poolId"): Text(64, r"(?s).+", "expected a pool's id"),
+    ("BatchAutoPoolSpecification", "autoPoolIdPrefix"): Text(
+        20, r"[A-Za-z0-9_-]{1,20}", "1 to 20 letters, digits, hyphens and underscores"
+    ),
+    ("BatchTaskDependencies", "taskIds"): ListOf(ID),
+    ("BatchJobScheduleConfiguration", "recurrenceInterval"): _AT_LEAST_1_MINUTE,
+    ("BatchJobScheduleConfiguration", "startWindow"): _AT_LEAST_1_MINUTE,
+    ("MultiInstanceSettings", "numberOfInstances"): Number(1, 2**31 - 1),
+    ("MultiInstanceSettings", "coordinationCommandLine"): _REQUIRED_TEXT,
+    ("BatchNodeRemoveOptions", "nodeList"): ListOf(Text(), 100, least=1),
+    ("BatchNodeUserCreateOptions", "name"): Text(20, r"(?s).+", "expected 1 to 20 characters"),
+    ("UserAccount", "name"): Text(20, r"(?s).+", "expected 1 to 20 characters"),
+    ("BatchInboundNatPool", "backendPort"): _PORT,
+    ("BatchInboundNatPool", "frontendPortRangeStart"): _PORT,
+    ("BatchInboundNatPool", "frontendPortRangeEnd"): _PORT,
+    ("NetworkSecurityGroupRule", "priority"): Number(150, 4096),
+    # Words that the service writes in another case than the SDK's models (recorded):
+    ("BatchTaskSchedulingPolicy", "nodeFillType"): Choice(("Spread", "Pack")),
+    ("OutputFileUploadConfiguration", "uploadCondition"): Choice(("TaskSuccess", "TaskFailure", "TaskCompletion")),
+    ("BatchNodePlacementConfiguration", "policy"): Choice(("Regional", "Zonal")),
+    ("BatchPublicIpAddressConfiguration", "provision"): Choice(("BatchManaged", "UserManaged", "NoPublicIPAddresses")),
+}  # fmt: skip
 
-CONTAINER_SETTINGS = Object(
-    {
-        "imageName": Text(),
-        "containerRunOptions": Text(),
-        "registry": REGISTRY,
-        "workingDirectory": Choice(("taskWorkingDirectory", "containerImageDefault")),
-        "containerHostBatchBindMounts": ListOf(
-            Object(
-                {
-                    "source": Choice(("Shared", "Startup", "VfsMounts", "Task", "JobPrep", "Applications")),
-                    "isReadOnly": Flag(),
-                },
-                name="ContainerHostBatchBindMountEntry",
-            )
-        ),
-    },
-    ("imageName",),
-    "TaskContainerSettings",
-)
-
-RESOURCE_FILES = ListOf(
-    Object(
-        {
-            "autoStorageContainerName": Text(),
-            "storageContainerUrl": Text(),
-            "httpUrl": Text(),
-            "blobPrefix": Text(),
-            "filePath": Text(),
-            "fileMode": Text(),
-            "identityReference": IDENTITY_REFERENCE,
-        },
-        name="ResourceFile",
-    )
-)
-
-OUTPUT_FILES = ListOf(
-    Object(
-        {
-            "filePattern": Text(),
-            "destination": Object(
-                {
-                    "container": Object(
-                        {
-                            "containerUrl": Text(),
-                            "path": Text(),
-                            "identityReference": IDENTITY_REFERENCE,
-                            "uploadHeaders": Later("headers of output files"),
-                        },
-                        ("containerUrl",),
-                        "OutputFileBlobContainerDestination",
-                    )
-                },
-                ("container",),
-                "OutputFileDestination",
-            ),
-            "uploadOptions": Object(
-                {"uploadCondition": Choice(("tasksuccess", "taskfailure", "taskcompletion"))},
-                ("uploadCondition",),
-                "OutputFileUploadOptions",
-            ),
-        },
-        ("filePattern", "destination", "uploadOptions"),
-        "OutputFile",
-    )
-)
-
-USER_IDENTITY = Object(
-    {
-        "username": Text(),
-        "autoUser": Object(
-            {"scope": Choice(("task", "pool")), "elevationLevel": Choice(("nonadmin", "admin"))},
-            name="AutoUserSpecification",
-        ),
-    },
-    name="UserIdentity",
-)
-
-TASK_CONSTRAINTS = Object(
-    {"maxWallClockTime": Duration(), "retentionTime": Duration(), "maxTaskRetryCount": Number(-1, 2**31 - 1)},
-    name="TaskConstraints",
-)
-
-TASK_ID_RANGE = Object({"start": INT32, "end": INT32}, ("start", "end"), "TaskIdRange")
-DEPENDENCIES = Object({"taskIds": ListOf(ID), "taskIdRanges": ListOf(TASK_ID_RANGE)}, name="TaskDependencies")
-
-EXIT_OPTIONS = Object(
-    {"jobAction": Choice(("none", "disable", "terminate")), "dependencyAction": Choice(("satisfy", "block"))},
-    name="ExitOptions",
-)
-EXIT_CODE = Object({"code": INT32, "exitOptions": EXIT_OPTIONS}, ("code", "exitOptions"), "ExitCodeMapping")
-EXIT_CODE_RANGE = Object(
-    {"start": INT32, "end": INT32, "exitOptions": EXIT_OPTIONS}, ("start", "end", "exitOptions"), "ExitCodeRangeMapping"
-)
-EXIT_CONDITIONS = Object(
-    {
-        "exitCodes": ListOf(EXIT_CODE),
-        "exitCodeRanges": ListOf(EXIT_CODE_RANGE),
-        "preProcessingError": EXIT_OPTIONS,
-        "fileUploadError": EXIT_OPTIONS,
-        "default": EXIT_OPTIONS,
-    },
-    name="ExitConditions",
-)
-
-TASK = Object(
-    {
-        "id": ID,
-        "displayName": NAME,
-        "commandLine": COMMAND,
-        "containerSettings": CONTAINER_SETTINGS,
-        "resourceFiles": RESOURCE_FILES,
-        "outputFiles": OUTPUT_FILES,
-        "environmentSettings": ENVIRONMENT,
-        "affinityInfo": Object({"affinityId": Text()}, ("affinityId",), "AffinityInformation"),
-        "constraints": TASK_CONSTRAINTS,
-        "requiredSlots": Number(1, 256),
-        "userIdentity": USER_IDENTITY,
-        "exitConditions": EXIT_CONDITIONS,
-        "multiInstanceSettings": Later("multi-instance tasks"),
-        "dependsOn": DEPENDENCIES,
-        "applicationPackageReferences": Later("application packages"),
-    },
-    ("id", "commandLine"),
-    "CloudTask",
-)
-
-TASK_UPDATE = Object({"constraints": TASK_CONSTRAINTS}, name="CloudTask")
-
-JOB_CONSTRAINTS = Object(
-    {"maxWallClockTime": Duration(), "maxTaskRetryCount": Number(-1, 2**31 - 1)}, name="JobConstraints"
-)
-POOL_INFO = Object({"poolId": Text(64), "autoPoolSpecification": Later("auto pools")}, ("poolId",), "PoolInformation")
-
-JOB_PREPARATION = Object(
-    {
-        "id": ID,
-        "commandLine": COMMAND,
-        "containerSettings": CONTAINER_SETTINGS,
-        "resourceFiles": RESOURCE_FILES,
-        "environmentSettings": ENVIRONMENT,
-        "constraints": TASK_CONSTRAINTS,
-        "waitForSuccess": Flag(),
-        "userIdentity": USER_IDENTITY,
-        "rerunOnNodeRebootAfterSuccess": Flag(),
-    },
-    ("commandLine",),
-    "JobPreparationTask",
-)
-JOB_RELEASE = Object(
-    {
-        "id": ID,
-        "commandLine": COMMAND,
-        "containerSettings": CONTAINER_SETTINGS,
-        "resourceFiles": RESOURCE_FILES,
-        "environmentSettings": ENVIRONMENT,
-        "maxWallClockTime": Duration(),
-        "retentionTime": Duration(),
-        "userIdentity": USER_IDENTITY,
-    },
-    ("commandLine",),
-    "JobReleaseTask",
-)
-
-PRIORITY = Number(-1000, 1000)
-PARALLEL = Number(-1, 2**31 - 1)
-ON_ALL_TASKS_COMPLETE = Choice(("noaction", "terminatejob"))
-ON_TASK_FAILURE = Choice(("noaction", "performexitoptionsjobaction"))
-
-_JOB_CHANGEABLE = {
-    "priority": PRIORITY,
-    "allowTaskPreemption": Later("task preemption", (False,)),
-    "maxParallelTasks": PARALLEL,
-    "constraints": JOB_CONSTRAINTS,
-    "poolInfo": POOL_INFO,
-    "onAllTasksComplete": ON_ALL_TASKS_COMPLETE,
-    "networkConfiguration": Later("networks of jobs"),
-    "metadata": METADATA,
+_REQUIRED = {
+    "OutputFileDestination": ("container",),
+    "BatchPoolCreateOptions": ("virtualMachineConfiguration",),
+    "BatchPoolSpecification": ("virtualMachineConfiguration",),
+    "BatchAutoPoolSpecification": ("pool",),
 }
+"""What a property's text says must be there, or nothing works without."""
 
-JOB = Object(
-    {
-        **_JOB_CHANGEABLE,
-        "id": ID,
-        "displayName": NAME,
-        "usesTaskDependencies": Flag(),
-        "jobManagerTask": Later("job manager tasks"),
-        "jobPreparationTask": JOB_PREPARATION,
-        "jobReleaseTask": JOB_RELEASE,
-        "commonEnvironmentSettings": ENVIRONMENT,
-        "onTaskFailure": ON_TASK_FAILURE,
-    },
-    ("id", "poolInfo"),
-    "CloudJob",
-)
+_ENTITY_NAMES = {
+    **dict.fromkeys(("BatchJobCreateOptions", "BatchJobUpdateOptions", "BatchJob"), "CloudJob"),
+    **dict.fromkeys(("BatchPoolCreateOptions", "BatchPoolUpdateOptions", "BatchPoolReplaceOptions"), "CloudPool"),
+    **dict.fromkeys(("BatchJobScheduleCreateOptions", "BatchJobScheduleUpdateOptions", "BatchJobSchedule"), "CloudJobSchedule"),
+    **dict.fromkeys(("BatchTaskCreateOptions", "BatchTask"), "CloudTask"),
+    "BatchPoolSpecification": "PoolSpecification", "BatchJobSpecification": "JobSpecification",
+    "BatchPoolInfo": "PoolInformation", "BatchMetadataItem": "MetadataItem",
+    "BatchJobDisableOptions": "JobDisableParameter", "BatchJobTerminateOptions": "JobTerminateParameter",
+    "BatchPoolResizeOptions": "PoolResizeParameter", "BatchNodeRemoveOptions": "NodeRemoveParameter",
+    "BatchNodeUserCreateOptions": "ComputeNodeUser", "BatchNodeUserReplaceOptions": "NodeUpdateUserParameter",
+    "BatchNodeRebootOptions": "NodeRebootParameter", "BatchNodeReimageOptions": "NodeReimageParameter",
+    "BatchNodeDisableSchedulingOptions": "NodeDisableSchedulingParameter",
+    "BatchNodeIdentityReference": "ComputeNodeIdentityReference", "ContainerRegistryReference": "ContainerRegistry",
+    "BatchTaskContainerSettings": "TaskContainerSettings", "BatchStartTask": "StartTask",
+    "OutputFileUploadConfiguration": "OutputFileUploadOptions", "BatchAffinityInfo": "AffinityInformation",
+    "BatchVmImageReference": "ImageReference", "BatchContainerConfiguration": "ContainerConfiguration",
+}  # fmt: skip
+"""The service's names of its types, as errors have them: the REST API's older names (recorded: CloudPool) [guess: the
+rest of them, from the names that earlier SDKs had]."""
 
-JOB_UPDATE = Object(_JOB_CHANGEABLE, name="CloudJob")
+_read = ModelReader(_RULES, _REQUIRED, _ENTITY_NAMES).body
 
-JOB_REPLACE = Object({**JOB.properties}, ("poolInfo",), "CloudJob")
+TASK = _read("BatchTaskCreateOptions")
+TASK_UPDATE = Object({"constraints": _read("BatchTaskConstraints")}, name="CloudTask")
+JOB = _read("BatchJobCreateOptions")
+JOB_UPDATE = _read("BatchJobUpdateOptions")
+JOB_REPLACE = Object(JOB.properties, ("poolInfo",), "CloudJob", _read("BatchJob").read_only - set(JOB.properties))
 """PUT: the SDK sends the job it read; what cannot change must be as it is (checked by the operation)."""
-
-JOB_DISABLE = Object(
-    {"disableTasks": Choice(("requeue", "terminate", "wait"))}, ("disableTasks",), "JobDisableParameter"
-)
-JOB_TERMINATE = Object({"terminateReason": Text()}, name="JobTerminateParameter")
-
-_DEALLOCATION = Choice(("requeue", "terminate", "taskcompletion", "retaineddata"))
-
-POOL_RESIZE = Object(
-    {
-        "targetDedicatedNodes": Number(0),
-        "targetLowPriorityNodes": Number(0),
-        "resizeTimeout": Duration(),
-        "nodeDeallocationOption": _DEALLOCATION,
-    },
-    name="PoolResizeParameter",
-)
-NODES_REMOVE = Object(
-    {"nodeList": ListOf(Text(), 100), "resizeTimeout": Duration(), "nodeDeallocationOption": _DEALLOCATION},
-    ("nodeList",),
-    "NodeRemoveParameter",
-)
-
-NODE_USER = Object(
-    {"name": Text(20), "isAdmin": Flag(), "expiryTime": Time(), "password": Text(), "sshPublicKey": Text()},
-    ("name",),
-    "ComputeNodeUser",
-)
-NODE_USER_UPDATE = Object(
-    {"expiryTime": Time(), "password": Text(), "sshPublicKey": Text()}, name="NodeUpdateUserParameter"
-)
-NODE_REBOOT = Object({"nodeRebootOption": _DEALLOCATION}, name="NodeRebootParameter")
-NODE_DISABLE_SCHEDULING = Object(
-    {"nodeDisableSchedulingOption": Choice(("requeue", "terminate", "taskcompletion"))},
-    name="NodeDisableSchedulingParameter",
-)
+JOB_DISABLE = _read("BatchJobDisableOptions")
+JOB_TERMINATE = _read("BatchJobTerminateOptions")
+JOB_SCHEDULE = _read("BatchJobScheduleCreateOptions")
+JOB_SCHEDULE_UPDATE = _read("BatchJobScheduleUpdateOptions")
+JOB_SCHEDULE_REPLACE = Object(
+    JOB_SCHEDULE.properties, ("schedule", "jobSpecification"), "CloudJobSchedule",
+    _read("BatchJobSchedule").read_only - set(JOB_SCHEDULE.properties),
+)  # fmt: skip
+POOL = _read("BatchPoolCreateOptions")
+POOL_UPDATE = _read("BatchPoolUpdateOptions")
+POOL_REPLACE = _read("BatchPoolReplaceOptions")
+POOL_RESIZE = _read("BatchPoolResizeOptions")
+NODES_REMOVE = _read("BatchNodeRemoveOptions")
+NODE_USER = _read("BatchNodeUserCreateOptions")
+NODE_USER_UPDATE = _read("BatchNodeUserReplaceOptions")
+NODE_REBOOT = _read("BatchNodeRebootOptions")
+NODE_REIMAGE = _read("BatchNodeReimageOptions")
+NODE_DEALLOCATE = _read("BatchNodeDeallocateOptions")
+NODE_DISABLE_SCHEDULING = _read("BatchNodeDisableSchedulingOptions")
+NODE_LOGS = _read("UploadBatchServiceLogsOptions")

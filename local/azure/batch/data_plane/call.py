@@ -10,8 +10,9 @@ from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
+from local.azure.batch.data_plane.query import wrong
 from local.azure.batch.data_plane.schema import Object
-from local.azure.batch.model import Job, Node, Pool, Stamped, Task
+from local.azure.batch.model import Job, JobSchedule, Node, Pool, Stamped, Task
 from local.azure.platform.json_body import parse
 
 
@@ -59,6 +60,20 @@ class Call:
         if job is None:
             raise errors.JobNotFound
         return job
+
+    def schedule(self) -> JobSchedule:
+        """The job schedule in the path."""
+        schedule = self.account.state.schedules.get(self.params["jobScheduleId"].lower())
+        if schedule is None:
+            raise errors.JobScheduleNotFound
+        return schedule
+
+    def flag(self, name: str) -> bool:
+        """A query parameter that is true or false; absent means false."""
+        text = self.query.get(name, "false").lower()
+        if text not in ("true", "false"):
+            raise wrong(name, text, "expected true or false")
+        return text == "true"
 
     def task(self) -> Task:
         """The task in the path."""

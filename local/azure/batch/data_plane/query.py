@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -44,38 +45,46 @@ def shown(item: dict[str, Any], chosen: frozenset[str] | None) -> dict[str, Any]
     return item if chosen is None else {name: value for name, value in item.items() if name in chosen}
 
 
+def after(query: Mapping[str, str]) -> str:
+    """The position behind which the page begins: that of the last resource of the page before."""
+    return _decode(query["$skiptoken"]) if query.get("$skiptoken") else ""
+
+
 def page(
     items: Iterable[tuple[str, dict[str, Any]]],
     query: Mapping[str, str],
     properties: Collection[str],
     url: str,
 ) -> dict[str, Any]:
-    """One page of (position, resource) pairs, which come in their order; `url` is this list's."""
+    """One page of (position, resource) pairs, which come in the order of their positions; `url` is this list's.
+
+    What was deleted since the page before does no harm: the next page begins behind its position.
+    """
     limit = _max_results(query)
     chosen = select(query, properties)
     keep = parse_filter(query["$filter"], properties) if query.get("$filter") else None
-    after = _decode(query["$skiptoken"]) if query.get("$skiptoken") else None
+    start = after(query)
     found: list[dict[str, Any]] = []
-    last, passed = None, after is None
+    last = ""
     for position, item in items:
-        if not passed:
-            passed = position == after
-            continue
-        if keep is not None and not keep(item):
+        if position <= start or (keep is not None and not keep(item)):
             continue
         if len(found) == limit:
-            return {"value": found, "odata.nextLink": _next(url, query, str(last))}
+            return {"value": found, "odata.nextLink": _next(url, query, last)}
         found.append(shown(item, chosen))
         last = position
-    if not passed:
-        raise wrong("$skiptoken", query["$skiptoken"], "the list does not have this position any more; start again")
     return {"value": found}
 
 
 def _max_results(query: Mapping[str, str]) -> int:
+    """The texts are recorded for numbers below 1 [guess: the others]."""
     text = query.get("maxresults", str(MAX_RESULTS))
-    if not text.isdigit() or not 1 <= int(text) <= MAX_RESULTS:
-        raise wrong("maxresults", text, f"expected 1..{MAX_RESULTS}")
+    if re.fullmatch(r"-?[0-9]{1,10}", text) is None:
+        raise wrong("maxresults", text, "MaxResults is not a number")
+    if int(text) < 1:
+        raise wrong("maxresults", text, "MaxResults cannot be less than 1")
+    if int(text) > MAX_RESULTS:
+        raise wrong("maxresults", text, f"MaxResults cannot be greater than {MAX_RESULTS}")
     return int(text)
 
 
@@ -88,5 +97,5 @@ def _next(url: str, query: Mapping[str, str], last: str) -> str:
 def _decode(token: str) -> str:
     try:
         return base64.urlsafe_b64decode(token.removeprefix("LOCAL!").encode()).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except (binascii.Error, ValueError) as error:
         raise wrong("$skiptoken", token, "this token was not made by the service") from error

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from local.azure.batch.data_plane.call import Call
-from local.azure.batch.data_plane.operations import files, jobs, nodes, pools, tasks
+from local.azure.batch.data_plane.operations import applications, files, jobs, nodes, pools, schedules, tasks
 from local.azure.batch.data_plane.wire import Answer
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -47,6 +47,13 @@ class Route:
         return re.compile(text + "/?")
 
     @property
+    def names_itself(self) -> bool:
+        """Whether the answer's DataServiceId is the request's address (recorded: of all that changes something in place
+        but reactivate)."""
+        creates = self.operation.startswith("create_")
+        return self.method in ("POST", "PUT", "PATCH") and not creates and self.operation != "reactivate_task"
+
+    @property
     def action(self) -> str:
         """The operation in Azure's role language."""
         top = self.path.split("/")[1]
@@ -60,8 +67,8 @@ class Route:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("list_applications", "GET", "/applications", _READ),
-    Route("get_application", "GET", "/applications/{applicationId}", _READ),
+    Route("list_applications", "GET", "/applications", _READ, applications.list_all, ("maxresults", "$skiptoken")),
+    Route("get_application", "GET", "/applications/{applicationId}", _READ, applications.get),
     Route("create_job", "POST", "/jobs", _WRITE, jobs.create),
     Route("list_jobs", "GET", "/jobs", _READ, jobs.list_all, _LIST),
     Route("delete_job", "DELETE", "/jobs/{jobId}", _DELETE, jobs.delete, ("force",)),
@@ -94,33 +101,36 @@ ROUTES: tuple[Route, ...] = (
         files.task_file_properties,
     ),
     Route("reactivate_task", "POST", "/jobs/{jobId}/tasks/{taskId}/reactivate", _WRITE, tasks.reactivate),
-    Route("list_subtasks", "GET", "/jobs/{jobId}/tasks/{taskId}/subtasksinfo", _READ, tasks.subtasks, ("$select",)),
+    Route("list_subtasks", "GET", "/jobs/{jobId}/tasks/{taskId}/subtasksinfo", _READ, tasks.subtasks, ("$select", "$skiptoken")),
     Route("terminate_task", "POST", "/jobs/{jobId}/tasks/{taskId}/terminate", _WRITE, tasks.terminate),
     Route("terminate_job", "POST", "/jobs/{jobId}/terminate", _WRITE, jobs.terminate, ("force",)),
-    Route("create_job_schedule", "POST", "/jobschedules", _WRITE),
-    Route("list_job_schedules", "GET", "/jobschedules", _READ),
-    Route("job_schedule_exists", "HEAD", "/jobschedules/{jobScheduleId}", _READ),
-    Route("delete_job_schedule", "DELETE", "/jobschedules/{jobScheduleId}", _DELETE),
-    Route("get_job_schedule", "GET", "/jobschedules/{jobScheduleId}", _READ),
-    Route("update_job_schedule", "PATCH", "/jobschedules/{jobScheduleId}", _WRITE),
-    Route("replace_job_schedule", "PUT", "/jobschedules/{jobScheduleId}", _WRITE),
-    Route("disable_job_schedule", "POST", "/jobschedules/{jobScheduleId}/disable", _WRITE),
-    Route("enable_job_schedule", "POST", "/jobschedules/{jobScheduleId}/enable", _WRITE),
-    Route("list_jobs_from_schedule", "GET", "/jobschedules/{jobScheduleId}/jobs", _READ),
-    Route("terminate_job_schedule", "POST", "/jobschedules/{jobScheduleId}/terminate", _WRITE),
+    Route("create_job_schedule", "POST", "/jobschedules", _WRITE, schedules.create),
+    Route("list_job_schedules", "GET", "/jobschedules", _READ, schedules.list_all, _LIST),
+    Route("job_schedule_exists", "HEAD", "/jobschedules/{jobScheduleId}", _READ, schedules.head),
+    Route("delete_job_schedule", "DELETE", "/jobschedules/{jobScheduleId}", _DELETE, schedules.delete, ("force",)),
+    Route("get_job_schedule", "GET", "/jobschedules/{jobScheduleId}", _READ, schedules.get, _SHOW),
+    Route("update_job_schedule", "PATCH", "/jobschedules/{jobScheduleId}", _WRITE, schedules.patch),
+    Route("replace_job_schedule", "PUT", "/jobschedules/{jobScheduleId}", _WRITE, schedules.put),
+    Route("disable_job_schedule", "POST", "/jobschedules/{jobScheduleId}/disable", _WRITE, schedules.disable),
+    Route("enable_job_schedule", "POST", "/jobschedules/{jobScheduleId}/enable", _WRITE, schedules.enable),
+    Route("list_jobs_from_schedule", "GET", "/jobschedules/{jobScheduleId}/jobs", _READ, schedules.jobs_of, _LIST),
+    Route(
+        "terminate_job_schedule", "POST", "/jobschedules/{jobScheduleId}/terminate", _WRITE, schedules.terminate,
+        ("force",),
+    ),
     Route("list_pool_node_counts", "GET", "/nodecounts", _READ, pools.counts, ("maxresults", "$filter", "$skiptoken")),
-    Route("create_pool", "POST", "/pools", _WRITE),
+    Route("create_pool", "POST", "/pools", _WRITE, pools.create),
     Route("list_pools", "GET", "/pools", _READ, pools.list_all, _LIST),
     Route("delete_pool", "DELETE", "/pools/{poolId}", _DELETE, pools.delete),
     Route("pool_exists", "HEAD", "/pools/{poolId}", _READ, pools.head),
     Route("get_pool", "GET", "/pools/{poolId}", _READ, pools.get, _SHOW),
-    Route("update_pool", "PATCH", "/pools/{poolId}", _WRITE),
+    Route("update_pool", "PATCH", "/pools/{poolId}", _WRITE, pools.patch),
     Route("disable_pool_auto_scale", "POST", "/pools/{poolId}/disableautoscale", _WRITE),
     Route("enable_pool_auto_scale", "POST", "/pools/{poolId}/enableautoscale", _WRITE),
     Route("evaluate_pool_auto_scale", "POST", "/pools/{poolId}/evaluateautoscale", _WRITE),
     Route("list_nodes", "GET", "/pools/{poolId}/nodes", _READ, nodes.list_all, _LIST),
     Route("get_node", "GET", "/pools/{poolId}/nodes/{nodeId}", _READ, nodes.get, ("$select",)),
-    Route("deallocate_node", "POST", "/pools/{poolId}/nodes/{nodeId}/deallocate", _WRITE),
+    Route("deallocate_node", "POST", "/pools/{poolId}/nodes/{nodeId}/deallocate", _WRITE, nodes.deallocate),
     Route(
         "disable_node_scheduling", "POST", "/pools/{poolId}/nodes/{nodeId}/disablescheduling", _WRITE,
         nodes.disable_scheduling,
@@ -129,8 +139,14 @@ ROUTES: tuple[Route, ...] = (
         "enable_node_scheduling", "POST", "/pools/{poolId}/nodes/{nodeId}/enablescheduling", _WRITE,
         nodes.enable_scheduling,
     ),
-    Route("list_node_extensions", "GET", "/pools/{poolId}/nodes/{nodeId}/extensions", _READ),
-    Route("get_node_extension", "GET", "/pools/{poolId}/nodes/{nodeId}/extensions/{extensionName}", _READ),
+    Route(
+        "list_node_extensions", "GET", "/pools/{poolId}/nodes/{nodeId}/extensions", _READ, nodes.list_extensions,
+        ("maxresults", "$select", "$skiptoken"),
+    ),
+    Route(
+        "get_node_extension", "GET", "/pools/{poolId}/nodes/{nodeId}/extensions/{extensionName}", _READ,
+        nodes.get_extension, ("$select",),
+    ),
     Route("list_node_files", "GET", "/pools/{poolId}/nodes/{nodeId}/files", _READ, files.list_node_files, _FILES),
     Route(
         "delete_node_file", "DELETE", "/pools/{poolId}/nodes/{nodeId}/files/{filePath}", _DELETE,
@@ -144,21 +160,28 @@ ROUTES: tuple[Route, ...] = (
         files.node_file_properties,
     ),
     Route("reboot_node", "POST", "/pools/{poolId}/nodes/{nodeId}/reboot", _WRITE, nodes.reboot),
-    Route("reimage_node", "POST", "/pools/{poolId}/nodes/{nodeId}/reimage", _WRITE),
+    Route("reimage_node", "POST", "/pools/{poolId}/nodes/{nodeId}/reimage", _WRITE, nodes.reimage),
     Route(
         "get_node_remote_login_settings", "GET", "/pools/{poolId}/nodes/{nodeId}/remoteloginsettings", _READ,
         nodes.remote_login,
     ),
-    Route("start_node", "POST", "/pools/{poolId}/nodes/{nodeId}/start", _WRITE),
-    Route("upload_node_logs", "POST", "/pools/{poolId}/nodes/{nodeId}/uploadbatchservicelogs", _WRITE),
+    Route("start_node", "POST", "/pools/{poolId}/nodes/{nodeId}/start", _WRITE, nodes.start),
+    Route(
+        "upload_node_logs", "POST", "/pools/{poolId}/nodes/{nodeId}/uploadbatchservicelogs", _WRITE, nodes.upload_logs
+    ),
     Route("create_node_user", "POST", "/pools/{poolId}/nodes/{nodeId}/users", _WRITE, nodes.create_user),
     Route("delete_node_user", "DELETE", "/pools/{poolId}/nodes/{nodeId}/users/{userName}", _WRITE, nodes.delete_user),
     Route("replace_node_user", "PUT", "/pools/{poolId}/nodes/{nodeId}/users/{userName}", _WRITE, nodes.replace_user),
     Route("remove_nodes", "POST", "/pools/{poolId}/removenodes", _WRITE, pools.remove_nodes),
     Route("resize_pool", "POST", "/pools/{poolId}/resize", _WRITE, pools.resize),
     Route("stop_pool_resize", "POST", "/pools/{poolId}/stopresize", _WRITE, pools.stop_resize),
-    Route("replace_pool_properties", "POST", "/pools/{poolId}/updateproperties", _WRITE),
-    Route("list_pool_usage_metrics", "GET", "/poolusagemetrics", _READ),
+    Route(
+        "replace_pool_properties", "POST", "/pools/{poolId}/updateproperties", _WRITE, pools.replace_properties
+    ),
+    Route(
+        "list_pool_usage_metrics", "GET", "/poolusagemetrics", _READ, pools.usage_metrics,
+        ("maxresults", "startTime", "endtime", "$filter", "$skiptoken"),
+    ),
     Route(
         "list_supported_images", "GET", "/supportedimages", _READ, pools.supported_images,
         ("maxresults", "$filter", "$skiptoken"),

@@ -1,7 +1,8 @@
 """A small language for request bodies: what a property may be, and the service's errors when it is not.
 
-Owns checking and normal form (defaults are the operations' business); the bodies themselves are in `bodies.py`.
-Unknown properties are refused as Azure does; a property of Batch that the local Azure lacks is a `Later`: 501 by name.
+Owns checking and normal form (defaults are the operations' business). `sdk_models.py` makes kinds of the SDK's models,
+`bodies.py` says which model is whose body. Unknown properties are refused as Azure does; a property of Batch that the
+local Azure lacks is a `Later`: 501 by name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from local.azure.batch import errors
-from local.azure.batch.model.durations import parse_duration, parse_stamp
+from local.azure.batch.model.durations import canonical_duration, duration_ticks, parse_stamp
 
 
 class Kind(Protocol):
@@ -73,15 +74,22 @@ class Flag:
 
 @dataclass(frozen=True)
 class Duration:
-    """An ISO 8601 duration."""
+    """An ISO 8601 duration; the limits are durations too."""
+
+    least: str | None = None
+    most: str | None = None
 
     def check(self, value: Any, path: str) -> str:
-        """Form only; kept as sent."""
+        """Form and range; the normal form is the service's own (`P1DT24H` becomes `P2D`, recorded)."""
         try:
-            parse_duration(Text().check(value, path))
+            ticks = duration_ticks(Text().check(value, path))
         except ValueError as error:
             raise errors.invalid(path, value, str(error)) from error
-        return value
+        if self.least is not None and ticks < duration_ticks(self.least):
+            raise errors.invalid(path, value, f"expected at least {self.least}")
+        if self.most is not None and ticks > duration_ticks(self.most):
+            raise errors.invalid(path, value, f"expected at most {self.most}")
+        return canonical_duration(value)
 
 
 @dataclass(frozen=True)
@@ -113,10 +121,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of one kind."""
+    """A list of one kind; of items that have a `unique` property, no two may have the same (compared without case)."""
 
     kind: Kind
     most: int | None = None
+    least: int = 0
+    unique: str | None = None
 
     def check(self, value: Any, path: str) -> list[Any]:
         """Each item."""
@@ -124,7 +134,28 @@ class ListOf:
             raise errors.invalid(path, value, "expected a list")
         if self.most is not None and len(value) > self.most:
             raise errors.invalid(path, len(value), f"at most {self.most} items")
-        return [self.kind.check(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        if len(value) < self.least:
+            raise errors.invalid(path, len(value), f"at least {self.least} items")
+        items = [self.kind.check(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        if self.unique is not None:
+            self._refuse_twins([str(item[self.unique]).lower() for item in items], path)
+        return items
+
+    def _refuse_twins(self, keys: list[str], path: str) -> None:
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise errors.invalid(f"{path}[{index}].{self.unique}", key, "two items have this value")
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """An object of texts with names of the client's choice."""
+
+    def check(self, value: Any, path: str) -> dict[str, Any]:
+        """Kind only."""
+        if not isinstance(value, dict):
+            raise errors.invalid(path, value, "expected an object")
+        return value
 
 
 @dataclass(frozen=True)
@@ -140,36 +171,39 @@ class Later:
             return value
         raise errors.NotImplementedYet(
             f"The local Azure does not have {self.what} yet (property '{path}'); remove the property.",
-            details=[("PropertyName", path.rsplit(".", 1)[-1]), ("PropertyPath", path)],
+            details=[("PropertyName", path.rsplit(".", 1)[-1])],
         )
 
 
 @dataclass(frozen=True)
 class Object:
-    """Properties by name; null means absent, an unknown name is refused."""
+    """Properties by name; null means absent, an unknown name is refused, a read-only one is dropped."""
 
     properties: Mapping[str, Kind]
     required: tuple[str, ...] = ()
     name: str = field(default="", compare=False)
+    read_only: frozenset[str] = frozenset()
 
     def check(self, value: Any, path: str) -> dict[str, Any]:
         """Each property."""
         if not isinstance(value, dict):
             raise errors.invalid(path, value, "expected an object")
         prefix = f"{path}." if path else ""
-        for key in value:
-            if key not in self.properties and not key.startswith("odata."):
-                raise errors.InvalidRequestBody(
-                    details=[
-                        (
-                            "Reason",
-                            f"The property '{prefix}{key}' does not exist on type '{self.name or 'object'}'. Make sure "
-                            f"to only use property names that are defined by the type: {', '.join(self.properties)}.",
-                        )
-                    ]
-                )
-        given = {key: item for key, item in value.items() if item is not None and not key.startswith("odata.")}
+        given = {}
+        for key, item in value.items():
+            if key in self.properties:
+                if item is not None:
+                    given[key] = item
+            elif key not in self.read_only and not key.startswith("odata."):
+                raise self._unknown(key)
         for key in self.required:
             if key not in given:
-                raise errors.MissingRequiredProperty(details=[("PropertyName", key), ("PropertyPath", prefix + key)])
+                raise errors.MissingRequiredProperty(details=[("PropertyName", key)])
         return {key: self.properties[key].check(item, prefix + key) for key, item in given.items()}
+
+    def _unknown(self, key: str) -> errors.InvalidRequestBody:
+        reason = (
+            f"The property '{key}' does not exist on type 'Microsoft.Azure.Batch.Protocol.Entities.{self.name}'. "
+            "Make sure to only use property names that are defined by the type."
+        )
+        return errors.InvalidRequestBody(details=[("Reason", reason)])

@@ -86,7 +86,10 @@ class AccountServer:
         if len(content) > MAX_BODY_BYTES:
             raise errors.RequestBodyTooLarge(details=[("MaxLimit", str(MAX_BODY_BYTES))])
         call = Call(self._account, request.method, raw_path, params, query, request.headers, content)
-        return await handler(call)
+        answer = await handler(call)
+        if route.names_itself:
+            answer.headers.setdefault("DataServiceId", call.url)
+        return answer
 
     def _authorise(self, caller: Caller | None, route: Route) -> None:
         if caller is None:
@@ -109,7 +112,7 @@ class AccountServer:
         headers = {**common_headers(request.headers), **answer.headers}
         if answer.changed is not None:
             headers["Last-Modified"] = rfc1123(answer.changed)
-        left = int(headers["Content-Length"])
+        left = answer.length
         response = web.StreamResponse(status=answer.status, headers=headers)
         await response.prepare(request)
         async for chunk in answer.stream:

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.azure.batch.model.durations import stamp
+from local.azure.batch.model.durations import exact_stamp
 from local.azure.platform.errors import AzureError
 
 JSON_TYPE = "application/json;odata=minimalmetadata"
@@ -34,6 +34,7 @@ class Answer:
     changed: datetime | None = None
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
+    length: int = 0  # of the stream: what a file gained since it was asked for is not sent
     content_type: str = JSON_TYPE
 
 
@@ -44,7 +45,13 @@ def rfc1123(when: datetime) -> str:
 
 def common_headers(request: Mapping[str, str]) -> dict[str, str]:
     """What every response carries."""
-    headers = {"request-id": str(uuid.uuid4()), "DataServiceVersion": "3.0", "Server": "Microsoft-HTTPAPI/2.0"}
+    headers = {
+        "request-id": str(uuid.uuid4()),
+        "DataServiceVersion": "3.0",
+        "Server": "Microsoft-HTTPAPI/2.0",
+        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+        "X-Content-Type-Options": "nosniff",
+    }
     if request.get("return-client-request-id", "").lower() == "true" and request.get("client-request-id"):
         headers["client-request-id"] = request["client-request-id"]
     return headers
@@ -67,7 +74,7 @@ def encode(answer: Answer, base_url: str, request: web.Request) -> web.Response:
 
 def error_body(error: AzureError, base_url: str, request_id: str, now: datetime) -> dict[str, Any]:
     """An error's envelope; `values` only when there are details."""
-    text = f"{error.message}\nRequestId:{request_id}\nTime:{stamp(now)}"
+    text = f"{error.message}\nRequestId:{request_id}\nTime:{exact_stamp(now)}"
     body: dict[str, Any] = {
         "odata.metadata": f"{base_url}/$metadata#{_ERROR_KIND}",
         "code": error.code,

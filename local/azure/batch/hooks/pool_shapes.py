@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.azure.batch.errors import NotImplementedYet
+from local.azure.batch.model.pool import take_secrets
 from local.azure.control_plane.resources import Resource
 
 _NAMES = {"userName": "username", "nodeAgentSkuId": "nodeAgentSKUId"}
-_LOWER = frozenset({"elevationLevel", "scope", "nodeFillType", "caching", "storageAccountType", "policy", "loginMode"})
+_LOWER = frozenset({"elevationLevel", "scope", "caching", "storageAccountType", "loginMode"})
 _FIRST_LOWER = frozenset({"workingDirectory", "type"})  # containerConfiguration.type: dockerCompatible
 
 _NOT_YET = (
@@ -59,7 +60,7 @@ def pool_body(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
         "vmSize": properties.get("vmSize"),
         "virtualMachineConfiguration": _words(machine),
         "taskSlotsPerNode": int(properties.get("taskSlotsPerNode", 1)),
-        "taskSchedulingPolicy": {"nodeFillType": "spread", **_words(properties.get("taskSchedulingPolicy", {}))},
+        "taskSchedulingPolicy": {"nodeFillType": "Spread", **_words(properties.get("taskSchedulingPolicy", {}))},
         "enableInterNodeCommunication": str(properties.get("interNodeCommunication", "")).lower() == "enabled",
         "enableAutoScale": False,
         "resizeTimeout": scale(properties).get("resizeTimeout", "PT15M"),
@@ -73,7 +74,7 @@ def pool_body(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
             "type": "UserAssigned",
             "userAssignedIdentities": [{"resourceId": key, **(value or {})} for key, value in assigned.items()],
         }
-    return body, _take_secrets(body)
+    return take_secrets(body)
 
 
 def scale(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,21 +91,6 @@ def strip_secrets(properties: dict[str, Any]) -> None:
     machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
     for registry in (machine.get("containerConfiguration") or {}).get("containerRegistries") or ():
         registry.pop("password", None)
-
-
-def _take_secrets(body: dict[str, Any]) -> dict[str, Any]:
-    users, registries = {}, {}
-    for account in body.get("userAccounts", ()):
-        password = account.pop("password", None)
-        if password is not None:
-            users[account["name"]] = password
-        account.get("linuxUserConfiguration", {}).pop("sshPrivateKey", None)
-    containers = body["virtualMachineConfiguration"].get("containerConfiguration") or {}
-    for registry in containers.get("containerRegistries", ()):
-        password = registry.pop("password", None)
-        if password is not None:
-            registries[registry.get("registryServer") or "docker.io"] = password
-    return {"users": users, "registries": registries}
 
 
 def _words(value: Any, name: str = "") -> Any:

@@ -1,11 +1,12 @@
-"""The records of Batch: job, tasks, pool, node. Plain data with its JSON form for the store; decisions are not here."""
+"""The records of Batch: job schedule, job, tasks, pool, node. Plain data with its JSON form for the store; decisions are not here."""
 
 from local.azure.batch.model.execution import Ending
 from local.azure.batch.model.job import Job
+from local.azure.batch.model.job_schedule import JobSchedule
 from local.azure.batch.model.job_task import JobTask, JobTaskKind
 from local.azure.batch.model.node import Node
 from local.azure.batch.model.pool import Pool
 from local.azure.batch.model.stamped import Stamped
 from local.azure.batch.model.task import Task
 
-__all__ = ["Ending", "Job", "JobTask", "JobTaskKind", "Node", "Pool", "Stamped", "Task"]
+__all__ = ["Ending", "Job", "JobSchedule", "JobTask", "JobTaskKind", "Node", "Pool", "Stamped", "Task"]

@@ -1,4 +1,4 @@
-"""One account's jobs, tasks, pools and nodes: held in memory, written through to the store at every change.
+"""One account's job schedules, jobs, tasks, pools and nodes: held in memory, written through to the store at every change.
 
 Owns the indexes that keep scheduling cheap (which tasks wait for a node and for no other task, which run where, how
 many are unfinished) and their durability. Decides nothing. Ids compare without case.
@@ -6,18 +6,20 @@ many are unfinished) and their durability. Decides nothing. Ids compare without 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from typing import TypeVar
 
-from local.azure.batch.model import Job, JobTask, JobTaskKind, Node, Pool, Task
+from local.azure.batch.model import Job, JobSchedule, JobTask, JobTaskKind, Node, Pool, Task
 from local.azure.batch.model.dependencies import Dependencies
 from local.azure.batch.model.states import JobTaskState, TaskState
 from local.azure.platform.store import Store
 
-R = TypeVar("R", Job, Task, JobTask, Pool, Node)
+R = TypeVar("R", JobSchedule, Job, Task, JobTask, Pool, Node)
 JOBS, TASKS, POOLS, NODES = "batch.job", "batch.task", "batch.pool", "batch.node"
 JOB_TASKS = "batch.job-task"
+JOB_SCHEDULES = "batch.job-schedule"
 SATISFIED = "batch.satisfied"
 """Deleted tasks that others may depend on: they satisfied once, and do so for good."""
 
@@ -29,18 +31,23 @@ class AccountState:
         """Read what an earlier process wrote."""
         self.store, self.account = store, account.lower()
         prefix = f"{self.account}/"
+        self.schedules = {one.key: one for one in _sorted(store, JOB_SCHEDULES, prefix, JobSchedule)}
         self.jobs = {job.id.lower(): job for job in _sorted(store, JOBS, prefix, Job)}
         self.pools = {pool.id.lower(): pool for pool in _sorted(store, POOLS, prefix, Pool)}
         self.nodes = {node.id: node for node in _sorted(store, NODES, prefix, Node)}
         self._tasks: dict[str, dict[str, Task]] = defaultdict(dict)
+        self._task_order: dict[
+            str, list[str]
+        ] = {}  # keys in order, as far as a list was asked for since the last change
         # In order: a plain dict is slow to give its first item once many before it were removed.
         self.waiting: dict[str, dict[str, Task]] = defaultdict(OrderedDict)
         self.dependencies: dict[str, Dependencies] = defaultdict(Dependencies)
         self.on_node: dict[str, dict[str, Task]] = defaultdict(dict)
         self.runs: dict[str, Task] = {}
+        self.coordination_runs: dict[str, Task] = {}
         self._running: dict[str, int] = defaultdict(int)
         self._unfinished: dict[str, int] = defaultdict(int)
-        self._indexed: dict[tuple[str, str], tuple[TaskState, str | None, str | None]] = {}
+        self._indexed: dict[tuple[str, str], tuple[TaskState, str | None, str | None, tuple[tuple[str, str], ...]]] = {}
         self.job_tasks: dict[str, dict[tuple[str, JobTaskKind], JobTask]] = defaultdict(dict)
         self.job_task_runs: dict[str, JobTask] = {}
         for key, _ in store.items(SATISFIED, prefix):
@@ -52,7 +59,14 @@ class AccountState:
         job_tasks = _sorted(store, JOB_TASKS, prefix, JobTask)
         for job_task in job_tasks:
             self._index_job_task(job_task)
-        records = (*self.jobs.values(), *self.pools.values(), *self.nodes.values(), *self.all_tasks(), *job_tasks)
+        records = (
+            *self.schedules.values(),
+            *self.jobs.values(),
+            *self.pools.values(),
+            *self.nodes.values(),
+            *self.all_tasks(),
+            *job_tasks,
+        )
         self._last_number = max((record.number for record in records), default=0)
 
     def next_number(self) -> int:
@@ -68,6 +82,15 @@ class AccountState:
         """A job's tasks by lower-case id."""
         return self._tasks[job.id.lower()]
 
+    def tasks_in_order(self, job: Job, after: str) -> Iterator[Task]:
+        """A job's tasks in the order of their ids, those behind `after` only: lists come in this order (recorded)."""
+        key = job.id.lower()
+        if key not in self._task_order:
+            self._task_order[key] = sorted(self._tasks[key])
+        order = self._task_order[key]
+        for at in range(bisect_right(order, after), len(order)):
+            yield self._tasks[key][order[at]]
+
     def running(self, job: Job) -> int:
         """How many of its tasks are on nodes."""
         return self._running[job.id.lower()]
@@ -75,6 +98,10 @@ class AccountState:
     def unfinished(self, job: Job) -> int:
         """How many of its tasks are not completed."""
         return self._unfinished[job.id.lower()]
+
+    def jobs_of(self, schedule: JobSchedule) -> list[Job]:
+        """The jobs that a schedule made."""
+        return [job for job in self.jobs.values() if (job.schedule_id or "").lower() == schedule.key]
 
     def nodes_of(self, pool_id: str) -> list[Node]:
         """A pool's nodes in creation order."""
@@ -84,11 +111,15 @@ class AccountState:
         """Every job's preparation and release task on a node."""
         return [one for ones in self.job_tasks.values() for one in ones.values() if one.node_id == node_id]
 
-    def save(self, record: Job | Task | JobTask | Pool | Node) -> None:
+    def save(self, record: JobSchedule | Job | Task | JobTask | Pool | Node) -> None:
         """Write a new or changed record."""
         if isinstance(record, Task):
+            if record.key not in self._tasks[record.job_id.lower()]:
+                self._task_order.pop(record.job_id.lower(), None)
             self._tasks[record.job_id.lower()][record.key] = record
             self._index(record)
+        elif isinstance(record, JobSchedule):
+            self.schedules[record.key] = record
         elif isinstance(record, JobTask):
             self._index_job_task(record)
         elif isinstance(record, Job):
@@ -99,11 +130,12 @@ class AccountState:
             self.nodes[record.id] = record
         self.store.put(*self._place(record), record.to_json())
 
-    def drop(self, record: Job | Task | Pool | Node) -> None:
+    def drop(self, record: JobSchedule | Job | Task | Pool | Node) -> None:
         """Forget a record; a job takes all that is its own with it."""
         if isinstance(record, Task):
             self._unindex(record)
             self._tasks[record.job_id.lower()].pop(record.key, None)
+            self._task_order.pop(record.job_id.lower(), None)
             if record.job_id.lower() in self.dependencies:
                 self.dependencies[record.job_id.lower()].forget(record.key)
                 if record.satisfies:
@@ -111,6 +143,8 @@ class AccountState:
         elif isinstance(record, Job):
             self._drop_contents(record)
             self.jobs.pop(record.id.lower(), None)
+        elif isinstance(record, JobSchedule):
+            self.schedules.pop(record.key, None)
         elif isinstance(record, Pool):
             self.pools.pop(record.id.lower(), None)
         else:
@@ -129,7 +163,7 @@ class AccountState:
                 self.store.delete(*self._place(one))
             for satisfied, _ in self.store.items(SATISFIED, f"{self.account}/{key}/"):
                 self.store.delete(SATISFIED, satisfied)
-        for index in (self._tasks, self.waiting, self._running, self._unfinished, self.job_tasks):
+        for index in (self._tasks, self._task_order, self.waiting, self._running, self._unfinished, self.job_tasks):
             index.pop(key, None)
 
     def erase(self) -> None:
@@ -137,18 +171,21 @@ class AccountState:
         with self.store.transaction():
             for job in list(self.jobs.values()):
                 self.drop(job)
-            for record in (*self.pools.values(), *self.nodes.values()):
+            for record in (*self.schedules.values(), *self.pools.values(), *self.nodes.values()):
                 self.store.delete(*self._place(record))
+        self.schedules.clear()
         self.pools.clear()
         self.nodes.clear()
 
-    def _place(self, record: Job | Task | JobTask | Pool | Node) -> tuple[str, str]:
+    def _place(self, record: JobSchedule | Job | Task | JobTask | Pool | Node) -> tuple[str, str]:
         if isinstance(record, Task):
             return TASKS, f"{self.account}/{record.job_id.lower()}/{record.key}"
         if isinstance(record, Job):
             return JOBS, f"{self.account}/{record.id.lower()}"
         if isinstance(record, Pool):
             return POOLS, f"{self.account}/{record.id.lower()}"
+        if isinstance(record, JobSchedule):
+            return JOB_SCHEDULES, f"{self.account}/{record.key}"
         if isinstance(record, JobTask):
             return JOB_TASKS, f"{self.account}/{record.job_id.lower()}/{record.node_id}/{record.kind}"
         return NODES, f"{self.account}/{record.pool_id.lower()}/{record.id}"
@@ -165,9 +202,14 @@ class AccountState:
             if task.node_id is not None and task.run_id is not None:
                 self.on_node[task.node_id][task.run_id] = task
                 self.runs[task.run_id] = task
+            for one in task.instances:
+                self.coordination_runs[one["run_id"]] = task
+                self.on_node[one["node_id"]].setdefault(task.run_id or "", task)
         if task.state is not TaskState.COMPLETED:
             self._unfinished[job] += 1
-        self._indexed[job, key] = (task.state, task.node_id, task.run_id)
+        self._indexed[job, key] = (
+            task.state, task.node_id, task.run_id, tuple((one["node_id"], one["run_id"]) for one in task.instances),
+        )  # fmt: skip
         if task.satisfies and self.jobs[job].uses_dependencies:
             for met in self.dependencies[job].satisfy(key):
                 dependent = self._tasks[job][met]
@@ -193,13 +235,16 @@ class AccountState:
         before = self._indexed.pop((job, key), None)
         if before is None:
             return
-        state, node_id, run_id = before
+        state, node_id, run_id, parts = before
         self.waiting[job].pop(key, None)
         if state in (TaskState.PREPARING, TaskState.RUNNING):
             self._running[job] -= 1
             if node_id is not None and run_id is not None:
                 self.on_node[node_id].pop(run_id, None)
                 self.runs.pop(run_id, None)
+            for part_node_id, part_run_id in parts:
+                self.coordination_runs.pop(part_run_id, None)
+                self.on_node[part_node_id].pop(run_id or "", None)
         if state is not TaskState.COMPLETED:
             self._unfinished[job] -= 1
 

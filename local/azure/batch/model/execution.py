@@ -65,10 +65,14 @@ class Execution(Record):
         return shown
 
 
+_CATEGORIES = {"usererror": "UserError", "servererror": "ServerError"}
+
+
 def failure_view(failure: dict[str, Any]) -> dict[str, Any]:
-    """A stored FailureInfo on the wire."""
+    """A stored FailureInfo on the wire; the category as recorded, not in the case of the SDK's enumeration."""
+    category = _CATEGORIES.get(failure["category"], failure["category"])
     details = [{"name": name, "value": value} for name, value in failure["details"]]
-    return {"category": failure["category"], "code": failure["code"], "message": failure["message"], "details": details}
+    return {"category": category, "code": failure["code"], "message": failure["message"], "details": details}
 
 
 def container_view(container: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.execution import Execution
 from local.azure.batch.model.states import JOB_TASK, JobTaskEvent, JobTaskState
+from local.azure.batch.model.task import job_directory
 from local.node.contract import ContainerInfo, FailureInfo
 
 
@@ -61,7 +62,7 @@ class JobTask(Execution):
     @property
     def directory(self) -> str:
         """Its folder below the node root."""
-        return f"workitems/{self.job_id}/job-1/{self.id}"
+        return f"{job_directory(self.job_id)}/{self.id}"
 
     def view(self, base_url: str) -> dict[str, Any]:
         """`jobPreparationTaskExecutionInfo` or `jobReleaseTaskExecutionInfo` on the wire."""

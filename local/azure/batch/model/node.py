@@ -5,20 +5,31 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.execution import container_view, failure_view
+from local.azure.batch.model.pool import start_task_with_defaults
 from local.azure.batch.model.stamped import Stamped
 from local.azure.batch.model.states import NODE, TAKES_TASKS, NodeEvent
 from local.node.contract import NodeState
 
+EXACT_VERSION = "24.04.2025112601"
+"""`exactVersion` of a node's image: there is one (recorded), what it says is ours [guess]."""
 RECENT_TASKS = 10  # how many `recentTasks` are kept [guess]
 
 
 def new_node_id(dedicated: bool) -> str:
     """An id of the service's form (recorded: tvmps_<64 hex>_d; `_p` for spot nodes [guess])."""
     return f"tvmps_{secrets.token_hex(32)}_{'d' if dedicated else 'p'}"
+
+
+class PendingVerb(StrEnum):
+    """What a client asked for that makes the node's machine go."""
+
+    REIMAGE = "reimage"
+    DEALLOCATE = "deallocate"
 
 
 @dataclass(kw_only=True)
@@ -35,12 +46,14 @@ class Node(Stamped):
     boot_id: str = ""
     errors: list[list[str]] = field(default_factory=list)
     start_task: dict[str, Any] | None = None  # startTaskInfo's fields, as stored
+    start_task_definition: dict[str, Any] | None = None  # the one it booted with: the pool's may have changed since
     users: list[str] = field(default_factory=list)
     admins: list[str] = field(default_factory=list)
     tasks_run: int = 0
     tasks_succeeded: int = 0
     recent: list[dict[str, str]] = field(default_factory=list)
     reboot_pending: bool = False
+    pending: PendingVerb | None = None  # what is done to it once its runs are over, beside a reboot
 
     def happen(self, event: NodeEvent, now: datetime) -> None:
         """What the service does to it."""
@@ -60,7 +73,7 @@ class Node(Stamped):
     @property
     def takes_tasks(self) -> bool:
         """Whether the scheduler may put runs on it."""
-        return self.scheduling and self.state in TAKES_TASKS and not self.reboot_pending
+        return self.scheduling and self.state in TAKES_TASKS and not self.reboot_pending and self.pending is None
 
     def shown_state(self, running: int) -> NodeState:
         """The state a client sees, with `running` tasks on it."""
@@ -74,34 +87,38 @@ class Node(Stamped):
         """Count a finished run."""
         self.tasks_run += 1
         self.tasks_succeeded += succeeded
-        self.recent = [{"jobId": job_id, "taskId": task_id}, *self.recent][:RECENT_TASKS]
+        self.recent = [*self.recent, {"jobId": job_id, "taskId": task_id}][-RECENT_TASKS:]  # oldest first (recorded)
 
     def view(self, base_url: str, pool: dict[str, Any], running: int, slots: int) -> dict[str, Any]:
         """The node on the wire; `pool` is its pool's definition."""
         image = pool["virtualMachineConfiguration"]["imageReference"]
+        booted = self.state not in (NodeState.CREATING, NodeState.DEALLOCATED)
+        boot = {"lastBootTime": stamp(self.booted)} if booted else {}
+        agent = {"nodeAgentInfo": {"version": "1.12.9", "lastUpdateTime": stamp(self.booted)}} if booted else {}
+        image = {**image, "exactVersion": EXACT_VERSION} if "offer" in image else image
         shown: dict[str, Any] = {
             "id": self.id,
             "url": f"{base_url}/pools/{self.pool_id}/nodes/{self.id}",
             "state": self.shown_state(running).value,
             "schedulingState": "enabled" if self.scheduling else "disabled",
             "stateTransitionTime": stamp(self.state_since),
-            "lastBootTime": stamp(self.booted),
+            **boot,
             "allocationTime": stamp(self.created),
             "ipAddress": f"10.0.0.{4 + self.number % 250}",
             "affinityId": f"TVM:{self.id}",
-            "vmSize": pool["vmSize"],
+            "vmSize": pool["vmSize"].lower(),
             "totalTasksRun": self.tasks_run,
             "totalTasksSucceeded": self.tasks_succeeded,
             "runningTasksCount": running,
             "runningTaskSlotsCount": slots,
             "isDedicated": self.dedicated,
-            "nodeAgentInfo": {"version": "1.12.9", "lastUpdateTime": stamp(self.booted)},
+            **agent,
             "virtualMachineInfo": {"imageReference": image},
         }
         if self.errors:
             shown["errors"] = [{"code": code, "message": message} for code, message in self.errors]
-        if pool.get("startTask"):
-            shown["startTask"] = pool["startTask"]
+        if booted and pool.get("startTask"):
+            shown["startTask"] = start_task_with_defaults(self.start_task_definition or pool["startTask"])
             if self.start_task is not None:
                 shown["startTaskInfo"] = start_task_view(self.start_task)
         return shown

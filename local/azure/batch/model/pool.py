@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.stamped import Stamped
 from local.azure.batch.model.states import ALLOCATION, POOL, AllocationEvent, AllocationState, PoolEvent, PoolState
+from local.azure.batch.model.task import identity, without_passwords
 
 
 @dataclass(kw_only=True)
@@ -23,6 +25,8 @@ class Pool(Stamped):
     target_low_priority: int = 0
     resize_errors: list[dict[str, Any]] = field(default_factory=list)
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
+    stopped: bool = False  # the resize that goes on was stopped by a client
+    auto_pool_of: str | None = None  # the job ("job/ID") or job schedule ("jobschedule/ID") that it was made for
 
     def delete(self, now: datetime) -> None:
         """Begin to disappear."""
@@ -34,7 +38,6 @@ class Pool(Stamped):
         after = ALLOCATION.next(self.allocation, event)
         if after is not self.allocation:
             self.allocation, self.allocation_since = after, now
-        self.touch(now)
 
     @property
     def slots(self) -> int:
@@ -44,7 +47,7 @@ class Pool(Stamped):
     @property
     def packs(self) -> bool:
         """Node fill type: pack rather than spread."""
-        return self.body.get("taskSchedulingPolicy", {}).get("nodeFillType") == "pack"
+        return self.body.get("taskSchedulingPolicy", {}).get("nodeFillType", "").lower() == "pack"
 
     @property
     def containers(self) -> dict[str, Any] | None:
@@ -55,7 +58,7 @@ class Pool(Stamped):
         """The pool on the wire."""
         stamps = {name: value for name, value in self.stamps().items() if not name.startswith("previous")}
         return {
-            **self.body,
+            **shown_definition(self.body),
             "url": f"{base_url}/pools/{self.id}",
             "state": self.state.value,
             **stamps,
@@ -67,3 +70,69 @@ class Pool(Stamped):
             "targetLowPriorityNodes": self.target_low_priority,
             **({"resizeErrors": self.resize_errors} if self.resize_errors else {}),
         }
+
+
+_DEFAULTS: dict[str, Any] = {
+    "taskSlotsPerNode": 1,
+    "taskSchedulingPolicy": {"nodeFillType": "Spread"},
+    "resizeTimeout": "PT15M",
+    "enableAutoScale": False,
+    "enableInterNodeCommunication": False,
+}
+AUTO_SCALE_INTERVAL = "PT15M"
+
+
+def with_defaults(body: dict[str, Any]) -> dict[str, Any]:
+    """A pool's definition with what the service fills in (recorded)."""
+    full = {**_DEFAULTS, **body}
+    if full["enableAutoScale"]:
+        full.setdefault("autoScaleEvaluationInterval", AUTO_SCALE_INTERVAL)
+    return full
+
+
+def specification_with_defaults(body: dict[str, Any]) -> dict[str, Any]:
+    """The pool of an `autoPoolSpecification` with what the service fills in (recorded)."""
+    return {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0, **with_defaults(body)}
+
+
+def shown_definition(body: dict[str, Any]) -> dict[str, Any]:
+    """The definition as clients see it: the service's defaults inside of its parts, the size in lower case (recorded)."""
+    shown = {**body, "vmSize": body["vmSize"].lower()}
+    if body.get("startTask"):
+        shown["startTask"] = start_task_with_defaults(body["startTask"])
+    if body.get("userAccounts"):
+        shown["userAccounts"] = [{"elevationLevel": "nonadmin", **one} for one in body["userAccounts"]]
+    machine = body["virtualMachineConfiguration"]
+    if "offer" in machine.get("imageReference", {}):
+        image = {"version": "latest", **machine["imageReference"]}
+        shown["virtualMachineConfiguration"] = {**machine, "imageReference": image}
+    return shown
+
+
+def start_task_with_defaults(start: dict[str, Any]) -> dict[str, Any]:
+    """A start task with what the service fills in (recorded)."""
+    filled = {"maxTaskRetryCount": 0, "waitForSuccess": True, **without_passwords(start)}
+    return {**filled, "userIdentity": identity(start)}
+
+
+def take_secrets(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(a copy of a pool's definition without passwords and keys, these passwords by kind and name)."""
+    body = copy.deepcopy(body)
+    users, registries = {}, {}
+    for account in body.get("userAccounts", ()):
+        password = account.pop("password", None)
+        if password is not None:
+            users[account["name"]] = password
+        account.get("linuxUserConfiguration", {}).pop("sshPrivateKey", None)
+    containers = body["virtualMachineConfiguration"].get("containerConfiguration") or {}
+    for registry in containers.get("containerRegistries", ()):
+        password = registry.pop("password", None)
+        if password is not None:
+            registries[registry.get("registryServer") or "docker.io"] = password
+    for mount in body.get("mountConfiguration", ()):
+        for kind in mount.values():
+            for name in ("accountKey", "sasKey", "password"):
+                kind.pop(name, None)
+    for extension in body["virtualMachineConfiguration"].get("extensions", ()):
+        extension.pop("protectedSettings", None)
+    return body, {"users": users, "registries": registries}

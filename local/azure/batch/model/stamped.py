@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from local.azure.batch.model.durations import stamp
+from local.azure.batch.model.durations import dotnet_ticks, stamp
 from local.azure.batch.model.record import Record
-
-_etags = itertools.count(time.time_ns() // 1000)
-
-
-def new_etag() -> str:
-    """An etag no other state of any resource had, in the service's form."""
-    return f"0x{next(_etags):X}"
 
 
 @dataclass(kw_only=True)
@@ -31,12 +22,20 @@ class Stamped(Record):
     previous_state: str | None = None
     previous_state_since: datetime | None = None
     changed: datetime
-    etag: str = field(default_factory=new_etag)
+    etag: str = ""
+
+    def __post_init__(self) -> None:
+        self.etag = self.etag or _etag(dotnet_ticks(self.changed))
 
     def touch(self, now: datetime) -> None:
-        """Count as changed: new etag and last-modified."""
+        """Count as changed by a client: new etag and last-modified.
+
+        What the service does by itself (a task that runs, a pool that gets steady) leaves both alone, so that a client
+        can use `If-Match` with what it read before (recorded). The etag is the time of the change in .NET's ticks
+        (recorded); two changes of one moment get different ones.
+        """
         self.changed = now
-        self.etag = new_etag()
+        self.etag = _etag(max(dotnet_ticks(now), int(self.etag, 16) + 1))
 
     def stamps(self) -> dict[str, Any]:
         """The common properties on the wire."""
@@ -55,4 +54,7 @@ class Stamped(Record):
         """Remember `state`, which is being left, as the previous one."""
         self.previous_state, self.previous_state_since = state.value, self.state_since
         self.state_since = now
-        self.touch(now)
+
+
+def _etag(ticks: int) -> str:
+    return f"0x{ticks:X}"

@@ -89,6 +89,45 @@ JOB = Table[JobState, JobEvent](
 )
 
 
+class JobScheduleState(StrEnum):
+    """`BatchJobScheduleState`."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    TERMINATING = "terminating"
+    COMPLETED = "completed"
+    DELETING = "deleting"
+
+
+class JobScheduleEvent(StrEnum):
+    """What happens to a job schedule. OVER: it makes no job any more, and none of its jobs is under way."""
+
+    DISABLE = "disable"
+    ENABLE = "enable"
+    TERMINATE = "terminate"
+    DELETE = "delete"
+    OVER = "over"
+
+
+JOB_SCHEDULE = Table[JobScheduleState, JobScheduleEvent](
+    "job schedule",
+    {
+        (JobScheduleState.ACTIVE, JobScheduleEvent.DISABLE): JobScheduleState.DISABLED,
+        (JobScheduleState.DISABLED, JobScheduleEvent.ENABLE): JobScheduleState.ACTIVE,
+        (JobScheduleState.ACTIVE, JobScheduleEvent.ENABLE): JobScheduleState.ACTIVE,  # [guess]
+        (JobScheduleState.ACTIVE, JobScheduleEvent.OVER): JobScheduleState.COMPLETED,
+        (JobScheduleState.ACTIVE, JobScheduleEvent.TERMINATE): JobScheduleState.TERMINATING,
+        (JobScheduleState.DISABLED, JobScheduleEvent.TERMINATE): JobScheduleState.TERMINATING,
+        (JobScheduleState.TERMINATING, JobScheduleEvent.OVER): JobScheduleState.COMPLETED,
+        **{
+            (state, JobScheduleEvent.DELETE): JobScheduleState.DELETING
+            for state in JobScheduleState
+            if state is not JobScheduleState.DELETING
+        },
+    },
+)
+
+
 class TaskState(StrEnum):
     """`BatchTaskState`."""
 
@@ -215,24 +254,31 @@ class NodeEvent(StrEnum):
     """What the service itself does to a node; everything else is reported by its executor."""
 
     REBOOT = "reboot"
+    REIMAGE = "reimage"
+    DEALLOCATE = "deallocate"
+    DEALLOCATED = "deallocated"
+    START = "start"
     REMOVE = "remove"
 
+
+_HAS_MACHINE = (
+    NodeState.IDLE,
+    NodeState.RUNNING,
+    NodeState.OFFLINE,
+    NodeState.START_TASK_FAILED,
+    NodeState.UNUSABLE,
+    NodeState.UNKNOWN,
+    NodeState.WAITING_FOR_START_TASK,
+)
 
 NODE = Table[NodeState, NodeEvent](
     "node",
     {
-        **{
-            (state, NodeEvent.REBOOT): NodeState.REBOOTING
-            for state in (
-                NodeState.IDLE,
-                NodeState.RUNNING,
-                NodeState.OFFLINE,
-                NodeState.START_TASK_FAILED,
-                NodeState.UNUSABLE,
-                NodeState.UNKNOWN,
-                NodeState.WAITING_FOR_START_TASK,
-            )
-        },
+        **{(state, NodeEvent.REBOOT): NodeState.REBOOTING for state in _HAS_MACHINE},
+        **{(state, NodeEvent.REIMAGE): NodeState.REIMAGING for state in _HAS_MACHINE},
+        **{(state, NodeEvent.DEALLOCATE): NodeState.DEALLOCATING for state in _HAS_MACHINE},
+        (NodeState.DEALLOCATING, NodeEvent.DEALLOCATED): NodeState.DEALLOCATED,
+        (NodeState.DEALLOCATED, NodeEvent.START): NodeState.STARTING,
         **{(state, NodeEvent.REMOVE): NodeState.LEAVING_POOL for state in NodeState},
     },
 )
@@ -241,6 +287,13 @@ TAKES_TASKS = frozenset({NodeState.IDLE, NodeState.RUNNING})
 """Reported states in which a node may get a run; a node waiting for its start task takes none."""
 
 LOSES_TASKS = frozenset(
-    {NodeState.CREATING, NodeState.STARTING, NodeState.REIMAGING, NodeState.PREEMPTED, NodeState.UNUSABLE}
+    {
+        NodeState.CREATING,
+        NodeState.STARTING,
+        NodeState.REIMAGING,
+        NodeState.DEALLOCATED,
+        NodeState.PREEMPTED,
+        NodeState.UNUSABLE,
+    }
 )
 """A node reported in one of these no longer has the runs it had: they are requeued."""

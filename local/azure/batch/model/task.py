@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from local.azure.batch.model.durations import UNLIMITED, limit_seconds, stamp
-from local.azure.batch.model.execution import Execution
+from local.azure.batch.model.execution import Execution, failure_view
 from local.azure.batch.model.stamped import Stamped
 from local.azure.batch.model.states import TASK, TaskEvent, TaskState
 from local.node.contract import ContainerInfo, FailureInfo
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One node's part of a multi-instance task: its coordination run. Number 0 is the primary's, the others are the
+    task's subtasks. `failure`: a stored FailureInfo."""
+
+    number: int
+    node_id: str
+    run_id: str
+    started: datetime
+    ended: datetime | None = None
+    exit_code: int | None = None
+    failure: dict[str, Any] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether its coordination command ended."""
+        return self.ended is not None
+
+    def finish(self, now: datetime, exit_code: int | None, failure: FailureInfo | None) -> Instance:
+        """The same, ended."""
+        return replace(
+            self, ended=now, exit_code=exit_code, failure=None if failure is None else asdict(failure)
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """For the store."""
+        found = asdict(self)
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Instance:
+        """From the store."""
+        times = {
+            name: datetime.fromisoformat(data[name]) for name in ("started", "ended") if data[name] is not None
+        }  # fmt: skip
+        return cls(**{**data, **times})
 
 
 @dataclass(kw_only=True)
@@ -26,6 +65,7 @@ class Task(Stamped, Execution):
     node_id: str | None = None
     deleting: bool = False
     satisfies: bool = False
+    instances: list[dict[str, Any]] = field(default_factory=list)  # of a multi-instance task on its nodes
 
     def happen(self, event: TaskEvent, now: datetime) -> None:
         """Go to the next state; IllegalTransition when there is none."""
@@ -62,7 +102,17 @@ class Task(Stamped, Execution):
     @property
     def directory(self) -> str:
         """Its folder below the node root: workitems/JOB/job-1/TASK (docs/azure-facts.md#folders-of-a-node)."""
-        return f"workitems/{self.job_id}/job-1/{self.id}"
+        return f"{job_directory(self.job_id)}/{self.id}"
+
+    @property
+    def retention_seconds(self) -> float | None:
+        """How long its folder is kept on the node after its end; None: as long as the node."""
+        return limit_seconds(self.body["constraints"].get("retentionTime"))
+
+    @property
+    def multi_instance(self) -> dict[str, Any] | None:
+        """The settings of a multi-instance task."""
+        return self.body.get("multiInstanceSettings")
 
     @property
     def parents(self) -> list[str]:
@@ -73,6 +123,25 @@ class Task(Stamped, Execution):
     def parent_ranges(self) -> list[tuple[int, int]]:
         """The ranges of ids it depends on: (first, last)."""
         return [(one["start"], one["end"]) for one in self.body.get("dependsOn", {}).get("taskIdRanges", ())]
+
+    def forget_run(self) -> None:
+        """Clear what the last attempt left, the parts of a multi-instance task too."""
+        super().forget_run()
+        self.instances = []
+
+    @property
+    def instance_records(self) -> Iterator[Instance]:
+        """The parts of a multi-instance task that is, or was last, on nodes."""
+        return (Instance.from_json(one) for one in list(self.instances))
+
+    @property
+    def is_coordinated(self) -> bool:
+        """Whether nothing holds back the task's own command: every coordination command ended well."""
+        return all(one["ended"] is not None and one["failure"] is None for one in self.instances)
+
+    def keep_instance(self, one: Instance) -> None:
+        """Replace the record of one part."""
+        self.instances[one.number] = one.to_json()
 
     def finish(
         self, now: datetime, exit_code: int | None, failure: FailureInfo | None, container: ContainerInfo | None
@@ -102,6 +171,42 @@ class Task(Stamped, Execution):
                 "taskRootDirectoryUrl": f"{node_url}/files/{self.directory}",
             }
         return shown
+
+
+def subtask_view(task: Task, one: Instance, base_url: str) -> dict[str, Any]:
+    """A subtask on the wire."""
+    state, since = ("completed", one.ended) if one.ended else ("running", one.started)
+    node_url = f"{base_url}/pools/{task.pool_id}/nodes/{one.node_id}"
+    directory = f"{task.directory}/{one.number}"
+    shown: dict[str, Any] = {
+        "id": one.number,
+        "nodeInfo": {
+            "affinityId": f"TVM:{one.node_id}",
+            "nodeUrl": node_url,
+            "poolId": task.pool_id,
+            "nodeId": one.node_id,
+            "taskRootDirectory": directory,
+            "taskRootDirectoryUrl": f"{node_url}/files/{directory}",
+        },
+        "startTime": stamp(one.started),
+        "state": state,
+        "stateTransitionTime": stamp(since),
+    }
+    if one.ended is not None:
+        shown["endTime"] = stamp(one.ended)
+        shown["previousState"], shown["previousStateTransitionTime"] = "running", stamp(one.started)
+        shown["result"] = "success" if one.failure is None else "failure"
+    if one.exit_code is not None:
+        shown["exitCode"] = one.exit_code
+    if one.failure is not None:
+        shown["failureInfo"] = failure_view(one.failure)
+    return shown
+
+
+def job_directory(job_id: str) -> str:
+    """A job's folder below the node root. The jobs of a schedule are SCHEDULE:job-N and lie in SCHEDULE/job-N."""
+    work_item, _, job = job_id.partition(":")
+    return f"workitems/{work_item}/{job or 'job-1'}"
 
 
 def without_passwords(definition: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Pools getting and losing nodes: resize, stop resize, remove nodes, reboot, delete.
+"""Pools being made, getting and losing nodes: resize, stop resize, remove nodes, delete; and what becomes of a node:
+reboot, reimage, deallocate, start.
 
 Owns allocation; what the nodes do meanwhile is the executor's, which tasks they run is the dispatcher's.
 """
@@ -9,9 +10,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from local.azure.batch.model import Ending, Node, Pool
-from local.azure.batch.model.node import new_node_id
+from local.azure.batch.model.node import PendingVerb, new_node_id
+from local.azure.batch.model.pool import take_secrets
 from local.azure.batch.model.states import AllocationEvent, AllocationState, NodeEvent, PoolState
 from local.azure.batch.scheduling import scheduler
 from local.azure.batch.scheduling.dispatcher import Dispatcher
@@ -19,6 +22,7 @@ from local.node.contract import NodeState
 
 log = logging.getLogger(__name__)
 DELETE_AGAIN_SECONDS = 5
+_VERB_EVENTS = {PendingVerb.REIMAGE: NodeEvent.REIMAGE, PendingVerb.DEALLOCATE: NodeEvent.DEALLOCATE}
 _ENDINGS = {"requeue": Ending.REQUEUE, "terminate": Ending.TERMINATE}
 
 
@@ -32,9 +36,30 @@ class Allocation:
         self.on_pool_gone: Callable[[Pool], None] = lambda pool: None
         dispatcher.on_node_settled = self._node_settled
 
+    def make_pool(
+        self, pool_id: str, body: dict[str, Any], secrets: dict[str, Any], dedicated: int, low_priority: int,
+        auto_pool_of: str | None = None,
+    ) -> Pool:  # fmt: skip
+        """A new pool of a checked definition, and its nodes asked for."""
+        now = self._clock.now()
+        pool = Pool(
+            id=pool_id, body=body, created=now, state_since=now, changed=now, allocation_since=now,
+            number=self._state.next_number(), secrets=secrets, auto_pool_of=auto_pool_of,
+        )  # fmt: skip
+        self._state.save(pool)
+        self.resize(pool, dedicated, low_priority)
+        return pool
+
+    def make_auto_pool(self, pool_id: str, specification: dict[str, Any], owner: str) -> Pool:
+        """Make a pool by the specification of a job."""
+        given, secrets = take_secrets({**specification, "id": pool_id})
+        dedicated, low_priority = given.pop("targetDedicatedNodes"), given.pop("targetLowPriorityNodes")
+        return self.make_pool(pool_id, given, secrets, dedicated, low_priority, owner)
+
     def resize(self, pool: Pool, dedicated: int, low_priority: int, option: str = "requeue") -> None:
         """Make or remove nodes until the pool has its targets."""
         pool.target_dedicated, pool.target_low_priority, pool.resize_errors = dedicated, low_priority, []
+        pool.stopped = False
         pool.allocate(AllocationEvent.RETARGET, self._clock.now())
         with self._state.store.transaction():
             self._state.save(pool)
@@ -50,18 +75,21 @@ class Allocation:
         self._soon(pool)
 
     def stop_resize(self, pool: Pool) -> None:
-        """Keep what there is now as the target."""
+        """End the resize where it stands: nodes that are not allocated yet are given up. The target stays as it was
+        asked for, and an error says that it was not met (recorded)."""
         pool.allocate(AllocationEvent.STOP, self._clock.now())
-        staying = [node for node in self._state.nodes_of(pool.id) if not node.leaving]
-        pool.target_dedicated = sum(node.dedicated for node in staying)
-        pool.target_low_priority = len(staying) - pool.target_dedicated
-        self._state.save(pool)
+        pool.stopped = True
+        with self._state.store.transaction():
+            self._state.save(pool)
+            for node in self._state.nodes_of(pool.id):
+                if node.state is NodeState.CREATING:
+                    self._leave(node, "requeue")
         self._soon(pool)
 
     def remove(self, pool: Pool, nodes: list[Node], option: str) -> None:
         """Take these nodes out of the pool, and its target down with them."""
         pool.allocate(AllocationEvent.RESIZE, self._clock.now())
-        pool.resize_errors = []
+        pool.resize_errors, pool.stopped = [], False
         with self._state.store.transaction():
             for node in nodes:
                 pool.target_dedicated -= node.dedicated
@@ -80,6 +108,52 @@ class Allocation:
         self._end_runs(node, ending)
         self._node_settled(node)
 
+    def remake(self, node: Node, verb: PendingVerb, option: str) -> None:
+        """Reimage or deallocate when the node's runs are over; `requeue` and `terminate` end them now."""
+        ending = _ENDINGS.get(option)
+        node.pending = verb
+        if ending is not None:
+            node.happen(_VERB_EVENTS[verb], self._clock.now())
+        self._state.save(node)
+        self._end_runs(node, ending)
+        self._node_settled(node)
+
+    def start(self, node: Node) -> None:
+        """Give a deallocated node a machine again."""
+        node.happen(NodeEvent.START, self._clock.now())
+        self._state.save(node)
+        self._ask_for(node, self._state.pools[node.pool_id.lower()])
+
+    async def _remake_node(self, node: Node) -> None:
+        """The machine goes with all that is on it; a reimaged node gets another one at once."""
+        verb = node.pending
+        if verb is None or self._state.on_node[node.id] or node.leaving:
+            return
+        if node.state not in (NodeState.REIMAGING, NodeState.DEALLOCATING):
+            node.happen(_VERB_EVENTS[verb], self._clock.now())
+            self._state.save(node)
+        try:
+            await self._executor.delete_node(node.id)
+        except Exception:
+            self._again(node, "taken down")
+            return
+        if node.leaving:
+            return
+        node.pending = None
+        node.start_task, node.errors, node.users, node.admins = None, [], [], []
+        self._dispatcher.job_tasks.node_booted(node, anew=True)
+        if verb is PendingVerb.DEALLOCATE:
+            node.happen(NodeEvent.DEALLOCATED, self._clock.now())
+            self._state.save(node)
+        else:
+            self._state.save(node)
+            self._ask_for(node, self._state.pools[node.pool_id.lower()])
+
+    def _again(self, node: Node, what: str) -> None:
+        log.exception("node %s could not be %s; tried again in %d s", node.id, what, DELETE_AGAIN_SECONDS)
+        when = self._clock.now() + timedelta(seconds=DELETE_AGAIN_SECONDS)
+        self._clock.call_at(when, lambda: self._node_settled(node))
+
     def delete(self, pool: Pool) -> asyncio.Event:
         """Remove every node, then the pool; the event is set when it is gone."""
         gone = self._gone.setdefault(pool.id.lower(), asyncio.Event())
@@ -96,9 +170,9 @@ class Allocation:
         """After a restart: ask again for every node that shall be, and go on removing the others."""
         for pool in list(self._state.pools.values()):
             for node in self._state.nodes_of(pool.id):
-                if node.leaving:
+                if node.leaving or node.pending is not None:
                     self._node_settled(node)
-                else:
+                elif node.state is not NodeState.DEALLOCATED:
                     self._ask_for(node, pool)
                     if node.reboot_pending:
                         self._node_settled(node)
@@ -150,6 +224,8 @@ class Allocation:
         if not self._state.on_node[node.id]:
             if node.leaving:
                 self._dispatcher.mailbox.post(node.id, lambda: self._delete_node(node))
+            elif node.pending is not None:
+                self._dispatcher.mailbox.post(node.id, lambda: self._remake_node(node))
             elif node.reboot_pending:
                 self._dispatcher.mailbox.post(node.id, lambda: self._reboot_node(node))
         pool = self._state.pools.get(node.pool_id.lower())
@@ -162,9 +238,7 @@ class Allocation:
         try:
             await self._executor.delete_node(node.id)
         except Exception:
-            log.exception("node %s could not be deleted; tried again in %d s", node.id, DELETE_AGAIN_SECONDS)
-            when = self._clock.now() + timedelta(seconds=DELETE_AGAIN_SECONDS)
-            self._clock.call_at(when, lambda: self._node_settled(node))
+            self._again(node, "deleted")
             return
         self._forget(node)
 
@@ -175,7 +249,9 @@ class Allocation:
             node.happen(NodeEvent.REBOOT, self._clock.now())
         node.reboot_pending = False
         self._state.save(node)
-        await self._executor.reboot_node(node.id)
+        await self._executor.reboot_node(
+            node.id, self._dispatcher.specs.node(node, self._state.pools[node.pool_id.lower()])
+        )
 
     async def _discard(self, node: Node) -> None:
         """A node that could not be made, or made again: whatever there is of it goes too."""
@@ -214,4 +290,23 @@ class Allocation:
         busy = any(node.leaving or node.state is NodeState.CREATING for node in nodes)
         if pool.allocation is not AllocationState.STEADY and not busy:
             pool.allocate(AllocationEvent.DONE, self._clock.now())
+            if pool.stopped:
+                pool.stopped, pool.resize_errors = False, _stop_errors(pool, nodes)
             self._state.save(pool)
+
+
+def _stop_errors(pool: Pool, nodes: list[Node]) -> list[dict[str, Any]]:
+    """What a stopped resize says of a target that it did not reach (recorded for low priority nodes)."""
+    dedicated = sum(node.dedicated for node in nodes)
+    missed = {
+        "dedicated": dedicated < pool.target_dedicated,
+        "low priority": len(nodes) - dedicated < pool.target_low_priority,
+    }
+    return [
+        {
+            "code": "ResizeStopped",
+            "message": f"Desired number of {kind} nodes could not be allocated due to a stop resize operation",
+        }
+        for kind, is_missed in missed.items()
+        if is_missed
+    ]

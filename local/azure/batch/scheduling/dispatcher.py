@@ -9,6 +9,7 @@ node which is being prepared for its job is held until that is over: the node do
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -23,6 +24,8 @@ from local.azure.batch.scheduling.exit_conditions import JobAction, exit_options
 from local.azure.batch.scheduling.job_life import JobLife
 from local.azure.batch.scheduling.job_tasks import JobTasks
 from local.azure.batch.scheduling.mailbox import Mailbox
+from local.azure.batch.scheduling.multi_instance import MultiInstance
+from local.azure.batch.scheduling.retention import Retention
 from local.azure.batch.scheduling.run_specs import SpecWriter
 from local.azure.batch.scheduling.timers import Timers
 from local.azure.platform.clock import Clock
@@ -51,6 +54,8 @@ class Dispatcher:
         self._due: set[str] = set()
         self.jobs = JobLife(state, clock, self.timers, self)
         self.job_tasks = JobTasks(state, clock, self.timers, executor, specs, self)
+        self.multi_instance = MultiInstance(state, clock, executor, specs, self)
+        self.retention = Retention(state, clock, self.timers, self.erase_files)
 
     # -- what nodes report -------------------------------------------------------------------------------------------
 
@@ -68,11 +73,12 @@ class Dispatcher:
         if node is None:
             return
         with self.state.store.transaction():
-            if not node.leaving and not (node.state is NodeState.REBOOTING and node.reboot_pending):
+            if self._believes(node):
                 if event.state in (NodeState.STARTING, NodeState.REBOOTING):
                     node.booted = event.at
                 if event.boot_id and event.boot_id != node.boot_id:
                     node.boot_id = event.boot_id
+                    node.start_task_definition = self.state.pools[node.pool_id.lower()].body.get("startTask")
                     self.job_tasks.node_booted(node, anew=node.state is not NodeState.REBOOTING)
                 node.become(event.state, event.at)
                 node.errors = [list(error) for error in event.errors]
@@ -85,6 +91,14 @@ class Dispatcher:
                 self.job_tasks.node_up(node)
         self.on_node_settled(node)
         self.wake(node.pool_id)
+
+    @staticmethod
+    def _believes(node: Node) -> bool:
+        """Whether a report of the node's machine counts: not of one that is being taken away."""
+        rebooting = node.state is NodeState.REBOOTING and node.reboot_pending
+        gone = node.state in (NodeState.DEALLOCATING, NodeState.DEALLOCATED)
+        remaking = node.state is NodeState.REIMAGING and node.pending is not None
+        return not (node.leaving or rebooting or remaking or gone)
 
     def _run_started(self, event: RunStarted) -> None:
         if event.run_id in self.state.job_task_runs:
@@ -104,15 +118,20 @@ class Dispatcher:
         if event.run_id in self.state.job_task_runs:
             self._job_task_ended(self.state.job_task_runs[event.run_id], event)
             return
+        if event.run_id in self.state.coordination_runs:
+            self.multi_instance.ended(self.state.coordination_runs[event.run_id], event)
+            return
         task = self.state.runs.get(event.run_id)
         if task is None:
             return
+        node_ids = {event.node_id, *(one["node_id"] for one in task.instances)}
         job = self.state.jobs[task.job_id.lower()]
         self.timers.cancel("task", event.run_id)
         outcome = scheduler.judge(task, job.state, event)
         if event.exit_code is not None and task.started is None:
             task.started = event.at
         with self.state.store.transaction():
+            self.multi_instance.stop(task)
             action = JobAction.NONE
             if outcome.event is TaskEvent.END:
                 action = self._complete(task, event, outcome.failure)
@@ -121,9 +140,9 @@ class Dispatcher:
                 self._again(task, outcome.event, event.at)
             if task.deleting:
                 self._erase_task(task)
-            self.jobs.settle(job, action)
-        node = self.state.nodes.get(event.node_id)
-        if node is not None:
+            manager_ended = outcome.event is TaskEvent.END and job.is_manager(task)
+            self.jobs.settle(job, action, manager_ended=manager_ended)
+        for node in [self.state.nodes[one] for one in node_ids if one in self.state.nodes]:
             self.on_node_settled(node)
             self.wake(node.pool_id)
         self.wake(job.pool_id)
@@ -140,6 +159,7 @@ class Dispatcher:
         options = exit_options(task)
         task.satisfies = task.satisfies or options.satisfies
         self.state.save(task)
+        self.retention.watch(task)
         return options.job_action
 
     def _again(self, task: Task, event: TaskEvent, now: datetime) -> None:
@@ -182,8 +202,7 @@ class Dispatcher:
         if lost or task.ending is not None:
             self.run_ended(RunEnded(node_id=task.node_id, run_id=task.run_id, at=self.clock.now(), lost=lost))
         elif preparation.succeeded:
-            node = self.state.nodes[task.node_id]
-            self._start(task, job, node, self.state.pools[node.pool_id.lower()])
+            self._begin(task, job)
         else:
             self._again(task, TaskEvent.RETURN, self.clock.now())
 
@@ -193,7 +212,8 @@ class Dispatcher:
 
     def _is_held(self, task: Task) -> bool:
         job = self.state.jobs[task.job_id.lower()]
-        return task.state is TaskState.PREPARING and not self.job_tasks.is_ready(job, task.node_id or "")
+        nodes = [task.node_id or "", *(one["node_id"] for one in task.instances)]
+        return task.state is TaskState.PREPARING and not all(self.job_tasks.is_ready(job, node) for node in nodes)
 
     def _count(self, task: Task, event: RunEnded) -> None:
         node = self.state.nodes.get(event.node_id)
@@ -223,26 +243,58 @@ class Dispatcher:
         jobs = [job for job in jobs if job.pool_id.lower() == pool.id.lower() and self.state.waiting[job.id.lower()]]
         if not nodes or not jobs:
             return
-        rooms = [scheduler.Room(node.id, node.slots, self.slots_used(node)) for node in nodes]
-        made = scheduler.assign([self._line(job) for job in jobs], rooms, pack=pool.packs)
+        rooms = [scheduler.Room(node.id, node.slots, self.slots_used(node), node.dedicated) for node in nodes]
+        made = scheduler.assign([self._line(job, pool) for job in jobs], rooms, pack=pool.packs)
         now = self.clock.now()
         with self.state.store.transaction():
             for one in made:
                 self._assign(one, pool, now)
+            self._preempt(pool, jobs, nodes)
 
-    def _line(self, job: Job) -> scheduler.Line:
+    def _preempt(self, pool: Pool, jobs: list[Job], nodes: list[Node]) -> None:
+        """Requeue tasks that give way to waiting ones of a higher priority."""
+        running, ending = [], dict.fromkeys((node.id for node in nodes), 0)
+        for node in nodes:
+            for run_id, task in self.state.on_node[node.id].items():
+                job = self.state.jobs[task.job_id.lower()]
+                if task.ending is not None:
+                    ending[node.id] += task.slots
+                elif job.may_be_preempted and not task.instances and not job.is_manager(task):
+                    running.append(scheduler.Preemptible(run_id, node.id, task.slots, job.priority))
+        if not running:
+            return
+        rooms = [scheduler.Room(node.id, node.slots, self.slots_used(node) - ending[node.id]) for node in nodes]
+        lines = [self._line(job, pool) for job in jobs if self.state.waiting[job.id.lower()]]
+        for run_id in scheduler.preempt(lines, rooms, running):
+            self.end_run(self.state.runs[run_id], Ending.REQUEUE)
+
+    def _line(self, job: Job, pool: Pool) -> scheduler.Line:
         waiting: Iterable[scheduler.Waiting] = (
-            scheduler.Waiting(key, task.slots, _affinity(task))
+            self._waiting(key, task, job, pool)
             for key, task in self.state.waiting[job.id.lower()].items()
+            if not job.is_manager(task)
         )
+        if job.manager is not None and job.manager["id"].lower() in self.state.waiting[job.id.lower()]:
+            key = job.manager["id"].lower()  # before all others, also when it runs again
+            waiting = itertools.chain([self._waiting(key, self.state.tasks(job)[key], job, pool)], waiting)
         running, barred = self.state.running(job), self.job_tasks.barred(job)
         return scheduler.Line(job.id.lower(), waiting, job.priority, job.number, job.max_parallel, running, barred)
+
+    def _waiting(self, key: str, task: Task, job: Job, pool: Pool) -> scheduler.Waiting:
+        nodes = self.multi_instance.instances(task, pool)
+        if not job.is_manager(task):
+            return scheduler.Waiting(key, task.slots, _affinity(task), task.multi_instance is not None, nodes)
+        assert job.manager is not None, "is_manager says so"
+        whole, dedicated = job.manager["runExclusive"], not job.manager["allowLowPriorityNode"]
+        return scheduler.Waiting(key, task.slots, _affinity(task), whole, nodes, dedicated)
 
     def _assign(self, one: scheduler.Assignment, pool: Pool, now: datetime) -> None:
         job, node = self.state.jobs[one.job_id], self.state.nodes[one.node_id]
         task = self.state.tasks(job)[one.task_id]
         task.forget_run()
         task.pool_id, task.node_id, task.run_id = pool.id, node.id, uuid.uuid4().hex
+        if task.multi_instance is not None:
+            self.multi_instance.assign(task, (one.node_id, *one.other_nodes))
         refusal = scheduler.container_failure(task, pool.containers is not None)
         task.happen(TaskEvent.ASSIGN, now)
         self.state.save(task)
@@ -250,9 +302,23 @@ class Dispatcher:
             run_id = task.run_id
             asyncio.get_running_loop().call_soon(lambda: self._refuse(node.id, run_id, refusal))
             return
-        self.job_tasks.prepare(job, node)
-        if not self._is_held(task):
-            self._start(task, job, node, pool)
+        for node_id in (one.node_id, *one.other_nodes):
+            self.job_tasks.prepare(job, self.state.nodes[node_id])
+        self._begin(task, job)
+
+    def _begin(self, task: Task, job: Job) -> None:
+        """Start what the task begins with, unless a node is still being prepared for its job."""
+        if self._is_held(task):
+            return
+        if task.is_coordinated:
+            self.start_main(task)
+        else:
+            self.multi_instance.start(task, job)
+
+    def start_main(self, task: Task) -> None:
+        """Start the task's own command on its node."""
+        node = self.state.nodes[task.node_id or ""]
+        self._start(task, self.state.jobs[task.job_id.lower()], node, self.state.pools[node.pool_id.lower()])
 
     def _refuse(self, node_id: str, run_id: str, failure: FailureInfo) -> None:
         self.run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now(), failure=failure))
@@ -263,14 +329,19 @@ class Dispatcher:
             self.command(node.id, spec.run_id, lambda: self.executor.start_run(node.id, spec))
 
     def slots_used(self, node: Node) -> int:
-        """Slots taken by runs on the node."""
-        return sum(task.slots for task in self.state.on_node[node.id].values())
+        """Slots taken by runs on the node; a job manager that runs exclusively takes all of them."""
+        return sum(self._slots_on(node, task) for task in self.state.on_node[node.id].values())
+
+    def _slots_on(self, node: Node, task: Task) -> int:
+        job = self.state.jobs[task.job_id.lower()]
+        exclusive = job.manager is not None and job.is_manager(task) and job.manager["runExclusive"]
+        return node.slots if exclusive else task.slots
 
     def command(self, node_id: str, run_id: str, work: Callable[[], Awaitable[None]]) -> None:
         """Tell a node about a run; a node that does not answer has lost it and gets no other until it reports."""
 
         async def attempt() -> None:
-            if run_id not in self.state.runs and run_id not in self.state.job_task_runs:
+            if not self._knows(run_id):
                 return
             try:
                 await work()
@@ -288,6 +359,9 @@ class Dispatcher:
 
         self.mailbox.post(node_id, attempt)
 
+    def _knows(self, run_id: str) -> bool:
+        return any(run_id in runs for runs in (self.state.runs, self.state.job_task_runs, self.state.coordination_runs))
+
     # -- ending ------------------------------------------------------------------------------------------------------
 
     def end_run(self, task: Task, ending: Ending) -> None:
@@ -298,21 +372,44 @@ class Dispatcher:
             task.ending = ending
             self.state.save(task)
         node_id, run_id = task.node_id, task.run_id
-        if self._is_held(task):
+        if self._is_held(task) or not task.is_coordinated:
             ended = RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now())
             asyncio.get_running_loop().call_soon(self.run_ended, ended)
             return
         self.command(node_id, run_id, lambda: self.executor.terminate_run(node_id, run_id))
+
+    def abandon_run(self, task: Task) -> None:
+        """Have a running task stopped, and count it as ended at once, whatever its node does."""
+        assert task.node_id is not None and task.run_id is not None, "callers ask for running tasks only"
+        node_id, run_id = task.node_id, task.run_id
+        self.stop_run(node_id, run_id)
+        self.run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self.clock.now()))
+
+    def stop_run(self, node_id: str, run_id: str) -> None:
+        """Have a node end a run of which nothing is expected any more."""
+
+        async def stop() -> None:
+            try:
+                await self.executor.terminate_run(node_id, run_id)
+            except NodeUnreachable:
+                log.debug("node %s is gone, and run %s with it", node_id, run_id)
+
+        self.mailbox.post(node_id, stop)
+
+    def give_up_release(self, job: Job) -> None:
+        """Wait no longer for an ended job's preparation and release tasks."""
+        self.job_tasks.give_up(job)
+        self.jobs.settle(job)
 
     def end_task(self, task: Task) -> None:
         """Terminate a task: at once when it waits, through its node when it runs."""
         if task.on_node:
             self.end_run(task, Ending.TERMINATE)
             return
-        ended = RunEnded(node_id="", run_id="", at=self.clock.now())
+        job, ended = self.state.jobs[task.job_id.lower()], RunEnded(node_id="", run_id="", at=self.clock.now())
         action = self._complete(task, ended, failures.ENDED_BY_USER)
-        self.jobs.settle(self.state.jobs[task.job_id.lower()], action)
-        self.wake(self.state.jobs[task.job_id.lower()].pool_id)
+        self.jobs.settle(job, action, manager_ended=job.is_manager(task))
+        self.wake(job.pool_id)
 
     def delete_task(self, task: Task) -> None:
         """Remove a task and its files; one that runs is ended first and cannot be seen meanwhile."""
@@ -368,8 +465,9 @@ class Dispatcher:
             elif self._is_held(task):
                 self.job_tasks.prepare(job, node)
             else:
-                self._start(task, job, node, pool)
+                self._begin(task, job)
                 self._watch_task(task)
+        self.retention.resume()
         for task in [task for task in self.state.all_tasks() if task.deleting and not task.on_node]:
             self._erase_task(task)
         for job in list(self.state.jobs.values()):

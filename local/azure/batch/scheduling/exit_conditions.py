@@ -13,6 +13,7 @@ from typing import Any
 
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, Task
+from local.azure.batch.scheduling.failures import ENDED_BY_USER
 
 
 class JobAction(StrEnum):
@@ -35,9 +36,16 @@ def exit_options(task: Task) -> ExitOptions:
     """What follows from a completed task's end; what its conditions leave open goes by its success."""
     given = _given(task.body.get("exitConditions", {}), task.exit_code, (task.failure or {}).get("code"))
     succeeded = task.result == "success"
-    action = given.get("jobAction", JobAction.NONE if succeeded else JobAction.TERMINATE)
+    by_user = _ended_by_user(task.failure)  # which is none of the reference's exit conditions: the job goes on
+    action = given.get("jobAction", JobAction.NONE if succeeded or by_user else JobAction.TERMINATE)
     dependency = given.get("dependencyAction", "satisfy" if succeeded else "block")
     return ExitOptions(JobAction(action), dependency == "satisfy")
+
+
+def _ended_by_user(failure: dict[str, Any] | None) -> bool:
+    return failure is not None and (failure["category"], failure["code"]) == (
+        ENDED_BY_USER.category, ENDED_BY_USER.code
+    )  # fmt: skip
 
 
 def _given(conditions: dict[str, Any], exit_code: int | None, failure: str | None) -> dict[str, str]:

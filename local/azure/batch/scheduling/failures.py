@@ -13,6 +13,8 @@ from local.node.contract import FailureInfo
 
 ALL_TASKS_COMPLETE: Final = "AllTasksComplete"
 TASK_FAILED: Final = "TaskFailed"
+JOB_MANAGER_COMPLETE: Final = "JMComplete"
+SCHEDULE_TERMINATED: Final = "TerminateJobSchedule"
 MAX_WALL_CLOCK: Final = "MaxWallClockTimeExpiry"
 USER_TERMINATE: Final = "UserTerminate"  # recorded for a terminate without a reason
 

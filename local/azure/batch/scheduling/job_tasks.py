@@ -36,6 +36,10 @@ class RunControl(Protocol):
         """Tell a node about a run."""
         ...
 
+    def stop_run(self, node_id: str, run_id: str) -> None:
+        """Have a node end a run of which nothing is expected any more."""
+        ...
+
     def run_ended(self, event: RunEnded) -> None:
         """Take the end of a run that no node reports."""
         ...
@@ -122,6 +126,17 @@ class JobTasks:
             one.finish(self._clock.now(), None, failures.NODE_GONE, None)
             self._state.save(one)
             self._runs.job_task_over(one)
+
+    def give_up(self, job: Job) -> None:
+        """The job does not wait for its preparation and release tasks any more: whatever runs is stopped, and over."""
+        for one in list(self._state.job_tasks[job.id.lower()].values()):
+            if one.state is JobTaskState.RUNNING:
+                self._runs.stop_run(one.node_id, one.run_id or "")
+                one.finish(self._clock.now(), None, failures.ENDED_BY_USER, None)
+                self._state.save(one)
+            elif one.kind is JobTaskKind.RELEASE and one.state is JobTaskState.PENDING:
+                one.finish(self._clock.now(), None, failures.NODE_GONE, None)
+                self._state.save(one)
 
     # -- nodes -------------------------------------------------------------------------------------------------------
 

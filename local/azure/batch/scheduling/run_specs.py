@@ -7,10 +7,12 @@ that a command can be repeated after a restart.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from local.azure.batch.model import Job, JobTask, JobTaskKind, Node, Pool, Task
 from local.azure.batch.model.durations import limit_seconds
+from local.azure.batch.model.task import Instance
 from local.azure.batch.scheduling import environment
 from local.azure.control_plane.resources import Resource
 from local.node.contract import (
@@ -66,6 +68,18 @@ class SpecWriter:
         limit = limit_seconds(task.body["constraints"].get("maxWallClockTime"))
         return self._of_job(task, task.body, job, node, pool, limit, job.preparation_directory)
 
+    def coordination(self, task: Task, one: Instance, job: Job, node: Node, pool: Pool) -> RunSpec:
+        """The coordination command of a multi-instance task on one of its nodes."""
+        settings = task.multi_instance or {}
+        main = self.task(task, job, node, pool)
+        directory = f"{task.directory}/{one.number}"
+        variables = {**main.environment, **environment.task_variables(directory, task.body["userIdentity"])}
+        return replace(
+            main, run_id=one.run_id, directory=directory, command_line=settings["coordinationCommandLine"],
+            environment=variables, output_files=(),
+            resource_files=tuple(self._resource_file(one) for one in settings.get("commonResourceFiles", ())),
+        )  # fmt: skip
+
     def job_task(self, one: JobTask, job: Job, node: Node, pool: Pool) -> RunSpec:
         """One attempt of a job's preparation or release task."""
         if one.kind is JobTaskKind.PREPARATION:
@@ -85,6 +99,8 @@ class SpecWriter:
             **environment.node_variables(self.account, self.account_url, pool.id, node.id, node.dedicated),
             **environment.task_variables(task.directory, body["userIdentity"]),
             **environment.preparation_variables(preparation),
+            **self._instance_variables(task, node),
+            **environment.package_variables(body.get("applicationPackageReferences")),
             "AZ_BATCH_JOB_ID": job.id,
             "AZ_BATCH_TASK_ID": task.id,
         }
@@ -103,6 +119,12 @@ class SpecWriter:
             max_wall_clock_seconds=limit,
             preparation_directory=preparation,
         )
+
+    @staticmethod
+    def _instance_variables(task: Task | JobTask, node: Node) -> dict[str, str]:
+        if isinstance(task, JobTask) or not task.instances:
+            return {}
+        return environment.instance_variables(task.directory, [one["node_id"] for one in task.instances], node.id)
 
     def identities(self, pool: Pool) -> tuple[Identity, ...]:
         """The pool's identities, as far as they still exist."""
@@ -176,7 +198,8 @@ class SpecWriter:
             container_url=container["containerUrl"],
             path=container.get("path"),
             identity_client_id=self._client_id(container.get("identityReference")),
-            condition=file["uploadOptions"]["uploadCondition"],
+            condition=file["uploadOptions"]["uploadCondition"].lower(),
+            headers=tuple((one["name"], one.get("value", "")) for one in container.get("uploadHeaders", ())),
         )
 
     def _auto_storage(self) -> tuple[str | None, str | None]:

@@ -3,7 +3,7 @@
 Rules (learn.microsoft.com/azure/batch: batch-parallel-node-tasks, jobs-and-tasks): a node runs tasks until their
 required slots fill it; `spread` takes the emptiest node, `pack` the fullest that still has room; jobs are served by
 priority, then by age; `maxParallelTasks` limits a job; a task that does not fit yet does not hold back smaller ones
-[guess].
+[guess]. Tasks of jobs that allow preemption give way to those of jobs with a higher priority.
 """
 
 from __future__ import annotations
@@ -20,11 +20,22 @@ from local.node.contract import FailureInfo, RunEnded
 
 @dataclass(frozen=True)
 class Waiting:
-    """A task that wants a node; `affinity` names the one it would like best."""
+    """A task that wants a node; `affinity` names the one it would like best.
+
+    `whole`: it wants whole nodes, `nodes` of them at once (0: it can never run here). `dedicated`: no spot node.
+    """
 
     task_id: str
     slots: int = 1
     affinity: str | None = None
+    whole: bool = False
+    nodes: int = 1
+    dedicated: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it wants nothing but slots."""
+        return not self.whole and self.nodes == 1 and not self.dedicated
 
 
 @dataclass(frozen=True)
@@ -47,46 +58,104 @@ class Room:
     node_id: str
     slots: int
     used: int = 0
+    dedicated: bool = True
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """This task goes to this node."""
+    """This task goes to this node; a multi-instance task to others, too."""
 
     job_id: str
     task_id: str
     node_id: str
+    other_nodes: tuple[str, ...] = ()
 
 
 def assign(lines: Sequence[Line], rooms: Sequence[Room], *, pack: bool = False) -> list[Assignment]:
     """Fill the nodes of one pool."""
     free = {room.node_id: room.slots - room.used for room in rooms if room.slots > room.used}
+    by_id = {room.node_id: room for room in rooms}
     made: list[Assignment] = []
-    for line in sorted(lines, key=lambda one: (-one.priority, one.number)):
+    for line in in_order(lines):
         left = None if line.limit is None else line.limit - line.running
         for task in line.waiting:
             usable = {node: slots for node, slots in free.items() if node not in line.barred} if line.barred else free
             if not usable or (left is not None and left <= 0):
                 break
-            node = _choose(task, usable, pack)
-            if node is None:
+            if not task.is_plain:
+                usable = {node: slots for node, slots in usable.items() if _suits(task, by_id[node], slots)}
+            nodes = _choose(task, usable, pack)
+            if not nodes:
                 continue
-            made.append(Assignment(line.job_id, task.task_id, node))
-            free[node] -= task.slots
-            if not free[node]:
-                del free[node]
+            made.append(Assignment(line.job_id, task.task_id, nodes[0], nodes[1:]))
+            for node in nodes:
+                free[node] = 0 if task.whole else free[node] - task.slots
+                if not free[node]:
+                    del free[node]
             left = None if left is None else left - 1
     return made
 
 
-def _choose(task: Waiting, free: dict[str, int], pack: bool) -> str | None:
+def in_order(lines: Iterable[Line]) -> list[Line]:
+    """Jobs as they are served: by priority, then by age."""
+    return sorted(lines, key=lambda one: (-one.priority, one.number))
+
+
+def _suits(task: Waiting, room: Room, free: int) -> bool:
+    return (room.dedicated or not task.dedicated) and (free == room.slots or not task.whole)
+
+
+def _choose(task: Waiting, free: dict[str, int], pack: bool) -> tuple[str, ...]:
+    """The nodes for a task; none when there is no room for it."""
+    if task.nodes != 1:
+        return tuple(free)[: task.nodes] if 0 < task.nodes <= len(free) else ()
     if task.affinity is not None and free.get(task.affinity, 0) >= task.slots:
-        return task.affinity
+        return (task.affinity,)
     fitting = [(slots, node) for node, slots in free.items() if slots >= task.slots]
     if not fitting:
-        return None
+        return ()
     best = (min if pack else max)(slots for slots, _ in fitting)
-    return next(node for slots, node in fitting if slots == best)
+    return (next(node for slots, node in fitting if slots == best),)
+
+
+@dataclass(frozen=True)
+class Preemptible:
+    """A task on a node that gives way: whose priority it has, and how many slots it leaves."""
+
+    run_id: str
+    node_id: str
+    slots: int
+    priority: int
+
+
+def preempt(lines: Sequence[Line], rooms: Sequence[Room], running: Sequence[Preemptible]) -> list[str]:
+    """The runs to requeue so that tasks of a higher priority, for which there was no room, get some.
+
+    Of a node's runs those of the lowest priority go first [guess]; a task that has no room even then moves nobody.
+    """
+    chosen: list[str] = []
+    free = {room.node_id: room.slots - room.used for room in rooms}
+    left = sorted(running, key=lambda one: one.priority)
+    for line in in_order(lines):
+        allowed = None if line.limit is None else line.limit - line.running
+        for task in line.waiting:
+            if not left or (allowed is not None and allowed <= 0) or left[0].priority >= line.priority:
+                break
+            for node in [node for node in free if task.is_plain and node not in line.barred]:
+                victims, slots = [], free[node]
+                for one in left:
+                    if slots < task.slots and one.node_id == node and one.priority < line.priority:
+                        victims.append(one)
+                        slots += one.slots
+                if slots >= task.slots:
+                    free[node] = slots - task.slots
+                    chosen += [one.run_id for one in victims]
+                    left = [one for one in left if one not in victims]
+                    allowed = None if allowed is None else allowed - 1
+                    break
+            else:
+                break
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -139,8 +208,11 @@ def judge_job_task(one: JobTask, max_retries: int, ended: RunEnded) -> tuple[Job
     return JobTaskEvent.END, failures.WALL_CLOCK if one.ending else ended.failure or failures.EXIT_CODE
 
 
-def job_end(job: Job, unfinished: int, action: JobAction = JobAction.NONE) -> str | None:
-    """The reason to terminate the job now, if there is one; `action` is what a task that just ended asks for.
+def job_end(
+    job: Job, unfinished: int, action: JobAction = JobAction.NONE, *, manager_ended: bool = False
+) -> str | None:
+    """The reason to terminate the job now, if there is one; `action` is what a task that just ended asks for,
+    `manager_ended` whether that task was the job manager.
 
     A job without tasks counts as all complete when the mode is set, but creating it so does not end it [guess: public
     samples create jobs with terminatejob before they add tasks]; hence callers ask after a task's end and after an
@@ -148,6 +220,8 @@ def job_end(job: Job, unfinished: int, action: JobAction = JobAction.NONE) -> st
     """
     if job.state is not JobState.ACTIVE:
         return None
+    if manager_ended and job.manager is not None and job.manager["killJobOnCompletion"]:
+        return failures.JOB_MANAGER_COMPLETE
     if action is JobAction.TERMINATE and job.performs_exit_options:
         return failures.TASK_FAILED
     if job.ends_when_all_complete and unfinished == 0:

@@ -11,20 +11,20 @@ import mimetypes
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane.call import Call, check_conditions
-from local.azure.batch.data_plane.query import page, wrong
+from local.azure.batch.data_plane.query import page
+from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer, rfc1123
 from local.azure.batch.model import Task
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import TaskState
 from local.node.contract import FileInfo, NodeUnreachable
 
-SHOWN = ("name", "url", "isDirectory", "properties")
+SHOWN = wire_names("BatchNodeFile")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ async def delete_node_file(call: Call) -> Answer:
 
 async def _list(call: Call, place: Place) -> Answer:
     try:
-        infos = await call.account.executor.list_files(place.node_id, place.base, _recursive(call))
+        infos = await call.account.executor.list_files(place.node_id, place.base, call.flag("recursive"))
     except FileNotFoundError:
         infos = []  # a task whose directory is not made yet
     except NodeUnreachable as error:
@@ -145,7 +145,7 @@ async def _file(call: Call, place: Place) -> tuple[Answer, FileInfo, str]:
     check_conditions(call.headers, None, changed, read=True)
     headers = {
         "ocp-batch-file-isdirectory": str(info.is_directory),
-        "ocp-batch-file-url": quote(f"{place.url}/{name}", safe=":/"),
+        "ocp-batch-file-url": quote(f"{place.url}/{name}", safe=""),  # as a whole (recorded)
         "ocp-creation-time": rfc1123(info.created or changed),
         "Content-Length": "0" if info.is_directory else str(info.size),
         "Content-Type": _content_type(info),
@@ -159,8 +159,8 @@ async def _download(call: Call, place: Place) -> Answer:
     if info.is_directory:
         raise errors.FileNotFound("The specified path is a directory.", details=[("FilePath", call.params["filePath"])])
     start, end = _range(call.headers.get("ocp-range") or call.headers.get("Range"), info.size)
-    answer.headers["Content-Length"] = str(max(0, end - start))
-    answer.headers["ETag"] = _etag(info.modified)
+    del answer.headers["Content-Length"]  # sent in chunks, without an etag (recorded)
+    answer.length = max(0, end - start)
     stream = call.account.executor.read_file(place.node_id, path, start, end)
     try:
         first = await anext(stream, b"")  # so that a node that is gone is an answer, not a broken one
@@ -181,7 +181,7 @@ async def _resumed(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
 async def _delete(call: Call, place: Place) -> Answer:
     name = call.params["filePath"].rstrip("/")
     try:
-        await call.account.executor.delete_file(place.node_id, place.path(name), _recursive(call))
+        await call.account.executor.delete_file(place.node_id, place.path(name), call.flag("recursive"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise errors.FileNotFound(details=[("FilePath", name)]) from error
     except NodeUnreachable as error:
@@ -205,18 +205,7 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
     return start, end
 
 
-def _recursive(call: Call) -> bool:
-    text = call.query.get("recursive", "false").lower()
-    if text not in ("true", "false"):
-        raise wrong("recursive", text, "expected true or false")
-    return text == "true"
-
-
 def _content_type(info: FileInfo) -> str:
     if info.content_type != "application/octet-stream":
         return info.content_type
     return mimetypes.guess_type(info.path)[0] or "application/octet-stream"
-
-
-def _etag(modified: datetime | None) -> str:
-    return f'"0x{int((modified.timestamp() if modified else 0) * 10_000_000):X}"'

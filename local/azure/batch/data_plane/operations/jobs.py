@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
+from local.azure.batch.data_plane.checks import check_files, check_pool
 from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, JobTask, JobTaskKind
 from local.azure.batch.model.durations import parse_duration
-from local.azure.batch.model.job import with_defaults
+from local.azure.batch.model.job import AUTO_POOL, with_defaults
 from local.azure.batch.model.states import JOB, JobEvent, JobState, PoolState
 from local.azure.batch.scheduling import failures
 from local.azure.platform.errors import AzureError
 
-SHOWN = (
-    *bodies.JOB.properties, "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime",
-    "previousState", "previousStateTransitionTime", "executionInfo", "stats",
-)  # fmt: skip
-STATUS_SHOWN = ("poolId", "nodeId", "nodeUrl", "jobPreparationTaskExecutionInfo", "jobReleaseTaskExecutionInfo")
+SHOWN = wire_names("BatchJob")
+STATUS_SHOWN = wire_names("BatchJobPreparationAndReleaseTaskStatus")
 _EXECUTION_INFO = {
     JobTaskKind.PREPARATION: "jobPreparationTaskExecutionInfo",
     JobTaskKind.RELEASE: "jobReleaseTaskExecutionInfo",
@@ -51,24 +51,49 @@ def refuse_ended(job: Job) -> None:
 async def create(call: Call) -> Answer:
     """POST /jobs. A pool that does not exist yet is no error (documented); one being deleted is."""
     body = call.body(bodies.JOB)
-    state = call.account.state
-    if body["id"].lower() in state.jobs:
+    if body["id"].lower() in call.account.state.jobs:
         raise errors.JobExists
-    pool = state.pools.get(body["poolInfo"]["poolId"].lower())
+    full = with_defaults(body)
+    check_specification(call, full)
+    if full["poolInfo"].get(AUTO_POOL, {}).get("poolLifetimeOption") == "jobschedule":  # [guess]
+        raise invalid("poolLifetimeOption", "jobschedule", "this job belongs to no job schedule")
+    job = call.account.dispatcher.jobs.create(body["id"], full)
+    # Recorded in seven places: the address ends in job-1 whatever the id is.
+    location = f"{call.account.url}/jobs/job-1"
+    return Answer(201, etag=job.etag, changed=job.changed, headers={"DataServiceId": location, "Location": location})
+
+
+def check_specification(call: Call, full: dict[str, Any], path: str = "") -> None:
+    """Refuse a job's definition (or that of a schedule's jobs), with its defaults, that cannot work."""
+    check_pool_info(call, full["poolInfo"], f"{path}poolInfo")
+    _check_special_tasks(full)
+    for name in ("jobManagerTask", "jobPreparationTask", "jobReleaseTask"):
+        check_files(full.get(name, {}), f"{path}{name}.")
+
+
+def check_pool_info(call: Call, info: dict[str, Any], path: str) -> None:
+    """Exactly one of a pool and the specification of one; the pool may not be on its way out."""
+    if ("poolId" in info) == (AUTO_POOL in info):
+        raise invalid(path, info, f"give exactly one of poolId and {AUTO_POOL}")
+    if AUTO_POOL in info:
+        check_pool(call.account, info[AUTO_POOL]["pool"])
+        return
+    pool = call.account.state.pools.get(info["poolId"].lower())
     if pool is not None and pool.state is PoolState.DELETING:
         raise errors.PoolBeingDeleted
-    now = call.now
-    full = with_defaults(body)
-    _check_special_tasks(full)
-    job = Job(id=body["id"], body=full, created=now, state_since=now, changed=now, number=state.next_number())
-    state.save(job)
-    call.account.dispatcher.jobs.watch(job)
-    return Answer(201, etag=job.etag, changed=now, headers=_id_headers(f"{call.account.url}/jobs/{job.id}"))
 
 
 def _check_special_tasks(body: dict[str, Any]) -> None:
-    """What the reference says of the two together; which code it is that answers each is a guess."""
-    preparation, release = body.get("jobPreparationTask"), body.get("jobReleaseTask")
+    """What the reference says of the three together; which code it is that answers each is a guess."""
+    preparation, release, manager = (
+        body.get(name) for name in ("jobPreparationTask", "jobReleaseTask", "jobManagerTask")
+    )
+    if manager is not None:
+        for other, error in (
+            (preparation, errors.TaskIdSameAsJobPreparationTask), (release, errors.TaskIdSameAsJobReleaseTask),
+        ):  # fmt: skip
+            if other is not None and other["id"].lower() == manager["id"].lower():
+                raise error
     if release is None:
         return
     if preparation is None:
@@ -81,8 +106,13 @@ def _check_special_tasks(body: dict[str, Any]) -> None:
 
 async def list_all(call: Call) -> Answer:
     """GET /jobs."""
-    jobs = ((str(job.number), job.view(call.account.url)) for job in call.account.state.jobs.values())
-    return Answer(body=page(jobs, call.query, SHOWN, call.url), entity="jobs")
+    return Answer(body=page(rows(call, call.account.state.jobs.values()), call.query, SHOWN, call.url), entity="jobs")
+
+
+def rows(call: Call, jobs: Iterable[Job]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Jobs for a list, in the order of their ids."""
+    for job in sorted(jobs, key=lambda job: job.id.lower()):
+        yield job.id.lower(), job.view(call.account.url)
 
 
 async def get(call: Call) -> Answer:
@@ -104,58 +134,77 @@ async def put(call: Call) -> Answer:
     """PUT: what may change and is not given goes back to its default; the rest must be as it is, if given."""
     job = call.job()
     call.check(job)
-    body, present = _writable(call), job.view(call.account.url)  # which does not show passwords
+    body, present = _writable(call, job), job.view(call.account.url)  # which does not show passwords
+    refuse_ended(job)
     for name, value in body.items():
         if name not in _CHANGEABLE and value not in (job.body.get(name), present.get(name)):
             raise invalid(name, value, "this property of a job cannot be changed")
     kept = {name: value for name, value in body.items() if name in _CHANGEABLE}
     defaults = with_defaults({})
-    return _change(call, job, {name: defaults[name] for name in _CHANGEABLE if name in defaults} | kept)
+    back = {name: defaults[name] for name in _CHANGEABLE if name in defaults} | kept
+    removed = [name for name in _CHANGEABLE if name not in back]  # metadata, for instance (recorded)
+    return _change(call, job, back, removed)
 
 
-def _writable(call: Call) -> dict[str, Any]:
-    """The SDK's replace_job sends the whole job it read: read-only properties are dropped."""
-    read_only = set(SHOWN) - set(bodies.JOB.properties)
-    value = {name: item for name, item in call.raw().items() if name not in read_only}
+def _writable(call: Call, job: Job) -> dict[str, Any]:
+    """The SDK's replace_job sends the whole job it read; a job of a schedule has an id that no client may give."""
+    value = call.raw()
+    if str(value.pop("id", job.id)).lower() != job.id.lower():
+        raise invalid("id", value, "this property of a job cannot be changed")
     return bodies.JOB_REPLACE.check(value, "")
 
 
-def _change(call: Call, job: Job, given: dict[str, Any]) -> Answer:
+def _change(call: Call, job: Job, given: dict[str, Any], removed: Collection[str] = ()) -> Answer:
     refuse_ended(job)
-    if "poolInfo" in given and given["poolInfo"]["poolId"].lower() != job.pool_id.lower():
+    if "poolInfo" in given and not _is_same_pool(job, given["poolInfo"]):
         if job.state is not JobState.DISABLED:
             raise errors.JobNotDisabled
-        if given["poolInfo"]["poolId"].lower() not in call.account.state.pools:
+        if given["poolInfo"].get("poolId", "").lower() not in call.account.state.pools:
             raise errors.PoolNotFound
+        check_pool_info(call, given["poolInfo"], "poolInfo")
+        job.auto_pool_id = None
+    removed = [*removed, *(name for name in given if given[name] == [])]
     body = {**job.body, **given}
-    job.body = with_defaults(body)
+    job.body = with_defaults({name: value for name, value in body.items() if name not in removed})
     job.touch(call.now)
     call.account.state.save(job)
     call.account.dispatcher.jobs.watch(job)
     call.account.dispatcher.jobs.settle(job)
     call.account.dispatcher.wake(job.pool_id)
-    return Answer(etag=job.etag, changed=job.changed, headers=_id_headers())
+    return Answer(etag=job.etag, changed=job.changed)
+
+
+def _is_same_pool(job: Job, info: dict[str, Any]) -> bool:
+    """Whether a changed job stays where it is; an auto pool cannot be exchanged for another."""
+    if AUTO_POOL in info:
+        return job.auto_pool is not None and "poolId" not in info
+    return info.get("poolId", "").lower() == job.pool_id.lower()
 
 
 async def delete(call: Call) -> Answer:
-    """DELETE: 202, the job is `deleting` from now on."""
+    """DELETE: 202, the job is `deleting` from now on; with `force` without waiting for its nodes."""
     job = call.job()
     call.check(job)
-    if not JOB.allows(job.state, JobEvent.DELETE):
+    force = call.flag("force")
+    if not JOB.allows(job.state, JobEvent.DELETE) and not force:
         raise wrong_state(job)
-    call.account.dispatcher.jobs.delete(job)
+    job.touch(call.now)
+    call.account.dispatcher.jobs.delete(job, force=force)
     return Answer(202)
 
 
 async def terminate(call: Call) -> Answer:
-    """POST terminate: 202, the job is `terminating` from now on."""
+    """POST terminate: 202, the job is `terminating` from now on; with `force` without waiting for its nodes."""
     job = call.job()
     call.check(job)
+    force = call.flag("force")
     body = call.body(bodies.JOB_TERMINATE, optional=True)
     if not JOB.allows(job.state, JobEvent.TERMINATE):
         raise wrong_state(job)
-    call.account.dispatcher.jobs.terminate(job, body.get("terminateReason", failures.USER_TERMINATE))
-    return Answer(202)
+    job.touch(call.now)
+    reason = body.get("terminateReason", failures.USER_TERMINATE)
+    call.account.dispatcher.jobs.terminate(job, reason, force=force)
+    return Answer(202, etag=job.etag, changed=job.changed)
 
 
 async def disable(call: Call) -> Answer:
@@ -165,8 +214,9 @@ async def disable(call: Call) -> Answer:
     body = call.body(bodies.JOB_DISABLE)
     if not JOB.allows(job.state, JobEvent.DISABLE):
         raise wrong_state(job)
+    job.touch(call.now)
     call.account.dispatcher.jobs.disable(job, body["disableTasks"])
-    return Answer(202)
+    return Answer(202, etag=job.etag, changed=job.changed)
 
 
 async def enable(call: Call) -> Answer:
@@ -175,27 +225,24 @@ async def enable(call: Call) -> Answer:
     call.check(job)
     if not JOB.allows(job.state, JobEvent.ENABLE):
         raise wrong_state(job)
+    job.touch(call.now)
     call.account.dispatcher.jobs.enable(job)
-    return Answer(202)
+    return Answer(202, etag=job.etag, changed=job.changed)
 
 
 async def preparation_and_release(call: Call) -> Answer:
     """GET jobpreparationandreleasetaskstatus: every node that ran one of them, also when it is not there any more."""
     job = call.job()
     if job.preparation is None:
-        raise errors.JobPreparationTaskNotSpecified
+        raise errors.JobPreparationTaskOrReleaseTaskNotSpecified
     nodes: dict[str, list[JobTask]] = {}
     for one in call.account.state.job_tasks[job.id.lower()].values():
         nodes.setdefault(one.node_id, []).append(one)
-    rows = ((node_id, _status(ones, call.account.url)) for node_id, ones in nodes.items())
-    return Answer(body=page(rows, call.query, STATUS_SHOWN, call.url), entity="jobpreparationandreleasetaskstatuslist")
+    found = ((node_id, _status(ones, call.account.url)) for node_id, ones in sorted(nodes.items()))
+    return Answer(body=page(found, call.query, STATUS_SHOWN, call.url), entity="jobpreparationandreleasetaskstatuslist")
 
 
 def _status(ones: list[JobTask], base_url: str) -> dict[str, Any]:
     pool_id, node_id = ones[0].pool_id, ones[0].node_id
     found = {_EXECUTION_INFO[one.kind]: one.view(base_url) for one in ones if one.has_run}
     return {"poolId": pool_id, "nodeId": node_id, "nodeUrl": f"{base_url}/pools/{pool_id}/nodes/{node_id}", **found}
-
-
-def _id_headers(location: str | None = None) -> dict[str, str]:
-    return {"DataServiceId": location, "Location": location} if location else {}

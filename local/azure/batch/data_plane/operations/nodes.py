@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -9,21 +12,23 @@ from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
+from local.azure.batch.errors import invalid
 from local.azure.batch.model import Node
-from local.azure.batch.model.durations import stamp
+from local.azure.batch.model.durations import parse_stamp, stamp
+from local.azure.batch.model.node import PendingVerb
 from local.azure.batch.model.states import NODE, NodeEvent
 from local.node.contract import NodeState, NodeUnreachable, UserAccount
 
-SHOWN = (
-    "id", "url", "state", "schedulingState", "stateTransitionTime", "lastBootTime", "allocationTime", "ipAddress",
-    "ipv6Address", "affinityId", "vmSize", "totalTasksRun", "runningTasksCount", "runningTaskSlotsCount",
-    "totalTasksSucceeded", "recentTasks", "startTask", "startTaskInfo", "errors", "isDedicated",
-    "endpointConfiguration", "nodeAgentInfo", "virtualMachineInfo",
-)  # fmt: skip
+SHOWN = wire_names("BatchNode")
+EXTENSION_SHOWN = wire_names("BatchNodeVMExtension")
 _NOT_UP = frozenset(
-    {NodeState.CREATING, NodeState.STARTING, NodeState.REBOOTING, NodeState.REIMAGING, NodeState.LEAVING_POOL}
-)
+    {
+        NodeState.CREATING, NodeState.STARTING, NodeState.REBOOTING, NodeState.REIMAGING, NodeState.LEAVING_POOL,
+        NodeState.DEALLOCATING, NodeState.DEALLOCATED,
+    }
+)  # fmt: skip
 
 
 def view(call: Call, node: Node) -> dict[str, Any]:
@@ -66,8 +71,9 @@ def _ssh(call: Call, node: Node) -> dict[str, Any]:
 
 async def list_all(call: Call) -> Answer:
     """GET /pools/{id}/nodes."""
-    nodes = ((str(node.number), view(call, node)) for node in call.account.state.nodes_of(call.pool().id))
-    return Answer(body=page(nodes, call.query, SHOWN, call.url), entity="nodes")
+    nodes = sorted(call.account.state.nodes_of(call.pool().id), key=lambda node: node.id)
+    rows = ((node.id, view(call, node)) for node in nodes)
+    return Answer(body=page(rows, call.query, SHOWN, call.url), entity="nodes")
 
 
 async def get(call: Call) -> Answer:
@@ -79,10 +85,79 @@ async def reboot(call: Call) -> Answer:
     """POST reboot: 202; the node is `rebooting` from now on, unless its tasks shall be waited for."""
     node = call.node()
     body = call.body(bodies.NODE_REBOOT, optional=True)
-    if not NODE.allows(node.state, NodeEvent.REBOOT):
-        raise errors.OperationInvalidForCurrentState(f"The node is {node.state.value}; it cannot be rebooted now.")
+    _refuse_wrong_state(node, NodeEvent.REBOOT)
     call.account.allocation.reboot(node, body.get("nodeRebootOption", "requeue"))
     return Answer(202)
+
+
+async def reimage(call: Call) -> Answer:
+    """POST reimage: 202; the node is `reimaging` from now on, and loses all that is on it."""
+    node = call.node()
+    body = call.body(bodies.NODE_REIMAGE, optional=True)
+    _refuse_wrong_state(node, NodeEvent.REIMAGE)
+    call.account.allocation.remake(node, PendingVerb.REIMAGE, body.get("nodeReimageOption", "requeue"))
+    return Answer(202)
+
+
+async def deallocate(call: Call) -> Answer:
+    """POST deallocate: 202; the node stays in its pool, its machine and all that is on it goes [guess: all of it]."""
+    node = call.node()
+    body = call.body(bodies.NODE_DEALLOCATE, optional=True)
+    _refuse_wrong_state(node, NodeEvent.DEALLOCATE)
+    call.account.allocation.remake(node, PendingVerb.DEALLOCATE, body.get("nodeDeallocateOption", "requeue"))
+    return Answer(202)
+
+
+async def start(call: Call) -> Answer:
+    """POST start: 202; a deallocated node gets a machine again."""
+    node = call.node()
+    _refuse_wrong_state(node, NodeEvent.START)
+    call.account.allocation.start(node)
+    return Answer(202)
+
+
+def _refuse_wrong_state(node: Node, event: NodeEvent) -> None:
+    if not NODE.allows(node.state, event) or node.pending is not None or node.reboot_pending:
+        raise errors.OperationNotValidOnNode(details=[("Reason", f"The node is in state {node.state.value}.")])
+
+
+async def upload_logs(call: Call) -> Answer:
+    """POST uploadbatchservicelogs: 200 with the name of the folder. A local node has no logs of a Batch service: none is
+    uploaded, and the answer says so."""
+    node = _up(call)
+    body = call.body(bodies.NODE_LOGS)
+    if not re.match(r"https?://[^/?#]+/[^?#]", body["containerUrl"]):
+        raise invalid("containerUrl", body["containerUrl"], "expected the URL of a blob container")
+    if "endTime" in body and parse_stamp(body["endTime"]) < parse_stamp(body["startTime"]):
+        raise invalid("endTime", body["endTime"], "the time range ends before its start")
+    name = hashlib.sha256(call.account.url.encode()).hexdigest()[:16]
+    folder = f"batch-{name}/{node.pool_id}/{node.id}/{uuid.uuid4()}"
+    return Answer(
+        body={"virtualDirectoryName": folder, "numberOfFilesUploaded": 0},
+        entity="Microsoft.Azure.Batch.Protocol.Entities.UploadBatchServiceLogsResult",
+    )
+
+
+def _extensions(call: Call, node: Node) -> list[dict[str, Any]]:
+    """The pool's extensions as its nodes show them: local nodes install none."""
+    pool = call.account.state.pools[node.pool_id.lower()]
+    given = pool.body["virtualMachineConfiguration"].get("extensions", ())
+    return [{"provisioningState": "Succeeded", "vmExtension": one} for one in given]
+
+
+async def list_extensions(call: Call) -> Answer:
+    """GET extensions."""
+    rows = sorted((one["vmExtension"]["name"].lower(), one) for one in _extensions(call, call.node()))
+    return Answer(body=page(rows, call.query, EXTENSION_SHOWN, call.url), entity="vmextensions")
+
+
+async def get_extension(call: Call) -> Answer:
+    """GET extensions/{name}."""
+    wanted = call.params["extensionName"].lower()
+    for one in _extensions(call, call.node()):
+        if one["vmExtension"]["name"].lower() == wanted:
+            return Answer(body=shown(one, select(call.query, EXTENSION_SHOWN)), entity="vmextensions/@Element")
+    raise errors.VMExtensionNotFound
 
 
 async def disable_scheduling(call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Operations on pools. Pools are made, changed and described through ARM (`hooks/pool.py`), resized here too."""
+"""Operations on pools. Pools are made through ARM too (`hooks/pool.py`): those alone can have a managed identity."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ from local.azure.batch.account.account import Account
 from local.azure.batch.account.images import SUPPORTED_IMAGES
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
-from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.checks import check_pool
+from local.azure.batch.data_plane.query import page, select, shown, wrong
+from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
-from local.azure.batch.errors import invalid
 from local.azure.batch.model import Pool
+from local.azure.batch.model.durations import parse_stamp
+from local.azure.batch.model.pool import take_secrets, with_defaults
 from local.azure.batch.model.states import ALLOCATION, AllocationEvent, AllocationState, PoolState
 from local.node.contract import NodeState
 
-SHOWN = (
-    "id", "displayName", "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime",
-    "allocationState", "allocationStateTransitionTime", "vmSize",
-    "virtualMachineConfiguration", "resizeTimeout", "resizeErrors", "currentDedicatedNodes", "currentLowPriorityNodes",
-    "targetDedicatedNodes", "targetLowPriorityNodes", "enableAutoScale", "autoScaleFormula",
-    "autoScaleEvaluationInterval", "autoScaleRun", "enableInterNodeCommunication", "networkConfiguration", "startTask",
-    "applicationPackageReferences", "taskSlotsPerNode", "taskSchedulingPolicy", "userAccounts", "metadata", "stats",
-    "mountConfiguration", "identity", "upgradePolicy",
-)  # fmt: skip
-IMAGE_SHOWN = (*SUPPORTED_IMAGES[0], "batchSupportEndOfLife")
-COUNTS_SHOWN = ("poolId", "dedicated", "lowPriority")
+SHOWN = wire_names("BatchPool")
+IMAGE_SHOWN = wire_names("BatchSupportedImage")
+COUNTS_SHOWN = wire_names("BatchPoolNodeCounts")
+USAGE_SHOWN = wire_names("BatchPoolUsageMetrics")
 _COUNT_NAMES = {
     NodeState.WAITING_FOR_START_TASK: "waitingForStartTask",
     NodeState.START_TASK_FAILED: "startTaskFailed",
@@ -34,7 +30,7 @@ _COUNT_NAMES = {
 }
 _ALL_COUNTS = (
     *(_COUNT_NAMES.get(state, state.value) for state in NodeState),
-    "deallocated", "deallocating", "upgradingOS", "total",
+    "upgradingOS", "total",
 )  # fmt: skip
 
 
@@ -45,9 +41,82 @@ def view(account: Account, pool: Pool) -> dict[str, Any]:
     return pool.view(account.url, dedicated, len(nodes) - dedicated)
 
 
+def in_order(call: Call) -> list[Pool]:
+    """The account's pools in the order of their ids (recorded)."""
+    return sorted(call.account.state.pools.values(), key=lambda pool: pool.id.lower())
+
+
+async def create(call: Call) -> Answer:
+    """POST /pools: 201; the pool is `resizing` from now on, also when it shall have no nodes (recorded)."""
+    body = call.body(bodies.POOL)
+    account = call.account
+    present = account.state.pools.get(body["id"].lower())
+    if present is not None:
+        raise errors.PoolBeingDeleted if present.state is PoolState.DELETING else errors.PoolExists
+    check_pool(account, body)
+    given, secrets = take_secrets(with_defaults(body))
+    dedicated, low_priority = given.pop("targetDedicatedNodes", 0), given.pop("targetLowPriorityNodes", 0)
+    pool = account.allocation.make_pool(body["id"], given, secrets, dedicated, low_priority)
+    url = f"{account.url}/pools/{pool.id}"
+    return Answer(201, etag=pool.etag, changed=pool.changed, headers={"DataServiceId": url, "Location": url})
+
+
+async def patch(call: Call) -> Answer:
+    """PATCH: what is given replaces; an empty list removes. All but three properties need a pool without nodes."""
+    pool = call.pool()
+    call.check(pool)
+    given = call.body(bodies.POOL_UPDATE)
+    _refuse_deleting(pool)
+    fixed = [name for name in given if name not in bodies.POOL_REPLACE.properties]
+    if fixed and call.account.state.nodes_of(pool.id):
+        raise errors.PropertyCannotBeUpdated(details=[("PropertyName", name) for name in fixed])
+    check_pool(call.account, given)
+    _change(call, pool, given)
+    return Answer(etag=pool.etag, changed=pool.changed)
+
+
+async def replace_properties(call: Call) -> Answer:
+    """POST updateproperties: 204; start task, packages and metadata are as given now, or gone (recorded)."""
+    pool = call.pool()
+    call.check(pool)
+    given = call.body(bodies.POOL_REPLACE)
+    _refuse_deleting(pool)
+    check_pool(call.account, given)
+    _change(call, pool, {name: given.get(name, []) for name in bodies.POOL_REPLACE.properties})
+    return Answer(204, etag=pool.etag, changed=pool.changed)
+
+
+def _change(call: Call, pool: Pool, given: dict[str, Any]) -> None:
+    """New parts of a definition. Nodes take a new start task when they join or boot; those that run are left alone."""
+    body, secrets = take_secrets({**pool.body, **given})
+    pool.body = {name: value for name, value in body.items() if value != []}
+    pool.secrets = {kind: {**pool.secrets.get(kind, {}), **found} for kind, found in secrets.items()}
+    pool.touch(call.now)
+    call.account.state.save(pool)
+
+
+def _refuse_deleting(pool: Pool) -> None:
+    if pool.state is PoolState.DELETING:
+        raise errors.PoolBeingDeleted
+
+
+async def usage_metrics(call: Call) -> Answer:
+    """GET /poolusagemetrics: the time window is checked; there are no metrics, as Azure has them after a day only."""
+    times = {}
+    for name in ("startTime", "endtime"):
+        if name in call.query:
+            try:
+                times[name] = parse_stamp(call.query[name])
+            except ValueError as error:
+                raise wrong(name, call.query[name], str(error)) from error
+    if len(times) == 2 and times["startTime"] >= times["endtime"]:
+        raise wrong("startTime", call.query["startTime"], "the window begins after its end")
+    return Answer(body=page((), call.query, USAGE_SHOWN, call.url), entity="poolusagemetrics")
+
+
 async def list_all(call: Call) -> Answer:
     """GET /pools."""
-    pools = ((str(pool.number), view(call.account, pool)) for pool in call.account.state.pools.values())
+    pools = ((pool.id.lower(), view(call.account, pool)) for pool in in_order(call))
     return Answer(body=page(pools, call.query, SHOWN, call.url), entity="pools")
 
 
@@ -68,7 +137,7 @@ async def head(call: Call) -> Answer:
 
 async def counts(call: Call) -> Answer:
     """GET /nodecounts."""
-    rows = ((str(pool.number), _counts(call.account, pool)) for pool in call.account.state.pools.values())
+    rows = ((pool.id.lower(), _counts(call.account, pool)) for pool in in_order(call))
     return Answer(body=page(rows, call.query, COUNTS_SHOWN, call.url), entity="poolnodecounts")
 
 
@@ -83,7 +152,7 @@ def _counts(account: Account, pool: Pool) -> dict[str, Any]:
 
 async def supported_images(call: Call) -> Answer:
     """GET /supportedimages."""
-    rows = ((str(index), image) for index, image in enumerate(SUPPORTED_IMAGES))
+    rows = ((f"{index:04}", image) for index, image in enumerate(SUPPORTED_IMAGES))
     return Answer(body=page(rows, call.query, IMAGE_SHOWN, call.url), entity="supportedimages")
 
 
@@ -95,6 +164,7 @@ async def resize(call: Call) -> Answer:
     if "targetDedicatedNodes" not in body and "targetLowPriorityNodes" not in body:
         raise errors.MissingRequiredProperty(details=[("PropertyName", "targetDedicatedNodes")])
     _refuse_unready(pool, AllocationEvent.RESIZE)
+    pool.touch(call.now)
     call.account.allocation.resize(
         pool,
         body.get("targetDedicatedNodes", pool.target_dedicated),
@@ -127,11 +197,10 @@ async def remove_nodes(call: Call) -> Answer:
     nodes = []
     for node_id in dict.fromkeys(body["nodeList"]):
         node = call.account.state.nodes.get(node_id)
-        if node is None or node.pool_id != pool.id:
+        if node is None or node.pool_id.lower() != pool.id.lower() or node.leaving:
             raise errors.NodeNotFound(details=[("NodeId", node_id)])
         nodes.append(node)
-    if not nodes:
-        raise invalid("nodeList", [], "name at least one node")
+    pool.touch(call.now)
     call.account.allocation.remove(pool, nodes, body.get("nodeDeallocationOption", "requeue"))
     return _accepted(pool)
 
@@ -142,6 +211,7 @@ async def delete(call: Call) -> Answer:
     call.check(pool)
     if pool.state is PoolState.DELETING:
         raise errors.PoolBeingDeleted
+    pool.touch(call.now)
     call.account.allocation.delete(pool)
     return Answer(202)
 

@@ -7,21 +7,21 @@ from typing import Any
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
+from local.azure.batch.data_plane.checks import check_files, check_packages
 from local.azure.batch.data_plane.operations.jobs import refuse_ended
-from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.query import after, page, select, shown
+from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer, error_body
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, Task
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import TaskEvent, TaskState
-from local.azure.batch.model.task import with_defaults
+from local.azure.batch.model.task import subtask_view, with_defaults
 from local.azure.batch.scheduling import exit_conditions
 from local.azure.platform.errors import AzureError
 
-SHOWN = (
-    *bodies.TASK.properties, "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime",
-    "previousState", "previousStateTransitionTime", "executionInfo", "nodeInfo", "stats",
-)  # fmt: skip
+SHOWN = wire_names("BatchTask")
+SUBTASK_SHOWN = wire_names("BatchSubtask")
 _COUNTED = {TaskState.ACTIVE: "active", TaskState.PREPARING: "running", TaskState.RUNNING: "running"}
 
 
@@ -31,6 +31,9 @@ def _new(call: Call, job: Job, body: dict[str, Any]) -> Task:
     if body["id"].lower() in state.tasks(job):
         raise errors.TaskExists
     _check_against(job, body)
+    check_files(body)
+    check_files({"resourceFiles": body.get("multiInstanceSettings", {}).get("commonResourceFiles", ())})
+    check_packages(call.account, body.get("applicationPackageReferences", []), "applicationPackageReferences")
     pool = state.pools.get(job.pool_id.lower())
     slots = body.get("requiredSlots", 1)
     if pool is not None and slots > pool.slots:
@@ -105,8 +108,8 @@ def _add(call: Call, job: Job, value: Any) -> dict[str, Any]:
 
 async def list_all(call: Call) -> Answer:
     """GET /jobs/{id}/tasks."""
-    tasks = call.account.state.tasks(call.job()).values()
-    views = ((str(task.number), task.view(call.account.url)) for task in tasks if not task.deleting)
+    tasks = call.account.state.tasks_in_order(call.job(), after(call.query))
+    views = ((task.key, task.view(call.account.url)) for task in tasks if not task.deleting)
     return Answer(body=page(views, call.query, SHOWN, call.url), entity="tasks")
 
 
@@ -131,6 +134,7 @@ async def put(call: Call) -> Answer:
     )
     task.touch(call.now)
     call.account.state.save(task)
+    call.account.dispatcher.retention.watch(task)
     return Answer(etag=task.etag, changed=task.changed)
 
 
@@ -161,8 +165,9 @@ async def terminate(call: Call) -> Answer:
     call.check(task)
     if task.state is TaskState.COMPLETED:
         raise errors.TaskCompleted
+    task.touch(call.now)
     call.account.dispatcher.end_task(task)
-    return Answer(204)
+    return Answer(204, etag=task.etag, changed=task.changed)
 
 
 async def reactivate(call: Call) -> Answer:
@@ -181,20 +186,30 @@ async def reactivate(call: Call) -> Answer:
                 f"The task cannot be reactivated: the node {task.node_id} it ran on is not in the pool any more."
             )
     task.happen(TaskEvent.REACTIVATE, call.now)
-    task.retries = 0
+    task.retries, task.requeues, task.last_retry, task.last_requeue = 0, 0, None, None
     task.forget_run()
+    task.node_id = task.pool_id = None  # recorded: it has no nodeInfo any more
+    task.touch(call.now)
     call.account.state.save(task)
     call.account.dispatcher.wake(job.pool_id)
-    return Answer(204)
+    return Answer(204, etag=task.etag, changed=task.changed)
 
 
 async def counts(call: Call) -> Answer:
-    """GET taskcounts: tasks that prepare count as running (documented)."""
+    """GET taskcounts: tasks that prepare count as running (documented). With a lag, as recorded, it is the past that is
+    counted: a task that changed meanwhile counts as it was, a new one not at all."""
     tasks: dict[str, int] = dict.fromkeys(("active", "running", "completed", "succeeded", "failed"), 0)
     slots = dict(tasks)
+    until = call.now - call.account.count_lag
     for task in call.account.state.tasks(call.job()).values():
-        names = [_COUNTED.get(task.state, "completed")]
-        if task.state is TaskState.COMPLETED:
+        state = task.state
+        if call.account.count_lag:
+            if task.created > until:
+                continue
+            if task.state_since > until:
+                state = TaskState(task.previous_state or TaskState.ACTIVE)
+        names = [_COUNTED.get(state, "completed")]
+        if state is TaskState.COMPLETED:
             names.append("succeeded" if task.result == "success" else "failed")
         for name in names:
             tasks[name] += 1
@@ -203,6 +218,8 @@ async def counts(call: Call) -> Answer:
 
 
 async def subtasks(call: Call) -> Answer:
-    """GET subtasksinfo: none, as multi-instance tasks are refused."""
-    call.task()
-    return Answer(body={"value": []}, entity="subtasks")
+    """GET subtasksinfo: the parts of a multi-instance task on its other nodes; none of a task that has no others."""
+    task = call.task()
+    parts = (one for one in task.instance_records if one.number > 0)
+    rows = ((f"{one.number:09}", subtask_view(task, one, call.account.url)) for one in parts)
+    return Answer(body=page(rows, call.query, SUBTASK_SHOWN, call.url), entity="subtasks")

@@ -1,0 +1,74 @@
+"""What must hold between the properties of a body, beyond what each must be: pools, resource files, packages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.azure.batch import errors
+from local.azure.batch.account.account import Account
+from local.azure.batch.account.images import check_image
+from local.azure.batch.errors import invalid
+
+_SOURCES = ("autoStorageContainerName", "storageContainerUrl", "httpUrl")
+_MAX_PACKAGES = 10
+APPLICATION_TYPE = "Microsoft.Batch/batchAccounts/applications"
+
+
+def check_pool(account: Account, body: dict[str, Any]) -> None:
+    """Refuse a pool's definition (of a pool, or of an auto pool) that cannot work; one part of it may be checked alone."""
+    machine = body.get("virtualMachineConfiguration")
+    if machine is not None:
+        check_image(machine["imageReference"], machine["nodeAgentSKUId"])
+    _check_scale(body)
+    if "startTask" in body:
+        check_files(body["startTask"], "startTask.")
+    names = [one["name"].lower() for one in body.get("userAccounts", ())]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise invalid(f"userAccounts[{index}].name", name, "two users have this name")
+    for index, one in enumerate(body.get("userAccounts", ())):
+        linux = one.get("linuxUserConfiguration", {})
+        if ("uid" in linux) != ("gid" in linux):
+            raise invalid(f"userAccounts[{index}].linuxUserConfiguration", linux, "give both uid and gid, or neither")
+    check_packages(account, body.get("applicationPackageReferences", []), "applicationPackageReferences")
+
+
+def _check_scale(body: dict[str, Any]) -> None:
+    """Fixed targets and a formula exclude one another (documented)."""
+    automatic = body.get("enableAutoScale", False)
+    if automatic and not body.get("autoScaleFormula"):
+        raise errors.MissingRequiredProperty(details=[("PropertyName", "autoScaleFormula")])
+    for name in ("autoScaleFormula", "autoScaleEvaluationInterval"):
+        if not automatic and name in body:
+            raise invalid(name, body[name], "it must not be given unless enableAutoScale is true")
+    for name in ("targetDedicatedNodes", "targetLowPriorityNodes"):
+        if automatic and body.get(name):
+            raise invalid(name, body[name], "it must not be given if enableAutoScale is true")
+
+
+def check_files(definition: dict[str, Any], path: str = "") -> None:
+    """Each resource file has exactly one source, and what belongs to that source only (REST reference)."""
+    for index, file in enumerate(definition.get("resourceFiles", ())):
+        here = f"{path}resourceFiles[{index}]"
+        sources = [name for name in _SOURCES if name in file]
+        if len(sources) != 1:
+            raise invalid(here, sources, f"give exactly one of {', '.join(_SOURCES)}")
+        if sources == ["httpUrl"] and not file.get("filePath"):
+            raise invalid(f"{here}.filePath", "", "it is required with httpUrl")
+        if sources == ["httpUrl"] and "blobPrefix" in file:
+            raise invalid(f"{here}.blobPrefix", file["blobPrefix"], "it goes with a container only")
+
+
+def check_packages(account: Account, references: list[dict[str, Any]], path: str) -> None:
+    """The packages exist in the account, at most ten of them (documented) [guess: how they are refused]."""
+    if len(references) > _MAX_PACKAGES:
+        raise invalid(path, len(references), f"at most {_MAX_PACKAGES} packages")
+    for index, one in enumerate(references):
+        found = account.cloud.resources.get(application_id(account, one["applicationId"]))
+        if found is None or found.type.lower() != APPLICATION_TYPE.lower():
+            raise invalid(f"{path}[{index}].applicationId", one["applicationId"], "the account has no such application")
+
+
+def application_id(account: Account, reference: str) -> str:
+    """The ARM id of an application that is named by its id in the account, or by its ARM id."""
+    return reference if "/" in reference else f"{account.resource_id}/applications/{reference}"

@@ -1,0 +1,50 @@
+"""`retentionTime`: the folder of a completed task goes from its node when the time is over (REST reference, 2025-06-01).
+
+The default of seven days is not watched: a local node that is kept so long keeps its files until the job is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from local.azure.batch.model import Task
+from local.azure.batch.model.account_state import AccountState
+from local.azure.batch.model.states import TaskState
+from local.azure.batch.scheduling.timers import Timers
+from local.azure.platform.clock import Clock
+
+_WATCHED = timedelta(days=7).total_seconds()
+_TIMER = "retention"
+
+
+class Retention:
+    """One account's."""
+
+    def __init__(
+        self, state: AccountState, clock: Clock, timers: Timers, erase: Callable[[Iterable[str | None], str], None]
+    ) -> None:
+        self._state, self._clock, self._timers, self._erase = state, clock, timers, erase
+
+    def watch(self, task: Task) -> None:
+        """A task is completed, or its constraints changed: its files go when their time is over."""
+        name = f"{task.job_id.lower()}/{task.key}"
+        self._timers.cancel(_TIMER, name)
+        seconds = task.retention_seconds
+        if task.ended is None or task.node_id is None or seconds is None or seconds >= _WATCHED:
+            return
+        when, run_id = task.ended + timedelta(seconds=seconds), task.run_id
+        self._timers.arm(_TIMER, name, when, lambda: self._over(task, run_id))
+
+    def resume(self) -> None:
+        """After a restart."""
+        for task in self._state.all_tasks():
+            if task.state is TaskState.COMPLETED:
+                self.watch(task)
+
+    def _over(self, task: Task, run_id: str | None) -> None:
+        job = self._state.jobs.get(task.job_id.lower())
+        if job is None or self._state.tasks(job).get(task.key) is not task:
+            return
+        if task.state is TaskState.COMPLETED and task.run_id == run_id:
+            self._erase([task.node_id], task.directory)
