@@ -27,11 +27,12 @@ _AT_LEAST_5_MINUTES = Duration("PT5M")
 _AT_LEAST_1_MINUTE = Duration("PT1M")
 
 _DEFINES_JOB = ("BatchJobCreateOptions", "BatchJobUpdateOptions", "BatchJob", "BatchJobSpecification")
+_CREATES_POOL = ("BatchPoolCreateOptions", "BatchPoolSpecification")
 _DEFINES_POOL = ("BatchPoolCreateOptions", "BatchPoolUpdateOptions", "BatchPoolSpecification")
 
 _RULES: dict[tuple[str, str], Kind] = {
     **{(model, "displayName"): NAME for model in (
-        *_DEFINES_JOB, *_DEFINES_POOL, "BatchTaskCreateOptions", "BatchJobManagerTask", "BatchJobScheduleCreateOptions",
+        "BatchJobCreateOptions", "BatchJob", "BatchJobSpecification", *_DEFINES_POOL, "BatchTaskCreateOptions", "BatchJobManagerTask", "BatchJobScheduleCreateOptions",
     )},
     **{(model, "id"): ID for model in (
         "BatchJobCreateOptions", "BatchTaskCreateOptions", "BatchPoolCreateOptions", "BatchJobScheduleCreateOptions",
@@ -44,13 +45,13 @@ _RULES: dict[tuple[str, str], Kind] = {
     **{(model, "taskSlotsPerNode"): _SLOTS for model in _DEFINES_POOL},
     **{(model, "vmSize"): _REQUIRED_TEXT for model in _DEFINES_POOL},
     **{(model, name): _COUNT for name in ("targetDedicatedNodes", "targetLowPriorityNodes") for model in (
-        *_DEFINES_POOL, "BatchPoolResizeOptions",
+        *_CREATES_POOL, "BatchPoolResizeOptions",
     )},
     **{(model, "resizeTimeout"): _AT_LEAST_5_MINUTES for model in (
-        *_DEFINES_POOL, "BatchPoolResizeOptions", "BatchNodeRemoveOptions",
+        *_CREATES_POOL, "BatchPoolResizeOptions", "BatchNodeRemoveOptions",
     )},
     **{(model, "autoScaleEvaluationInterval"): Duration("PT5M", "PT168H") for model in (
-        *_DEFINES_POOL, "BatchPoolEnableAutoScaleOptions",
+        *_CREATES_POOL, "BatchPoolEnableAutoScaleOptions",
     )},
     ("BatchPoolInfo", "poolId"): Text(64, r"(?s).+", "expected a pool's id"),
     ("BatchAutoPoolSpecification", "autoPoolIdPrefix"): Text(

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from azure.batch.models import _enums, _models
+from azure.batch import models
+from azure.batch.models import _models
 
 from local.azure.batch.data_plane.schema import Choice, Duration, Flag, Kind, ListOf, MapOf, Number, Object, Text, Time
 
@@ -39,7 +40,7 @@ class ModelReader:
         return self._made[model]
 
     def _object(self, model: type) -> Object:
-        hints = get_type_hints(model, {**vars(_models), "_models": _models, "_enums": _enums})
+        hints = get_type_hints(model, {**vars(_models), "_models": models})
         properties: dict[str, Kind] = {}
         required, read_only = list(self._required.get(model.__name__, ())), set()
         for attribute, item in fields_of(model).items():

@@ -154,7 +154,7 @@ def with_defaults(body: dict[str, Any]) -> dict[str, Any]:
         ]  # of the job as it is made; recorded: it stays when the job's changes
         full["jobManagerTask"]["constraints"] = constraints_with_defaults(full["jobManagerTask"], retries)
     if AUTO_POOL in full.get("poolInfo", {}):
-        full["poolInfo"] = {AUTO_POOL: _auto_pool_with_defaults(full["poolInfo"][AUTO_POOL])}
+        full["poolInfo"] = {**full["poolInfo"], AUTO_POOL: _auto_pool_with_defaults(full["poolInfo"][AUTO_POOL])}
     return full
 
 

@@ -53,12 +53,6 @@ def test_a_wrong_property_is_named_with_its_value(azure: LocalBatch) -> None:
     assert (details["PropertyName"], details["PropertyValue"]) == ("id", "has space")
 
 
-def test_what_is_not_there_yet_is_refused_by_name(azure: LocalBatch) -> None:
-    with pytest.raises(HttpResponseError, match="job manager tasks") as caught:
-        make_job(azure.client(), job_manager_task=models.BatchJobManagerTask(id="manager", command_line="x"))
-    assert caught.value.status_code == 501
-
-
 def test_a_patch_replaces_whole_sub_objects(azure: LocalBatch) -> None:
     client = azure.client()
     make_job(client, constraints=models.BatchJobConstraints(max_task_retry_count=5))

@@ -264,5 +264,5 @@ def test_extensions_logs_and_usage_have_the_forms_of_the_service(azure: LocalBat
     options = models.UploadBatchServiceLogsOptions(container_url="https://x.example/logs?sas", start_time=since)
     logs = client.upload_node_logs("pool", node_id, options)
     assert logs.virtual_directory_name.startswith("batch-") and node_id in logs.virtual_directory_name
-    assert list(client.list_pool_usage_metrics(starttime=since)) == []
+    assert list(client.list_pool_usage_metrics(start_time=since)) == []
     assert list(client.list_applications()) == []

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from azure.batch import models
 from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
 
 from local.azure.batch.model.durations import dotnet_ticks, parse_stamp
@@ -19,8 +20,13 @@ def ask(local: LocalBatch, method: str, path: str, body: object = None) -> HttpR
     """A request as it is on the wire, and its answer settled."""
     query = "&" if "?" in path else "?"
     request = HttpRequest(method, f"{local.endpoint()}{path}{query}api-version=2025-06-01", json=body)
-    response = local.client().send_request(request)
-    local.settle()
+    try:
+        response = local.client().send_request(request)
+    except HttpResponseError as refused:
+        assert refused.response is not None
+        return refused.response  # type: ignore[return-value]
+    finally:
+        local.settle()
     return response
 
 

@@ -76,7 +76,7 @@ def test_a_failing_task_shows_the_services_failure_information(one_node: LocalBa
     task = client.get_task("job", "t").execution_info
     assert task is not None and task.exit_code == 3 and task.result == "failure"
     assert task.failure_info is not None
-    assert (task.failure_info.category, task.failure_info.code) == ("usererror", "FailureExitCode")
+    assert (task.failure_info.category, task.failure_info.code) == ("UserError", "FailureExitCode")
     assert task.failure_info.message == "The task exited with an exit code representing a failure"
 
 

@@ -10,6 +10,7 @@ import pytest
 from local.azure.batch.model.states import (
     ALLOCATION,
     JOB,
+    JOB_SCHEDULE,
     JOB_TASK,
     NODE,
     POOL,
@@ -18,6 +19,8 @@ from local.azure.batch.model.states import (
     AllocationState,
     IllegalTransition,
     JobEvent,
+    JobScheduleEvent,
+    JobScheduleState,
     JobState,
     JobTaskEvent,
     JobTaskState,
@@ -36,7 +39,8 @@ MACHINES: list[tuple[Table[Any, Any], type[StrEnum], type[StrEnum], int]] = [
     (JOB_TASK, JobTaskState, JobTaskEvent, 7),
     (POOL, PoolState, PoolEvent, 1),
     (ALLOCATION, AllocationState, AllocationEvent, 7),
-    (NODE, NodeState, NodeEvent, 20),
+    (NODE, NodeState, NodeEvent, 38),
+    (JOB_SCHEDULE, JobScheduleState, JobScheduleEvent, 11),
 ]
 
 
