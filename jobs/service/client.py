@@ -34,7 +34,7 @@ from ..errors import (
     Unreachable,
 )
 from ..submission.transport import Transport
-from .batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, TaskState
+from .batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, Running, TaskState
 from .connection import Connection, SharedKey
 from .credentials import token_credential
 
@@ -110,11 +110,19 @@ class AzureBatch:
     def delete_job(self, job_id: str) -> None:
         self._begin("DELETE", f"/jobs/{job_id}", f"job {job_id}")
 
-    def disable_job(self, job_id: str) -> None:
-        self._begin("POST", f"/jobs/{job_id}/disable", f"job {job_id}", {"disableTasks": "requeue"})
+    def disable_job(self, job_id: str, running: Running) -> None:
+        self._begin("POST", f"/jobs/{job_id}/disable", f"job {job_id}", {"disableTasks": running})
 
     def enable_job(self, job_id: str) -> None:
         self._begin("POST", f"/jobs/{job_id}/enable", f"job {job_id}")
+
+    def mark_job(self, job_id: str, name: str, value: str) -> None:
+        """One item of the job's metadata gets this value; an empty one removes it. The other items stay."""
+        with self._translated(f"job {job_id}"):
+            found = self._client.get_job(job_id, select=["id", "metadata"]).as_dict().get("metadata") or []
+            kept = [item for item in found if item["name"] != name]
+            metadata = [*kept, {"name": name, "value": value}] if value else kept
+            self._client.update_job(job_id, models.BatchJobUpdateOptions({"metadata": metadata}))
 
     def move_job(self, job_id: str, pool_id: str) -> None:
         with self._translated(f"job {job_id}"):

@@ -10,7 +10,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.errors import Conflict, NotFound
-from jobs.service.batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, TaskState
+from jobs.service.batch import (
+    LEAVING,
+    Choice,
+    Counts,
+    JobState,
+    NodeState,
+    PoolState,
+    PreparationState,
+    Running,
+    TaskState,
+)
 from jobs.service.connection import Connection, Outputs
 from jobs.service.storage import Blob
 from jobs.session import Session
@@ -148,15 +158,23 @@ class FakeBatch:
     def preparations(self, job_id: str) -> Iterator[PreparationState]:
         yield from self.prepared
 
-    def disable_job(self, job_id: str) -> None:
-        self.order.append(f"disable {job_id}")
-        self.states[job_id] = replace(self.states[job_id], state="disabled")
+    def disable_job(self, job_id: str, running: Running) -> None:
+        self.order.append(f"disable {job_id} {running}")
+        busy = running == "wait" and any(task.state == "running" for task in self.task_states[job_id].values())
+        self.states[job_id] = replace(self.states[job_id], state="disabling" if busy else "disabled")
+
+    def mark_job(self, job_id: str, name: str, value: str) -> None:
+        assert name == LEAVING
+        self.order.append(f"mark {job_id} {value}".rstrip())
+        self.states[job_id] = replace(self.states[job_id], leaving=value)
 
     def enable_job(self, job_id: str) -> None:
         self.order.append(f"enable {job_id}")
         self.states[job_id] = replace(self.states[job_id], state="active")
 
     def move_job(self, job_id: str, pool_id: str) -> None:
+        if self.states[job_id].state != "disabled":
+            raise Conflict("the job is not disabled", "JobNotDisabled")
         self.order.append(f"move {job_id} to {pool_id}")
         self.states[job_id] = replace(self.states[job_id], pool_id=pool_id)
 

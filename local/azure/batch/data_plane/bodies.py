@@ -6,12 +6,16 @@ data plane's spelling; ARM's spelling of the same words is brought to this one (
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from local.azure.batch.data_plane.schema import Choice, Duration, Flag, Later, ListOf, Number, Object, Text, Time
 
 MAX_TASKS_PER_COLLECTION = 100
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPENDENCY_CHARACTERS = 64_000
 MAX_RELEASE_SECONDS = 15 * 60
+
+AUTOSCALE_INTERVAL = Duration(timedelta(minutes=5), timedelta(hours=168))
 
 ID = Text(64, r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, hyphens and underscores")
 NAME = Text(1024)
@@ -242,6 +246,12 @@ POOL_RESIZE = Object(
         "nodeDeallocationOption": _DEALLOCATION,
     },
     name="PoolResizeParameter",
+)
+POOL_ENABLE_AUTOSCALE = Object(
+    {"autoScaleFormula": Text(), "autoScaleEvaluationInterval": AUTOSCALE_INTERVAL}, name="PoolEnableAutoScaleParameter"
+)
+POOL_EVALUATE_AUTOSCALE = Object(
+    {"autoScaleFormula": Text()}, ("autoScaleFormula",), "PoolEvaluateAutoScaleParameter"
 )
 NODES_REMOVE = Object(
     {"nodeList": ListOf(Text(), 100), "resizeTimeout": Duration(), "nodeDeallocationOption": _DEALLOCATION},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from local.azure.batch import errors
@@ -75,12 +76,17 @@ class Flag:
 class Duration:
     """An ISO 8601 duration."""
 
+    least: timedelta | None = None
+    most: timedelta | None = None
+
     def check(self, value: Any, path: str) -> str:
-        """Form only; kept as sent."""
+        """Form and range; kept as sent."""
         try:
-            parse_duration(Text().check(value, path))
+            found = parse_duration(Text().check(value, path))
         except ValueError as error:
             raise errors.invalid(path, value, str(error)) from error
+        if (self.least is not None and found < self.least) or (self.most is not None and found > self.most):
+            raise errors.invalid(path, value, f"expected {self.least} to {self.most} (hours:minutes:seconds)")
         return value
 
 

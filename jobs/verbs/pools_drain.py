@@ -1,0 +1,105 @@
+"""`pools drain OLD [--to NEW]`: a pool that is to go loses its jobs first, and none of their work.
+
+A pool that is deleted takes its running tasks with it, and jobs that named it wait for ever: so its jobs go to another
+pool (`moves.py`), and the command ends when nothing runs on its nodes any more. Jobs of a pool that is gone already are
+moved as well. New jobs that name the pool while it drains go the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from .. import moves
+from ..errors import NotFound, UsageError
+from ..exits import Exit
+from ..moves import Mover
+from ..service.batch import JobState, PoolState
+from ..session import Session
+from ..terminal import asking
+from . import nodes
+from .move import add_running, add_timeout, target_pool
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pool", metavar="OLD", help="the pool's id, or its name in the stack")
+    parser.add_argument(
+        "--to", metavar="NEW", help="where its jobs go (default: the stack's pool of which OLD is an older generation)"
+    )
+    add_running(parser, ("wait", "requeue"))
+    add_timeout(parser)
+    asking.add_yes(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    render = session.render
+    old = nodes.pools(arguments.pool, session)[0]
+    target = target_pool(session, arguments.to or successor(session, old))
+    if target.id.lower() == old.lower():
+        raise UsageError(f"{target.id} is both pools. Name another one after --to")
+    present = _pool(session, old)
+    found = list(jobs_of(session, old))
+    if present is None and not found:
+        raise NotFound(f"pool {old} does not exist, and no job names it. See: python -m jobs pools")
+    if present is None:
+        render.words(f"pool {old} is not there any more; its jobs wait")
+    shown = ", ".join(job.id for job in found[:3]) + (", ..." if len(found) > 3 else "")
+    question = f"move {len(found)} jobs ({shown}) from pool {old} to {target.id}?"
+    if found and not asking.agreed(question, yes=arguments.yes):
+        render.words("nothing was done")
+        return Exit.OK
+    mover = Mover(session, target.id, arguments.running, moves.deadline(session, arguments.timeout))
+    mover.move(lambda: jobs_of(session, old))
+    if present is not None:
+        _wait_until_idle(session, old, mover.deadline)
+    if render.as_json:
+        render.record({"pool": old, "idle": True, "moved": mover.moved})
+    render.words(
+        f"pool {old} is idle: {len(mover.moved)} jobs went to {target.id}, no task was ended. It can be removed now"
+    )
+    return Exit.OK
+
+
+def successor(session: Session, old: str) -> str:
+    """The stack's pool that jobs of an older generation of it go to: generations are NAME-HASH."""
+    outputs = session.connection.outputs
+    current = dict(outputs.pools) if outputs else {}
+    named = {name: pool for name, pool in current.items() if old.lower().startswith(f"{name.lower()}-")}
+    found = named or current
+    if len(found) != 1 or old in found.values():
+        known = ", ".join(pool for pool in current.values() if pool != old) or "none in this stack"
+        raise UsageError(f"where shall the jobs of pool {old} go? Name a pool after --to (pools: {known})")
+    return next(iter(found.values()))
+
+
+def jobs_of(session: Session, pool: str) -> Iterator[JobState]:
+    """The jobs that name the pool or are on their way from it, and have not ended."""
+    for state in moves.UNDER_WAY:
+        for job in session.batch.jobs("", state=state):
+            if pool.lower() in (job.pool_id.lower(), job.leaving.lower()):
+                yield job
+
+
+def _pool(session: Session, pool_id: str) -> PoolState | None:
+    try:
+        return session.batch.pool(pool_id)
+    except NotFound:
+        return None
+
+
+def _wait_until_idle(session: Session, pool: str, until: float | None) -> None:
+    """Until no task runs on its nodes: those of jobs that end take their time as well."""
+    said = 0
+    while running := _running(session, pool):
+        if running != said:
+            session.render.words(f"waiting for {running} tasks that still run on pool {pool}")
+            said = running
+        moves.pause(session, until, f"{running} tasks still run on pool {pool}")
+
+
+def _running(session: Session, pool: str) -> int:
+    try:
+        return sum(node.running_tasks for node in session.batch.nodes(pool))
+    except NotFound:
+        return 0  # deleted meanwhile
