@@ -8,7 +8,6 @@ moved as well. New jobs that name the pool while it drains go the same way.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 
 from .. import moves
 from ..errors import NotFound, UsageError
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     if target.id.lower() == old.lower():
         raise UsageError(f"{target.id} is both pools. Name another one after --to")
     present = _pool(session, old)
-    found = list(jobs_of(session, old))
+    found = jobs_of(session, old)
     if present is None and not found:
         raise NotFound(f"pool {old} does not exist, and no job names it. See: python -m jobs pools")
     if present is None:
@@ -73,12 +72,12 @@ def successor(session: Session, old: str) -> str:
     return next(iter(found.values()))
 
 
-def jobs_of(session: Session, pool: str) -> Iterator[JobState]:
-    """The jobs that name the pool or are on their way from it, and have not ended."""
-    for state in moves.UNDER_WAY:
-        for job in session.batch.jobs("", state=state):
-            if pool.lower() in (job.pool_id.lower(), job.leaving.lower()):
-                yield job
+def jobs_of(session: Session, pool: str) -> list[JobState]:
+    """The jobs that name the pool or are on their way from it, and have not ended. One whose state changes while the
+    lists are read may be in two of them: the later one counts."""
+    every = (job for state in moves.UNDER_WAY for job in session.batch.jobs("", state=state))
+    found = {job.id: job for job in every if pool.lower() in (job.pool_id.lower(), job.leaving.lower())}
+    return list(found.values())
 
 
 def _pool(session: Session, pool_id: str) -> PoolState | None:

@@ -1,8 +1,8 @@
 """`pools wait [POOL ...]`: a deployment says that a pool exists, this says when its nodes work.
 
 Ends with 0 when every node that the pool shall have is idle or running, and with 3 when something keeps them that does
-not pass by itself: a resize that failed, an unusable node, a failed start task (with the end of its log), a formula that
-cannot be evaluated.
+not pass by itself: a resize that failed, an unusable node, a failed start task (with the end of its log), a formula
+that cannot be evaluated.
 """
 
 from __future__ import annotations

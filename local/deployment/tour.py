@@ -1,8 +1,9 @@
 """`make up`: the main job from end to end, each step with its time.
 
 Starts the local Azure, deploys the stack "local" with the unmodified program, waits for its nodes, gives the node
-identity its database user, submits the sample job and shows its output. A second call finds everything as it is: it deploys nothing and shows
-the last run again. The steps are ordinary commands that a user could type; this module only orders them.
+identity its database user, submits the sample job and shows its output. A second call finds everything as it is: it
+deploys nothing and shows the last run again. The steps are ordinary commands that a user could type; this module only
+orders them.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def test_every_state_of_a_job_has_a_next_step() -> None:
 def test_drain_waits_for_running_tasks_and_ends_none(scene: Stage) -> None:
     scene.clock.on_sleep = [lambda: finish(scene, "a"), lambda: finish(scene, "b", "c")]
     assert run(scene, "pools", "drain", OLD, "--yes") == Exit.OK
-    assert states(scene) == {name: ("active", NEW, "") for name in ("a", "b", "c")}
+    assert states(scene) == dict.fromkeys(("a", "b", "c"), ("active", NEW, ""))
     assert scene.batch.order[:6] == [f"mark a {OLD}", "disable a wait", f"mark b {OLD}", "disable b wait",
                                      f"mark c {OLD}", "disable c wait"]  # fmt: skip
     assert scene.batch.order[6:10] == [f"move a to {NEW}", "enable a", "mark a", f"move b to {NEW}"]
@@ -119,7 +119,7 @@ def test_a_drain_that_was_cut_off_anywhere_is_gone_on_with(scene: Stage, steps: 
     for name, method in whole.items():
         setattr(scene.batch, name, method)
     assert run(scene, "pools", "drain", OLD, "--running", "requeue", "--yes") == Exit.OK
-    assert states(scene) == {name: ("active", NEW, "") for name in ("a", "b", "c")}
+    assert states(scene) == dict.fromkeys(("a", "b", "c"), ("active", NEW, ""))
 
 
 def test_a_job_that_somebody_disabled_is_moved_and_stays_disabled(scene: Stage) -> None:
@@ -139,7 +139,7 @@ def test_jobs_that_come_or_end_meanwhile_are_taken_as_they_are(scene: Stage) -> 
     assert run(scene, "pools", "drain", OLD, "--yes") == Exit.OK
     assert states(scene)["late"] == ("active", NEW, "")
     assert states(scene)["c"][0] == "completed"
-    assert f"2 jobs went" not in scene.err.getvalue() and "3 jobs went" in scene.err.getvalue()
+    assert "2 jobs went" not in scene.err.getvalue() and "3 jobs went" in scene.err.getvalue()
 
 
 def test_a_job_that_ends_between_look_and_step_is_no_error(scene: Stage) -> None:
@@ -330,7 +330,7 @@ def test_what_passes_between_two_looks_is_no_problem() -> None:
 
 def test_waiting_ends_with_its_time() -> None:
     made = wait_scene(["idle", "starting"])
-    with pytest.raises(GaveUpWaiting, match="1 of 2 nodes work .*nothing is wrong that Batch tells of"):
+    with pytest.raises(GaveUpWaiting, match=r"1 of 2 nodes work .*nothing is wrong that Batch tells of"):
         run(made, "pools", "wait", "--timeout", "1m")
     assert 55 <= made.clock.slept <= 65
 

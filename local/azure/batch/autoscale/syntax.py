@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Union
+from typing import Final
 
 MAX_LENGTH: Final = 8192
 MAX_STATEMENTS: Final = 100
@@ -109,7 +109,7 @@ class Member:
     target: Expression
 
 
-Expression = Union[Number, Text, Name, Unary, Binary, Conditional, Call, Member]
+Expression = Number | Text | Name | Unary | Binary | Conditional | Call | Member
 
 
 @dataclass(frozen=True)

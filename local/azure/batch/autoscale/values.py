@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Union
+from typing import Any, Final
 
 _TICKS_PER_SECOND: Final = 10_000_000
 
@@ -44,7 +44,7 @@ class Option:
     name: str
 
 
-Value = Union[float, tuple[float, ...], str, datetime, Interval, Option]
+Value = float | tuple[float, ...] | str | datetime | Interval | Option
 
 OPTIONS: Final = ("requeue", "terminate", "taskcompletion", "retaineddata")
 _INTERVALS: Final[Mapping[str, int]] = {

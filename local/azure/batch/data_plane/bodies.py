@@ -250,9 +250,7 @@ POOL_RESIZE = Object(
 POOL_ENABLE_AUTOSCALE = Object(
     {"autoScaleFormula": Text(), "autoScaleEvaluationInterval": AUTOSCALE_INTERVAL}, name="PoolEnableAutoScaleParameter"
 )
-POOL_EVALUATE_AUTOSCALE = Object(
-    {"autoScaleFormula": Text()}, ("autoScaleFormula",), "PoolEvaluateAutoScaleParameter"
-)
+POOL_EVALUATE_AUTOSCALE = Object({"autoScaleFormula": Text()}, ("autoScaleFormula",), "PoolEvaluateAutoScaleParameter")
 NODES_REMOVE = Object(
     {"nodeList": ListOf(Text(), 100), "resizeTimeout": Duration(), "nodeDeallocationOption": _DEALLOCATION},
     ("nodeList",),

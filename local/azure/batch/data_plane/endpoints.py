@@ -37,7 +37,9 @@ RULE = Object(
 )
 NAT_POOL = Object(
     {
-        "name": Text(77, _NAME, "letters, digits, '_', '.' and '-'; begins with a letter or digit, ends not with . or -"),
+        "name": Text(
+            77, _NAME, "letters, digits, '_', '.' and '-'; begins with a letter or digit, ends not with . or -"
+        ),
         "protocol": Choice(("tcp", "udp")),
         "backendPort": Number(1, 65535),
         "frontendPortRangeStart": Number(1, 65534),

@@ -203,9 +203,7 @@ def _scale_view(resource: Resource, pool: Pool) -> dict[str, Any]:
         targets = {"targetDedicatedNodes": pool.target_dedicated, "targetLowPriorityNodes": pool.target_low_priority}
         return {"scaleSettings": {"fixedScale": {**arm_shapes.scale(resource.properties), **targets}}}
     interval = pool.body["autoScaleEvaluationInterval"]
-    shown: dict[str, Any] = {
-        "scaleSettings": {"autoScale": {"formula": pool.formula, "evaluationInterval": interval}}
-    }
+    shown: dict[str, Any] = {"scaleSettings": {"autoScale": {"formula": pool.formula, "evaluationInterval": interval}}}
     if (run := pool.autoscale_run) is not None:
         shown["autoScaleRun"] = {"evaluationTime": run["timestamp"], "results": run["results"]}
         if "error" in run:

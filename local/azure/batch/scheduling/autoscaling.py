@@ -17,7 +17,7 @@ from local.azure.batch import errors
 from local.azure.batch.autoscale import evaluation
 from local.azure.batch.autoscale.evaluation import MESSAGES, Evaluation
 from local.azure.batch.autoscale.samples import PERIOD, Metric
-from local.azure.batch.autoscale.syntax import SYNTAX, TOO_LONG, FormulaError
+from local.azure.batch.autoscale.syntax import TOO_LONG, FormulaError
 from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.durations import parse_duration, stamp

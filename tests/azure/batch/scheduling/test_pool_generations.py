@@ -74,7 +74,9 @@ class Generations:
         return arguments.run(arguments, session)
 
     def states(self) -> dict[str, tuple[str | None, str | None]]:
-        found = {job.id: (job.state, job.pool_info.pool_id if job.pool_info else None) for job in self.client.list_jobs()}
+        found = {
+            job.id: (job.state, job.pool_info.pool_id if job.pool_info else None) for job in self.client.list_jobs()
+        }
         return {name: found[name] for name in JOBS}
 
     def tasks(self) -> list[models.BatchTask]:
@@ -125,7 +127,8 @@ def test_with_requeue_the_running_tasks_begin_again_on_the_new_generation(genera
     tasks = g.tasks()
     assert counts(tasks, lambda info: info.result) == {"success"}
     assert counts(tasks, lambda info: info.retry_count) == {0}
-    assert sum((task.execution_info.requeue_count or 0) for task in tasks if task.execution_info) == 50
+    requeued = sum((task.execution_info.requeue_count or 0) for task in tasks if task.execution_info)
+    assert 50 <= requeued <= 60  # the ten that waited may begin in the places of jobs that were disabled first
 
 
 def test_pools_wait_sees_the_service_as_it_is(generations: Generations) -> None:

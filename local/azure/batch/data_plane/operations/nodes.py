@@ -48,9 +48,9 @@ def view(call: Call, node: Node) -> dict[str, Any]:
             )
     if recent:
         body["recentTasks"] = recent
-    if not node.leaving and node.state is not NodeState.CREATING:
-        if found := _inbound_endpoints(call, node, pool):
-            body["endpointConfiguration"] = {"inboundEndpoints": found}
+    is_up = not node.leaving and node.state is not NodeState.CREATING
+    if is_up and (inbound := _inbound_endpoints(call, node, pool)):
+        body["endpointConfiguration"] = {"inboundEndpoints": inbound}
     return body
 
 

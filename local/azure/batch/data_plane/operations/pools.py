@@ -137,7 +137,7 @@ async def disable_autoscale(call: Call) -> Answer:
 
 
 async def evaluate_autoscale(call: Call) -> Answer:
-    """POST evaluateautoscale: 200 also for what is wrong when it is evaluated (recorded); the pool must scale itself."""
+    """POST evaluateautoscale: 200 also for what is wrong with values (recorded); the pool must scale itself."""
     pool = call.pool()
     formula = call.body(bodies.POOL_EVALUATE_AUTOSCALE)["autoScaleFormula"]
     if pool.formula is None:
