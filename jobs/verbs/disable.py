@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from .. import moves
 from ..errors import Conflict
@@ -10,6 +11,8 @@ from ..exits import Exit
 from ..parser import batch_id
 from ..session import Session
 from .move import add_running, add_timeout
+
+EXAMPLES: Final = ("disable nightly-7", "disable nightly-7 --running requeue --wait")
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from .. import moves
 from ..errors import Conflict
@@ -10,6 +11,8 @@ from ..exits import Exit
 from ..parser import batch_id
 from ..service.batch import LEAVING
 from ..session import Session
+
+EXAMPLES: Final = ("enable nightly-7",)
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from .. import durations, moves
 from ..errors import Conflict, UsageError
@@ -14,7 +15,8 @@ from ..session import Session
 from ..terminal import asking
 from . import nodes
 
-RUNNING = {
+EXAMPLES: Final = ("move nightly-7 --to big", "move nightly-7 --to big --running requeue --yes")
+RUNNING: Final = {
     "wait": "let them end where they are; no other task begins meanwhile",
     "requeue": "they begin again on the new pool",
     "terminate": "end them now",

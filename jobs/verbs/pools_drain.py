@@ -8,6 +8,7 @@ moved as well. New jobs that name the pool while it drains go the same way.
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from .. import moves
 from ..errors import NotFound, UsageError
@@ -19,9 +20,11 @@ from ..terminal import asking
 from . import nodes
 from .move import add_running, add_timeout, target_pool
 
+EXAMPLES: Final = ("pools drain default-9f3c", "pools drain default-9f3c --to big --running requeue --yes")
+
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pool", metavar="OLD", help="the pool's id, or its name in the stack")
+    parser.add_argument("pool", metavar="OLD", help="the pool's id, or the hash that it ends with")
     parser.add_argument(
         "--to", metavar="NEW", help="where its jobs go (default: the stack's pool of which OLD is an older generation)"
     )
@@ -33,7 +36,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render = session.render
-    old = nodes.pools(arguments.pool, session)[0]
+    old = older_generation(session, arguments.pool)
     target = target_pool(session, arguments.to or successor(session, old))
     if target.id.lower() == old.lower():
         raise UsageError(f"{target.id} is both pools. Name another one after --to")
@@ -60,16 +63,26 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return Exit.OK
 
 
+def older_generation(session: Session, given: str) -> str:
+    """A pool's id from its id, its name in the stack, or the hash that its generation ends with."""
+    pool = nodes.pools(given, session)[0]
+    if "-" not in pool and _pool(session, pool) is None:
+        found = [one.id for one in session.batch.pools() if one.id.lower().endswith(f"-{pool.lower()}")]
+        if len(found) == 1:
+            return found[0]
+    return pool
+
+
 def successor(session: Session, old: str) -> str:
     """The stack's pool that jobs of an older generation of it go to: generations are NAME-HASH."""
     outputs = session.connection.outputs
     current = dict(outputs.pools) if outputs else {}
-    named = {name: pool for name, pool in current.items() if old.lower().startswith(f"{name.lower()}-")}
-    found = named or current
-    if len(found) != 1 or old in found.values():
+    named = [name for name in current if old.lower().startswith(f"{name.lower()}-")]
+    found = current.get(max(named, key=len)) if named else next(iter(current.values()), None)
+    if found is None or found == old or (not named and len(current) > 1):
         known = ", ".join(pool for pool in current.values() if pool != old) or "none in this stack"
         raise UsageError(f"where shall the jobs of pool {old} go? Name a pool after --to (pools: {known})")
-    return next(iter(found.values()))
+    return found
 
 
 def jobs_of(session: Session, pool: str) -> list[JobState]:

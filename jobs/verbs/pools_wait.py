@@ -19,6 +19,7 @@ from ..service.batch import NodeState, PoolState
 from ..session import Session
 from . import nodes
 
+EXAMPLES: Final = ("pools wait", "pools wait default --timeout 10m")
 PAUSE: Final = 2.0  # seconds between two looks
 DEFAULT_TIMEOUT: Final = 30 * 60.0
 WORKING: Final = ("idle", "running")

@@ -14,6 +14,7 @@ from jobs.exits import Exit
 from jobs.moves import UNDER_WAY, Step, next_step
 from jobs.parser import parse
 from jobs.service.batch import Failure, JobState, NodeState, PoolState, TaskState
+from jobs.verbs.pools_drain import successor
 
 from .fakes import START, Stage, stage
 
@@ -221,6 +222,22 @@ def test_two_pools_of_a_stack_have_generations_of_their_own(scene: Stage) -> Non
     assert states(scene)["a"][1] == NEW
     with pytest.raises(UsageError, match="where shall the jobs of pool other-1 go"):
         run(scene, "pools", "drain", "other-1", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("big-1", "big-77aa"), ("big-mem-1", "big-mem-88bb"), ("BIG-MEM-1", "big-mem-88bb")]
+)
+def test_the_successor_has_the_longest_name_that_fits(scene: Stage, old: str, new: str) -> None:
+    outputs = scene.session.connection.outputs
+    assert outputs is not None
+    pools = {"big": "big-77aa", "big-mem": "big-mem-88bb"}
+    scene.session.__dict__["connection"] = replace(scene.session.connection, outputs=replace(outputs, pools=pools))
+    assert successor(scene.session, old) == new
+
+
+def test_a_generation_is_found_by_its_hash(scene: Stage) -> None:
+    assert run(scene, "pools", "drain", "9f3c", "--running", "requeue", "--yes") == Exit.OK
+    assert states(scene)["a"] == ("active", NEW, "")
 
 
 def test_single_jobs_are_moved(scene: Stage) -> None:

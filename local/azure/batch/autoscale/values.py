@@ -153,11 +153,12 @@ _RULES: Final[Mapping[tuple[str, str, str], Callable[[Any, Any], Value]]] = {
 
 def combine(left: Value, sign: str, right: Value) -> Value:
     """The value of a binary operator other than && and ||."""
-    rule = _RULES.get((kind(left), sign, kind(right)))
+    rule: Callable[[Any, Any], Value] | None = _RULES.get((kind(left), sign, kind(right)))
     if rule is None:
         raise ValueProblem(f"Operator {sign} does not take a {kind(left)} and a {kind(right)}")
+    pair: tuple[Any, Any] = left, right  # of the types that the rule is for
     try:
-        return rule(left, right)
+        return rule(*pair)
     except (OverflowError, ValueError) as error:
         raise ValueProblem(f"Operator {sign} gives a value that is too large") from error
 
@@ -189,7 +190,7 @@ def written(value: Value) -> str:
             return _written_interval(value)
         case Option():
             return value.name
-        case _:
+        case str():
             return value
 
 

@@ -6,8 +6,6 @@ data plane's spelling; ARM's spelling of the same words is brought to this one (
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from local.azure.batch.data_plane.schema import Choice, Duration, Flag, Later, ListOf, Number, Object, Text, Time
 
 MAX_TASKS_PER_COLLECTION = 100
@@ -15,7 +13,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPENDENCY_CHARACTERS = 64_000
 MAX_RELEASE_SECONDS = 15 * 60
 
-AUTOSCALE_INTERVAL = Duration(timedelta(minutes=5), timedelta(hours=168))
+AUTOSCALE_INTERVAL = Duration("PT5M", "PT168H")
 
 ID = Text(64, r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, hyphens and underscores")
 NAME = Text(1024)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Protocol
 
 from local.azure.batch import errors
@@ -74,10 +73,10 @@ class Flag:
 
 @dataclass(frozen=True)
 class Duration:
-    """An ISO 8601 duration."""
+    """An ISO 8601 duration; the limits are durations too."""
 
-    least: timedelta | None = None
-    most: timedelta | None = None
+    least: str | None = None
+    most: str | None = None
 
     def check(self, value: Any, path: str) -> str:
         """Form and range; kept as sent."""
@@ -85,8 +84,10 @@ class Duration:
             found = parse_duration(Text().check(value, path))
         except ValueError as error:
             raise errors.invalid(path, value, str(error)) from error
-        if (self.least is not None and found < self.least) or (self.most is not None and found > self.most):
-            raise errors.invalid(path, value, f"expected {self.least} to {self.most} (hours:minutes:seconds)")
+        if self.least is not None and found < parse_duration(self.least):
+            raise errors.invalid(path, value, f"expected at least {self.least}")
+        if self.most is not None and found > parse_duration(self.most):
+            raise errors.invalid(path, value, f"expected at most {self.most}")
         return value
 
 
