@@ -190,8 +190,7 @@ def written(value: Value) -> str:
             return _written_interval(value)
         case Option():
             return value.name
-        case str():
-            return value
+    return value
 
 
 def _written_interval(value: Interval) -> str:
