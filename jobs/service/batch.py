@@ -296,8 +296,6 @@ class PoolState:
         run: Mapping[str, Any] = wire.get("autoScaleRun") or {}
         machine: Mapping[str, Any] = wire.get("virtualMachineConfiguration") or {}
         image: Mapping[str, Any] = machine.get("imageReference") or {}
-        wrong: Mapping[str, Any] = run.get("error") or {}
-        said = "; ".join(str(one.get("value")) for one in wrong.get("values") or ())
         network: Mapping[str, Any] = wire.get("networkConfiguration") or {}
         endpoints: Mapping[str, Any] = network.get("endpointConfiguration") or {}
         return cls(
@@ -313,7 +311,7 @@ class PoolState:
             autoscale_formula=(wire.get("autoScaleFormula") or "") if wire.get("enableAutoScale") else "",
             autoscale_at=_time(run.get("timestamp")),
             autoscale_results=run.get("results") or "",
-            autoscale_error=f"{wrong.get('code')}: {said or wrong.get('message')}" if wrong else "",
+            autoscale_error=autoscale_problem(run),
             resize_errors=tuple(f"{one.get('code')}: {one.get('message')}" for one in wire.get("resizeErrors") or ()),
             images=tuple((machine.get("containerConfiguration") or {}).get("containerImageNames") or ()),
             os_image=image.get("virtualMachineImageId")
@@ -321,6 +319,13 @@ class PoolState:
             node_agent=machine.get("nodeAgentSKUId") or "",
             maps_ssh=any(pool.get("backendPort") == SSH for pool in endpoints.get("inboundNATPools") or ()),
         )
+
+
+def autoscale_problem(run: Mapping[str, Any]) -> str:
+    """What was wrong with an evaluation of a formula, with its place; empty for a good one."""
+    wrong: Mapping[str, Any] = run.get("error") or {}
+    said = "; ".join(str(one.get("value")) for one in wrong.get("values") or ())
+    return f"{wrong.get('code')}: {said or wrong.get('message')}" if wrong else ""
 
 
 class Batch(Protocol):
@@ -354,6 +359,7 @@ class Batch(Protocol):
     def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None: ...
     def stop_resize(self, pool_id: str) -> None: ...
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str: ...
+    def schedules_on(self, pool_id: str) -> list[str]: ...
     def image_ends(self) -> dict[tuple[str, str], datetime | None]: ...
     def nodes(self, pool_id: str) -> Iterator[NodeState]: ...
     def node(self, pool_id: str, node_id: str) -> NodeState: ...

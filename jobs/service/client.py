@@ -34,7 +34,17 @@ from ..errors import (
     Unreachable,
 )
 from ..submission.transport import Transport
-from .batch import Choice, Counts, JobState, NodeState, PoolState, PreparationState, Running, TaskState
+from .batch import (
+    Choice,
+    Counts,
+    JobState,
+    NodeState,
+    PoolState,
+    PreparationState,
+    Running,
+    TaskState,
+    autoscale_problem,
+)
 from .connection import Connection, SharedKey
 from .credentials import token_credential
 
@@ -253,7 +263,21 @@ class AzureBatch:
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
         with self._translated(f"pool {pool_id}"):
             options = models.BatchPoolEvaluateAutoScaleOptions({"autoScaleFormula": formula})
-            return str(self._client.evaluate_pool_auto_scale(pool_id, options).as_dict().get("results") or "")
+            run = self._client.evaluate_pool_auto_scale(pool_id, options).as_dict()
+        if wrong := autoscale_problem(run):
+            raise Refused(f"pool {pool_id}: its formula cannot be evaluated now: {wrong}. The pool keeps its size")
+        return str(run.get("results") or "")
+
+    def schedules_on(self, pool_id: str) -> list[str]:
+        """The ids of the job schedules whose jobs run on the pool."""
+        with self._translated("the job schedules"):
+            found = [schedule.as_dict() for schedule in self._client.list_job_schedules()]
+        return [
+            wire["id"]
+            for wire in found
+            if ((wire["jobSpecification"].get("poolInfo") or {}).get("poolId") or "").lower() == pool_id.lower()
+            and str(wire.get("state", "")).casefold() not in ("completed", "deleting", "terminating")
+        ]
 
     def image_ends(self) -> dict[tuple[str, str], datetime | None]:
         """(OS image, node agent) -> when Batch ends its support, for every image that Batch supports."""

@@ -11,7 +11,7 @@ import argparse
 from typing import Final
 
 from .. import moves
-from ..errors import NotFound, UsageError
+from ..errors import Conflict, NotFound, Refused, UsageError
 from ..exits import Exit
 from ..moves import Mover
 from ..service.batch import JobState, PoolState
@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     mover.move(lambda: jobs_of(session, old))
     if present is not None:
         _wait_until_idle(session, old, mover.deadline)
+    _refuse_schedules(session, old, target.id)
     if render.as_json:
         render.record({"pool": old, "idle": True, "moved": mover.moved})
     render.words(
@@ -91,6 +92,21 @@ def jobs_of(session: Session, pool: str) -> list[JobState]:
     every = (job for state in moves.UNDER_WAY for job in session.batch.jobs("", state=state))
     found = {job.id: job for job in every if pool.lower() in (job.pool_id.lower(), job.leaving.lower())}
     return list(found.values())
+
+
+def _refuse_schedules(session: Session, old: str, target: str) -> None:
+    """A job schedule would go on making jobs for the pool."""
+    try:
+        found = session.batch.schedules_on(old)
+    except Refused as error:
+        if error.code != "NotImplemented":
+            raise
+        return  # a service without job schedules
+    if found:
+        raise Conflict(
+            f"job schedules {', '.join(found)} make jobs for pool {old}: every present job is on {target}, but the pool "
+            "cannot go yet. Give the schedules the new pool (az batch job-schedule set), then run this again"
+        )
 
 
 def _pool(session: Session, pool_id: str) -> PoolState | None:

@@ -90,6 +90,7 @@ class FakeBatch:
     users: list[dict[str, Any]] = field(default_factory=list)
     prepared: list[PreparationState] = field(default_factory=list)
     ends: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    schedules: dict[str, str] = field(default_factory=dict)  # id -> pool
 
     def create_job(self, definition: Mapping[str, Any]) -> None:
         if definition["id"] in self.definitions:
@@ -268,6 +269,9 @@ class FakeBatch:
 
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
         return "$TargetDedicatedNodes=3"
+
+    def schedules_on(self, pool_id: str) -> list[str]:
+        return [name for name, pool in self.schedules.items() if pool == pool_id]
 
     def image_ends(self) -> dict[tuple[str, str], datetime | None]:
         return self.ends

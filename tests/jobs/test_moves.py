@@ -173,6 +173,13 @@ def test_drain_waits_until_the_nodes_run_nothing(scene: Stage) -> None:
     assert f"waiting for 2 tasks that still run on pool {OLD}" in scene.err.getvalue()
 
 
+def test_a_job_schedule_that_names_the_pool_keeps_it(scene: Stage) -> None:
+    scene.batch.schedules = {"nightly": OLD, "weekly": NEW}
+    with pytest.raises(Conflict, match="job schedules nightly make jobs for pool default-9f3c"):
+        run(scene, "pools", "drain", OLD, "--running", "requeue", "--yes")
+    assert states(scene)["a"] == ("active", NEW, "")
+
+
 def test_a_drain_that_takes_too_long_says_how_to_go_on(scene: Stage) -> None:
     with pytest.raises(GaveUpWaiting, match=r"3 jobs are not moved yet .*The same command goes on") as caught:
         run(scene, "pools", "drain", OLD, "--timeout", "10s", "--yes")

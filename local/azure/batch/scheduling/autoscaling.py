@@ -110,11 +110,12 @@ class Autoscaling:
             return
         found = self.preview(pool, pool.formula)
         pool.autoscale_run = run_view(found)
-        self._state.save(pool)
         self._arm(pool, found.at)
         targets = (found.target_dedicated, found.target_low_priority)
-        if targets != (pool.target_dedicated, pool.target_low_priority):
-            self._allocation.resize(pool, *targets, found.option)
+        with self._state.store.transaction():  # what was evaluated is also asked for, or neither
+            self._state.save(pool)
+            if targets != (pool.target_dedicated, pool.target_low_priority):
+                self._allocation.resize(pool, *targets, found.option)
 
     def _arm(self, pool: Pool, last: datetime) -> None:
         when = last + parse_duration(pool.body.get("autoScaleEvaluationInterval", DEFAULT_INTERVAL))

@@ -12,6 +12,7 @@ import pytest
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
+from jobs.errors import Refused
 from jobs.exits import Exit
 from jobs.parser import parse
 from jobs.service.connection import Connection, SharedKey
@@ -129,6 +130,16 @@ def test_with_requeue_the_running_tasks_begin_again_on_the_new_generation(genera
     assert counts(tasks, lambda info: info.retry_count) == {0}
     requeued = sum((task.execution_info.requeue_count or 0) for task in tasks if task.execution_info)
     assert 50 <= requeued <= 60  # the ten that waited may begin in the places of jobs that were disabled first
+
+
+def test_jobs_evaluates_a_pools_formula_and_says_what_is_wrong(generations: Generations) -> None:
+    g = generations
+    automatic = {"formula": "$TargetDedicatedNodes = min(2, avg($PendingTasks.GetSample(TimeInterval_Minute, 100)));"}
+    g.local.pool("auto", scaleSettings={"autoScale": automatic})
+    with pytest.raises(Refused, match="InsufficientSampleData: Line 1, Col 36: .*wanted 100%, received 50%"):
+        g.jobs("pools", "auto", "--evaluate")
+    assert g.jobs("pools", "wait", "auto") == Exit.SERVICE
+    assert "the autoscale formula cannot be evaluated: InsufficientSampleData" in g.said.getvalue()
 
 
 def test_pools_wait_sees_the_service_as_it_is(generations: Generations) -> None:
