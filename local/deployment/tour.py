@@ -1,8 +1,9 @@
 """`make up`: the main job from end to end, each step with its time.
 
-Starts the local Azure, deploys the stack "local" with the unmodified program, gives the node identity its database
-user, submits the sample job and shows its output. A second call finds everything as it is: it deploys nothing and shows
-the last run again. The steps are ordinary commands that a user could type; this module only orders them.
+Starts the local Azure, deploys the stack "local" with the unmodified program, waits for its nodes, gives the node
+identity its database user, submits the sample job and shows its output. A second call finds everything as it is: it
+deploys nothing and shows the last run again. The steps are ordinary commands that a user could type; this module only
+orders them.
 """
 
 from __future__ import annotations
@@ -103,6 +104,10 @@ def run(paths: Paths) -> int:
     if deployment.code:
         return deployment.code
     deployed = outputs(stack)
+    with step("nodes of the pools") as nodes:
+        nodes.code = jobs("pools", "wait")
+    if nodes.code:
+        return nodes.code
     with step("database user of the node identity"):
         database.provision(paths, deployed)
     code = sample_job(paths, deployed)

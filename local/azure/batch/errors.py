@@ -76,6 +76,27 @@ class PropertyCannotBeUpdated(BatchError):
     default = "A property that cannot be updated was specified as part of the request."
 
 
+class AutoScalingFormulaSyntaxError(BatchError):
+    """A formula that cannot be read; which of its faults are found before it is taken is a guess."""
+
+    status, code = 400, "AutoScalingFormulaSyntaxError"
+    default = "The specified auto-scaling formula has a syntax error."
+
+
+class AutoScalingFormulaTooLong(BatchError):
+    """More than 8 KiB."""
+
+    status, code = 400, "AutoScalingFormulaTooLong"
+    default = "The specified auto-scaling formula exceeds lengths limit."
+
+
+class TooManyEnableAutoScaleRequests(BatchError):
+    """Two requests for one pool within 30 s (documented) [guess: status and text]."""
+
+    status, code = 409, "TooManyEnableAutoScaleRequests"
+    default = "Enable AutoScale requests for the same pool must be separated by at least 30 seconds."
+
+
 class InvalidAutoStorage(BatchError):
     """ARM: the linked storage account cannot be used [guess: code]."""
 
@@ -351,17 +372,17 @@ class NodeNotReady(BatchError):
     status, code, default = 409, "NodeNotReady", "The specified node is not ready."
 
 
+class OperationNotValidOnNode(BatchError):
+    """The node is not of a kind that the verb is for (recorded; that remote login gets it is a guess)."""
+
+    status, code, default = 409, "OperationNotValidOnNode", "The specified operation is not valid on the node."
+
+
 class NodeAlreadyInTargetSchedulingState(BatchError):
     """Nothing to change."""
 
     status, code = 409, "NodeAlreadyInTargetSchedulingState"
     default = "The specified node is already in the target scheduling state."
-
-
-class OperationNotValidOnNode(BatchError):
-    """The verb does not fit the node's state (recorded)."""
-
-    status, code, default = 409, "OperationNotValidOnNode", "The specified operation is not valid on the node."
 
 
 class OperationInvalidForCurrentState(BatchError):

@@ -17,7 +17,7 @@ from azure.core.credentials import AccessToken, AzureNamedKeyCredential
 from local.azure.batch.service import BatchService
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
-from local.azure.platform.clock import Clock, ManualClock
+from local.azure.platform.clock import ManualClock, SystemClock
 from local.node.noop import NoopExecutor
 from local.paths import Paths
 
@@ -45,10 +45,10 @@ class TokenOf:
 class LocalBatch:
     """The service in a thread of its own; `executor` outlives a `restart`, as nodes do."""
 
-    def __init__(self, home: Path, automatic: bool, clock: Clock | None = None) -> None:
-        self.paths = Paths(home)
-        self.clock = clock
-        self.executor = NoopExecutor(automatic=automatic)
+    def __init__(self, home: Path, automatic: bool, clock: ManualClock | None = None) -> None:
+        self.paths, self.clock = Paths(home), clock
+        now = SystemClock().now if clock is None else clock.now
+        self.executor = NoopExecutor(automatic=automatic, now=now)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -76,7 +76,7 @@ class LocalBatch:
 
     def advance(self, **by: float) -> None:
         """Move the clock, and let everything settle that fell due."""
-        assert isinstance(self.clock, ManualClock), "only the fixture `timed` has a clock that can be moved"
+        assert isinstance(self.clock, ManualClock), "only `clocked` and `timed` have a clock that can be moved"
         self.do(self.clock.advance, timedelta(**by))
 
     def settle(self) -> None:
@@ -88,6 +88,12 @@ class LocalBatch:
             await asyncio.sleep(0)
             for account in self.service.accounts.all():
                 await account.dispatcher.mailbox.idle()
+
+    def wait(self, *, minutes: float) -> None:
+        """Move the clock, half a minute at a time, with everything settled in between."""
+        assert self.clock is not None, "only a clock that is moved by hand can be waited for"
+        for _ in range(round(minutes * 2)):
+            self.do(self.clock.advance, timedelta(seconds=30))
 
     def restart(self) -> None:
         """As after kill -9: nothing is written on the way out but what is on disk already."""
@@ -186,8 +192,8 @@ def manual(tmp_path: Path) -> Iterator[LocalBatch]:
 
 
 @pytest.fixture
-def timed(tmp_path: Path) -> Iterator[LocalBatch]:
-    """As `azure`, on a clock that the test moves."""
+def clocked(tmp_path: Path) -> Iterator[LocalBatch]:
+    """As `azure`, on a clock that the test moves by `advance`."""
     local = LocalBatch(tmp_path / "home", automatic=True, clock=ManualClock(START))
     _furnish(local)
     yield local
@@ -198,6 +204,15 @@ def timed(tmp_path: Path) -> Iterator[LocalBatch]:
 def azure(tmp_path: Path) -> Iterator[LocalBatch]:
     """Account and submitter; nodes come up and runs succeed by themselves."""
     local = LocalBatch(tmp_path / "home", automatic=True)
+    _furnish(local)
+    yield local
+    local.close()
+
+
+@pytest.fixture
+def timed(tmp_path: Path) -> Iterator[LocalBatch]:
+    """Account and submitter on a clock that `wait` moves; nodes come up by themselves, runs go on when told."""
+    local = LocalBatch(tmp_path / "home", automatic=False, clock=ManualClock(datetime.now(UTC)))
     _furnish(local)
     yield local
     local.close()

@@ -13,6 +13,7 @@ from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
 from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.scheduling.allocation import Allocation
+from local.azure.batch.scheduling.autoscaling import Autoscaling
 from local.azure.batch.scheduling.dispatcher import Dispatcher
 from local.azure.batch.scheduling.run_specs import SpecWriter
 from local.azure.batch.scheduling.schedules import Schedules
@@ -43,6 +44,8 @@ class Account:
         self.allocation.on_pool_gone = self._pool_gone
         self.dispatcher.jobs.pools = self.allocation
         self.schedules = Schedules(self.state, cloud.clock, self.dispatcher.timers, self.dispatcher.jobs)
+        self.autoscaling = Autoscaling(self.state, cloud.clock, self.dispatcher.timers, self.allocation)
+        self.allocation.on_pool_made = self.autoscaling.watch
         self.count_lag = count_lag()
 
     def resume(self) -> None:
@@ -50,6 +53,7 @@ class Account:
         self.allocation.resume()
         self.dispatcher.resume()
         self.schedules.resume()
+        self.autoscaling.resume()
 
     @property
     def modes(self) -> Collection[str]:
@@ -73,6 +77,7 @@ class Account:
 
     def _pool_gone(self, pool: Pool) -> None:
         """A pool deleted through the data plane is gone from ARM as well."""
+        self.autoscaling.forget(pool)
         self.cloud.resources.delete(f"{self.resource_id}/pools/{pool.id}")
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from the documentation of each property: those are the tables here. The next ver
 
 from __future__ import annotations
 
+from local.azure.batch.data_plane.endpoints import ENDPOINTS
 from local.azure.batch.data_plane.schema import Choice, Duration, Kind, ListOf, Number, Object, Text
 from local.azure.batch.data_plane.sdk_models import ModelReader
 
@@ -22,9 +23,9 @@ _SLOTS = Number(1, 256)
 _COUNT = Number(0, 2**31 - 1)
 _PRIORITY = Number(-1000, 1000)
 _PARALLEL = Number(-1, 2**31 - 1)
-_PORT = Number(1, 65535)
 _AT_LEAST_5_MINUTES = Duration("PT5M")
 _AT_LEAST_1_MINUTE = Duration("PT1M")
+AUTOSCALE_INTERVAL = Duration("PT5M", "PT168H")
 
 _DEFINES_JOB = ("BatchJobCreateOptions", "BatchJobUpdateOptions", "BatchJob", "BatchJobSpecification")
 _CREATES_POOL = ("BatchPoolCreateOptions", "BatchPoolSpecification")
@@ -50,7 +51,7 @@ _RULES: dict[tuple[str, str], Kind] = {
     **{(model, "resizeTimeout"): _AT_LEAST_5_MINUTES for model in (
         *_CREATES_POOL, "BatchPoolResizeOptions", "BatchNodeRemoveOptions",
     )},
-    **{(model, "autoScaleEvaluationInterval"): Duration("PT5M", "PT168H") for model in (
+    **{(model, "autoScaleEvaluationInterval"): AUTOSCALE_INTERVAL for model in (
         *_CREATES_POOL, "BatchPoolEnableAutoScaleOptions",
     )},
     ("BatchPoolInfo", "poolId"): Text(64, r"(?s).+", "expected a pool's id"),
@@ -65,10 +66,7 @@ _RULES: dict[tuple[str, str], Kind] = {
     ("BatchNodeRemoveOptions", "nodeList"): ListOf(Text(), 100, least=1),
     ("BatchNodeUserCreateOptions", "name"): Text(20, r"(?s).+", "expected 1 to 20 characters"),
     ("UserAccount", "name"): Text(20, r"(?s).+", "expected 1 to 20 characters"),
-    ("BatchInboundNatPool", "backendPort"): _PORT,
-    ("BatchInboundNatPool", "frontendPortRangeStart"): _PORT,
-    ("BatchInboundNatPool", "frontendPortRangeEnd"): _PORT,
-    ("NetworkSecurityGroupRule", "priority"): Number(150, 4096),
+    ("NetworkConfiguration", "endpointConfiguration"): ENDPOINTS,
     # Words that the service writes in another case than the SDK's models (recorded):
     ("BatchTaskSchedulingPolicy", "nodeFillType"): Choice(("Spread", "Pack")),
     ("OutputFileUploadConfiguration", "uploadCondition"): Choice(("TaskSuccess", "TaskFailure", "TaskCompletion")),
@@ -124,6 +122,8 @@ POOL = _read("BatchPoolCreateOptions")
 POOL_UPDATE = _read("BatchPoolUpdateOptions")
 POOL_REPLACE = _read("BatchPoolReplaceOptions")
 POOL_RESIZE = _read("BatchPoolResizeOptions")
+POOL_ENABLE_AUTOSCALE = _read("BatchPoolEnableAutoScaleOptions")
+POOL_EVALUATE_AUTOSCALE = _read("BatchPoolEvaluateAutoScaleOptions")
 NODES_REMOVE = _read("BatchNodeRemoveOptions")
 NODE_USER = _read("BatchNodeUserCreateOptions")
 NODE_USER_UPDATE = _read("BatchNodeUserReplaceOptions")

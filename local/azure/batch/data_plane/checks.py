@@ -7,15 +7,18 @@ from typing import Any
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.account.images import check_image
+from local.azure.batch.data_plane import endpoints
 from local.azure.batch.errors import invalid
+from local.azure.batch.scheduling import autoscaling
 
 _SOURCES = ("autoStorageContainerName", "storageContainerUrl", "httpUrl")
 _MAX_PACKAGES = 10
 APPLICATION_TYPE = "Microsoft.Batch/batchAccounts/applications"
 
 
-def check_pool(account: Account, body: dict[str, Any]) -> None:
-    """Refuse a pool's definition (of a pool, or of an auto pool) that cannot work; one part of it may be checked alone."""
+def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
+    """A pool's definition (of a pool, or of an auto pool) with its endpoints filled in; one that cannot work is refused.
+    One part of it may be checked alone."""
     machine = body.get("virtualMachineConfiguration")
     if machine is not None:
         check_image(machine["imageReference"], machine["nodeAgentSKUId"])
@@ -31,6 +34,14 @@ def check_pool(account: Account, body: dict[str, Any]) -> None:
         if ("uid" in linux) != ("gid" in linux):
             raise invalid(f"userAccounts[{index}].linuxUserConfiguration", linux, "give both uid and gid, or neither")
     check_packages(account, body.get("applicationPackageReferences", []), "applicationPackageReferences")
+    if "networkConfiguration" not in body:
+        return body
+    if body["networkConfiguration"].get("subnetId"):
+        raise errors.NotImplementedYet(
+            "The local Azure does not have virtual networks yet (property 'networkConfiguration.subnetId').",
+            details=[("PropertyName", "subnetId")],
+        )
+    return {**body, "networkConfiguration": endpoints.checked(body["networkConfiguration"])}
 
 
 def _check_scale(body: dict[str, Any]) -> None:
@@ -38,6 +49,8 @@ def _check_scale(body: dict[str, Any]) -> None:
     automatic = body.get("enableAutoScale", False)
     if automatic and not body.get("autoScaleFormula"):
         raise errors.MissingRequiredProperty(details=[("PropertyName", "autoScaleFormula")])
+    if automatic:
+        autoscaling.accept(body["autoScaleFormula"])
     for name in ("autoScaleFormula", "autoScaleEvaluationInterval"):
         if not automatic and name in body:
             raise invalid(name, body[name], "it must not be given unless enableAutoScale is true")

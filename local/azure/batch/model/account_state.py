@@ -7,7 +7,7 @@ many are unfinished) and their durability. Decides nothing. Ids compare without 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ R = TypeVar("R", JobSchedule, Job, Task, JobTask, Pool, Node)
 JOBS, TASKS, POOLS, NODES = "batch.job", "batch.task", "batch.pool", "batch.node"
 JOB_TASKS = "batch.job-task"
 JOB_SCHEDULES = "batch.job-schedule"
+_Indexed = tuple[TaskState, str | None, str | None, bool, tuple[tuple[str, str], ...]]
 SATISFIED = "batch.satisfied"
 """Deleted tasks that others may depend on: they satisfied once, and do so for good."""
 
@@ -47,7 +48,8 @@ class AccountState:
         self.coordination_runs: dict[str, Task] = {}
         self._running: dict[str, int] = defaultdict(int)
         self._unfinished: dict[str, int] = defaultdict(int)
-        self._indexed: dict[tuple[str, str], tuple[TaskState, str | None, str | None, tuple[tuple[str, str], ...]]] = {}
+        self._ended: dict[str, Counter[bool]] = defaultdict(Counter)  # by whether they succeeded
+        self._indexed: dict[tuple[str, str], _Indexed] = {}
         self.job_tasks: dict[str, dict[tuple[str, JobTaskKind], JobTask]] = defaultdict(dict)
         self.job_task_runs: dict[str, JobTask] = {}
         for key, _ in store.items(SATISFIED, prefix):
@@ -102,6 +104,11 @@ class AccountState:
     def jobs_of(self, schedule: JobSchedule) -> list[Job]:
         """The jobs that a schedule made."""
         return [job for job in self.jobs.values() if (job.schedule_id or "").lower() == schedule.key]
+
+    def ended(self, job: Job) -> tuple[int, int]:
+        """How many of its tasks completed (with success, without)."""
+        counts = self._ended[job.id.lower()]
+        return counts[True], counts[False]
 
     def nodes_of(self, pool_id: str) -> list[Node]:
         """A pool's nodes in creation order."""
@@ -163,7 +170,9 @@ class AccountState:
                 self.store.delete(*self._place(one))
             for satisfied, _ in self.store.items(SATISFIED, f"{self.account}/{key}/"):
                 self.store.delete(SATISFIED, satisfied)
-        for index in (self._tasks, self._task_order, self.waiting, self._running, self._unfinished, self.job_tasks):
+        for index in (
+            self._tasks, self._task_order, self.waiting, self._running, self._unfinished, self._ended, self.job_tasks,
+        ):  # fmt: skip
             index.pop(key, None)
 
     def erase(self) -> None:
@@ -205,11 +214,13 @@ class AccountState:
             for one in task.instances:
                 self.coordination_runs[one["run_id"]] = task
                 self.on_node[one["node_id"]].setdefault(task.run_id or "", task)
+        succeeded = task.result == "success"
         if task.state is not TaskState.COMPLETED:
             self._unfinished[job] += 1
-        self._indexed[job, key] = (
-            task.state, task.node_id, task.run_id, tuple((one["node_id"], one["run_id"]) for one in task.instances),
-        )  # fmt: skip
+        else:
+            self._ended[job][succeeded] += 1
+        parts = tuple((one["node_id"], one["run_id"]) for one in task.instances)
+        self._indexed[job, key] = (task.state, task.node_id, task.run_id, succeeded, parts)
         if task.satisfies and self.jobs[job].uses_dependencies:
             for met in self.dependencies[job].satisfy(key):
                 dependent = self._tasks[job][met]
@@ -235,7 +246,7 @@ class AccountState:
         before = self._indexed.pop((job, key), None)
         if before is None:
             return
-        state, node_id, run_id, parts = before
+        state, node_id, run_id, succeeded, parts = before
         self.waiting[job].pop(key, None)
         if state in (TaskState.PREPARING, TaskState.RUNNING):
             self._running[job] -= 1
@@ -247,6 +258,8 @@ class AccountState:
                 self.on_node[part_node_id].pop(run_id or "", None)
         if state is not TaskState.COMPLETED:
             self._unfinished[job] -= 1
+        else:
+            self._ended[job][succeeded] -= 1
 
 
 def _sorted(store: Store, kind: str, prefix: str, record: type[R]) -> list[R]:

@@ -27,6 +27,7 @@ class Pool(Stamped):
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
     stopped: bool = False  # the resize that goes on was stopped by a client
     auto_pool_of: str | None = None  # the job ("job/ID") or job schedule ("jobschedule/ID") that it was made for
+    autoscale_run: dict[str, Any] | None = None  # the last evaluation, as the data plane shows it
 
     def delete(self, now: datetime) -> None:
         """Begin to disappear."""
@@ -38,6 +39,11 @@ class Pool(Stamped):
         after = ALLOCATION.next(self.allocation, event)
         if after is not self.allocation:
             self.allocation, self.allocation_since = after, now
+
+    @property
+    def formula(self) -> str | None:
+        """By which it scales itself; None for a pool of a fixed size."""
+        return self.body.get("autoScaleFormula") if self.body.get("enableAutoScale") else None
 
     @property
     def slots(self) -> int:
@@ -69,6 +75,7 @@ class Pool(Stamped):
             "targetDedicatedNodes": self.target_dedicated,
             "targetLowPriorityNodes": self.target_low_priority,
             **({"resizeErrors": self.resize_errors} if self.resize_errors else {}),
+            **({"autoScaleRun": self.autoscale_run} if self.autoscale_run and self.formula is not None else {}),
         }
 
 
@@ -102,6 +109,9 @@ def shown_definition(body: dict[str, Any]) -> dict[str, Any]:
         shown["startTask"] = start_task_with_defaults(body["startTask"])
     if body.get("userAccounts"):
         shown["userAccounts"] = [{"elevationLevel": "nonadmin", **one} for one in body["userAccounts"]]
+    if body.get("networkConfiguration"):
+        filled = {"dynamicVNetAssignmentScope": "none", "enableAcceleratedNetworking": False}
+        shown["networkConfiguration"] = {**filled, **body["networkConfiguration"]}
     machine = body["virtualMachineConfiguration"]
     if "offer" in machine.get("imageReference", {}):
         image = {"version": "latest", **machine["imageReference"]}

@@ -34,6 +34,7 @@ class Allocation:
         self._state, self._clock, self._executor = dispatcher.state, dispatcher.clock, dispatcher.executor
         self._gone: dict[str, asyncio.Event] = {}
         self.on_pool_gone: Callable[[Pool], None] = lambda pool: None
+        self.on_pool_made: Callable[[Pool], None] = lambda pool: None
         dispatcher.on_node_settled = self._node_settled
 
     def make_pool(
@@ -48,6 +49,7 @@ class Allocation:
         )  # fmt: skip
         self._state.save(pool)
         self.resize(pool, dedicated, low_priority)
+        self.on_pool_made(pool)
         return pool
 
     def make_auto_pool(self, pool_id: str, specification: dict[str, Any], owner: str) -> Pool:

@@ -94,7 +94,7 @@ def test_a_pool_that_cannot_work_is_refused_by_the_name_of_its_property(
 def test_every_image_of_the_list_is_accepted_with_its_agent(azure: LocalBatch, image: int) -> None:
     client = azure.client()
     one = list(client.list_supported_images())[image]
-    reference = {name: value for name, value in one.image_reference.as_dict().items()}
+    reference: dict[str, str] = dict(one.image_reference.as_dict())
     create(client, virtual_machine_configuration=machine(reference, one.node_agent_sku_id))
 
 

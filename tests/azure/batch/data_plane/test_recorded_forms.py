@@ -236,17 +236,17 @@ def test_recent_tasks_come_oldest_first(azure: LocalBatch) -> None:
     assert shown is not None and [one.task_id for one in shown] == ["first", "second"]
 
 
-def test_counts_lag_when_they_shall(timed: LocalBatch) -> None:
-    timed.pool(nodes=1)
-    client = timed.client()
+def test_counts_lag_when_they_shall(clocked: LocalBatch) -> None:
+    clocked.pool(nodes=1)
+    client = clocked.client()
     make_job(client)
-    account = timed.service.account("mybatch")
+    account = clocked.service.account("mybatch")
     assert account is not None
     account.count_lag = timedelta(seconds=30)
     add(client, "t")
-    timed.settle()
+    clocked.settle()
     assert client.get_job_task_counts("job").task_counts.completed == 0
-    timed.advance(seconds=30)
+    clocked.advance(seconds=30)
     assert client.get_job_task_counts("job").task_counts.completed == 1
 
 
@@ -277,7 +277,7 @@ def test_a_reactivated_task_has_nothing_of_its_last_run(node: LocalBatch) -> Non
     assert "nodeInfo" not in task and task["previousState"] == "completed"
 
 
-def test_times_in_bodies_end_without_zeros(timed: LocalBatch) -> None:
-    make_job(timed.client())
-    shown = ask(timed, "GET", "/jobs/job").json()["creationTime"]
+def test_times_in_bodies_end_without_zeros(clocked: LocalBatch) -> None:
+    make_job(clocked.client())
+    shown = ask(clocked, "GET", "/jobs/job").json()["creationTime"]
     assert shown == "2026-01-01T00:00:00Z" and isinstance(parse_stamp(shown), datetime)

@@ -88,18 +88,18 @@ def test_a_forced_end_completes_the_tasks_at_once(node: LocalBatch) -> None:
     assert info is not None and info.failure_info is not None and info.failure_info.code == "TaskEnded"
 
 
-def test_a_tasks_files_go_when_their_time_is_over(timed: LocalBatch) -> None:
-    timed.pool(nodes=1)
-    client = timed.client()
+def test_a_tasks_files_go_when_their_time_is_over(clocked: LocalBatch) -> None:
+    clocked.pool(nodes=1)
+    client = clocked.client()
     make_job(client)
     keep = models.BatchTaskConstraints(retention_time=timedelta(minutes=5))
     add(client, "short", constraints=keep)
     add(client, "long")
-    timed.settle()
-    timed.restart()
-    timed.advance(minutes=4)
-    folders = {path.split("/")[3] for path in timed.executor.files[timed.node_ids()[0]] if path.startswith("workitems")}
+    clocked.settle()
+    clocked.restart()
+    clocked.advance(minutes=4)
+    folders = {path.split("/")[3] for path in clocked.executor.files[clocked.node_ids()[0]] if path.startswith("workitems")}
     assert folders == {"short", "long"}
-    timed.advance(minutes=1)
-    folders = {path.split("/")[3] for path in timed.executor.files[timed.node_ids()[0]] if path.startswith("workitems")}
+    clocked.advance(minutes=1)
+    folders = {path.split("/")[3] for path in clocked.executor.files[clocked.node_ids()[0]] if path.startswith("workitems")}
     assert folders == {"long"}

@@ -76,7 +76,7 @@ def check_pool_info(call: Call, info: dict[str, Any], path: str) -> None:
     if ("poolId" in info) == (AUTO_POOL in info):
         raise invalid(path, info, f"give exactly one of poolId and {AUTO_POOL}")
     if AUTO_POOL in info:
-        check_pool(call.account, info[AUTO_POOL]["pool"])
+        info[AUTO_POOL]["pool"] = check_pool(call.account, info[AUTO_POOL]["pool"])
         return
     pool = call.account.state.pools.get(info["poolId"].lower())
     if pool is not None and pool.state is PoolState.DELETING:
@@ -124,10 +124,17 @@ async def get(call: Call) -> Answer:
 
 
 async def patch(call: Call) -> Answer:
-    """PATCH: what is given replaces whole sub-objects (recorded: constraints without retries set them to 0)."""
+    """PATCH: what is given replaces whole sub-objects (recorded: constraints without retries set them to 0).
+
+    With `poolInfo` it fails unless the job is disabled (documented), also when the pool is the one it has.
+    """
     job = call.job()
     call.check(job)
-    return _change(call, job, call.body(bodies.JOB_UPDATE))
+    given = call.body(bodies.JOB_UPDATE)
+    if "poolInfo" in given and job.state is not JobState.DISABLED:
+        refuse_ended(job)
+        raise errors.JobNotDisabled
+    return _change(call, job, given)
 
 
 async def put(call: Call) -> Answer:
@@ -159,7 +166,8 @@ def _change(call: Call, job: Job, given: dict[str, Any], removed: Collection[str
     if "poolInfo" in given and not _is_same_pool(job, given["poolInfo"]):
         if job.state is not JobState.DISABLED:
             raise errors.JobNotDisabled
-        if given["poolInfo"].get("poolId", "").lower() not in call.account.state.pools:
+        target = call.account.state.pools.get(given["poolInfo"].get("poolId", "").lower())
+        if target is None:
             raise errors.PoolNotFound
         check_pool_info(call, given["poolInfo"], "poolInfo")
         job.auto_pool_id = None
