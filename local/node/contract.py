@@ -238,9 +238,10 @@ class Executor(Protocol):
     """Makes nodes and runs commands on them. One instance serves the whole local Azure.
 
     Every method may be called again after a crash with the same arguments: creating an existing node or starting a
-    known run is not an error. `reboot_node` with a specification boots the node by that one (its start task may have
-    changed). Errors: `NodeUnreachable` when the node cannot be asked, `FileNotFoundError` for a file
-    that is not there, `ActionRefused` in the node's words for anything else.
+    known run is not an error; a run that is terminated before it came is reported as ended, and does not start any
+    more. `reboot_node` with a specification boots the node by that one (its start task may have changed). Errors:
+    `NodeUnreachable` when the node cannot be asked, `FileNotFoundError` for a file that is not there, `ActionRefused`
+    in the node's words for anything else.
     Events arrive on the event loop's thread, each exactly once per `open`, in order per node; after `open` the present
     state of each known node and every run that ended meanwhile is reported again (receivers compare run ids).
     """

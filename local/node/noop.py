@@ -102,11 +102,14 @@ class NoopExecutor:
             self.end(run.run_id)
 
     async def terminate_run(self, node_id: str, run_id: str) -> None:
-        """End it as SIGTERM does; an unknown run is over already."""
+        """End it as SIGTERM does; one that never came here is over now, and is not started any more."""
         self._reach(node_id)
         self.terminated.append(run_id)
         if run_id in self.runs:
             self.end(run_id, SIGTERM_EXIT)
+        elif run_id not in self.ended:
+            self.ended[run_id] = RunEnded(node_id=node_id, run_id=run_id, at=self._now())
+            self._say(self.ended[run_id])
 
     async def list_files(self, node_id: str, directory: str, recursive: bool) -> list[FileInfo]:
         """Files and folders below a folder, named relative to it."""

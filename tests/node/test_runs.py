@@ -55,6 +55,17 @@ async def test_a_run_that_the_node_knows_is_not_run_again(local_node: LocalNode)
     assert sum(isinstance(one, RunEnded) and one.run_id == "once" for one in local_node.events.all) == 1
 
 
+async def test_a_run_that_is_ended_before_it_came_is_reported_once_and_never_runs(local_node: LocalNode) -> None:
+    for _ in range(2):
+        await local_node.nodes.terminate_run("tvm-1", "early")
+    ended = await local_node.events.ended("early")
+    assert (ended.exit_code, ended.failure and ended.failure.code) == (None, "TaskEnded")
+    await local_node.nodes.start_run("tvm-1", run("early", "sh -c 'echo x > ran'"))
+    await local_node.do(run("later", "true"))
+    assert not (local_node.root / "workitems/job/job-1/early").exists()
+    assert sum(isinstance(one, RunEnded) and one.run_id == "early" for one in local_node.events.all) == 1
+
+
 async def test_terminating_gives_the_command_a_signal_and_time_to_answer(local_node: LocalNode) -> None:
     spec = run("trap", "sh -c 'trap \"echo bye; exit 143\" TERM; echo ready; while :; do sleep 0.05; done'")
     await local_node.nodes.start_run("tvm-1", spec)

@@ -77,9 +77,15 @@ class Runs:
         live.task = asyncio.create_task(self._to_journal(run, live))
 
     def terminate(self, run_id: str) -> None:
-        """End a run; unknown and ended ones are left alone, because the caller's word may have come late."""
+        """End a run. An ended one is left alone, because the caller's word may have come late; one that never came here
+        (the local Azure was killed before it sent it) is over now, and is not started any more."""
         if live := self._live.get(run_id):
             live.ended.set()
+        elif not self._journal.knows(run_id):
+            self._journal.accept(run_id)
+            node_id = self._config.node.node_id
+            ended = RunEnded(node_id=node_id, run_id=run_id, at=datetime.now(UTC), failure=failures.ended_by_user())
+            self._journal.add(ended)
 
     async def terminate_all(self) -> None:
         """The node stops: pass it on to every run and wait for their ends. These runs count as lost, not as ended."""

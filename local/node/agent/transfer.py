@@ -209,9 +209,7 @@ async def _put(session: ClientSession, url: str, headers: dict[str, str], file: 
     listed = "".join(f"<Latest>{block_id}</Latest>" for block_id in ids)
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'
     sent = {"x-ms-blob-content-type": kind} | headers | {"Content-Type": "application/xml"}
-    async with session.put(
-        URL(f"{url}{joint}comp=blocklist", encoded=True), data=body.encode(), headers=sent
-    ) as reply:
+    async with session.put(URL(f"{url}{joint}comp=blocklist", encoded=True), data=body.encode(), headers=sent) as reply:
         await _check(reply)
     return size
 

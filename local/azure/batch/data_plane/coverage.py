@@ -1,39 +1,160 @@
-"""What of the data plane is there, generated from the routes and bodies.
+"""What of the data plane is there, how far, and where its behaviour is known from: generated from routes, bodies and code.
 
-`python -m local.azure.batch.data_plane.coverage` prints it.
+`python -m local.azure.batch.data_plane.coverage` prints it. Guesses are marked in the code, where they are made, and
+listed here once each.
 """
 
 from __future__ import annotations
 
+import io
+import re
+import tokenize
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.routes import ROUTES
 from local.azure.batch.data_plane.schema import Kind, Later, ListOf, Object
 
+DOCUMENT, RECORDED = "documents", "recorded traffic"
+PACKAGE = Path(__file__).parent.parent
+
+KNOWN_FROM: dict[str, str] = {
+    **{route.operation: DOCUMENT for route in ROUTES},
+    **dict.fromkeys(
+        (
+            "create_job", "list_jobs", "delete_job", "get_job", "update_job", "replace_job", "create_task_collection",
+            "disable_job", "enable_job", "terminate_job", "list_job_preparation_and_release_task_status",
+            "get_job_task_counts", "create_task", "list_tasks", "delete_task", "get_task", "replace_task",
+            "reactivate_task", "terminate_task", "list_task_files", "download_task_file", "get_task_file_properties",
+            "delete_task_file", "create_job_schedule", "list_jobs_from_schedule", "create_pool", "list_pools", "get_pool",
+            "pool_exists", "update_pool", "delete_pool", "resize_pool", "stop_pool_resize", "replace_pool_properties",
+            "remove_nodes", "enable_pool_auto_scale", "disable_pool_auto_scale", "evaluate_pool_auto_scale",
+            "list_nodes", "get_node", "reboot_node", "enable_node_scheduling", "disable_node_scheduling",
+            "create_node_user", "upload_node_logs", "list_pool_node_counts", "list_supported_images",
+            "list_node_files", "download_node_file",
+        ),
+        f"{RECORDED}, {DOCUMENT}",
+    ),
+}  # fmt: skip
+"""Where the behaviour of each operation is known from; what of it is a guess all the same is in the list of guesses."""
+
+LIMITED: dict[str, str] = {
+    "upload_node_logs": "uploads nothing: local nodes have no logs of a Batch service; the answer says 0 files",
+    "list_pool_usage_metrics": "the time window is checked; there are never any metrics",
+    "list_node_extensions": "shows the pool's extensions as installed; local nodes install none",
+    "get_node_extension": "as list_node_extensions",
+    "list_applications": "shows what ARM has; packages are not installed on local nodes",
+    "get_application": "as list_applications",
+}
+"""Operations that do less than Azure's."""
+
+WITHOUT_EFFECT: dict[str, str] = {
+    "vmSize": "every node is the same size here",
+    "resizeTimeout": "a resize ends when its nodes are there",
+    "virtualMachineConfiguration.imageReference": "nodes boot one Linux image",
+    "virtualMachineConfiguration.nodeAgentSKUId": "nodes boot one Linux image",
+    "virtualMachineConfiguration.windowsConfiguration": "there are no Windows nodes",
+    "virtualMachineConfiguration.dataDisks": "nodes have one disk",
+    "virtualMachineConfiguration.osDisk": "nodes have one disk",
+    "virtualMachineConfiguration.licenseType": "there are no Windows nodes",
+    "virtualMachineConfiguration.diskEncryptionConfiguration": "disks are those of the machine",
+    "virtualMachineConfiguration.nodePlacementConfiguration": "there is one zone",
+    "virtualMachineConfiguration.extensions": "not installed on local nodes",
+    "virtualMachineConfiguration.securityProfile": "nodes are containers or processes",
+    "virtualMachineConfiguration.serviceArtifactReference": "nodes boot one Linux image",
+    "networkConfiguration": "nodes share one network; inbound NAT pools are checked and shown, ssh is mapped",
+    "mountConfiguration": "nothing is mounted on local nodes",
+    "upgradePolicy": "nodes are not upgraded",
+    "applicationPackageReferences": "the application must exist; its package is not installed on local nodes",
+    "taskSchedulingPolicy.jobDefaultOrder": "jobs of one priority are served by age",
+}
+"""Properties that are checked, kept and shown, and change nothing on local nodes. `networkConfiguration` is that of
+pools and of jobs."""
+
+REFUSED_ELSEWHERE = {"pool.networkConfiguration.subnetId": "virtual networks"}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A place in the code that says it guesses."""
+
+    module: str
+    line: int
+    text: str
+
 
 def coverage() -> str:
-    """The coverage tables, in Markdown: operations, then the properties of their bodies that are refused."""
-    lines = ["| operation | request | answered |", "|---|---|---|"]
+    """The page, in Markdown: operations, properties, guesses."""
+    lines = ["# The Batch data plane of the local Azure", "", "## Operations", ""]
+    lines += ["| operation | request | answered | known from |", "|---|---|---|---|"]
     for route in ROUTES:
-        answered = "yes" if route.handler else "501 NotImplemented"
-        lines.append(f"| `{route.operation}` | {route.method} `{route.path}` | {answered} |")
-    lines += ["", "| property | refused with 501 NotImplemented, except |", "|---|---|"]
-    for name, body in (("job", bodies.JOB), ("task", bodies.TASK)):
-        for path, later in refused(body, name):
-            lines.append(f"| `{path}` | {' '.join(map(str, later.harmless)).lower()} |")
+        answered = LIMITED.get(route.operation, "yes") if route.handler else "refused: 501 NotImplemented"
+        lines.append(
+            f"| `{route.operation}` | {route.method} `{route.path}` | {answered} | {KNOWN_FROM[route.operation]} |"
+        )
+    lines += ["", "## Properties of bodies", "", "Names, types and words are those of the SDK's models.", ""]
+    lines += ["| property | what it does |", "|---|---|"]
+    for name, body in BODIES.items():
+        lines += [f"| `{path}` | {effect} |" for path, effect in properties(body, name)]
+    lines += ["", "## Guesses", "", "What nothing public says. The code marks each where it is made.", ""]
+    lines += ["| where | guess |", "|---|---|"]
+    lines += [f"| `{one.module}:{one.line}` | {one.text} |" for one in guesses()]
     return "\n".join(lines)
 
 
-def refused(kind: Kind, path: str) -> Iterator[tuple[str, Later]]:
-    """The properties below `path` that the local Azure does not have yet."""
-    if isinstance(kind, Later):
-        yield path, kind
-    elif isinstance(kind, ListOf):
-        yield from refused(kind.kind, f"{path}[]")
+BODIES: dict[str, Object] = {
+    "job": bodies.JOB,
+    "task": bodies.TASK,
+    "pool": bodies.POOL,
+    "jobSchedule": bodies.JOB_SCHEDULE,
+}
+
+
+def properties(kind: Kind, path: str) -> Iterator[tuple[str, str]]:
+    """Each property below `path` with what it does here; parts of one that has no effect are not listed."""
+    if isinstance(kind, ListOf):
+        yield from properties(kind.kind, f"{path}[]")
     elif isinstance(kind, Object):
         for name, item in kind.properties.items():
-            yield from refused(item, f"{path}.{name}")
+            here = f"{path}.{name}"
+            if isinstance(item, Later) or here in REFUSED_ELSEWHERE:
+                yield here, "refused: 501 NotImplemented"
+                continue
+            reason = next((why for tail, why in WITHOUT_EFFECT.items() if here.endswith(f".{tail}")), None)
+            yield here, f"checked and shown only: {reason}" if reason else "works"
+            if reason is None:
+                yield from properties(item, here)
+
+
+def guesses() -> list[Guess]:
+    """Every mark of a guess in the comments and texts of this package, in order of the modules."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path == Path(__file__):
+            continue
+        source = path.read_text()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type not in (tokenize.COMMENT, tokenize.STRING) or "[guess" not in token.string:
+                continue
+            module = path.relative_to(PACKAGE).as_posix()
+            for match in re.finditer(r"\[guess", token.string):
+                line = token.start[0] + token.string[: match.start()].count("\n")
+                found.append(Guess(module, line, _sentence(token, match.start(), source)))
+    return found
+
+
+def _sentence(token: tokenize.TokenInfo, at: int, source: str) -> str:
+    """The sentence that a mark stands in; of a comment that is nothing but the mark, the line of code it is beside."""
+    text = token.string
+    begin = max(text.rfind(stop, 0, at) + len(stop) for stop in (". ", '"""', ".\n", "\n\n", "# "))
+    end = text.find("]", at) + 1
+    words = " ".join(text[begin:end].replace("#", " ").split())
+    if words.startswith("[guess"):
+        code = source.splitlines()[token.start[0] - 1].split("#")[0].strip()
+        words = f"`{code.replace('|', '/')}` {words}"
+    return words.replace("|", "/")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,12 @@ class Job(Stamped):
             execution["endTime"] = stamp(self.ended)
         if self.terminate_reason is not None:
             execution["terminateReason"] = self.terminate_reason
-        shown = {**shown_specification(self.body), "url": f"{base_url}/jobs/{self.id}", "state": self.state.value}
+        shown = {
+            **shown_specification(self.body),
+            "id": self.id,
+            "url": f"{base_url}/jobs/{self.id}",
+            "state": self.state.value,
+        }
         return {**shown, **self.stamps(), "executionInfo": execution}
 
 

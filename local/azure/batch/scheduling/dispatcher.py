@@ -414,10 +414,12 @@ class Dispatcher:
     def delete_task(self, task: Task) -> None:
         """Remove a task and its files; one that runs is ended first and cannot be seen meanwhile."""
         task.deleting = True
-        self.state.save(task)
         if task.on_node:
-            self.end_run(task, Ending.TERMINATE)
+            with self.state.store.transaction():
+                self.state.save(task)
+                self.end_run(task, Ending.TERMINATE)
         else:
+            self.state.save(task)
             self._erase_task(task)
             self.jobs.settle(self.state.jobs[task.job_id.lower()])
 
@@ -458,8 +460,8 @@ class Dispatcher:
             job = self.state.jobs[task.job_id.lower()]
             if node is None or pool is None:
                 self.run_ended(RunEnded(node_id=task.node_id or "", run_id=run_id, at=self.clock.now(), lost=True))
-            elif task.ending is not None:
-                self.end_run(task, task.ending)
+            elif task.ending is not None or task.deleting:
+                self.end_run(task, task.ending or Ending.TERMINATE)
             elif (refusal := scheduler.container_failure(task, pool.containers is not None)) is not None:
                 self._refuse(node.id, run_id, refusal)
             elif self._is_held(task):

@@ -36,7 +36,7 @@ def exit_options(task: Task) -> ExitOptions:
     """What follows from a completed task's end; what its conditions leave open goes by its success."""
     given = _given(task.body.get("exitConditions", {}), task.exit_code, (task.failure or {}).get("code"))
     succeeded = task.result == "success"
-    by_user = _ended_by_user(task.failure)  # which is none of the reference's exit conditions: the job goes on
+    by_user = not given and _ended_by_user(task.failure)  # the reference has no condition for it: the job goes on
     action = given.get("jobAction", JobAction.NONE if succeeded or by_user else JobAction.TERMINATE)
     dependency = given.get("dependencyAction", "satisfy" if succeeded else "block")
     return ExitOptions(JobAction(action), dependency == "satisfy")

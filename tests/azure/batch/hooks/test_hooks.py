@@ -115,7 +115,7 @@ def test_what_batch_cannot_change_in_a_pool_is_refused_by_name(
     with pytest.raises(errors.PropertyCannotBeUpdated) as caught:
         azure.pool(**copy.deepcopy(base | change))
     assert caught.value.details == (("PropertyName", name),)
-    assert azure.client().get_pool("pool").vm_size == "STANDARD_D2S_V3"
+    assert azure.client().get_pool("pool").vm_size == "standard_d2s_v3"
 
 
 def test_what_can_change_changes_in_place(azure: LocalBatch) -> None:

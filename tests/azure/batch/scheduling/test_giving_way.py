@@ -98,8 +98,12 @@ def test_a_tasks_files_go_when_their_time_is_over(clocked: LocalBatch) -> None:
     clocked.settle()
     clocked.restart()
     clocked.advance(minutes=4)
-    folders = {path.split("/")[3] for path in clocked.executor.files[clocked.node_ids()[0]] if path.startswith("workitems")}
+    folders = {
+        path.split("/")[3] for path in clocked.executor.files[clocked.node_ids()[0]] if path.startswith("workitems")
+    }
     assert folders == {"short", "long"}
     clocked.advance(minutes=1)
-    folders = {path.split("/")[3] for path in clocked.executor.files[clocked.node_ids()[0]] if path.startswith("workitems")}
+    folders = {
+        path.split("/")[3] for path in clocked.executor.files[clocked.node_ids()[0]] if path.startswith("workitems")
+    }
     assert folders == {"long"}

@@ -56,7 +56,7 @@ def test_a_job_without_preparation_has_no_status(azure: LocalBatch) -> None:
     make_job(azure.client())
     with pytest.raises(ResourceExistsError) as refused:
         status(azure)
-    assert code_of(refused) == (409, "JobPreparationTaskNotSpecified")
+    assert code_of(refused) == (409, "JobPreparationTaskOrReleaseTaskNotSpecified")
 
 
 def test_the_status_is_filtered_selected_and_paged(azure: LocalBatch) -> None:
