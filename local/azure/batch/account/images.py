@@ -1,7 +1,7 @@
 """`list_supported_images`, and which images a pool may use.
 
-The pairs of image and node agent, and their ends: docs/azure-facts.md#node-images; the table is of November 2025 and has
-Linux images only. Every one of them is the same Debian-based node here; the table exists so that programs and preflight
+The pairs of image and node agent, and their ends: docs/azure-facts.md#node-images; the table is of November 2025. Every
+one of them is the same Debian-based node here, the Windows ones too: the table exists so that programs and preflight
 checks see what Azure shows.
 """
 
@@ -15,6 +15,7 @@ from local.azure.batch import errors
 _DOCKER = ("DockerCompatible",)
 _HPC = ("DockerCompatible", "SupportsRDMAOnly", "Generation2VMImage", "IntelMPIRuntimeInstalled")
 _GEN2 = ("Generation2VMImage",)
+_WINDOWS = "batch.node.windows amd64"
 
 # (publisher, offer, sku, node agent, capabilities, end of support): sorted as the service sorts them. Which capabilities
 # an image of the market place has beyond those of ubuntu-hpc is a [guess].
@@ -33,6 +34,11 @@ _TABLE: tuple[tuple[str, str, str, str, tuple[str, ...], str | None], ...] = (
     ("debian", "debian-12", "12", "batch.node.debian 12", (), None),
     ("microsoft-dsvm", "ubuntu-hpc", "2204", "batch.node.ubuntu 22.04", _HPC, "2027-06-30T00:00:00Z"),
     ("microsoft-dsvm", "ubuntu-hpc", "2404", "batch.node.ubuntu 24.04", _HPC, None),
+    ("microsoftwindowsserver", "windowsserver", "2016-datacenter-smalldisk", _WINDOWS, (), "2027-01-12T00:00:00Z"),
+    ("microsoftwindowsserver", "windowsserver", "2019-datacenter-core", _WINDOWS, (), None),
+    ("microsoftwindowsserver", "windowsserver", "2022-datacenter", _WINDOWS, (), None),
+    ("microsoftwindowsserver", "windowsserver", "2022-datacenter-core", _WINDOWS, _DOCKER, None),
+    ("microsoftwindowsserver", "windowsserver", "2022-datacenter-g2", _WINDOWS, _GEN2, None),
 )  # fmt: skip
 
 
@@ -41,7 +47,7 @@ def _image(row: tuple[str, str, str, str, tuple[str, ...], str | None]) -> dict[
     shown: dict[str, Any] = {
         "nodeAgentSKUId": agent,
         "imageReference": {"publisher": publisher, "offer": offer, "sku": sku, "version": "latest"},
-        "osType": "linux",
+        "osType": "windows" if agent == _WINDOWS else "linux",
         "verificationType": "verified",
     }
     if capabilities:

@@ -20,7 +20,7 @@ Predicate = Callable[[dict[str, Any]], bool]
 _TOKEN = re.compile(
     r"\s*(?:(?P<open>\()|(?P<close>\))|(?P<comma>,)|(?P<time>datetime'(?P<when>[^']*)')|(?P<text>'(?:[^']|'')*')"
     r"|(?P<number>-?\d+(?:\.\d+)?)(?![\w/])|(?P<word>[A-Za-z_][\w./]*))",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda left, right: left > right,

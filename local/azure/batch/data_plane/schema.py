@@ -52,7 +52,7 @@ class Number:
 
     def check(self, value: Any, path: str) -> int:
         """Kind and range."""
-        if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise errors.invalid(path, value, "expected an integer")

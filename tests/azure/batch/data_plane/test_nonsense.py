@@ -38,15 +38,16 @@ def sample(kind: Kind) -> Any:
     return values[type(kind)]
 
 
-def places(kind: Kind, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Kind]]:
-    """Every place in a body that has a kind of its own."""
+def places(kind: Kind, seen: set[int], path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Kind]]:
+    """Every place in a body that has a kind of its own; what is in a part that was seen elsewhere is left out."""
     if path:
         yield path, kind
-    if isinstance(kind, Object):
+    if isinstance(kind, Object) and id(kind) not in seen:
+        seen.add(id(kind))
         for name, item in kind.properties.items():
-            yield from places(item, (*path, name))
+            yield from places(item, seen, (*path, name))
     elif isinstance(kind, ListOf):
-        yield from places(kind.kind, (*path, 0))
+        yield from places(kind.kind, seen, (*path, 0))
 
 
 def put(body: Any, path: tuple[Any, ...], value: Any) -> None:
@@ -86,19 +87,27 @@ def test_a_body_with_every_property_is_accepted_and_checking_it_again_changes_no
     assert BODIES[name].check(checked, "") == checked
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_no_property_of_a_body_takes_a_value_of_another_kind(name: str) -> None:
-    tried = 0
-    for path, kind in places(BODIES[name]):
-        for value in wrong(kind):
-            body = sample(BODIES[name])
-            put(body, path, value)
-            with pytest.raises(AzureError) as refused:
-                BODIES[name].check(body, "")
-                pytest.fail(f"{path}={value!r} was accepted")
-            assert refused.value.status == 400 and refused.value.details, f"{path}={value!r}"
-            tried += 1
-    assert tried > 2
+def refusal(body: Object, value: Any) -> AzureError | None:
+    try:
+        body.check(value, "")
+    except AzureError as error:
+        return error
+    return None
+
+
+def test_no_property_of_a_body_takes_a_value_of_another_kind() -> None:
+    seen: set[int] = set()
+    tried, accepted = 0, []
+    for name, body in BODIES.items():
+        for path, kind in places(body, seen):
+            for value in wrong(kind):
+                given = sample(body)
+                put(given, path, value)
+                error = refusal(body, given)
+                if error is None or error.status != 400 or not error.details:
+                    accepted.append(f"{name}: {path}={value!r} {error}")
+                tried += 1
+    assert accepted == [] and tried > 1500
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -108,7 +117,7 @@ def test_what_is_required_is_missed_by_its_name(name: str) -> None:
         del body[required]
         with pytest.raises(errors.MissingRequiredProperty) as missed:
             BODIES[name].check(body, "")
-        assert missed.value.details == [("PropertyName", required)]
+        assert list(missed.value.details) == [("PropertyName", required)]
 
 
 PATHS = {"jobId": ["job", "J B", "nobody"], "taskId": ["t", "%"], "poolId": ["pool", "x" * 70], "nodeId": ["node", ".."],
@@ -146,6 +155,7 @@ def test_no_request_breaks_the_service_or_makes_it_hang(azure: LocalBatch, seed:
     PATHS["nodeId"][0] = azure.node_ids()[0]
     token = TokenOf(azure.cloud, SUBMITTER).get_token().token
     session = requests.Session()
+    session.trust_env = False  # REQUESTS_CA_BUNDLE would win over our authority
     session.verify = str(azure.paths.ca)
     kept = list(BODIES.values())
     statuses: dict[int, int] = {}

@@ -90,7 +90,7 @@ def test_a_pool_that_cannot_work_is_refused_by_the_name_of_its_property(
     assert azure.client().list_pools and [pool.id for pool in azure.client().list_pools()] == []
 
 
-@pytest.mark.parametrize("image", range(13))
+@pytest.mark.parametrize("image", range(18))
 def test_every_image_of_the_list_is_accepted_with_its_agent(azure: LocalBatch, image: int) -> None:
     client = azure.client()
     one = list(client.list_supported_images())[image]
@@ -127,7 +127,7 @@ def test_another_image_is_refused_as_azure_does(azure: LocalBatch) -> None:
         create(azure.client(), virtual_machine_configuration=machine({"virtual_machine_image_id": "mine"}))
     assert (details(caught)["PropertyName"], details(caught)["PropertyValue"]) == ("virtualMachineImageId", "mine")
     with pytest.raises(HttpResponseError) as caught:
-        create(azure.client(), virtual_machine_configuration=machine(agent="batch.node.windows amd64"))
+        create(azure.client(), virtual_machine_configuration=machine(agent="batch.node.ubuntu 22.04"))
     assert details(caught)["PropertyName"] == "nodeAgentSKUId"
 
 

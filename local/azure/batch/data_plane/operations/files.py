@@ -195,7 +195,7 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
     """The half-open range to send; the file may grow meanwhile, `size` is what it has now."""
     if text is None:
         return 0, size
-    match = re.fullmatch(r"bytes=(\d+)-(\d*)", text.strip())
+    match = re.fullmatch(r"bytes=([0-9]{1,19})-([0-9]{0,19})", text.strip())
     if match is None:
         raise errors.InvalidHeaderValue(details=[("HeaderName", "ocp-range"), ("HeaderValue", text)])
     start = int(match[1])
