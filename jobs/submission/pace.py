@@ -51,6 +51,7 @@ RAMP_WINDOW: Final = 2  # requests under way in the beginning
 RAMP_ACCEPTED: Final = 14  # requests accepted for each that may be under way besides
 RAMP_FAR: Final = 20.0  # more of them for each second of the way: a limit allows more meanwhile
 RAMP_SURE: Final = 150  # requests accepted, after which one more may be under way for every two
+FAR: Final = 0.1  # seconds of a way from which a trial costs less than what a limit refuses in the beginning
 NEAR: Final = 0.02  # seconds of a way in which a limit allows next to nothing
 RAMP_ENDS: Final = 8  # requests under way, at least
 GENTLE: Final = 1.0  # seconds in which a service that is not nearby gets few requests
@@ -182,7 +183,7 @@ class Pacer:
         if sent <= self._episode:
             return None
         if self._is_gentle(now) and sent > self._eased:
-            self._eased, self._gentle_rate, self._gentle_next = now, self._gentle_rate / 2, now
+            self._eased, self._gentle_rate, self._gentle_next = now, self._gentle_rate / 2, now + 1 / self._gentle_rate
         self._thick += 1.0
         if self._trial is not None and sent >= self._trial.began:
             self._trial.seen += 1
@@ -191,7 +192,7 @@ class Pacer:
             return self._slow_down(now, retry_after)
         if self._trial is not None:
             return self._judge_trial(now)
-        if (self._ramp is None or self._way > NEAR) and now - self._judged > SHARE_OF:
+        if (self._ramp is None or self._way > FAR) and now - self._judged > SHARE_OF:
             passed = min(SHARE_OF, max(SLOT, now - self._slots[0][0]))
             refused = sum(slot[2] for slot in self._slots if now - slot[0] <= passed)
             # What it is at least: so few may be more by chance.
@@ -256,10 +257,10 @@ class Pacer:
         return self._way > GENTLE_FROM and now - self._begun < GENTLE
 
     def _gentle_due(self, now: float) -> float:
+        self._gentle_next = max(self._gentle_next, now - GENTLE_BURST / self._gentle_rate)
         if self._gentle_next > now:
             return self._gentle_next - now
         self._gentle_next += 1 / self._gentle_rate
-        self._ramp = 0  # what is accepted now says nothing of a higher rate
         return 0.0
 
     @property
