@@ -412,12 +412,12 @@ FIRST_VERSION = (
 """Back to the tables as `migrate` made them before keys were exact."""
 
 
-def test_tables_of_the_first_version_are_brought_to_exact_keys(place: Place) -> None:
-    place.enqueue("q", [{"name": "a"}])
+def test_tables_of_the_first_version_are_brought_to_exact_keys(place: Place, tmp_path: Path) -> None:
     for statement in FIRST_VERSION:
         place.rows(statement)
     assert [event["version"] for event in place.run("migrate").events("migrated")] == [2, 3]
-    place.enqueue("q", [{"name": "a"}, {"name": "A"}])
+    (tmp_path / "rows.jsonl").write_text('{"name": "a"}\n{"name": "A"}\n')
+    place.run("enqueue", "--queue", "q", "--key", "name", str(tmp_path / "rows.jsonl"))
     place.run(*RUN)
     assert {name: item[0] for name, item in items(place).items()} == {"a": "done", "A": "done"}
 
