@@ -27,8 +27,14 @@ COUNT = 1200
 MANY = int(os.environ.get("HOSTILE_SEEDS", "0"))
 SEEDS = range(1, 1 + (max(5, MANY // 20) if MANY else 1))
 SWEEP = f"sweep: {{number: {{range: [1, {COUNT}]}}}}"
-# The pauses of `hostile_client`: seconds instead of half minutes.
-IMPATIENT = "import sys, tests.jobs.hostile_client; from jobs.__main__ import main; sys.exit(main())"
+# The pauses of `hostile_client`, and those of azure-core between its own tries: seconds instead of half minutes.
+IMPATIENT = """
+import sys, tests.jobs.hostile_client
+from jobs.service.client import RETRIES
+from jobs.__main__ import main
+RETRIES["retry_backoff_factor"] = 0.02
+sys.exit(main())
+"""
 
 
 class Terminal:

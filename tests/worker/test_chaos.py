@@ -19,7 +19,7 @@ import pytest
 
 from tests.worker.conftest import HANDLERS, ROOT, Place, Worker
 
-FIRST, RUNS = int(os.environ.get("CHAOS_SEED", "1")), int(os.environ.get("CHAOS_RUNS", "4"))
+FIRST, RUNS = int(os.environ.get("CHAOS_SEED", "1")), int(os.environ.get("CHAOS_RUNS", "2"))
 STEPS, LEASE = 6, 2
 
 

@@ -289,6 +289,21 @@ def test_a_handler_that_misbehaves_fails_its_item_and_nothing_else(place: Place)
     assert kept == Counter([*good, *(set(MISBEHAVIOUR) - bad), "commit all"])
 
 
+def test_what_a_handler_committed_before_its_worker_died_is_never_done_again(place: Place) -> None:
+    """A mark was in the transaction: whoever takes the item finds it, and a requeue makes a new beginning."""
+    place.enqueue("q", [{"name": "a"}])
+    words = ("run", "--queue", "q", "--until-empty", "--lease", "1", "--handler", f"{HANDLERS}:commits_and_dies")
+    place.run(*words, expect=9)
+    assert items(place)["a"][0] == "running"
+    [letter] = place.run(*RUN, "--lease", "1").events("dead_letter")
+    assert "in an earlier try, and what that had written is kept" in letter["error"]
+    assert steps(place) == [("a", 0)]
+    assert items(place)["a"][:2] == ("dead", 0)
+    place.run("requeue", "--queue", "q")
+    place.run(*RUN)
+    assert items(place)["a"][:2] == ("done", 1)
+
+
 def test_a_row_of_another_tool_is_a_dead_letter_and_the_queue_goes_on(place: Place) -> None:
     place.enqueue("q", [{"name": name} for name in ("text", "list", "deep", "good")])
     for name, data in (("text", "not JSON"), ("list", "[1, 2]"), ("deep", "[" * 100_000)):
