@@ -334,7 +334,14 @@ class MonitoringSettings(Section):
 
     workspace_id: WorkspaceId
     emails: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$"), Expect("a mail address", "")], ...],
+        tuple[
+            Annotated[
+                str,
+                Field(pattern=r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$"),
+                Expect("a mail address", "like team@example.com"),
+            ],
+            ...,
+        ],
         Field(min_length=1, max_length=20),
         Expect("a list of 1 to 20 mail addresses", "they get alerts and the budget's warnings"),
     ]

@@ -176,9 +176,9 @@ class PoolSettings(Section):
         Mapping[str, str], Expect("names and shell statements like {jq: apt-get install -y jq}", "see docs/settings.md")
     ] = {}
     """What each node does as root when it boots, after the platform's own steps."""
-    keep: tuple[_Generation, ...] = ()
+    keep: Annotated[tuple[_Generation, ...], Expect("a list of hashes", "the preview says which")] = ()
     """Earlier generations that stay beside the present one, as they are, until their hash is removed here."""
-    discard: tuple[_Generation, ...] = ()
+    discard: Annotated[tuple[_Generation, ...], Expect("a list of hashes", "the preview says which")] = ()
     """Earlier generations that the next `up` may delete with everything that runs in them."""
 
     @model_validator(mode="after")

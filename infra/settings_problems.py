@@ -59,15 +59,23 @@ class SettingsError(pulumi.RunError):
 
 def explain(error: ValidationError, model: type[BaseModel], already: Collection[str]) -> list[Problem]:
     """pydantic's findings in our words, without the keys that are reported `already`."""
-    problems = (_problem(detail, model) for detail in error.errors(include_url=False))
+    details = error.errors(include_url=False)
+    places = [detail["loc"] for detail in details]
+    # pydantic leaves wrong items out, and may then find their list too short.
+    details = [
+        detail
+        for detail in details
+        if detail["type"] != "too_short" or not any(place[:-1] == detail["loc"] for place in places)
+    ]
+    problems = (_problem(detail, model) for detail in details)
     return [problem for problem in problems if problem.key not in already]
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     location = detail["loc"]
-    if location and location[-1] == "[key]":  # the key of a mapping: pydantic puts it before this mark
-        location = location[:-1]
     key = _spell(location)
+    if location and location[-1] == "[key]":  # the key of a mapping: pydantic names it before this mark
+        key, location = _spell(location[:-1]), (*location[:-2], "[key]")
     if isinstance(refused := detail.get("ctx", {}).get("error"), Refused):
         below = f"{key}.{refused.key}" if key and refused.key else key or refused.key
         return Problem(below, refused.expected, refused.got, refused.fix)
@@ -125,7 +133,7 @@ def inner(annotation: Any, part: str | int) -> Inner | None:
                 if part == (field.alias or name):
                     return Inner(field.annotation, (*_metadata(field.annotation), *field.metadata))
         elif origin in (dict, Mapping, tuple) and isinstance(part, int if origin is tuple else str):
-            value = get_args(candidate)[0 if origin is tuple else 1]
+            value = get_args(candidate)[0 if origin is tuple or part == "[key]" else 1]
             return Inner(value, _metadata(value))
     return None
 
