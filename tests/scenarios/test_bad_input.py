@@ -28,7 +28,7 @@ TEMPLATE = "local/Pulumi.local.yaml"
 PHASES = (
     "==> local Azure",
     "==> images and settings",
-    "azure-native:batch:Pool pool creating",
+    "azure-native:batch:Pool default-",
     "==> sample job",
 )
 
@@ -131,7 +131,7 @@ def test_a_stack_whose_deployment_was_interrupted_again_and_again_is_whole(deplo
 def test_settings_out_of_range_change_nothing(deployed: Checkout) -> None:
     before = deployed_now(deployed)
     with edited(deployed, TEMPLATE, "dedicated_nodes: 2", "dedicated_nodes: 200000"):
-        refused(local(deployed, "up"), "expected a whole number 0..100, got 200000", "pool.dedicated_nodes")
+        refused(local(deployed, "up"), "expected a whole number 0..100, got 200000", "pools.default.scale.fixed.dedicated_nodes")
     assert deployed_now(deployed) == before
 
 
