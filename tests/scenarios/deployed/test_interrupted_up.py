@@ -157,7 +157,7 @@ def test_without_the_account_identitys_role_the_batch_account_is_refused(checkou
 
 
 def test_ctrl_c_while_the_pool_is_made_is_130(checkout: Checkout) -> None:
-    interrupt(checkout, "azure-native:batch:Pool pool creating")
+    interrupt(checkout, "azure-native:batch:Pool default-")
 
 
 @pytest.mark.parametrize("plan", kills(SEED), ids=str)
