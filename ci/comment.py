@@ -69,7 +69,7 @@ def headline(plan: Plan) -> str:
     ]  # fmt: skip
     if words:
         return ", ".join(words) + (f", {plan.unchanged} unchanged" if plan.unchanged else "")
-    return "nothing changes" if plan.exit_code == 0 else "no plan"
+    return "no plan" if plan.failed else "nothing changes"
 
 
 def _fit(intro: str, plans: Sequence[Plan], one: Callable[[Plan, Room], Iterator[str]], limit: int) -> str:
@@ -121,7 +121,7 @@ def _verdict(plan: Plan, room: Room) -> Iterator[str]:
     yield from _section(
         "Pulumi refuses this: protected resources would be deleted", blocked, room, _title, alert="WARNING"
     )
-    if plan.exit_code != 0 and not refused:
+    if plan.failed and not refused:
         yield f"**The preview failed** (exit code {plan.exit_code}); what is below may be incomplete."
         yield ""
     yield from _texts("Errors", plan.errors, room)

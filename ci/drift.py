@@ -15,6 +15,7 @@ from typing import Final
 
 from ci import comment, federation, github, pulumi
 from ci.errors import PipelineError
+from ci.plan import WOULD_CHANGE
 
 MARKER: Final = "<!-- azure-batch-platform: drift -->"
 TITLE: Final = "Azure is not what the program says"
@@ -32,7 +33,7 @@ def run(stacks: list[str], *, told: bool) -> int:
             pulumi.preview(stack, {**environment, **signed_in}, "--refresh", "--expect-no-changes") for stack in stacks
         ]
     failed = [plan for plan in plans if not plan.ok]
-    differing = [plan for plan in plans if plan.ok and plan.changes]
+    differing = [plan for plan in plans if plan.ok and plan.exit_code == WOULD_CHANGE]
     for plan in plans:
         print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}", file=sys.stderr)
     if failed or differing:
@@ -46,7 +47,7 @@ def run(stacks: list[str], *, told: bool) -> int:
         print(f"issue: {done}", file=sys.stderr)
     if failed:
         return 1
-    return pulumi.WOULD_CHANGE if differing and not told else 0
+    return WOULD_CHANGE if differing and not told else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

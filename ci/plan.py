@@ -23,6 +23,9 @@ UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SECRET_KEY: Final = "4dabf18193072939515e22adb298388d"
 """Pulumi's mark of a special value in a state (sdk/go/common/resource/sig)."""
 
+WOULD_CHANGE: Final = 7
+"""Exit code of `preview --expect-no-changes` when something would change."""
+
 BLINDED: Final = "[secret]"
 NOT_KNOWN_YET: Final = "known only during up"
 NOT_SET: Final = "not set"
@@ -148,9 +151,14 @@ class Plan:
         return tuple(one for one in self.changes if one.kind == _ROLE)
 
     @property
+    def failed(self) -> bool:
+        """Whether the preview came to no end: what it says may be incomplete."""
+        return self.exit_code not in (0, WOULD_CHANGE)
+
+    @property
     def ok(self) -> bool:
         """Whether `up` could go on: the preview succeeded and no rule refuses it."""
-        return self.exit_code == 0 and not any(result.refused for result in self.policies)
+        return not self.failed and not any(result.refused for result in self.policies)
 
 
 def read(

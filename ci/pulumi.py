@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from ci import plan
 from ci.errors import PipelineError
-from ci.plan import Plan
+from ci.plan import WOULD_CHANGE, Plan
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 POLICY: Final = ROOT / "policy"
@@ -30,7 +30,6 @@ STACK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """What Pulumi takes as a stack's name (pkg/backend/diy)."""
 
 NO_STACK: Final = 6
-WOULD_CHANGE: Final = 7
 EXITS: Final[Mapping[int, str]] = {
     0: "done",
     1: "failed",
@@ -115,7 +114,7 @@ def preview(stack: str, environment: Mapping[str, str], *options: str, golden: S
     if done.code not in (0, WOULD_CHANGE) and not digest.get("steps"):
         said = done.err.strip() or str(digest.get("error") or "") or meaning(done.code)
         digest = {**digest, "diagnostics": [*(digest.get("diagnostics") or ()), {"severity": "error", "message": said}]}
-    return plan.read(stack, 0 if done.code == WOULD_CHANGE else done.code, digest, events, golden)
+    return plan.read(stack, done.code, digest, events, golden)
 
 
 def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_lock: bool) -> int:
