@@ -7,7 +7,7 @@ named by kind, never silently left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,7 +91,7 @@ def _plan(plan: Plan, room: Room) -> Iterator[str]:
     )  # fmt: skip
     unprotected = [change for change in plan.changes if change.unprotected]
     yield from _section("No longer protected", unprotected, room, _title)
-    yield from _section("Pools", plan.pools, room, lambda change: _pool(change, room), alert="IMPORTANT")
+    yield from _section("Pools", plan.pools, room, lambda change: _pool(change, plan.pools_before, room), alert="IMPORTANT")
     yield from _section("Who may do what", plan.roles, room, _role)
     told = (*plan.pools, *plan.roles)
     for action, heading in (
@@ -162,11 +162,14 @@ def _loss(change: Change) -> str:
     return f"{_title(change)} {how}: with it goes {LOST_WITH[change.kind]}.{guard}"
 
 
-def _pool(change: Change, room: Room) -> str:
+def _pool(change: Change, before: Collection[str], room: Room) -> str:
     """A pool that is new, replaced or gone, and what that means for running tasks."""
     old, new = _known(change.old, "pool"), _known(change.new, "pool")
     if change.action is Action.CREATE:
-        return f"**new pool** {code(new)}. Jobs reach it by its name in the stack; nothing moves by itself."
+        name = new.rpartition("-")[0]  # the rest is the hash of what Batch cannot change in it
+        if name in before:
+            return f"**new generation** {code(new)} of pool {code(name)}; new jobs go to it, those there are stay."
+        return f"**new pool** {code(new)}."
     if change.action is Action.REPLACE:
         reasons = [_difference(one, room) for one in change.differences if one.replaces]
         order = (

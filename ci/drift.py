@@ -13,25 +13,29 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from ci import comment, federation, github, pulumi
+from ci import comment, federation, github, pulumi, settings
 from ci.errors import PipelineError
 from ci.plan import WOULD_CHANGE
+from ci.preview import IMAGE_HELP
 
 MARKER: Final = "<!-- azure-batch-platform: drift -->"
 TITLE: Final = "Azure is not what the program says"
 OVER: Final = "The last check found no difference any more."
 
 
-def run(stacks: list[str], *, told: bool) -> int:
+def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
     """Compare each stack with Azure; open, edit or close the issue."""
     environment = dict(os.environ)
     with (
         tempfile.TemporaryDirectory(prefix="ci-") as folder,
         federation.identity(environment, Path(folder)) as signed_in,
     ):
-        plans = [
-            pulumi.preview(stack, {**environment, **signed_in}, "--refresh", "--expect-no-changes") for stack in stacks
-        ]
+        environment |= signed_in
+        plans = []
+        for stack in stacks:
+            if promoted:
+                settings.deployed_image(stack, environment)
+            plans.append(pulumi.preview(stack, environment, "--refresh", "--expect-no-changes"))
     failed = [plan for plan in plans if not plan.ok]
     differing = [plan for plan in plans if plan.ok and plan.exit_code == WOULD_CHANGE]
     for plan in plans:
@@ -54,9 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.drift", description="Compare stacks with what is in Azure.")
     parser.add_argument("stacks", nargs="+", metavar="STACK")
     parser.add_argument("--issue", action="store_true", help="open, edit or close the issue that tells it")
+    parser.add_argument("--deployed-image", action="store_true", help=IMAGE_HELP)
     options = parser.parse_args(arguments)
     try:
-        return run(options.stacks, told=options.issue)
+        return run(options.stacks, told=options.issue, promoted=options.deployed_image)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -117,6 +117,8 @@ class Plan:
     exit_code: int
     changes: tuple[Change, ...] = ()
     unchanged: int = 0
+    pools_before: tuple[str, ...] = ()
+    """Names of the pools that the stack has now, as its outputs have them."""
     policies: tuple[PolicyResult, ...] = ()
     policy_packs: tuple[str, ...] = ()
     """Names of the packs that ran; a preview that fails early names none."""
@@ -177,6 +179,7 @@ def read(
         exit_code=exit_code,
         changes=tuple(sorted(changes, key=lambda one: (one.kind, one.name, one.action.value))),
         unchanged=int((digest.get("changeSummary") or {}).get("same", 0)),
+        pools_before=_pools_before(digest),
         policies=tuple(dict.fromkeys(_policy_results(logged))),
         policy_packs=tuple(sorted({pack for event in logged for pack in _packs(event)})),
         errors=_messages(told, "error"),
@@ -230,6 +233,14 @@ def hidden(text: str) -> str:
     whole = "\n".join(lines)
     form = known_form(whole)  # a form of several lines
     return f"[hidden: it looks like {form}]" if form else whole
+
+
+def _pools_before(digest: Mapping[str, Any]) -> tuple[str, ...]:
+    for step in digest.get("steps") or ():
+        if str(step["urn"]).split("::")[2] == "pulumi:pulumi:Stack":
+            pools = ((step.get("oldState") or {}).get("outputs") or {}).get("pools")
+            return tuple(sorted(map(str, pools))) if isinstance(pools, Mapping) else ()
+    return ()
 
 
 def _change(steps: Sequence[Mapping[str, Any]]) -> Change | None:

@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from ci import comment, federation, github, golden, pulumi
+from ci import comment, federation, github, golden, pulumi, settings
 from ci.errors import PipelineError
 
 MARKER: Final = "<!-- azure-batch-platform: plan -->"
+IMAGE_HELP: Final = "where a stack takes an image by digest: the one that is deployed (changes Pulumi.STACK.yaml here)"
 
 
 def golden_difference(stack: str, base: str | None) -> list[str]:
@@ -37,7 +38,7 @@ def golden_difference(stack: str, base: str | None) -> list[str]:
     return golden.difference(stack, before, golden.accepted(stack)).splitlines()
 
 
-def run(stacks: list[str], *, base: str | None, commented: bool) -> int:
+def run(stacks: list[str], *, base: str | None, commented: bool, promoted: bool) -> int:
     """Preview the stacks, write the summary, edit the comment."""
     environment = dict(os.environ)
     # Before any code of the pull request's program runs.
@@ -48,10 +49,12 @@ def run(stacks: list[str], *, base: str | None, commented: bool) -> int:
         tempfile.TemporaryDirectory(prefix="ci-") as folder,
         federation.identity(environment, Path(folder)) as signed_in,
     ):
-        plans = [
-            pulumi.preview(stack, {**environment, **signed_in}, golden=golden_difference(stack, base))
-            for stack in stacks
-        ]
+        environment |= signed_in
+        plans = []
+        for stack in stacks:
+            if promoted:
+                settings.deployed_image(stack, environment)
+            plans.append(pulumi.preview(stack, environment, golden=golden_difference(stack, base)))
     github.write_summary(comment.pull_request(plans, comment.SUMMARY_LIMIT), environment)
     if commented and request is not None:
         done = github.GitHub.of(environment).comment(request.number, MARKER, comment.pull_request(plans))
@@ -67,9 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stacks", nargs="+", metavar="STACK")
     parser.add_argument("--base", metavar="REVISION", help="show how the golden previews differ from this revision's")
     parser.add_argument("--comment", action="store_true", help="make or edit the pull request's comment")
+    parser.add_argument("--deployed-image", action="store_true", help=IMAGE_HELP)
     options = parser.parse_args(arguments)
     try:
-        return run(options.stacks, base=options.base, commented=options.comment)
+        return run(options.stacks, base=options.base, commented=options.comment, promoted=options.deployed_image)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

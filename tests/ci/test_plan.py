@@ -111,6 +111,13 @@ def test_a_pool_that_is_added_and_one_that_is_taken_away_are_told() -> None:
     assert "`python -m jobs pools drain old-dddddddddddd`" in text
 
 
+def test_a_pool_beside_one_of_its_name_is_a_new_generation() -> None:
+    stack = step("same", "pulumi:pulumi:Stack", "s", {}, {}, old_more={"outputs": {"pools": {"default": {"id": "x"}}}})
+    text = text_of(stack, step("create", POOL, "pool-default-new", new={"poolName": "default-cccccccccccc"}))
+    assert "**new generation** `default-cccccccccccc` of pool `default`" in text
+    assert "**new pool** `big-cccccccccccc`" in text_of(stack, step("create", POOL, "b", new={"poolName": "big-cccccccccccc"}))
+
+
 def test_a_pool_whose_name_only_up_will_know_says_so() -> None:
     assert f"**new pool** `{plan.NOT_KNOWN_YET}`" in text_of(step("create", POOL, "p", new={"poolName": plan.UNKNOWN}))
 
