@@ -28,7 +28,7 @@ def run(stack: str, *, recover_lock: bool, smoke: str, promote_from: str | None 
         tempfile.TemporaryDirectory(prefix="ci-") as folder,
         federation.identity(environment, Path(folder)) as signed_in,
     ):
-        environment |= signed_in
+        environment = {**pulumi.for_stack(stack, environment), **signed_in}
         if promote_from is not None:
             _say(f"promote the image of stack {promote_from} to {stack}")
             code = promote(promote_from, stack, environment)

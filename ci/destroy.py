@@ -59,7 +59,7 @@ def run(stack: str, typed: str, *, recover_lock: bool) -> int:
 
 def deployment(stack: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """The stack's state. Raises `PipelineError`."""
-    done = pulumi.ask(environment, "stack", "export", "--stack", pulumi.check_name(stack))
+    done = pulumi.ask(pulumi.for_stack(stack, environment), "stack", "export", "--stack", stack)
     try:
         return json.loads(done.out)["deployment"] if done.code == 0 else _unreadable(stack, done)
     except (ValueError, KeyError, TypeError):

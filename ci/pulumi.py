@@ -85,6 +85,19 @@ def check_name(stack: str) -> str:
     return stack
 
 
+def for_stack(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for one stack: variables with its name (PULUMI_BACKEND_URL_DEV) say where it is, if they are set.
+
+    Every environment has a state and a subscription of its own; `bootstrap/` prints the variables.
+    """
+    suffix = f"_{re.sub(r'[^A-Z0-9]', '_', check_name(stack).upper())}"
+    own = {
+        "PULUMI_BACKEND_URL": environment.get(f"PULUMI_BACKEND_URL{suffix}"),
+        "ARM_SUBSCRIPTION_ID": environment.get(f"AZURE_SUBSCRIPTION_ID{suffix}"),
+    }
+    return {**environment, **{name: value for name, value in own.items() if value}}
+
+
 def meaning(code: int) -> str:
     """An exit code in words."""
     return EXITS.get(code, f"exit code {code}")
@@ -102,13 +115,24 @@ def ask(environment: Mapping[str, str], *arguments: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def need(done: Done, what: str) -> Done:
+    """The command, which must have succeeded. Raises `PipelineError` with its words."""
+    if done.code:
+        raise PipelineError(
+            f"`pulumi {what}` failed ({meaning(done.code)})",
+            cause=done.text.removeprefix("error: "),
+            next_step=f"run `pulumi {what}` by hand",
+        )
+    return done
+
+
 def preview(stack: str, environment: Mapping[str, str], *options: str, golden: Sequence[str] = ()) -> Plan:
     """The plan of `pulumi preview` with the policy pack. A preview that fails is a plan, too: it says why."""
     with tempfile.TemporaryDirectory(prefix="preview-") as folder:
         log = Path(folder) / "events.jsonl"
         words = ["preview", "--stack", check_name(stack), "--json", "--policy-pack", str(POLICY), "--event-log", str(log)]
         # `--event-log` is one of Pulumi's debug commands.
-        done = ask({**environment, "PULUMI_DEBUG_COMMANDS": "true"}, *words, *options)
+        done = ask({**for_stack(stack, environment), "PULUMI_DEBUG_COMMANDS": "true"}, *words, *options)
         events = plan.read_events(log.read_text()) if log.exists() else []
     digest = plan.read_digest(done.out)
     if done.code not in (0, WOULD_CHANGE) and not digest.get("steps"):
@@ -123,7 +147,8 @@ def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_
     With `recover_lock` a lock that a cancelled run left is told, removed, and the command runs again. Give it only where
     no other run can be alive: workflows have one concurrency group per stack. Somebody else's lock is never removed.
     """
-    done = _shown(environment, [arguments[0], "--stack", check_name(stack), *arguments[1:], *QUIET])
+    environment = for_stack(stack, environment)
+    done = _shown(environment, [arguments[0], "--stack", stack, *arguments[1:], *QUIET])
     if done.code == 0 or _LOCKED not in done.text:
         return done.code
     locks = [Lock(found["user"], found["host"], int(found["pid"]), found["time"]) for found in _LOCK.finditer(done.text)]
@@ -164,7 +189,7 @@ def tell_unfinished(stack: str, environment: Mapping[str, str]) -> list[str]:
 
 def outputs(stack: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """The outputs of a deployed stack. Raises `PipelineError`."""
-    done = ask(environment, "stack", "output", "--json", "--stack", check_name(stack))
+    done = ask(for_stack(stack, environment), "stack", "output", "--json", "--stack", stack)
     try:
         found = json.loads(done.out) if done.code == 0 else None
     except ValueError:
