@@ -6,6 +6,7 @@ named by kind, never silently left out.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,12 @@ def headline(plan: Plan) -> str:
 def _fit(intro: str, plans: Sequence[Plan], one: Callable[[Plan, Room], Iterator[str]], limit: int) -> str:
     text = ""
     for room in ROOMS:
-        text = "\n\n".join((intro, *("\n".join(one(plan, room)).strip() for plan in plans))) + "\n"
+        text = ""
+        # Left as soon as it is too long: a plan of thousands of resources is not written out only to be thrown away.
+        for line in itertools.chain((intro,), *(itertools.chain(("",), one(plan, room)) for plan in plans)):
+            text += f"{line}\n"
+            if len(text) > limit:
+                break
         if len(text.encode()) <= limit:
             return text
     kept = text.encode()[: limit - 100].decode(errors="ignore").rpartition("\n")[0]

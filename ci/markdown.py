@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import html
 import itertools
-import re
-import unicodedata
 from collections.abc import Sequence
-from typing import Final
-
-_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode's categories of characters that show nothing, or turn what follows around."""
 
 
 def visible(text: str) -> str:
-    """The text on one line; characters that do not show are written as escapes."""
-    return "".join(_escape(character) if _hides(character) else character for character in text)
+    """The text on one line; characters that do not show, or turn what follows around, are written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
 def cut(text: str, width: int) -> str:
@@ -53,10 +49,6 @@ def html_code(text: str, width: int = 200) -> str:
 def _longest_run(text: str) -> int:
     runs = (len(list(group)) for character, group in itertools.groupby(text) if character == "`")
     return max(runs, default=0)
-
-
-def _hides(character: str) -> bool:
-    return unicodedata.category(character) in _INVISIBLE or (character != " " and re.match(r"\s", character) is not None)
 
 
 def _escape(character: str) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 from ci.errors import PipelineError
@@ -225,6 +226,7 @@ def read_events(text: str) -> list[dict[str, Any]]:
     return found
 
 
+@lru_cache(maxsize=4096)  # the same values come again and again in a large plan
 def hidden(text: str) -> str:
     """The text without the lines that hold something in the form of a secret; what stands there says why."""
     if known_form(text) is None:
@@ -370,6 +372,7 @@ def shown(parts: Sequence[str | int], value: Any) -> str:
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, separators=(", ", ": "))
 
 
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
     if text == UNKNOWN:
         return NOT_KNOWN_YET
