@@ -109,7 +109,11 @@ for one in identities({name: environment.image_from for name, environment in set
     )
     # Two environments may share a subscription: one assignment is enough there, and Azure allows no second.
     wanted = {
-        (right.role, right.scope, settings.environments[name].subscription_id if right.scope is Scope.SUBSCRIPTION else name): (right, name)
+        (
+            right.role,
+            right.scope,
+            settings.environments[name].subscription_id if right.scope is Scope.SUBSCRIPTION else name,
+        ): (right, name)
         for right, name in one.grants
     }
     for (role, _, place), (right, name) in wanted.items():

@@ -59,7 +59,9 @@ def run(configuration: Mapping[str, Any], *, preview: bool) -> int:
     done = pulumi.ask(environment, "stack", "select", "--create", *place)
     if done.code:
         raise PipelineError(
-            "the bootstrap's own stack cannot be made", cause=done.err.strip(), next_step=f"see that {STATE} can be written"
+            "the bootstrap's own stack cannot be made",
+            cause=done.err.strip(),
+            next_step=f"see that {STATE} can be written",
         )
     for name, value in configuration.items():
         key = f"azure-batch-bootstrap:{name}"

@@ -97,7 +97,9 @@ def _plan(plan: Plan, room: Room) -> Iterator[str]:
     )  # fmt: skip
     unprotected = [change for change in plan.changes if change.unprotected]
     yield from _section("No longer protected", unprotected, room, _title)
-    yield from _section("Pools", plan.pools, room, lambda change: _pool(change, plan.pools_before, room), alert="IMPORTANT")
+    yield from _section(
+        "Pools", plan.pools, room, lambda change: _pool(change, plan.pools_before, room), alert="IMPORTANT"
+    )
     yield from _section("Who may do what", plan.roles, room, _role)
     told = (*plan.pools, *plan.roles)
     for action, heading in (

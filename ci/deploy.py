@@ -77,7 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="remove a lock that a cancelled run left; only where no other run of this stack can be alive",
     )  # fmt: skip
     parser.add_argument("--smoke", default=SMOKE, metavar="FILE", help=f"the job that proves it ({SMOKE})")
-    parser.add_argument("--promote-from", metavar="STACK", help="first give it the image that this stack runs, by digest")
+    parser.add_argument(
+        "--promote-from", metavar="STACK", help="first give it the image that this stack runs, by digest"
+    )
     options = parser.parse_args(arguments)
     try:
         return run(

@@ -51,9 +51,14 @@ def run(stack: str, typed: str, *, recover_lock: bool) -> int:
     for name in remaining:
         print(f"left: {name}", file=sys.stderr)
     if code:
-        print(f"error: pulumi destroy of stack {stack}: {pulumi.meaning(code)}. Run it again: it goes on", file=sys.stderr)
+        print(
+            f"error: pulumi destroy of stack {stack}: {pulumi.meaning(code)}. Run it again: it goes on", file=sys.stderr
+        )
         return 1
-    print(f"stack {stack}: {'nothing is left' if not remaining else f'{len(remaining)} resources are left'}", file=sys.stderr)
+    print(
+        f"stack {stack}: {'nothing is left' if not remaining else f'{len(remaining)} resources are left'}",
+        file=sys.stderr,
+    )
     return 1 if remaining else 0
 
 
@@ -81,7 +86,9 @@ def _name(resource: Mapping[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.destroy", description="Remove a stack that is not protected.")
     parser.add_argument("stack", metavar="STACK")
-    parser.add_argument("--typed", required=True, metavar="NAME", help="the stack's name once more, as a person typed it")
+    parser.add_argument(
+        "--typed", required=True, metavar="NAME", help="the stack's name once more, as a person typed it"
+    )
     parser.add_argument("--recover-lock", action="store_true", help="as for python -m ci.deploy")
     options = parser.parse_args(arguments)
     try:

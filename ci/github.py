@@ -154,7 +154,11 @@ class GitHub:
                     return "created"
                 if found.get("body") == body and all(found.get(key) == value for key, value in more.items()):
                     return "unchanged"
-                self._call("PATCH", f"{edited}/{found['id' if edited.endswith('comments') else 'number']}", {"body": body, **more})
+                self._call(
+                    "PATCH",
+                    f"{edited}/{found['id' if edited.endswith('comments') else 'number']}",
+                    {"body": body, **more},
+                )
                 return "edited"
             except _Transient as problem:
                 if delay is None:

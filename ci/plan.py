@@ -320,7 +320,9 @@ def _differences(steps: Sequence[Mapping[str, Any]]) -> Iterator[Difference]:
     paths = detailed or {str(key): {"inputDiff": True} for key in step.get("diffReasons") or replacing}
     for path, how in sorted(paths.items()):
         parts = path_parts(path)
-        source = old.get("inputs") if how.get("inputDiff") else {**(old.get("inputs") or {}), **(old.get("outputs") or {})}
+        source = (
+            old.get("inputs") if how.get("inputDiff") else {**(old.get("inputs") or {}), **(old.get("outputs") or {})}
+        )
         before, after = _at(source or {}, parts), _at(new.get("inputs") or {}, parts)
         secret = _secret_path(parts, old) or _secret_path(parts, new) or BLINDED in (before, after)
         yield Difference(

@@ -130,7 +130,16 @@ def preview(stack: str, environment: Mapping[str, str], *options: str, golden: S
     """The plan of `pulumi preview` with the policy pack. A preview that fails is a plan, too: it says why."""
     with tempfile.TemporaryDirectory(prefix="preview-") as folder:
         log = Path(folder) / "events.jsonl"
-        words = ["preview", "--stack", check_name(stack), "--json", "--policy-pack", str(POLICY), "--event-log", str(log)]
+        words = [
+            "preview",
+            "--stack",
+            check_name(stack),
+            "--json",
+            "--policy-pack",
+            str(POLICY),
+            "--event-log",
+            str(log),
+        ]
         # `--event-log` is one of Pulumi's debug commands.
         done = ask({**for_stack(stack, environment), "PULUMI_DEBUG_COMMANDS": "true"}, *words, *options)
         events = plan.read_events(log.read_text()) if log.exists() else []
@@ -151,7 +160,9 @@ def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_
     done = _shown(environment, [arguments[0], "--stack", stack, *arguments[1:], *QUIET])
     if done.code == 0 or _LOCKED not in done.text:
         return done.code
-    locks = [Lock(found["user"], found["host"], int(found["pid"]), found["time"]) for found in _LOCK.finditer(done.text)]
+    locks = [
+        Lock(found["user"], found["host"], int(found["pid"]), found["time"]) for found in _LOCK.finditer(done.text)
+    ]
     held = ", ".join(map(str, locks)) or "somebody who is not named"
     others = [lock for lock in locks if not _is_left_over(lock)]
     if not recover_lock or others or not locks:

@@ -21,7 +21,17 @@ LOCKS: Final = ("requirements-dev.txt", "requirements.txt", "worker/requirements
 def command(lock: str) -> list[str]:
     """pip-audit on a lock file, without resolving or installing anything."""
     program = Path(sys.executable).parent / "pip-audit"
-    return [str(program), "--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off", "-r", lock]
+    return [
+        str(program),
+        "--disable-pip",
+        "--require-hashes",
+        "--format",
+        "json",
+        "--progress-spinner",
+        "off",
+        "-r",
+        lock,
+    ]
 
 
 def problems(lock: str, report: Mapping[str, Any]) -> Iterator[str]:
@@ -55,7 +65,9 @@ def audit(lock: str) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.audit", description="Known vulnerabilities of locked packages.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.audit", description="Known vulnerabilities of locked packages."
+    )
     parser.parse_args(arguments)
     found = [problem for lock in LOCKS for problem in audit(lock)]
     for problem in found:

@@ -24,6 +24,7 @@ ALLOWED: Final = (
 """Patterns of licences that may be used and passed on: permissive ones, and those that bind a file only (MPL)."""
 
 NAMED: Final[Mapping[str, str]] = {
+    "mssql-python": "MIT, in its LICENSE file",
     "mssql-python-odbc": "Microsoft ODBC Driver 18: may be passed on inside of an application; its files are in the image",
 }
 """Package -> the licence that was read in its source, where its own words fit no pattern, and why that may be used."""

@@ -45,7 +45,10 @@ def replaced_pool(old: str = "default-aaaaaaaaaaaa", new: str = "default-bbbbbbb
     """A new generation of the pool, as `delete_before_replace=False` plans it."""
     before = {"poolName": old, "vmSize": "Standard_D2ads_v5", "userAccounts": [{"name": "a", "password": SECRET}]}
     after = {**before, "poolName": new, "vmSize": "Standard_D4ads_v5"}
-    diff = {"vmSize": {"kind": "update-replace", "inputDiff": True}, "poolName": {"kind": "update-replace", "inputDiff": True}}
+    diff = {
+        "vmSize": {"kind": "update-replace", "inputDiff": True},
+        "poolName": {"kind": "update-replace", "inputDiff": True},
+    }
     reasons = ["vmSize", "poolName"]
     return [
         step("create-replacement", POOL, "pool", before, after, detailedDiff=diff, replaceReasons=reasons),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = '''#!{python}
+SCRIPT = """#!{python}
 import json, os, sys
 folder = os.path.dirname(os.path.abspath(__file__))
 play = json.load(open(folder + "/play.json"))
@@ -28,7 +28,7 @@ for scene in play:
         sys.stderr.write(scene["err"])
         sys.exit(scene["code"])
 sys.exit("nothing to play for " + " ".join(sys.argv[1:]))
-'''
+"""
 
 
 class FakeCli:

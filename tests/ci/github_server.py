@@ -33,7 +33,14 @@ class FakeGitHub:
         return made
 
     def add_issue(self, title: str, body: str, login: str = BOT, **more: Any) -> dict[str, Any]:
-        made = {"number": next(self._ids), "title": title, "body": body, "user": {"login": login}, "state": "open", **more}
+        made = {
+            "number": next(self._ids),
+            "title": title,
+            "body": body,
+            "user": {"login": login},
+            "state": "open",
+            **more,
+        }
         self.issues.append(made)
         return made
 
@@ -75,7 +82,10 @@ def running() -> Iterator[FakeGitHub]:
             fake.asked.append((self.command, url.path))
             if url.path == "/token":
                 fake.assertions += 1
-                known = self.headers["Authorization"] == f"Bearer {TOKEN}" and query["audience"] == "api://AzureADTokenExchange"
+                known = (
+                    self.headers["Authorization"] == f"Bearer {TOKEN}"
+                    and query["audience"] == "api://AzureADTokenExchange"
+                )
                 status, answer = (200, {"value": f"assertion-{fake.assertions}"}) if known else (401, {})
             elif self.headers["Authorization"] != f"Bearer {TOKEN}":
                 status, answer = 401, {"message": "Bad credentials"}

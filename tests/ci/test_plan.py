@@ -115,7 +115,9 @@ def test_a_pool_beside_one_of_its_name_is_a_new_generation() -> None:
     stack = step("same", "pulumi:pulumi:Stack", "s", {}, {}, old_more={"outputs": {"pools": {"default": {"id": "x"}}}})
     text = text_of(stack, step("create", POOL, "pool-default-new", new={"poolName": "default-cccccccccccc"}))
     assert "**new generation** `default-cccccccccccc` of pool `default`" in text
-    assert "**new pool** `big-cccccccccccc`" in text_of(stack, step("create", POOL, "b", new={"poolName": "big-cccccccccccc"}))
+    assert "**new pool** `big-cccccccccccc`" in text_of(
+        stack, step("create", POOL, "b", new={"poolName": "big-cccccccccccc"})
+    )
 
 
 def test_a_pool_whose_name_only_up_will_know_says_so() -> None:
@@ -124,7 +126,8 @@ def test_a_pool_whose_name_only_up_will_know_says_so() -> None:
 
 def test_roles_are_given_and_taken_away_by_name_scope_and_principal() -> None:
     text = text_of(
-        step("create", ROLE, "submit", new=role_inputs(SUBMITTER)), step("delete", ROLE, "operate", role_inputs(OPERATOR))
+        step("create", ROLE, "submit", new=role_inputs(SUBMITTER)),
+        step("delete", ROLE, "operate", role_inputs(OPERATOR)),
     )
     assert (
         "**gives** `Azure Batch Job Submitter` on `resourceGroups/rg-abp-dev/batchAccounts/abpdev1` for `Group` "
@@ -148,7 +151,9 @@ def test_a_role_that_is_in_no_table_is_shown_by_its_id() -> None:
 @pytest.mark.parametrize("operation", ["delete", "replace"])
 def test_what_no_later_up_brings_back_is_a_data_loss(kind: str, operation: str) -> None:
     module, _, name = kind.partition(":")
-    steps = [step(operation, f"azure-native:{module}/v20240701:{name}", "thing", {}, {} if operation == "replace" else None)]
+    steps = [
+        step(operation, f"azure-native:{module}/v20240701:{name}", "thing", {}, {} if operation == "replace" else None)
+    ]
     text = text_of(*steps)
     assert "[!CAUTION]" in text and "Data would be lost" in text
     assert plan.LOST_WITH[kind] in text
@@ -326,7 +331,9 @@ def test_a_code_span_ends_where_it_should_and_hides_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_values_and_messages_stay_inside_of_spans_and_blocks(text: str) -> None:
     steps = [
-        step("update", STORAGE, text, {"k": text}, {"k": "x"}, detailedDiff={"k": {"kind": "update", "inputDiff": True}}),
+        step(
+            "update", STORAGE, text, {"k": text}, {"k": "x"}, detailedDiff={"k": {"kind": "update", "inputDiff": True}}
+        ),
         step("create", ROLE, "r", new={**role_inputs(SUBMITTER), "principalId": text, "scope": text}),
         step("create", POOL, text + "p", new={"poolName": text}),
     ]
@@ -361,7 +368,9 @@ def large(count: int) -> Plan:
              diffReasons=[f"k{k}" for k in range(12)])
         for n in range(count)
     ]  # fmt: skip
-    return plan.read("dev", 0, digest(*steps, *changed, *replaced_pool()), [RAN], [f"+line {n}" for n in range(5 * count)])
+    return plan.read(
+        "dev", 0, digest(*steps, *changed, *replaced_pool()), [RAN], [f"+line {n}" for n in range(5 * count)]
+    )
 
 
 @pytest.mark.parametrize("count", [1, 30, 400, 1500])

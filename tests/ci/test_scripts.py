@@ -98,7 +98,9 @@ def test_a_preview_that_prints_no_plan_is_told_with_the_clis_words(cli: FakeCli,
     assert "no stack named 'dev' found" in fake.comments[0]["body"]
 
 
-def test_without_a_cli_the_next_step_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_cli_the_next_step_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert preview.main(["dev"]) == 2
     assert "no `pulumi` on PATH" in capsys.readouterr().err
@@ -172,9 +174,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return played
 
 
-def test_a_deployment_is_up_then_nodes_then_a_job_that_reaches_sql_server(
-    cli: FakeCli, verbs: dict[str, Any]
-) -> None:
+def test_a_deployment_is_up_then_nodes_then_a_job_that_reaches_sql_server(cli: FakeCli, verbs: dict[str, Any]) -> None:
     cli.plays("up")
     assert deploy.main(["dev"]) == 0
     assert [asked[1] for asked in verbs["asked"]] == ["pools", "submit"]

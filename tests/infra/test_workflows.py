@@ -88,7 +88,9 @@ def test_no_workflow_reads_a_secret() -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_no_text_of_an_event_is_pasted_into_a_command(path: Path) -> None:
-    pasted = [step["run"] for job in jobs(path).values() for step in job.get("steps", ()) if "${{" in step.get("run", "")]
+    pasted = [
+        step["run"] for job in jobs(path).values() for step in job.get("steps", ()) if "${{" in step.get("run", "")
+    ]
     assert pasted == []
 
 
