@@ -54,9 +54,8 @@ class Settings(BaseModel):
         taken = {name for name, _ in ALL_ENVIRONMENTS}
         for name in environments:
             if name in taken or not _ENVIRONMENT.fullmatch(name):
-                raise ValueError(
-                    f"{name!r} cannot be an environment: 1 to 20 small letters and digits, not {', '.join(sorted(taken))}"
-                )
+                allowed = f"1 to 20 small letters and digits, not {', '.join(sorted(taken))}"
+                raise ValueError(f"{name!r} cannot be an environment: {allowed}")
             source = environments[name].image_from
             if source is not None and (source not in environments or source == name):
                 raise ValueError(f"{name}.image_from: {source!r} is no other environment")

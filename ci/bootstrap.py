@@ -1,8 +1,8 @@
 """`python -m ci.bootstrap --repository OWNER/NAME --environment dev=SUBSCRIPTION ...`: make what the pipelines need.
 
 Run once by a person who is Owner of the subscriptions and signed in (`az login`, or ARM_* variables); run again it
-changes what is different. It prints the variables of each GitHub environment. Its own state lies in `.bootstrap` of this
-checkout: nothing in it is secret, but keep it (docs/ci.md says where to).
+changes what is different. It prints the variables of each GitHub environment. Its own state lies in `.bootstrap` of
+this checkout: nothing in it is secret, but keep it (docs/ci.md).
 """
 
 from __future__ import annotations

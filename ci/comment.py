@@ -63,8 +63,9 @@ def drift(plans: Sequence[Plan], limit: int = COMMENT_LIMIT) -> str:
 def headline(plan: Plan) -> str:
     """One line: how many resources are created, changed, replaced, deleted."""
     counts = Counter(change.action for change in plan.changes)
+    loud = (Action.REPLACE, Action.DELETE)
     words = [
-        f"**{counts[action]} {action.value}**" if action in (Action.REPLACE, Action.DELETE) else f"{counts[action]} {action.value}"
+        f"**{counts[action]} {action.value}**" if action in loud else f"{counts[action]} {action.value}"
         for action in Action
         if counts[action]
     ]  # fmt: skip
@@ -157,7 +158,7 @@ def _by_kind(entries: Sequence[object]) -> str:
         return ""
     most = kinds.most_common(8)
     others = f", {len(kinds) - len(most)} other kinds" if len(kinds) > len(most) else ""
-    return f": {', '.join(f'{count} × {code(kind, 60)}' for kind, count in most)}{others}"
+    return f": {', '.join(f'{count} of {code(kind, 60)}' for kind, count in most)}{others}"
 
 
 def _title(change: Change) -> str:

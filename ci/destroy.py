@@ -1,4 +1,4 @@
-"""`python -m ci.destroy STACK --typed NAME`: remove a stack, by hand, if the name was typed twice and nothing is protected.
+"""`python -m ci.destroy STACK --typed NAME`: remove a stack, by hand, if its name is typed and nothing is protected.
 
 The exit code: 0 gone, 1 refused or not all gone (what is left is named), 2 it could not be run.
 """

@@ -1,7 +1,7 @@
 """`python -m ci.drift STACK...`: whether Azure is still what the program says; one issue tells what differs.
 
-The exit code: 0 if nothing differs or `--issue` told it, 7 (as Pulumi's) if something differs and no issue tells it, 1 if
-a preview failed, 2 if it could not be run or told.
+The exit code: 0 if nothing differs or `--issue` told it, 7 (as Pulumi's) if something differs and no issue tells it,
+1 if a preview failed, 2 if it could not be run or told.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`python -m ci.image --tag NAME:TAG`: build the worker image as `up` of a stack would, without pushing it.
 
-For pull requests: the image must build, and its SBOM is made from it. What is deployed is built and pushed once, by `up`
-of the first stack, and goes on by digest (`python -m ci.promote`).
+For pull requests: the image must build, and its SBOM is made from it. What is deployed is built and pushed once, by
+`up` of the first stack, and goes on by digest (`python -m ci.promote`).
 """
 
 from __future__ import annotations

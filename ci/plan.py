@@ -21,7 +21,7 @@ from policy.secret_values import known_form, looks_random, secret_name
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """How a digest writes a value that only `up` will know (pulumi/runtime/rpc.py, UNKNOWN)."""
 
-SECRET_KEY: Final = "4dabf18193072939515e22adb298388d"
+SECRET_KEY: Final = "4dabf18193072939515e22adb298388d"  # noqa: S105 - a mark
 """Pulumi's mark of a special value in a state (sdk/go/common/resource/sig)."""
 
 WOULD_CHANGE: Final = 7

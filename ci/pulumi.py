@@ -1,7 +1,7 @@
 """The Pulumi CLI as the pipelines' scripts run it: previews as plans, deployments that a cancelled run cannot block.
 
-Written for the CLI of 3.274, which gives each kind of failure an exit code of its own. The CLI is `pulumi` on PATH, with
-the environment as it is: who runs the script has signed in and said where the state is (PULUMI_BACKEND_URL).
+Written for the CLI of 3.274, which gives each kind of failure an exit code of its own. The CLI is `pulumi` on PATH,
+with the environment as it is: who runs the script has signed in and said where the state is (PULUMI_BACKEND_URL).
 """
 
 from __future__ import annotations
@@ -153,8 +153,9 @@ def preview(stack: str, environment: Mapping[str, str], *options: str, golden: S
 def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_lock: bool) -> int:
     """`pulumi up` or `destroy`, shown as it goes; its exit code.
 
-    With `recover_lock` a lock that a cancelled run left is told, removed, and the command runs again. Give it only where
-    no other run can be alive: workflows have one concurrency group per stack. Somebody else's lock is never removed.
+    With `recover_lock` a lock that a cancelled run left is told, removed, and the command runs again. Give it only
+    where no other run can be alive: workflows have one concurrency group per stack. Somebody else's lock is never
+    removed.
     """
     environment = for_stack(stack, environment)
     done = _shown(environment, [arguments[0], "--stack", stack, *arguments[1:], *QUIET])
@@ -175,8 +176,10 @@ def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_
     removed = ask(environment, "cancel", "--yes", "--stack", stack)
     if removed.code:
         raise PipelineError(
-            f"the lock of stack {stack} could not be removed", cause=removed.err.strip(), next_step=f"pulumi cancel --stack {stack}"
-        )  # fmt: skip
+            f"the lock of stack {stack} could not be removed",
+            cause=removed.err.strip(),
+            next_step=f"pulumi cancel --stack {stack}",
+        )
     tell_unfinished(stack, environment)
     return _shown(environment, [arguments[0], "--stack", stack, *arguments[1:], *QUIET]).code
 

@@ -1,7 +1,7 @@
 """Which image a stack runs, where promotion decides it and not the stack's file.
 
-`python -m ci.promote` gives a stack the digest that proved itself in the one before. The pipeline does not commit it, so
-the file in the main branch may name an older one. A preview or a drift check of that file would show a change that
+`python -m ci.promote` gives a stack the digest that proved itself in the one before. The pipeline does not commit it,
+so the file in the main branch may name an older one. A preview or a drift check of that file would show a change that
 nobody made: with `deployed_image` they take the image that is deployed.
 """
 

@@ -1,7 +1,7 @@
 """`python -m tools.audit`: known vulnerabilities of every locked package, by pip-audit. Needs the Internet; for CI.
 
-pip-audit calls a package that its database does not know "skipped" and ends well. Behind a mirror that is every package:
-it then audited nothing. So what was audited is counted here, and a package that was not is a failure.
+pip-audit calls a package that its database does not know "skipped" and ends well. Behind a mirror that is every
+package: it then audited nothing. So what was audited is counted here, and a package that was not is a failure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python tools/pins.py`: everything that is fetched from elsewhere is named by what it holds, not by a name that moves.
+"""`python tools/pins.py`: all that is fetched from elsewhere is named by what it holds, not by a name that moves.
 
 Packages by version and hash, actions by commit, base images by digest. What is not must stand in a table here, with the
 reason. Looks at the tree of the present folder; imports nothing of this project.

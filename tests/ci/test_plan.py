@@ -1,4 +1,4 @@
-"""A preview's document becomes a plan, and a plan becomes a comment: every kind of change in words, no secret, no markup."""
+"""A preview's document becomes a plan, and a plan a comment: every kind of change in words, no secret, no markup."""
 
 from __future__ import annotations
 
@@ -363,11 +363,9 @@ def large(count: int) -> Plan:
         step("create", f"azure-native:kind{number % 20}:Thing", f"thing-{number}", new={"x": "y" * 300})
         for number in range(count)
     ]
-    changed = [
-        step("update", STORAGE, f"s{n}", {f"k{k}": "a" * 500 for k in range(12)}, {f"k{k}": "b" * 500 for k in range(12)},
-             diffReasons=[f"k{k}" for k in range(12)])
-        for n in range(count)
-    ]  # fmt: skip
+    keys = [f"k{number}" for number in range(12)]
+    old, new = dict.fromkeys(keys, "a" * 500), dict.fromkeys(keys, "b" * 500)
+    changed = [step("update", STORAGE, f"s{number}", old, new, diffReasons=keys) for number in range(count)]
     return plan.read(
         "dev", 0, digest(*steps, *changed, *replaced_pool()), [RAN], [f"+line {n}" for n in range(5 * count)]
     )

@@ -1,4 +1,4 @@
-"""The scripts of the pipelines with a CLI and a GitHub that play: what they ask, what they tell, and their exit codes."""
+"""The scripts of the pipelines with a CLI and a GitHub that play: what they ask, what they tell, how they end."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ concurrency: {{group: planted, cancel-in-progress: false}}
 jobs:
   one:
     name: one
-    runs-on: {runner}
+    runs-on: ubuntu-24.04
     timeout-minutes: 5
     permissions: {{}}
     steps:
@@ -30,15 +30,21 @@ jobs:
 """
 PLANTED = {
     "pyright": ("tools/typed.py", '"""Planted."""\n\nNUMBER: int = "text"\n'),
-    "ruff": ("tools/dangerous.py", '"""Planted."""\n\nimport subprocess\n\nsubprocess.run("id", shell=True, check=True)\n'),
+    "ruff": (
+        "tools/dangerous.py",
+        '"""Planted."""\n\nimport subprocess\n\nsubprocess.run("id", shell=True)  # noqa: PLW1510\n',
+    ),
     "ruff format": ("tools/form.py", '"""Planted."""\n\nNUMBER   =   1\n'),
     "hadolint": ("worker/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN sudo id\nUSER 1000\n"),
     "shellcheck": ("tools/planted.sh", "#!/bin/sh\ncd /nowhere\nrm -rf ./*\n"),
-    "zizmor": (".github/workflows/pasted.yml", WORKFLOW.format(runner="ubuntu-24.04", run="echo ${{ github.ref_name }}")),
-    "actionlint": (".github/workflows/wrong.yml", WORKFLOW.format(runner="ubuntu-24.04", run="echo hello").replace("timeout-minutes: 5", "timeout-minute: 5")),
+    "zizmor": (".github/workflows/pasted.yml", WORKFLOW.format(run="echo ${{ github.ref_name }}")),
+    "actionlint": (
+        ".github/workflows/wrong.yml",
+        WORKFLOW.format(run="echo hello").replace("-minutes: 5", "-minute: 5"),
+    ),
     "pins": ("requirements.txt", "pyyaml==6.0.3\n"),
     "licences": ("requirements-dev.txt", "planted-package==1.0 --hash=sha256:" + "0" * 64 + "\n"),
-}  # fmt: skip
+}
 """Check -> a file, and a defect in it."""
 
 
@@ -141,7 +147,8 @@ def test_an_unpinned_package_is_found(text: str) -> None:
 
 
 def test_a_compiled_lock_is_pinned() -> None:
-    text = f'# comment\npyyaml==6.0.3 ; python_version < "3.14" \\\n    {HASH} \\\n    {HASH}\n    # via x\nrequests[security]==2.0 {HASH}\n'
+    text = f'# comment\npyyaml==6.0.3 ; python_version < "3.14" \\\n    {HASH} \\\n    {HASH}\n    # via x\n'
+    text += f"requests[security]==2.0 {HASH}\n"
     assert list(pins.requirements(text)) == []
 
 
@@ -161,7 +168,8 @@ def test_an_action_or_image_that_is_not_in_the_table_is_found(text: str) -> None
 
 
 def test_a_base_image_by_tag_is_found_and_stages_and_arguments_are_none() -> None:
-    good = f"ARG BASE\nFROM ${{BASE}} AS one\nFROM --platform=linux/amd64 x@sha256:{'a' * 64} AS two\nFROM one\nFROM scratch\n"
+    digest = f"x@sha256:{'a' * 64}"
+    good = f"ARG BASE\nFROM ${{BASE}} AS one\nFROM --platform=linux/amd64 {digest} AS two\nFROM one\nFROM scratch\n"
     assert list(pins.dockerfile(good)) == []
     assert len(list(pins.dockerfile("FROM python:3.12\n"))) == 1
 
