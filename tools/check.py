@@ -43,7 +43,7 @@ CHECKS: Final = (
         ("hadolint", "--no-color", "--failure-threshold", "style"),
         ("*Dockerfile",),
     ),
-    # SC1007: `CDPATH= cd` is meant. SC2148: the pool's start task has no first line that names a shell; Batch runs it by /bin/sh -c.
+    # SC1007: `CDPATH= cd` is meant. SC2148: the pool's start task names no shell; Batch runs it by /bin/sh -c.
     Check(
         "shellcheck",
         "mistakes in shell scripts",
