@@ -72,7 +72,7 @@ sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.js
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.sbom $(if $(IMAGE),--image $(IMAGE)) $(or $(SBOM),worker.cdx.json)
 
-lint:           ## ruff, pyright and hadolint
+lint:           ## the static checks, side by side (docs/ci.md)
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.check
 
