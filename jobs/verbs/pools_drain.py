@@ -104,8 +104,8 @@ def _refuse_schedules(session: Session, old: str, target: str) -> None:
         return  # a service without job schedules
     if found:
         raise Conflict(
-            f"job schedules {', '.join(found)} make jobs for pool {old}: every present job is on {target}, but the pool "
-            "cannot go yet. Give the schedules the new pool (az batch job-schedule set), then run this again"
+            f"job schedules {', '.join(found)} make jobs for pool {old}: every present job is on {target}, but the "
+            "pool cannot go yet. Give the schedules the new pool (az batch job-schedule set), then run this again"
         )
 
 

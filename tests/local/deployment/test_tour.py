@@ -96,3 +96,11 @@ def test_a_damaged_note_of_the_last_run_is_no_last_run(paths: Paths, steps: Step
     (paths.stack / "last-run.json").write_text(text)
     assert tour.run(paths) == 0
     assert steps.calls[-1] == "jobs submit"
+
+
+def test_in_a_narrow_terminal_the_cli_prints_a_line_for_each_event(paths: Paths) -> None:
+    """Its table has no room there for the columns that change, and looks dead while the image is built."""
+    stack = project.Stack("local", paths.stack)
+    narrow, wide = (tour.command(stack, "up", columns) for columns in (80, 120))
+    assert [word for word in narrow if word not in wide] == ["--non-interactive"]
+    assert set(wide) < set(narrow)

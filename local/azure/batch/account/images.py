@@ -17,7 +17,7 @@ _HPC = ("DockerCompatible", "SupportsRDMAOnly", "Generation2VMImage", "IntelMPIR
 _GEN2 = ("Generation2VMImage",)
 _WINDOWS = "batch.node.windows amd64"
 
-# (publisher, offer, sku, node agent, capabilities, end of support): sorted as the service sorts them. Which capabilities
+# (publisher, offer, sku, node agent, capabilities, end of support): sorted as the service sorts them. What capabilities
 # an image of the market place has beyond those of ubuntu-hpc is a [guess].
 _TABLE: tuple[tuple[str, str, str, str, tuple[str, ...], str | None], ...] = (
     ("almalinux", "almalinux", "8-gen1", "batch.node.el 8", (), None),

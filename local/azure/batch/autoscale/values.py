@@ -190,7 +190,8 @@ def written(value: Value) -> str:
             return _written_interval(value)
         case Option():
             return value.name
-    return value
+        case _:
+            return str(value)
 
 
 def _written_interval(value: Interval) -> str:

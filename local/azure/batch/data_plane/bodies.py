@@ -1,7 +1,7 @@
 """The request bodies of the data plane: which of azure-batch's models each operation takes, and what models do not say.
 
-Properties, types, words, required and read-only come from the SDK's models (15.1.0, REST 2025-06-01), lengths and ranges
-from the documentation of each property: those are the tables here. The next version of the SDK is then a diff of these.
+Properties, types, words, required and read-only come from the SDK's models (15.1.0, REST 2025-06-01), lengths and
+ranges from the documentation of each property: those are the tables here. The next version of the SDK is then a diff of these.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _DEFINES_POOL = ("BatchPoolCreateOptions", "BatchPoolUpdateOptions", "BatchPoolS
 
 _RULES: dict[tuple[str, str], Kind] = {
     **{(model, "displayName"): NAME for model in (
-        "BatchJobCreateOptions", "BatchJob", "BatchJobSpecification", *_DEFINES_POOL, "BatchTaskCreateOptions", "BatchJobManagerTask", "BatchJobScheduleCreateOptions",
+        "BatchJobCreateOptions", "BatchJob", "BatchJobSpecification", *_DEFINES_POOL, "BatchTaskCreateOptions",
+        "BatchJobManagerTask", "BatchJobScheduleCreateOptions",
     )},
     **{(model, "id"): ID for model in (
         "BatchJobCreateOptions", "BatchTaskCreateOptions", "BatchPoolCreateOptions", "BatchJobScheduleCreateOptions",
@@ -41,7 +42,9 @@ _RULES: dict[tuple[str, str], Kind] = {
     )},
     **{(model, "priority"): _PRIORITY for model in _DEFINES_JOB},
     **{(model, "maxParallelTasks"): _PARALLEL for model in _DEFINES_JOB},
-    **{(model, "maxTaskRetryCount"): _RETRIES for model in ("BatchJobConstraints", "BatchTaskConstraints", "BatchStartTask")},
+    **{(model, "maxTaskRetryCount"): _RETRIES for model in (
+        "BatchJobConstraints", "BatchTaskConstraints", "BatchStartTask",
+    )},
     **{(model, "requiredSlots"): _SLOTS for model in ("BatchTaskCreateOptions", "BatchJobManagerTask")},
     **{(model, "taskSlotsPerNode"): _SLOTS for model in _DEFINES_POOL},
     **{(model, "vmSize"): _REQUIRED_TEXT for model in _DEFINES_POOL},
@@ -85,7 +88,9 @@ _REQUIRED = {
 _ENTITY_NAMES = {
     **dict.fromkeys(("BatchJobCreateOptions", "BatchJobUpdateOptions", "BatchJob"), "CloudJob"),
     **dict.fromkeys(("BatchPoolCreateOptions", "BatchPoolUpdateOptions", "BatchPoolReplaceOptions"), "CloudPool"),
-    **dict.fromkeys(("BatchJobScheduleCreateOptions", "BatchJobScheduleUpdateOptions", "BatchJobSchedule"), "CloudJobSchedule"),
+    **dict.fromkeys(
+        ("BatchJobScheduleCreateOptions", "BatchJobScheduleUpdateOptions", "BatchJobSchedule"), "CloudJobSchedule"
+    ),
     **dict.fromkeys(("BatchTaskCreateOptions", "BatchTask"), "CloudTask"),
     "BatchPoolSpecification": "PoolSpecification", "BatchJobSpecification": "JobSpecification",
     "BatchPoolInfo": "PoolInformation", "BatchMetadataItem": "MetadataItem",

@@ -17,7 +17,7 @@ APPLICATION_TYPE = "Microsoft.Batch/batchAccounts/applications"
 
 
 def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
-    """A pool's definition (of a pool, or of an auto pool) with its endpoints filled in; one that cannot work is refused.
+    """A pool's definition (of a pool, or of an auto pool) with its endpoints filled in; what cannot work is refused.
     One part of it may be checked alone."""
     machine = body.get("virtualMachineConfiguration")
     if machine is not None:

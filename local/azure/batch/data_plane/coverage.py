@@ -1,4 +1,4 @@
-"""What of the data plane is there, how far, and where its behaviour is known from: generated from routes, bodies and code.
+"""What of the data plane is there, how far, and where that is known from: generated from routes, bodies and code.
 
 `python -m local.azure.batch.data_plane.coverage` prints it. Guesses are marked in the code, where they are made, and
 listed here once each.
@@ -28,8 +28,8 @@ KNOWN_FROM: dict[str, str] = {
             "disable_job", "enable_job", "terminate_job", "list_job_preparation_and_release_task_status",
             "get_job_task_counts", "create_task", "list_tasks", "delete_task", "get_task", "replace_task",
             "reactivate_task", "terminate_task", "list_task_files", "download_task_file", "get_task_file_properties",
-            "delete_task_file", "create_job_schedule", "list_jobs_from_schedule", "create_pool", "list_pools", "get_pool",
-            "pool_exists", "update_pool", "delete_pool", "resize_pool", "stop_pool_resize", "replace_pool_properties",
+            "delete_task_file", "create_job_schedule", "list_jobs_from_schedule", "create_pool", "list_pools",
+            "get_pool", "pool_exists", "update_pool", "delete_pool", "resize_pool", "stop_pool_resize", "replace_pool_properties",
             "remove_nodes", "enable_pool_auto_scale", "disable_pool_auto_scale", "evaluate_pool_auto_scale",
             "list_nodes", "get_node", "reboot_node", "enable_node_scheduling", "disable_node_scheduling",
             "create_node_user", "upload_node_logs", "list_pool_node_counts", "list_supported_images",

@@ -101,7 +101,10 @@ ROUTES: tuple[Route, ...] = (
         files.task_file_properties,
     ),
     Route("reactivate_task", "POST", "/jobs/{jobId}/tasks/{taskId}/reactivate", _WRITE, tasks.reactivate),
-    Route("list_subtasks", "GET", "/jobs/{jobId}/tasks/{taskId}/subtasksinfo", _READ, tasks.subtasks, ("$select", "$skiptoken")),
+    Route(
+        "list_subtasks", "GET", "/jobs/{jobId}/tasks/{taskId}/subtasksinfo", _READ, tasks.subtasks,
+        ("$select", "$skiptoken"),
+    ),
     Route("terminate_task", "POST", "/jobs/{jobId}/tasks/{taskId}/terminate", _WRITE, tasks.terminate),
     Route("terminate_job", "POST", "/jobs/{jobId}/terminate", _WRITE, jobs.terminate, ("force",)),
     Route("create_job_schedule", "POST", "/jobschedules", _WRITE, schedules.create),

@@ -103,7 +103,7 @@ def specification_with_defaults(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown_definition(body: dict[str, Any]) -> dict[str, Any]:
-    """The definition as clients see it: the service's defaults inside of its parts, the size in lower case (recorded)."""
+    """The definition as clients see it: the service's defaults inside its parts, the size in lower case (recorded)."""
     shown = {**body, "vmSize": body["vmSize"].lower()}
     if body.get("startTask"):
         shown["startTask"] = start_task_with_defaults(body["startTask"])

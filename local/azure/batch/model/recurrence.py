@@ -1,8 +1,8 @@
 """When a job schedule makes its jobs. Pure: times in, decisions out.
 
 Rules (REST reference of `BatchJobScheduleConfiguration`, 2025-06-01): the first job is due at `doNotRunUntil`, or at
-once; without a recurrence interval it is the only one. At most one job of a schedule is under way at a time: one that is
-due meanwhile is made when the one before is over, if the start window is not over by then; else it is left out. Of
+once; without a recurrence interval it is the only one. At most one job of a schedule is under way at a time: one that
+is due meanwhile is made when the one before is over, if the start window is not over by then; else it is left out. Of
 several that fell due at once, only the last counts: nothing is carried into the next interval. After `doNotRunAfter` no
 job is made. The schedule is over when no further job can come and none is under way.
 """

@@ -46,6 +46,8 @@ class Autoscaling:
         """Call when a pool was made or its scaling changed: a formula is evaluated now and at each interval from now on
         (recorded of a pool that becomes autoscaled: its answer has the first evaluation)."""
         self._begin_sampling()
+        if not self._history[pool.id.lower()]:
+            self._history[pool.id.lower()].append((self._clock.now(), measure(self._state, pool)))
         self._timers.cancel(_EVALUATION, pool.id.lower())
         if pool.formula is not None:
             self._evaluate(pool)

@@ -1,6 +1,6 @@
-"""Multi-instance tasks: one node runs the task's command, after the coordination command ended well on all of its nodes.
+"""Multi-instance tasks: one node runs the task's command, once the coordination command ended well on all its nodes.
 
-Rules (learn.microsoft.com/azure/batch/batch-mpi): the pool has inter-node communication and one task slot for each node,
+Rules (learn.microsoft.com/azure/batch/batch-mpi): the pool has inter-node communication and one task slot a node,
 else the task stays active for good; all nodes are taken at once; the primary and every subtask run the coordination
 command first; the main command runs on the primary only, when all of them are done. One that fails fails the task's
 attempt, which is then retried or not by the rules of tasks; a node that is lost requeues all of it.

@@ -1,4 +1,4 @@
-"""`retentionTime`: the folder of a completed task goes from its node when the time is over (REST reference, 2025-06-01).
+"""`retentionTime`: the folder of a completed task goes from its node when that is over (REST reference, 2025-06-01).
 
 The default of seven days is not watched: a local node that is kept so long keeps its files until the job is deleted.
 """

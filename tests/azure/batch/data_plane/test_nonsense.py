@@ -120,7 +120,8 @@ def test_what_is_required_is_missed_by_its_name(name: str) -> None:
         assert list(missed.value.details) == [("PropertyName", required)]
 
 
-PATHS = {"jobId": ["job", "J B", "nobody"], "taskId": ["t", "%"], "poolId": ["pool", "x" * 70], "nodeId": ["node", ".."],
+PATHS = {"jobId": ["job", "J B", "nobody"], "taskId": ["t", "%"], "poolId": ["pool", "x" * 70],
+         "nodeId": ["node", ".."],
          "filePath": ["stdout.txt", "../../etc/passwd", "wd/%00", "a//b"], "userName": ["u"], "applicationId": ["app"],
          "jobScheduleId": ["nightly", "?"], "extensionName": ["x"]}  # fmt: skip
 JUNK: list[Any] = [None, True, 0, -1, 2**70, 1.5, "", "x", "é\u0000", [], [[]], {}, {"a": None}, ["x"] * 101]
@@ -129,7 +130,8 @@ HEADERS = {"If-Match": ['"x"', "*", ""], "If-Modified-Since": ["yesterday", "Thu
 QUERIES = {"$filter": ["id eq 'a'", "(", "id gt 1 and", "not not state eq 'x'", "startswith(id,1)", "'"],
            "$select": ["id", ",", "no"], "$expand": ["stats", "x"], "maxresults": ["1", "0", "x", "9" * 30, "٣"],
            "$skiptoken": ["x", "LOCAL!", "%ff"], "recursive": ["true", "2"], "force": ["true", "x"],
-           "startTime": ["2026-01-01", "x"], "endtime": ["2025-01-01"], "timeOut": ["1"], "colour": ["red"]}  # fmt: skip
+           "startTime": ["2026-01-01", "x"], "endtime": ["2025-01-01"],
+           "timeOut": ["1"], "colour": ["red"]}  # fmt: skip
 
 
 def mutated(chance: random.Random, value: Any) -> Any:

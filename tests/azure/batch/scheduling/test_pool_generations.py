@@ -136,7 +136,7 @@ def test_jobs_evaluates_a_pools_formula_and_says_what_is_wrong(generations: Gene
     g = generations
     automatic = {"formula": "$TargetDedicatedNodes = min(2, avg($PendingTasks.GetSample(TimeInterval_Minute, 100)));"}
     g.local.pool("auto", scaleSettings={"autoScale": automatic})
-    with pytest.raises(Refused, match="InsufficientSampleData: Line 1, Col 36: .*wanted 100%, received 50%"):
+    with pytest.raises(Refused, match=r"InsufficientSampleData: Line 1, Col 36: .*wanted 100%, received 50%"):
         g.jobs("pools", "auto", "--evaluate")
     assert g.jobs("pools", "wait", "auto") == Exit.SERVICE
     assert "the autoscale formula cannot be evaluated: InsufficientSampleData" in g.said.getvalue()

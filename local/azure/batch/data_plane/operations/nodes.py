@@ -123,8 +123,8 @@ def _refuse_wrong_state(node: Node, event: NodeEvent) -> None:
 
 
 async def upload_logs(call: Call) -> Answer:
-    """POST uploadbatchservicelogs: 200 with the name of the folder. A local node has no logs of a Batch service: none is
-    uploaded, and the answer says so."""
+    """POST uploadbatchservicelogs: 200 with the name of the folder. A local node has no logs of a Batch service:
+    none is uploaded, and the answer says so."""
     node = _up(call)
     body = call.body(bodies.NODE_LOGS)
     if not re.match(r"https?://[^/?#]+/[^?#]", body["containerUrl"]):
