@@ -1,7 +1,8 @@
 """The request bodies of the data plane: which of azure-batch's models each operation takes, and what models do not say.
 
 Properties, types, words, required and read-only come from the SDK's models (15.1.0, REST 2025-06-01), lengths and
-ranges from the documentation of each property: those are the tables here. The next version of the SDK is then a diff of these.
+ranges from the documentation of each property: those are the tables here. The next version of the SDK is then a diff of
+these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One account's job schedules, jobs, tasks, pools and nodes: held in memory, written through to the store at every change.
+"""One account's job schedules, jobs, tasks, pools and nodes: held in memory, written to the store at every change.
 
 Owns the indexes that keep scheduling cheap (which tasks wait for a node and for no other task, which run where, how
 many are unfinished) and their durability. Decides nothing. Ids compare without case.
