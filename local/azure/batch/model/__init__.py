@@ -1,4 +1,4 @@
-"""The records of Batch: job schedule, job, tasks, pool, node. Plain data with its JSON form for the store; no decisions."""
+"""The records of Batch: job schedule, job, tasks, pool, node. Plain data with its form for the store; no decisions."""
 
 from local.azure.batch.model.execution import Ending
 from local.azure.batch.model.job import Job
