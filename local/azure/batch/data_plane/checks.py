@@ -36,11 +36,6 @@ def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
     check_packages(account, body.get("applicationPackageReferences", []), "applicationPackageReferences")
     if "networkConfiguration" not in body:
         return body
-    if body["networkConfiguration"].get("subnetId"):
-        raise errors.NotImplementedYet(
-            "The local Azure does not have virtual networks yet (property 'networkConfiguration.subnetId').",
-            details=[("PropertyName", "subnetId")],
-        )
     return {**body, "networkConfiguration": endpoints.checked(body["networkConfiguration"])}
 
 

@@ -65,7 +65,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "virtualMachineConfiguration.extensions": "not installed on local nodes",
     "virtualMachineConfiguration.securityProfile": "nodes are containers or processes",
     "virtualMachineConfiguration.serviceArtifactReference": "nodes boot one Linux image",
-    "networkConfiguration": "nodes share one network; inbound NAT pools are checked and shown, ssh is mapped",
+    "networkConfiguration": "nodes share one network, also with a subnet; inbound NAT pools are checked and shown, ssh is mapped",
     "mountConfiguration": "nothing is mounted on local nodes",
     "upgradePolicy": "nodes are not upgraded",
     "applicationPackageReferences": "the application must exist; its package is not installed on local nodes",
@@ -73,8 +73,6 @@ WITHOUT_EFFECT: dict[str, str] = {
 }
 """Properties that are checked, kept and shown, and change nothing on local nodes. `networkConfiguration` is that of
 pools and of jobs."""
-
-REFUSED_ELSEWHERE = {"pool.networkConfiguration.subnetId": "virtual networks"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def properties(kind: Kind, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(kind, Object):
         for name, item in kind.properties.items():
             here = f"{path}.{name}"
-            if isinstance(item, Later) or here in REFUSED_ELSEWHERE:
+            if isinstance(item, Later):
                 yield here, "refused: 501 NotImplemented"
                 continue
             reason = next((why for tail, why in WITHOUT_EFFECT.items() if here.endswith(f".{tail}")), None)
