@@ -65,7 +65,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "virtualMachineConfiguration.extensions": "not installed on local nodes",
     "virtualMachineConfiguration.securityProfile": "nodes are containers or processes",
     "virtualMachineConfiguration.serviceArtifactReference": "nodes boot one Linux image",
-    "networkConfiguration": "nodes share one network, with a subnet too; NAT pools are checked and shown, ssh is mapped",
+    "networkConfiguration": "nodes share one network, with a subnet too; NAT pools are shown, ssh is mapped",
     "mountConfiguration": "nothing is mounted on local nodes",
     "upgradePolicy": "nodes are not upgraded",
     "applicationPackageReferences": "the application must exist; its package is not installed on local nodes",
