@@ -252,7 +252,8 @@ def test_extensions_logs_and_usage_have_the_forms_of_the_service(azure: LocalBat
     create(client, target_dedicated_nodes=1, virtual_machine_configuration=machine(extensions=[extension]))
     azure.settle()
     (node_id,) = azure.node_ids()
-    (shown,) = client.list_node_extensions("pool", node_id)
+    shown, own = client.list_node_extensions("pool", node_id)
+    assert own.vm_extension is not None and own.vm_extension.name == "batchNodeExtension"
     assert shown.provisioning_state == "Succeeded" and "hush" not in str(shown.as_dict())
     assert client.get_node_extension("pool", node_id, "agent").vm_extension is not None
     with pytest.raises(HttpResponseError) as caught:

@@ -23,6 +23,13 @@ from local.node.contract import NodeState, NodeUnreachable, UserAccount
 
 SHOWN = wire_names("BatchNode")
 EXTENSION_SHOWN = wire_names("BatchNodeVMExtension")
+_OWN_EXTENSION = {
+    "name": "batchNodeExtension",
+    "publisher": "Microsoft.Azure.Extensions",
+    "type": "CustomScript",
+    "typeHandlerVersion": "2.0",
+    "autoUpgradeMinorVersion": True,
+}
 _NOT_UP = frozenset(
     {
         NodeState.CREATING, NodeState.STARTING, NodeState.REBOOTING, NodeState.REIMAGING, NodeState.LEAVING_POOL,
@@ -127,7 +134,7 @@ async def upload_logs(call: Call) -> Answer:
     none is uploaded, and the answer says so."""
     node = _up(call)
     body = call.body(bodies.NODE_LOGS)
-    if not re.match(r"https?://[^/?#]+/[^?#]", body["containerUrl"]):
+    if not re.match(r"https?://[^/?#]+", body["containerUrl"]):
         raise invalid("containerUrl", body["containerUrl"], "expected the URL of a blob container")
     if "endTime" in body and parse_stamp(body["endTime"]) < parse_stamp(body["startTime"]):
         raise invalid("endTime", body["endTime"], "the time range ends before its start")
@@ -140,15 +147,16 @@ async def upload_logs(call: Call) -> Answer:
 
 
 def _extensions(call: Call, node: Node) -> list[dict[str, Any]]:
-    """The pool's extensions as its nodes show them: local nodes install none."""
+    """The pool's extensions as its nodes show them, and behind them the service's own, which every node has (the SDK's
+    own live tests look for it). Local nodes install none."""
     pool = call.account.state.pools[node.pool_id.lower()]
     given = pool.body["virtualMachineConfiguration"].get("extensions", ())
-    return [{"provisioningState": "Succeeded", "vmExtension": one} for one in given]
+    return [{"provisioningState": "Succeeded", "vmExtension": one} for one in (*given, _OWN_EXTENSION)]
 
 
 async def list_extensions(call: Call) -> Answer:
     """GET extensions."""
-    rows = sorted((one["vmExtension"]["name"].lower(), one) for one in _extensions(call, call.node()))
+    rows = ((f"{number:04}", one) for number, one in enumerate(_extensions(call, call.node())))
     return Answer(body=page(rows, call.query, EXTENSION_SHOWN, call.url), entity="vmextensions")
 
 
