@@ -36,7 +36,20 @@ def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
     check_packages(account, body.get("applicationPackageReferences", []), "applicationPackageReferences")
     if "networkConfiguration" not in body:
         return body
+    subnet_id = body["networkConfiguration"].get("subnetId")
+    if subnet_id is not None and not _subnet_exists(account, subnet_id):
+        raise invalid("subnetId", subnet_id, "The specified subnet does not exist.")
     return {**body, "networkConfiguration": endpoints.checked(body["networkConfiguration"])}
+
+
+def _subnet_exists(account: Account, subnet_id: str) -> bool:
+    """Whether ARM has the subnet: as a resource of its own, or as a part of its virtual network."""
+    if account.cloud.resources.get(subnet_id) is not None:
+        return True
+    network_id, _, name = subnet_id.rpartition("/subnets/")
+    network = account.cloud.resources.get(network_id) if network_id else None
+    parts = [] if network is None else network.properties.get("subnets") or []
+    return name.lower() in [str(one.get("name", "")).lower() for one in parts]
 
 
 def _check_scale(body: dict[str, Any]) -> None:
