@@ -79,7 +79,7 @@ def test_a_new_pool_is_resizing_when_the_answer_comes_also_with_no_nodes(manual:
         ({"application_package_references": [models.BatchApplicationPackageReference(application_id="no")]},
          "applicationId"),
         ({"virtual_machine_configuration": None}, "virtualMachineConfiguration"),
-        ({"network_configuration": models.NetworkConfiguration(subnet_id="/subscriptions/s/subnets/nowhere")}, "subnetId"),
+        ({"network_configuration": models.NetworkConfiguration(subnet_id="/s/subnets/nowhere")}, "subnetId"),
     ],
 )  # fmt: skip
 def test_a_pool_that_cannot_work_is_refused_by_the_name_of_its_property(
