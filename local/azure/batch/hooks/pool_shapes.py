@@ -36,9 +36,8 @@ def refuse_missing(properties: Mapping[str, Any]) -> None:
     if "autoScale" in (properties.get("scaleSettings") or {}):
         raise _not_yet("scaleSettings.autoScale", "autoscale")
     network = properties.get("networkConfiguration") or {}
-    for name, what in (("subnetId", "virtual networks"), ("endpointConfiguration", "inbound endpoints of pools")):
-        if network.get(name):
-            raise _not_yet(f"networkConfiguration.{name}", what)
+    if network.get("endpointConfiguration"):
+        raise _not_yet("networkConfiguration.endpointConfiguration", "inbound endpoints of pools")
     machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
     for name, what in (("extensions", "VM extensions"), ("diskEncryptionConfiguration", "disk encryption")):
         if machine.get(name):
