@@ -116,7 +116,7 @@ class TypeSpec:
     places: tuple[str, ...] = ()  # the locations it has, where these are not Azure's regions: ("global",)
     empty_tags: bool = False  # answers `"tags": {}` where there are none; other types leave the member out
     shows_identity: bool = False  # answers an identity of type None where there is none
-    shown: tuple[str, ...] = ()  # read-only properties that `create_model` lacks
+    shown: tuple[str, ...] = ()  # read-only properties that `create_model` lacks (paths with slashes)
     links: tuple[Link, ...] = ()
     stamped: bool = False  # answers have the headers ETag and Last-Modified
     unique: bool = False  # its name is unique in all Azure
@@ -222,6 +222,7 @@ TABLE: tuple[TypeSpec, ...] = (
         "Microsoft.Insights/actionGroups", f"{_MONITOR}:ActionGroup", f"{_MONITOR}:ActionGroup",
         r"[^:<>+/&%\\?|]{1,260}", "2024-10-01-preview", tracked=True, created=201, shows_state=False,
         places=("global", "swedencentral", "germanywestcentral", "northcentralus", "southcentralus"),
+        shown=("emailReceivers/status", "smsReceivers/status"),
     ),
     TypeSpec(
         "Microsoft.Insights/metricAlerts", f"{_MONITOR}:MetricAlert", f"{_MONITOR}:MetricAlert",
@@ -244,7 +245,11 @@ TABLE: tuple[TypeSpec, ...] = (
     TypeSpec(
         "Microsoft.Network/privateEndpoints", "azure-native:network:PrivateEndpoint", None,
         r"[A-Za-z0-9]([-\w.]{0,78}\w)?", "2024-05-01", tracked=True, created=201, slow_delete=True,
-        async_header=True, shows_etag=True, shown=("provisioningState", "networkInterfaces"),
+        async_header=True, shows_etag=True,
+        shown=(
+            "provisioningState", "networkInterfaces", "privateLinkServiceConnections/properties/provisioningState",
+            "manualPrivateLinkServiceConnections/properties/provisioningState",
+        ),
         links=(Link(("subnet", "id"), _SUBNETS, _JOIN_SUBNET),),
     ),
     TypeSpec(

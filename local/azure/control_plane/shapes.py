@@ -89,10 +89,24 @@ def partial_shape(shape: Shape) -> Shape:
 
 
 def with_read_only(shape: Shape, names: Iterable[str]) -> Shape:
-    """The shape, with further `properties` that answers have and requests may therefore bring along."""
+    """The shape, with further properties that answers have and requests may therefore bring along.
+
+    A name is a path below `properties`; it goes through lists: `emailReceivers/status`.
+    """
+    for name in names:
+        shape = _with(shape, ["properties", *name.split("/")])
+    return shape
+
+
+def _with(shape: Shape, path: list[str]) -> Shape:
+    """The shape, with the read-only property at the end of the path."""
+    if shape.item is not None:
+        return replace(shape, item=_with(shape.item, path))
     fields = dict(fields_of(shape.model))
-    inner = {**fields_of(fields["properties"].shape.model), **{n: Field(Shape("any"), read_only=True) for n in names}}
-    fields["properties"] = replace(fields["properties"], shape=Shape("model", model=SchemaObject(inner)))
+    if len(path) == 1:
+        fields[path[0]] = Field(Shape("any"), read_only=True)
+    else:
+        fields[path[0]] = replace(fields[path[0]], shape=_with(fields[path[0]].shape, path[1:]))
     return Shape("model", model=SchemaObject(fields))
 
 

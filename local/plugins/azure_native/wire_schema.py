@@ -68,9 +68,8 @@ def _alternatives(
     kind: ResourceType, description: Description, kinds: Sequence[Kind], path: str, within: tuple[str, ...] = ()
 ) -> Schema:
     found = [_schema(kind, description, one, path, within) for one in kinds]
-    enums = [one for one in found if isinstance(one, Mapping) and "enum" in one]
-    if enums:
-        return enums[0]
+    if "string" in found:  # beside an enumeration: Azure may know more values than the SDK
+        return "string"
     return found[0] if len(found) == 1 else {"one_of": found}
 
 
