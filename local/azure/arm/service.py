@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from local.azure.arm import monitor, network
-from local.azure.arm.hooks import AssignmentHooks, seed_deployer
+from local.azure.arm.hooks import AssignmentHooks, KeyHooks, VaultHooks, seed_deployer
 from local.azure.arm.journal import Journal
 from local.azure.arm.locks import LOCK_TYPE, LockHooks
 from local.azure.arm.operations import GROUP_TYPE
@@ -14,7 +14,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.identity.authority import Authority
 from local.azure.identity.graph import Graph
-from local.azure.identity.hooks import IdentityHooks
+from local.azure.identity.hooks import IDENTITIES, FederationHooks, IdentityHooks
 from local.azure.identity.metadata import metadata_routes
 from local.azure.platform.sites import Site
 
@@ -29,8 +29,11 @@ class ArmService:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         cloud.types.register(GROUP_TYPE, RecordHooks())
-        cloud.types.register("Microsoft.ManagedIdentity/userAssignedIdentities", IdentityHooks(cloud))
+        cloud.types.register(IDENTITIES, IdentityHooks(cloud))
         cloud.types.register("Microsoft.Authorization/roleAssignments", AssignmentHooks(cloud))
+        cloud.types.register(f"{IDENTITIES}/federatedIdentityCredentials", FederationHooks(cloud))
+        cloud.types.register("Microsoft.KeyVault/vaults", VaultHooks())
+        cloud.types.register("Microsoft.KeyVault/vaults/keys", KeyHooks())
         cloud.types.register(LOCK_TYPE, LockHooks())
         monitor.register(cloud)
         network.register(cloud)
