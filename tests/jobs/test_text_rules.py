@@ -17,7 +17,6 @@ from jobs import text
 from jobs.errors import JobFileError, UsageError
 from jobs.jobfile.rows import rows_of
 from jobs.service.connection import connect
-
 from worker.docker_worker import feed
 from worker.docker_worker.errors import InputError
 

@@ -234,7 +234,6 @@ class Transaction(Statements):
         finally:
             self.waited += time.monotonic() - began
 
-
     def _mark(self) -> None:
         """Raises TransactionTaken when an earlier try of this claim has its mark there."""
         try:
