@@ -1,4 +1,4 @@
-"""The bootstrap's program: state and keys nobody loses, one identity for each GitHub environment, and only least roles."""
+"""The bootstrap's program: state and keys nobody loses, an identity for each GitHub environment, and least roles."""
 
 from __future__ import annotations
 
