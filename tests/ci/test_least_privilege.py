@@ -64,9 +64,14 @@ OPERATIONS = frozenset(
 
 def grants(run: Run) -> list[Grant]:
     return [
-        Grant(one.inputs["principalId"], one.inputs["roleDefinitionId"].rpartition("/")[2], one.inputs["scope"])
+        Grant(one.inputs["principalId"], one.inputs["roleDefinitionId"].rpartition("/")[2], placed(one.inputs["scope"]))
         for one in run.of_type(":RoleAssignment")
     ]
+
+
+def placed(scope: str) -> str:
+    """The mocks know one subscription; state and keys lie in one of their own, as docs/ci.md says."""
+    return scope.replace(SUBSCRIPTION, "cccccccc-0000-4000-8000-000000000000") if "/rg-abp-ci/" in scope else scope
 
 
 def access(given: Iterable[Grant]) -> Access:
