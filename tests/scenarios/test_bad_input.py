@@ -131,7 +131,8 @@ def test_a_stack_whose_deployment_was_interrupted_again_and_again_is_whole(deplo
 def test_settings_out_of_range_change_nothing(deployed: Checkout) -> None:
     before = deployed_now(deployed)
     with edited(deployed, TEMPLATE, "dedicated_nodes: 2", "dedicated_nodes: 200000"):
-        refused(local(deployed, "up"), "expected a whole number 0..100, got 200000", "pools.default.scale.fixed.dedicated_nodes")
+        key = "pools.default.scale.fixed.dedicated_nodes"
+        refused(local(deployed, "up"), "expected a whole number 0..100, got 200000", key)
     assert deployed_now(deployed) == before
 
 
