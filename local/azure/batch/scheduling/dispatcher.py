@@ -21,11 +21,10 @@ from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.states import LOSES_TASKS, TAKES_TASKS, JobState, JobTaskState, TaskEvent, TaskState
 from local.azure.batch.scheduling import failures, scheduler
 from local.azure.batch.scheduling.exit_conditions import JobAction, exit_options
-from local.azure.batch.scheduling.job_life import JobLife
+from local.azure.batch.scheduling.job_life import JobLife, Retention
 from local.azure.batch.scheduling.job_tasks import JobTasks
 from local.azure.batch.scheduling.mailbox import Mailbox
 from local.azure.batch.scheduling.multi_instance import MultiInstance
-from local.azure.batch.scheduling.retention import Retention
 from local.azure.batch.scheduling.run_specs import SpecWriter
 from local.azure.batch.scheduling.timers import Timers
 from local.azure.platform.clock import Clock

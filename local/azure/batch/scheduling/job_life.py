@@ -15,12 +15,16 @@ from typing import Any, Protocol
 
 from local.azure.batch.model import Ending, Job, JobSchedule, Pool, Task
 from local.azure.batch.model.account_state import AccountState
-from local.azure.batch.model.states import JobEvent, JobState, PoolState
+from local.azure.batch.model.states import JobEvent, JobState, PoolState, TaskState
 from local.azure.batch.model.task import job_directory, with_defaults
 from local.azure.batch.scheduling import failures, scheduler
 from local.azure.batch.scheduling.exit_conditions import JobAction
 from local.azure.batch.scheduling.timers import Timers
 from local.azure.platform.clock import Clock
+
+
+_WATCHED_SECONDS = timedelta(days=7).total_seconds()
+_RETENTION = "retention"
 
 
 class TaskControl(Protocol):
@@ -216,3 +220,38 @@ def _manager_body(manager: dict[str, Any]) -> dict[str, Any]:
 def job_folder(job_id: str) -> str:
     """What goes from the nodes with a job: everything of its own; the folder of a schedule stays."""
     return job_directory(job_id) if ":" in job_id else f"workitems/{job_id}"
+
+
+class Retention:
+    """`retentionTime`: the folder of a completed task goes from its node when that is over (REST reference, 2025-06-01).
+
+    The default of seven days is not watched: a node that is kept so long keeps its files until the job is deleted.
+    """
+
+    def __init__(
+        self, state: AccountState, clock: Clock, timers: Timers, erase: Callable[[Iterable[str | None], str], None]
+    ) -> None:
+        self._state, self._clock, self._timers, self._erase = state, clock, timers, erase
+
+    def watch(self, task: Task) -> None:
+        """A task is completed, or its constraints changed: its files go when their time is over."""
+        name = f"{task.job_id.lower()}/{task.key}"
+        self._timers.cancel(_RETENTION, name)
+        seconds = task.retention_seconds
+        if task.ended is None or task.node_id is None or seconds is None or seconds >= _WATCHED_SECONDS:
+            return
+        when, run_id = task.ended + timedelta(seconds=seconds), task.run_id
+        self._timers.arm(_RETENTION, name, when, lambda: self._over(task, run_id))
+
+    def resume(self) -> None:
+        """After a restart."""
+        for task in self._state.all_tasks():
+            if task.state is TaskState.COMPLETED:
+                self.watch(task)
+
+    def _over(self, task: Task, run_id: str | None) -> None:
+        job = self._state.jobs.get(task.job_id.lower())
+        if job is None or self._state.tasks(job).get(task.key) is not task:
+            return
+        if task.state is TaskState.COMPLETED and task.run_id == run_id:
+            self._erase([task.node_id], task.directory)
