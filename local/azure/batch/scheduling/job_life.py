@@ -1,8 +1,8 @@
 """The life of jobs: they are made with their auto pool and job manager; terminating, deleting, disabling and enabling
 take as long as their tasks need to stop, and terminating and deleting as long as their release tasks run.
 
-Owns what happens to a job as a whole; single tasks and nodes are the dispatcher's, who makes jobs by the clock is in
-`schedules.py`.
+Owns what happens to a job as a whole, and how long the files of its tasks are kept; single tasks and nodes are the
+dispatcher's, who makes jobs by the clock is in `schedules.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from local.azure.batch.scheduling import failures, scheduler
 from local.azure.batch.scheduling.exit_conditions import JobAction
 from local.azure.batch.scheduling.timers import Timers
 from local.azure.platform.clock import Clock
-
 
 _WATCHED_SECONDS = timedelta(days=7).total_seconds()
 _RETENTION = "retention"
@@ -223,7 +222,7 @@ def job_folder(job_id: str) -> str:
 
 
 class Retention:
-    """`retentionTime`: the folder of a completed task goes from its node when that is over (REST reference, 2025-06-01).
+    """`retentionTime`: the folder of a completed task goes from its node when that is over (REST reference).
 
     The default of seven days is not watched: a node that is kept so long keeps its files until the job is deleted.
     """
