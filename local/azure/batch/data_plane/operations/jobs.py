@@ -156,8 +156,9 @@ async def put(call: Call) -> Answer:
 def _writable(call: Call, job: Job) -> dict[str, Any]:
     """The SDK's replace_job sends the whole job it read; a job of a schedule has an id that no client may give."""
     value = call.raw()
-    if str(value.pop("id", job.id)).lower() != job.id.lower():
-        raise invalid("id", value, "this property of a job cannot be changed")
+    job_id = str(value.pop("id", job.id))
+    if job_id.lower() != job.id.lower():
+        raise invalid("id", job_id, "this property of a job cannot be changed")
     return bodies.JOB_REPLACE.check(value, "")
 
 
