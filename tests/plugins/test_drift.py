@@ -68,7 +68,7 @@ ROWS: dict[str, Row] = {  # in the order of their dependencies
     ),
     "keyvault:Key": Row({**IN, "vaultName": "my-vault", "keyName": "state", "properties": {"kty": "RSA"}}, None),
     "containerregistry:Registry": Row(
-        {**IN, **PLACE, "registryName": "myreg", "sku": {"name": "Basic"}, "adminUserEnabled": False},
+        {**IN, **PLACE, "registryName": "myreg", "sku": {"name": "Premium"}, "adminUserEnabled": False},
         ("properties/adminUserEnabled", True),
     ),
     "storage:StorageAccount": Row(
