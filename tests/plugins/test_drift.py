@@ -57,7 +57,7 @@ ROWS: dict[str, Row] = {  # in the order of their dependencies
     "resources:ResourceGroup": Row({**IN, **PLACE}, TAGS),
     "managedidentity:UserAssignedIdentity": Row({**IN, **PLACE, "resourceName": "nodes"}, TAGS),
     "managedidentity:FederatedIdentityCredential": Row(
-        {**IN, "resourceName": "nodes", "federatedIdentityCredentialResourceName": "ci", "issuer": "https://ci.example",
+        {**IN, "resourceName": "nodes", "federatedIdentityCredentialResourceName": "build", "issuer": "https://ci.example",
          "subject": "ours", "audiences": ["api://AzureADTokenExchange"]},
         ("properties/subject", "somebody's"),
     ),
