@@ -36,7 +36,10 @@ ACTIONS = GROUP + "/providers/Microsoft.Insights/actionGroups/oncall"
 
 @dataclass(frozen=True)
 class Row:
-    """A resource: its inputs, and a change of its body (path with slashes -> value) made by somebody else."""
+    """A resource: its inputs, and a change of its body (path with slashes -> value) made by somebody else.
+
+    Without a change where ARM changes nothing after the creation.
+    """
 
     inputs: dict[str, Any]
     change: tuple[str, Any] | None
@@ -53,8 +56,19 @@ TAGS = ("tags", {"by": "somebody"})
 ROWS: dict[str, Row] = {  # in the order of their dependencies
     "resources:ResourceGroup": Row({**IN, **PLACE}, TAGS),
     "managedidentity:UserAssignedIdentity": Row({**IN, **PLACE, "resourceName": "nodes"}, TAGS),
+    "managedidentity:FederatedIdentityCredential": Row(
+        {**IN, "resourceName": "nodes", "federatedIdentityCredentialResourceName": "build", "issuer": "https://ci.example",
+         "subject": "ours", "audiences": ["api://AzureADTokenExchange"]},
+        ("properties/subject", "somebody's"),
+    ),
+    "keyvault:Vault": Row(
+        {**IN, **PLACE, "vaultName": "my-vault",
+         "properties": {"tenantId": PRINCIPAL, "sku": {"family": "A", "name": "standard"}}},
+        TAGS,
+    ),
+    "keyvault:Key": Row({**IN, "vaultName": "my-vault", "keyName": "state", "properties": {"kty": "RSA"}}, None),
     "containerregistry:Registry": Row(
-        {**IN, **PLACE, "registryName": "myreg", "sku": {"name": "Basic"}, "adminUserEnabled": False},
+        {**IN, **PLACE, "registryName": "myreg", "sku": {"name": "Premium"}, "adminUserEnabled": False},
         ("properties/adminUserEnabled", True),
     ),
     "storage:StorageAccount": Row(
@@ -227,7 +241,7 @@ def test_nothing_changes_where_nothing_was_touched(stack: Stack, name: str) -> N
     assert not stack.provider.diff(stack.target(name), refreshed, stack.goal(name)).changes
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.change])
 def test_what_was_changed_is_seen_and_changed_back(stack: Stack, name: str) -> None:
     change = ROWS[name].change
     assert change is not None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from local.azure.arm import monitor, network
 from local.azure.arm.hooks import AssignmentHooks, KeyHooks, VaultHooks, seed_deployer
 from local.azure.arm.journal import Journal
 from local.azure.arm.locks import LOCK_TYPE, LockHooks
 from local.azure.arm.operations import GROUP_TYPE
+from local.azure.arm.providers import monitor, network
 from local.azure.arm.routes import Pipeline
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks

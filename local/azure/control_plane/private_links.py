@@ -1,6 +1,6 @@
 """Which private endpoints lead to a resource: what the resource itself shows of them.
 
-Endpoints are resources of Microsoft.Network (`arm/network.py`); their targets belong to other services.
+Endpoints are resources of Microsoft.Network (`arm/providers/network.py`); their targets belong to other services.
 """
 
 from __future__ import annotations

@@ -65,6 +65,14 @@ def test_an_endpoint_to_what_is_not_there_is_refused(furnished: Http, change: di
     assert said in body["error"]["message"]
 
 
+@pytest.mark.parametrize(("tier", "status"), [("Basic", 400), ("Premium", 201)])
+def test_a_registry_takes_private_endpoints_in_its_premium_tier_only(furnished: Http, tier: str, status: int) -> None:
+    registry = provider("Microsoft.ContainerRegistry/registries/myreg")
+    assert furnished("PUT", registry, {**PLACE, "sku": {"name": tier}})[0] == 201
+    link = {"privateLinkServiceId": furnished.azure.cloud.subscription_scope + registry, "groupIds": ["registry"]}
+    assert furnished("PUT", ENDPOINT, endpoint(furnished, **link))[0] == status
+
+
 @pytest.mark.parametrize("kind", ["endpoint", "pool"])
 def test_a_subnet_must_exist_and_the_caller_must_be_allowed_to_join_it(furnished: Http, kind: str) -> None:
     scope = furnished.azure.cloud.subscription_scope

@@ -122,9 +122,12 @@ class PoolHooks:
         if account is None or pool is None:
             return hidden
         shown = pool_view(account, pool)
-        status: dict[str, Any] = {
+        scale = arm_shapes.scale(resource.properties)
+        status: dict[str, Any] = {  # recorded; that a count of 0 spot nodes is left out, too
             "targetDedicatedNodes": pool.target_dedicated,
-            "targetLowPriorityNodes": pool.target_low_priority,
+            **({"targetLowPriorityNodes": pool.target_low_priority} if pool.target_low_priority else {}),
+            "nodeDeallocationOption": scale.get("nodeDeallocationOption") or "Requeue",
+            "resizeTimeout": scale["resizeTimeout"],
             "startTime": stamp(pool.allocation_since),
         }
         if pool.resize_errors:

@@ -126,6 +126,9 @@ def test_what_can_change_changes_in_place(azure: LocalBatch) -> None:
     shown = hooks_of(azure, POOLS).view(resource)
     assert (shown["allocationState"], shown["currentDedicatedNodes"]) == ("Steady", 2)
     assert shown["scaleSettings"]["fixedScale"]["targetDedicatedNodes"] == 2
+    status = shown["resizeOperationStatus"]
+    assert (status["nodeDeallocationOption"], status["resizeTimeout"]) == ("Requeue", "PT15M")
+    assert "targetLowPriorityNodes" not in status
     metadata = azure.client().get_pool("pool").metadata
     assert metadata is not None and metadata[0].value == "b"
 

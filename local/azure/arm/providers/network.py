@@ -19,6 +19,7 @@ from local.azure.control_plane.private_links import ENDPOINT_TYPE, GROUP_IDS, co
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
 
+_REGISTRIES: Final = "Microsoft.ContainerRegistry/registries"
 NETWORK_TYPE: Final = "Microsoft.Network/virtualNetworks"
 SUBNET_TYPE: Final = f"{NETWORK_TYPE}/subnets"
 ZONE_TYPE: Final = "Microsoft.Network/privateDnsZones"
@@ -46,6 +47,11 @@ class EndpointHooks(RecordHooks):
             raise InvalidResourceReference(
                 f"Resource {wanted.get('privateLinkServiceId')} referenced by resource {new.id} was not found, or it "
                 f"takes no private endpoints (types here: {', '.join(GROUP_IDS)})."
+            )
+        if target.type == _REGISTRIES and (target.sku or {}).get("name") != "Premium":
+            raise BadRequest(  # documented; the text is a GUESS
+                f"The registry '{target.name}' is of the tier {(target.sku or {}).get('name')}: private endpoints need "
+                "Premium."
             )
         known = GROUP_IDS[target.type]
         groups = [str(one) for one in wanted.get("groupIds") or ()]
