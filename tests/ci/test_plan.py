@@ -212,6 +212,11 @@ def test_a_failed_preview_says_so_with_its_errors() -> None:
     assert "error: Pulumi.dev.yaml: prefix: got 'X'" in text and "<{%" not in text
 
 
+def test_a_failed_preview_does_not_say_that_all_rules_are_kept() -> None:
+    text = text_of(events=[{"summaryEvent": {"PolicyPacks": {"azure-batch-platform|local|/somewhere": ""}}}], code=1)
+    assert "Policies (`azure-batch-platform`): nothing is refused up to where the preview failed." in text
+
+
 def test_no_changes_are_told_in_three_words() -> None:
     assert "### Stack `dev`: nothing changes" in text_of()
 

@@ -1,7 +1,6 @@
-"""The scripts of main, drift and destroy, in order, on the local Azure with the real CLI.
+"""The scripts of the workflows in order, on the local Azure with the real CLI: pull request, main, drift, destroy.
 
-Main and drift use the deployed stack; destroy removes a second one without nodes. What a pull request shows is in
-`tests/ci/test_rehearsal.py`.
+All but the last use the deployed stack; destroy removes a second one without nodes.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import getpass
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from tests.scenarios.checkout import Checkout, Run
 from tests.scenarios.deployed.stack import Stack
 
 pytestmark = pytest.mark.docker
+GROUP = "88888888-2222-3333-4444-555555555555"
 failed_steps: list[str] = []
 """Tests after a failed one are skipped (`conftest.py` of the scenarios)."""
 
@@ -62,6 +63,49 @@ def github() -> Iterator[FakeGitHub]:
 @pytest.fixture(scope="module")
 def pipeline(deployed: Checkout, github: FakeGitHub) -> Pipeline:
     return Pipeline(deployed, github)
+
+
+def test_a_pull_request_shows_everything_that_a_reviewer_must_see_in_one_comment(
+    pipeline: Pipeline, deployed: Checkout, stack: Stack, github: FakeGitHub, tmp_path: Path
+) -> None:
+    event = {"pull_request": {"number": 7, "head": {"sha": "abc", "repo": {"full_name": REPOSITORY}}}}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    started = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(tmp_path / "event.json")}
+    settings = deployed.home / "stack" / "Pulumi.local.yaml"
+    before, registry = settings.read_text(), deployed.root / "infra" / "registry.py"
+    program = registry.read_text()
+    try:
+        deployed.edit("infra/registry.py", "admin_user_enabled=False", "admin_user_enabled=True")  # against a policy
+        body = yaml.safe_load(before)
+        change = {name.partition(":")[2]: name for name in body["config"]}
+        pools = body["config"][change["pools"]]
+        pools["default"]["vm_size"] = "Standard_D4ads_v5"  # a new generation of the pool
+        pools["default"]["discard"] = [stack.outputs["pool_generations"]["default"]["current"]]
+        body["config"][change["families"]] = ["hello"]  # a container goes, with the output in it
+        body["config"][change["submitters"]] = [{"object_id": GROUP, "type": "Group", "role": "submit"}]
+        settings.write_text(yaml.safe_dump(body, sort_keys=False))
+        done = pipeline.run("ci.preview", "local", "--comment", **started)
+    finally:
+        settings.write_text(before)
+        registry.write_text(program)
+    assert done.code == 1, done.text
+    (comment,) = github.comments
+    text = comment["body"]
+    for words in (
+        "Refused by a policy",
+        "`registry-without-admin-user`",
+        "Data would be lost",
+        "`storage:BlobContainer`",
+        "**new generation**",
+        "Standard_D4ads_v5",
+        "**gives** `Azure Batch Job Submitter`",
+        "**takes away** `Azure Batch",
+    ):
+        assert words in text, text
+    for secret in ("Password", stack.cloud["client_secret"]):
+        assert secret not in text
+    assert pipeline.run("ci.preview", "local", "--comment", **started).code == 0
+    assert "nothing changes" in comment["body"] and len(github.comments) == 1
 
 
 def test_main_deploys_waits_for_the_nodes_and_reaches_sql_server(pipeline: Pipeline) -> None:
