@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from azure.mgmt.batch.models import BatchAccountUpdateParameters
 
 from tests.ci import github_server
 from tests.ci.github_server import REPOSITORY, TOKEN, FakeGitHub
@@ -150,11 +151,11 @@ def test_drift_opens_an_issue_that_says_what_differs_and_closes_it(
     pipeline: Pipeline, stack: Stack, github: FakeGitHub
 ) -> None:
     account, name = stack.batch_management.batch_account, stack.outputs["batch_account"]
-    account.update(stack.group, name, {"tags": {"who": "changed by hand"}})
+    account.update(stack.group, name, BatchAccountUpdateParameters(tags={"who": "changed by hand"}))
     assert pipeline.run("ci.drift", "local", "--issue").code == 0
     (issue,) = github.issues
     assert "`batch:BatchAccount` `batch`" in issue["body"] and "changed by hand" in issue["body"]
-    account.update(stack.group, name, {"tags": {}})
+    account.update(stack.group, name, BatchAccountUpdateParameters(tags={}))
     assert pipeline.run("ci.drift", "local", "--issue").code == 0
     assert issue["state"] == "closed"
 
