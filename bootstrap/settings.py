@@ -120,14 +120,14 @@ class Names:
 
 
 def exposed_by(environments: Mapping[str, Environment], own_subscription: str) -> str | None:
-    """What to warn of: environments that deploy to the subscription in which all states and keys lie. None if none do."""
+    """What to warn of: environments that deploy to the subscription in which all states and keys lie, if any do."""
     found = [name for name, one in environments.items() if one.subscription_id == own_subscription.lower()]
     if not found:
         return None
     return (
-        f"{', '.join(found)} deploys to the subscription in which the state of every environment lies: as a Contributor "
-        "there its pipeline could delete the states and keys of the others. Next step: run this signed in to a "
-        "subscription of its own (ARM_SUBSCRIPTION_ID)"
+        f"{', '.join(found)} deploys to the subscription in which the state of every environment lies: as a "
+        "Contributor there its pipeline could delete the states and keys of the others. Next step: run this signed in "
+        "to a subscription of its own (ARM_SUBSCRIPTION_ID)"
     )
 
 

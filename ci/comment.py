@@ -249,6 +249,8 @@ def _policies(plan: Plan, room: Room) -> Iterator[str]:
     packs = ", ".join(code(pack) for pack in plan.policy_packs)
     if not plan.policy_packs:
         yield "Policies: **no policy pack ran.**"
+    elif plan.failed and not plan.policies:
+        yield f"Policies ({packs}): nothing is refused up to where the preview failed."
     elif not plan.policies:
         yield f"Policies: all rules of {packs} are kept."
     else:

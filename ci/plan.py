@@ -436,10 +436,11 @@ def _policy_results(events: Iterable[Mapping[str, Any]]) -> Iterator[PolicyResul
 
 
 def _packs(event: Mapping[str, Any]) -> Iterator[str]:
-    yield from (event.get("summaryEvent") or {}).get("PolicyPacks") or ()
+    # A local pack is `name|local|folder` there.
+    yield from (str(name).partition("|")[0] for name in (event.get("summaryEvent") or {}).get("PolicyPacks") or ())
     for key in ("policyEvent", "policyAnalyzeSummaryEvent"):
         if event.get(key):
-            yield str(event[key].get("policyPackName"))
+            yield str(event[key].get("policyPackName")).partition("|")[0]
 
 
 def _messages(diagnostics: Iterable[Mapping[str, Any]], severity: str) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ THOROUGH = (
     "tests/plugins/cli/test_azure_native_cli.py",
     "tests/plugins/cli/test_docker_cli.py",
     "tests/plugins/test_half_made.py",
+    "tests/tools/test_check.py",
     "tests/tools/test_sbom.py",
     "tests/worker/test_chaos.py",
     "tests/worker/test_login.py",

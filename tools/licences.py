@@ -43,13 +43,14 @@ def locked(text: str) -> set[str]:
 
 def licences(package: metadata.PackageMetadata) -> list[str]:
     """What a package says of its licence: the expression of newer packages, else classifiers, else free text."""
-    if expression := package.get("License-Expression"):
+    for expression in package.get_all("License-Expression") or ():
         return [part.strip("() ") for part in re.split(r"\s+(?:AND|OR|WITH)\s+", expression)]
     classifiers = [
         line.rpartition(" :: ")[2] for line in package.get_all("Classifier") or () if line.startswith("License :: ")
     ]
     said = [one for one in classifiers if one != "OSI Approved"]
-    return said or [(package.get("License") or "").strip().partition("\n")[0]]
+    free = package.get_all("License") or [""]
+    return said or [free[0].strip().partition("\n")[0]]
 
 
 def allowed(name: str, said: list[str]) -> bool:

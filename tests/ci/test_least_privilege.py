@@ -48,6 +48,7 @@ class Grant:
     scope: str
 
 
+REPOSITORY_ACTIONS = ("content/read", "metadata/read", "content/write", "metadata/write", "content/delete")
 OPERATIONS = frozenset(
     {
         *(Operation(route.action, route.data) for route in ROUTES),
@@ -56,6 +57,8 @@ OPERATIONS = frozenset(
         *(Operation(f"{spec.type}/{name}/action") for spec in TABLE for name in spec.actions),
         *(Operation(f"{_REGISTRY}/{one}") for one in ("pull/read", "push/write", "artifacts/delete")),
         *(Operation(f"{_KEYS}/{one}/action", True) for one in ("encrypt", "decrypt", "sign", "backup", "wrap")),
+        # what a registry asks for that grants by repository (ABAC)
+        *(Operation(f"{_REGISTRY}/repositories/{one}", True) for one in REPOSITORY_ACTIONS),
         Operation("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"),
     }
 )
@@ -136,7 +139,7 @@ OF_THE_STACK = "group|batch|job output|another container|registry"
 PULL = r"Microsoft\.ContainerRegistry/registries/pull/read"
 
 MAY: dict[str, dict[str, str]] = {
-    "node": {"registry": PULL, "job output": BLOBS_CHANGE},
+    "node": {"registry": f"{PULL}|data .*/repositories/(content|metadata)/read", "job output": BLOBS_CHANGE},
     "account": {"job output|another container": BLOBS_CHANGE},
     "preview": {f"{OF_THE_STACK}|subscription of prod": READ, "state of .*": BLOBS_READ, "key of .*": CRYPTO},
     "drift": {f"{OF_THE_STACK}|subscription of prod": READ, "state of .*": BLOBS_READ, "key of .*": CRYPTO},

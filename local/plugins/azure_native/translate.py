@@ -70,10 +70,9 @@ def _body(kind: ResourceType, inputs: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: v for name, v in inputs.items() if name not in path and v is not None and name[:2] != "__"}
     body = {name: _top(name, given[name]) for name in sorted(given) if name in ENVELOPE}
     rest = {name: value for name, value in given.items() if name not in ENVELOPE}
-    if isinstance(whole := rest.get("properties"), dict):  # of a key vault: the SDK has ARM's `properties` as they are
-        body["properties"] = _to_wire(kind.renames, whole, "properties")
-    elif rest:
-        body["properties"] = _to_wire(kind.renames, rest, "")
+    own = rest.pop("properties", None)  # of types whose properties the SDK does not flatten: vaults and their keys
+    if rest or own is not None:
+        body["properties"] = _to_wire(kind.renames, {**rest, **(own or {})}, "")
     return body
 
 
