@@ -228,12 +228,14 @@ def stack_config(stack: str) -> dict[str, Any]:
     return own | (PASSWORDS if "users" in own else {})
 
 
-def set_config(values: Mapping[str, Any], secret: Iterator[str] | tuple[str, ...] = tuple(PASSWORDS)) -> None:
+def set_config(
+    values: Mapping[str, Any], secret: Iterator[str] | tuple[str, ...] = tuple(PASSWORDS), project: str = PROJECT
+) -> None:
     """Give the SDK a config as the language host would: every value a string, data as JSON."""
     texts = {
-        f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+        f"{project}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
     }
-    pulumi.runtime.set_all_config(texts, [f"{PROJECT}:{key}" for key in secret])
+    pulumi.runtime.set_all_config(texts, [f"{project}:{key}" for key in secret])
 
 
 def run_program(
@@ -244,8 +246,10 @@ def run_program(
     run: Run | None = None,
     deployed: Mapping[str, Any] | None = None,
     deployer: str = DEPLOYER,
+    program: Path = ROOT / "__main__.py",
+    project: str = PROJECT,
 ) -> Run:
-    """Run `__main__.py` as stack `stack` and return what it did (also in `run`, should it fail).
+    """Run a program (the platform's) as stack `stack` and return what it did (also in `run`, should it fail).
 
     `deployed` are the stack's outputs of the last `up`, `deployer` the object id of who deploys now.
     """
@@ -253,17 +257,17 @@ def run_program(
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     mocks = CloudMocks(run, deployed, deployer)
-    pulumi.runtime.set_mocks(mocks, project=PROJECT, stack=stack, preview=preview, monitor=RecordingMonitor(mocks))
+    pulumi.runtime.set_mocks(mocks, project=project, stack=stack, preview=preview, monitor=RecordingMonitor(mocks))
     settings.ROOT.set(None)  # `set_mocks` made a stack of its own; the program gets a fresh one, as from the CLI
     settings._get_rpc_manager().clear()
     settings.SETTINGS.outputs.clear()  # pyright: ignore[reportAttributeAccessIssue]  # a failed program's leftovers
-    set_config(stack_config(stack) if config is None else config)
+    set_config(stack_config(stack) if config is None else config, project=project)
 
-    async def program() -> None:
-        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+    async def main() -> None:
+        runpy.run_path(str(program), run_name="__main__")
 
     try:
-        loop.run_until_complete(pulumi.runtime.run_in_stack(program))
+        loop.run_until_complete(pulumi.runtime.run_in_stack(main))
     finally:
         left = asyncio.all_tasks(loop)  # after a failure the SDK leaves registrations half way, and nobody asks for
         loop.set_exception_handler(lambda loop, context: None)  # their exceptions: the first one was raised here
