@@ -25,7 +25,9 @@ from infra.settings_problems import Problem
 OUTPUT: Final = "pool_generations"
 """The stack's output: pool -> {current, kept, made_of}."""
 
-_SHORT: Final = 60
+_READABLE: Final = 80
+"""Longer texts are not shown, and stand in the output as a digest."""
+_DIGEST: Final = "sha256:"
 _KEYS: Final[Mapping[str, str]] = {
     "deploymentConfiguration.virtualMachineConfiguration.imageReference": "node_image",
     "deploymentConfiguration.virtualMachineConfiguration.nodeAgentSkuId": "node_image",
@@ -41,6 +43,8 @@ _KEYS: Final[Mapping[str, str]] = {
     "taskSlotsPerNode": "task_slots_per_node",
     "userAccounts": "users",
     "vmSize": "vm_size",
+    "interNodeCommunication": "the program",
+    "deploymentConfiguration": "the program",
 }
 """Properties of a pool (beginnings of their paths), and what of the stack file they come from."""
 
@@ -53,7 +57,7 @@ class Deployed:
     """The generation that jobs are sent to."""
     kept: tuple[str, ...] = ()
     made_of: Mapping[str, str] = field(default_factory=dict)
-    """What the current generation's hash was made of: path -> value, or a digest of a long one (`made_of`)."""
+    """What the current generation's hash was made of, in the stack file's words (`made_of`)."""
 
     @classmethod
     def read(cls, output: Any) -> dict[str, Deployed]:
@@ -73,8 +77,12 @@ class Verdict:
 
 
 def made_of(fixed: Mapping[str, Any]) -> dict[str, str]:
-    """A pool's fixed properties as path -> text. Long values and passwords stand as a short digest."""
-    return {path: _short(path, value) for path, value in _leaves("", fixed)}
+    """What a pool's fixed properties are, by what of the stack file they come from: text where it can be read, else a
+    short digest; always a digest where passwords are in it."""
+    groups: dict[str, list[tuple[str, Any]]] = {}
+    for path, value in _leaves("", fixed):
+        groups.setdefault(_key(path), []).append((path, value))
+    return {key: _text(leaves) for key, leaves in sorted(groups.items())}
 
 
 def judge(
@@ -147,22 +155,21 @@ def pools_that_go(pools: Sequence[str], last: Mapping[str, Deployed]) -> list[st
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What differs, in the stack file's words; a value before and after where it is short enough to be read."""
-    found: dict[str, str] = {}
-    for path in sorted({*before, *after}):
-        old, new = before.get(path, "nothing"), after.get(path, "nothing")
+    """What differs, in the stack file's words; before and after where both can be read."""
+    found = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key, "nothing"), after.get(key, "nothing")
         if old != new:
-            key = next((_KEYS[part] for part in _prefixes(path) if part in _KEYS), path)
-            readable = not any(_is_digest(text) for text in (old, new))
-            text = f"{key} {old} -> {new}" if readable else f"{key} changed"
-            found.setdefault(key, text)
-    return list(found.values())
+            readable = not any(text.startswith(_DIGEST) for text in (old, new))
+            found.append(f"{key} {old} -> {new}" if readable else f"{key} changed")
+    return found
 
 
-def _prefixes(path: str) -> list[str]:
-    """The path and what it lies in, the longest first."""
+def _key(path: str) -> str:
+    """What of the stack file a property comes from: the entry of the longest beginning of its path."""
     parts = re.sub(r"\[\d+\]", "", path).split(".")
-    return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    beginnings = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((_KEYS[one] for one in beginnings if one in _KEYS), parts[0])
 
 
 def _leaves(path: str, value: Any) -> list[tuple[str, Any]]:
@@ -173,12 +180,8 @@ def _leaves(path: str, value: Any) -> list[tuple[str, Any]]:
     return [(path, value)]
 
 
-def _short(path: str, value: Any) -> str:
-    text = str(value)
-    if len(text) <= _SHORT and not path.endswith("password"):
+def _text(leaves: Sequence[tuple[str, Any]]) -> str:
+    text = ", ".join(str(value) for _, value in leaves)
+    if len(text) <= _READABLE and not any(path.endswith("password") for path, _ in leaves):
         return text
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _is_digest(text: str) -> bool:
-    return re.fullmatch(r"sha256:[0-9a-f]{12}", text) is not None
+    return _DIGEST + hashlib.sha256(text.encode()).hexdigest()[:12]

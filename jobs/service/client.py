@@ -66,7 +66,7 @@ JSON: Final = {"Content-Type": "application/json; odata=minimalmetadata"}
 PAGE: Final = 1000  # the most that one answer lists
 # azure-core: three connection attempts with 0, 1.6 and 3.2 s between them: a dead service is told in seconds.
 RETRIES: Final = {"retry_total": 5, "retry_connect": 2, "retry_status": 3, "connection_timeout": 20}
-_FORBIDDEN: Final = "Have yourself added to the stack's `submitters` (role Azure Batch Data Contributor)"
+_FORBIDDEN: Final = "Have yourself added to the stack's `submitters` (`role: operate` for pools and nodes)"
 
 
 class AzureBatch:

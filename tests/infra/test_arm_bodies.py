@@ -27,8 +27,9 @@ LABELS |= {password: f"<secret {key}>" for key, password in PASSWORDS.items()}
 
 
 def bodies(run: Run) -> Iterator[tuple[Registered, Any]]:
+    """The requests of those resources of which a management SDK's models are here."""
     for resource in run.resources:
-        if resource.type.startswith("azure-native:"):
+        if resource.type in MODELS:
             yield resource, translate(resource.type, whole_numbers(resource.inputs), SUBSCRIPTION)
 
 
@@ -55,7 +56,14 @@ def golden(run: Run) -> dict[str, str]:
         name = resource.name
         if resource.type.endswith("batch:Pool"):  # without its hash, so that a change is seen as one
             name = f"pool-{name.rpartition('-')[0]}"
-        files[f"{name}.json"] = labelled(json.dumps(content, indent=2, sort_keys=True)) + "\n"
+        text = labelled(json.dumps(content, indent=2, sort_keys=True)) + "\n"
+        if "containerImageNames" in text:  # the hash of a pool that fetches the image follows the worker's source
+            text = text.replace(resource.name.rpartition("-")[2], "<generation>")
+        files[f"{name}.json"] = text
+    for resource in run.resources:  # monitoring and network: as the program says it
+        if resource.type.startswith("azure-native:") and resource.type not in MODELS:
+            content = {"type": resource.type, "inputs": whole_numbers(resource.inputs)}
+            files[f"{resource.name}.json"] = labelled(json.dumps(content, indent=2, sort_keys=True)) + "\n"
     return files
 
 
@@ -73,7 +81,8 @@ def test_bodies_are_the_golden_files(program: Program, stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_two_resources_share_a_golden_file(program: Program, stack: str) -> None:
-    assert len(golden(program(stack))) == len(list(bodies(program(stack))))
+    ours = [item for item in program(stack).resources if item.type.startswith("azure-native:")]
+    assert len(golden(program(stack))) == len(ours)
 
 
 @pytest.mark.parametrize("stack", (*STACKS, "local"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from infra.settings_problems import SettingsError
 from tests.infra.recording import Run, run_program, stack_config
 
 OLD, OLDER, NEW, STRANGE = "0" * 12, "1" * 12, "2" * 12, "3" * 12
-BEFORE = {"vmSize": "Standard_D2ads_v5", "startTask.commandLine": "sha256:" + "a" * 12}
-AFTER = {"vmSize": "Standard_D4ads_v5", "startTask.commandLine": "sha256:" + "b" * 12}
+BEFORE = {"vm_size": "Standard_D2ads_v5", "the start task": "sha256:" + "a" * 12}
+AFTER = {"vm_size": "Standard_D4ads_v5", "the start task": "sha256:" + "b" * 12}
 LAST = Deployed(OLD, (OLDER,), BEFORE)
 
 CASES = {
@@ -118,6 +119,14 @@ def test_a_changed_size_and_the_same_settings_make_no_generation(first: Run) -> 
 
 def test_outputs_of_generations_hold_no_password_and_nothing_that_helps_to_find_one() -> None:
     made_of = run_program("prod", preview=True).outputs["pool_generations"]["default"]["made_of"]
-    passwords = [value for path, value in made_of.items() if path.endswith("password")]
-    assert len(passwords) == 2
-    assert all(value.startswith("sha256:") and len(value) == 19 for value in passwords)
+    assert made_of["vm_size"] == "Standard_D4ads_v5"
+    assert made_of["node_image"] == "ubuntu-hpc, microsoft-dsvm, 2404, latest, batch.node.ubuntu 24.04"
+    assert re.fullmatch(r"sha256:[0-9a-f]{12}", made_of["users"])
+
+
+def test_every_property_of_a_generation_is_told_in_words_of_the_stack_file() -> None:
+    made_of = run_program("full", preview=True).outputs["pool_generations"]["default"]["made_of"]
+    assert set(made_of) == {
+        "fill", "network", "node_identity", "node_image", "prefetch_worker_image (the worker image)", "registry",
+        "ssh_from", "task_slots_per_node", "the program", "the start task", "users", "vm_size",
+    }  # fmt: skip

@@ -172,9 +172,9 @@ MISTAKES: list[tuple[str, Any, str]] = [
 
 
 def with_mistake(path: str, value: Any) -> dict[str, Any]:
-    config = copy.deepcopy(stack_config("dev")) | ({"users": {}} | PASSWORDS if path == "users" else {})
+    config: dict[str, Any] = copy.deepcopy(stack_config("dev")) | ({"users": {}} | PASSWORDS if path == "users" else {})
     *sections, key = path.split(".")
-    place = config
+    place: Any = config
     for section in sections:
         place = place[section]
     if value is None:

@@ -63,7 +63,7 @@ def pool_after(change: Callable[[dict[str, Any]], None]) -> Registered:
     """The prod stack's default pool after a change of its config, built from source."""
     config = stack_config("prod") | {"worker": {"base_image": "python:3.12-slim-bookworm"}}
     change(config)
-    return run_program("prod", config=config, preview=True).of_type("batch:Pool")[0]
+    return run_program("prod", config=config, preview=True).named_like("default-")
 
 
 @pytest.fixture(scope="module")

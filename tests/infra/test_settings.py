@@ -28,10 +28,10 @@ def changed(**changes: Any) -> dict[str, Any]:
 
     `sql__server=...` changes one key of a section, `pool__x=...` one of the default pool; None removes it.
     """
-    config = stack_config("dev") | {"users": {}} | PASSWORDS
+    config: dict[str, Any] = stack_config("dev") | {"users": {}} | PASSWORDS
     for path, value in changes.items():
         *sections, key = re.sub("^pool__", "pools__default__", path).split("__")
-        place = config
+        place: Any = config
         for section in sections:
             place[section] = dict(place.get(section, {}))
             place = place[section]
