@@ -1,4 +1,6 @@
-"""Times as people write them, `90s`, `30m`, `2h`, `1d12h`: in job files and on the command line. Needs no package."""
+"""Times as people write them, `90s`, `30m`, `2h`, `1d12h`: in job files and on the command line. Needs no package.
+
+On the command line a number alone is seconds. A job file says its unit: it is read by others, later."""
 
 from __future__ import annotations
 
@@ -26,11 +28,11 @@ def duration(value: Any) -> timedelta:
 
 
 def argument(text: str) -> float:
-    """Seconds, for argparse."""
+    """Seconds, for argparse: a time with its unit, or a number of seconds."""
     try:
-        return duration(text).total_seconds()
+        return duration(f"{text}s" if text.isascii() and text.isdecimal() else text).total_seconds()
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(f"{error} (a number alone is seconds)") from error
 
 
 def words(seconds: float) -> str:

@@ -17,6 +17,7 @@ from .service.connection import Outputs
 from .service.storage import Blob
 from .session import Session
 from .submission.spool import Spool
+from .terminal.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Plan:
         if (preparation := self.job.get("jobPreparationTask")) is not None:
             before = f"  each node first: {preparation['commandLine'] or '(the image decides)'}\n"
         return (
-            f"job {self.job_id}: {self.count} tasks on pool {self.job['poolInfo']['poolId']}\n"
+            f"job {self.job_id}: {counted(self.count, 'task')} on pool {self.job['poolInfo']['poolId']}\n"
             f"{before}"
             f"  first task: {self.first['id']}: {self.first['commandLine'] or '(the image decides)'}\n"
             f"  image:      {image}\n"

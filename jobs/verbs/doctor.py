@@ -18,6 +18,7 @@ from ..terminal.visible import visible
 from . import nodes
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
+EXAMPLES: Final = ("doctor", "doctor --stack dev")
 END_NEAR: Final = timedelta(days=90)
 PROBE: Final = "doctor-asks-for-a-job-that-is-not-there"
 BATCH_API: Final = "2024-07-01"  # ARM: for the account's quotas
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
                 continue
             render.drawn(f"{_mark(finding.outcome, render.colours)}  {finding.check}: {visible(finding.what)}")
             if finding.fix:
-                render.data(f"         {finding.fix}")
+                render.advice(f"         {finding.fix}")
     return Exit.SERVICE if worst == BAD else Exit.OK
 
 

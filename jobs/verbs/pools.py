@@ -14,10 +14,40 @@ from ..exits import Exit
 from ..service.batch import PoolState
 from ..session import Session
 from ..terminal import asking
+from ..terminal.table import Column, Listing, form_of
+from ..terminal.wording import counted
 from . import nodes
 
+EXAMPLES: Final = ("pools", "pools default", "pools default --nodes 4", "pools default --move-jobs other")
 PAUSE: Final = 0.5
 MOVING: Final = 120.0  # seconds for a job to be disabled; its running tasks go back to the queue
+
+
+def _number(name: str, field: str) -> Column[PoolState]:
+    return Column(
+        name=name,
+        text=lambda pool, now: getattr(pool, field),
+        key=lambda pool, now: getattr(pool, field),
+        number=True,
+    )
+
+
+LISTING: Final = Listing[PoolState](
+    columns=(
+        Column(name="pool", text=lambda pool, now: pool.id, keep=True),
+        Column(name="state", text=lambda pool, now: _state(pool)),
+        Column(name="size", text=lambda pool, now: pool.vm_size),
+        _number("nodes", "dedicated"),
+        _number("wanted", "target_dedicated"),
+        _number("spot", "low_priority"),
+        _number("spot-wanted", "target_low_priority"),
+        _number("slots", "task_slots"),
+        Column(name="scale", text=lambda pool, now: "by formula" if pool.autoscale_formula else "fixed", keep=True),
+        Column(name="image", text=lambda pool, now: pool.os_image, wide=True),
+    ),
+    name=lambda pool: pool.id,
+    record=lambda pool: pool,
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +59,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--move-jobs", metavar="TO", help="move every active job of POOL to the pool TO")
     parser.add_argument("--spot", type=int, metavar="N", help="resize to N spot nodes")
     asking.add_yes(parser)
+    LISTING.options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     acting = arguments.nodes is not None or arguments.spot is not None
     if not (acting or arguments.stop_resize or arguments.evaluate or arguments.move_jobs):
-        return show(session, arguments.pool)
+        return show(session, arguments)
     if arguments.pool is None:
         raise UsageError("which pool? Name it: python -m jobs pools POOL ...")
     pool = session.batch.pool(nodes.pools(arguments.pool, session)[0])
@@ -50,24 +81,13 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return resize(session, pool, arguments.nodes, arguments.spot, yes=arguments.yes)
 
 
-def show(session: Session, given: str | None) -> Exit:
+def show(session: Session, arguments: argparse.Namespace) -> Exit:
     """Every pool of the account, or one with its autoscale."""
-    render = session.render
+    render, given = session.render, arguments.pool
     found = [session.batch.pool(nodes.pools(given, session)[0])] if given else sorted(session.batch.pools(), key=_id)
-    if render.as_json:
-        for pool in found:
-            render.record(pool)
+    LISTING.show(arguments, render, found, session.clock.now())
+    if form_of(arguments, render) not in ("table", "wide"):
         return Exit.OK
-    render.table(
-        ("pool", "state", "size", "nodes", "wanted", "spot", "wanted", "slots", "scale"),
-        (
-            (
-                p.id, _state(p), p.vm_size, p.dedicated, p.target_dedicated, p.low_priority, p.target_low_priority,
-                p.task_slots, "by formula" if p.autoscale_formula else "fixed",
-            )
-            for p in found
-        ),
-    )  # fmt: skip
     for pool in found:
         for error in pool.resize_errors:
             render.data(f"pool {pool.id}: the last resize failed: {error}")
@@ -136,7 +156,7 @@ def move_jobs(session: Session, source: PoolState, target_id: str, *, yes: bool)
     if not jobs:
         render.words(f"pool {source.id} has no active job")
         return Exit.OK
-    if not asking.agreed(f"move {len(jobs)} jobs ({', '.join(jobs[:3])}, ...) to pool {target.id}?", yes=yes):
+    if not asking.agreed(f"move {counted(len(jobs), 'job')} ({', '.join(jobs[:3])}{', ...' if len(jobs) > 3 else ''}) to pool {target.id}?", yes=yes):
         render.words("nothing was done")
         return Exit.OK
     for job_id in jobs:

@@ -27,6 +27,7 @@ from ..session import Session
 from ..submission import Options, submit_tasks
 from ..terminal import asking
 
+EXAMPLES: Final = ("retry nightly-7", "retry nightly-7 --task sim-3", "retry nightly-7 --new-job --yes")
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d{1,6}))?$")  # only a name: whose it is, is asked
 # What of a job and a task is a definition; the rest is what became of it.
 OF_JOB: Final = (
@@ -40,7 +41,7 @@ OF_TASK: Final = (
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", type=batch_id, metavar="JOB")
+    parser.add_argument("job", type=batch_id, metavar="JOB", help="the job's id")
     only = "only this failed task (may be given again)"
     parser.add_argument("--task", type=batch_id, action="append", metavar="TASK", help=only)
     parser.add_argument("--new-job", action="store_true", help="in a new job, also while the old one is active")

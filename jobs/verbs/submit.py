@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from .. import durations, submitted
+from .. import durations, notification, submitted
 from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
-from ..exits import Exit
+from ..exits import Exit, worst
+from ..jobfile.document import STDIN
 from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
 from ..service.batch import TaskState
@@ -28,8 +29,16 @@ from ..submission.job import FoundJob, JobCalls, contents, interruptible, passes
 from ..submission.spool import SpooledIds
 from ..terminal import asking
 from ..terminal.display import Display
+from ..terminal.wording import counted, remaining
 from . import report, watch
 
+EXAMPLES: Final = (
+    "submit jobs/samples/hello.yaml",
+    "submit jobs/samples/hello.yaml --watch --report --yes",
+    "submit nightly.yaml weekly.yaml --yes",
+    "submit - --yes < nightly.yaml",
+    "submit nightly.yaml --resume --job-id nightly-7",
+)
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told
 SHOWN: Final = 5  # refused tasks that are shown; all are in the file of failures
@@ -38,12 +47,14 @@ ENDED: Final = ("completed", "terminating", "deleting")  # states in which a job
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument(
+        "files", type=Path, metavar="FILE", nargs="+", help="job files; all are checked before anything is sent; - is stdin"
+    )
     asking.add_yes(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="print the definitions that would be sent, and send nothing"
     )
-    parser.add_argument("--job-id", help="instead of job.id of the file")
+    parser.add_argument("--job-id", metavar="ID", help="instead of job.id of the file")
     parser.add_argument("--resume", action="store_true", help="go on with a submission that did not end")
     parser.add_argument(
         "--checkpoint",
@@ -65,6 +76,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=durations.argument, metavar="TIME", help="give up watching after this, for example 10m"
     )
+    notification.add_notify(parser)
     parser.set_defaults(run=run)
 
 
@@ -86,39 +98,67 @@ class Outcome:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render, display = session.render, Display(session.render)
-    job_id = arguments.job_id
-    if arguments.resume and job_id is None:
-        job_id = _resumable(arguments.checkpoint)
-    plan = plan_of(arguments.file, session, job_id=job_id)
+    _check_together(arguments)
+    each = [argparse.Namespace(**{**vars(arguments), "file": file}) for file in arguments.files]
+    plans = [_checked(one, session) for one in each]  # all of them, before anything is sent
     if arguments.dry_run:
-        render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
-        for definition in plan.definitions():
-            render.data(json.dumps(definition, indent=None if render.as_json else 2))
+        for plan in plans:
+            render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
+            for definition in plan.definitions():
+                render.data(json.dumps(definition, indent=None if render.as_json else 2))
         return Exit.OK
-    display.words(plan.words())
     question = "submit?"
-    if (before := _submitted_before(plan, session)) is not None and plan.own_id:
-        told = (
-            f"this input was submitted already, as job {before.job} ({before.tasks} tasks, {before.at}); "
-            f"a new job runs all of it again"
-        )
-        display.words(told)
-        question = f"{told}. submit it again?"
+    for plan in plans:
+        display.words(plan.words())
+        if (before := _submitted_before(plan, session)) is not None and plan.own_id:
+            told = (
+                f"this input was submitted already, as job {before.job} ({counted(before.tasks, 'task')}, {before.at}); "
+                f"a new job runs all of it again"
+            )
+            display.words(told)
+            question = f"{told}. submit it again?"
     if not asking.agreed(question, yes=arguments.yes):
         display.words("nothing was sent")
         return Exit.OK
-    outcome = _submit_under_a_free_id(plan, arguments, session, display)
-    if outcome.already:
-        display.words(f"already submitted, complete: job {outcome.job_id} has all {outcome.result.accepted} tasks")
-    else:
-        display.words(f"submitted {outcome.result.accepted} tasks as job {outcome.job_id}")
+    submitted_jobs = [_submit(plan, one, session, display) for plan, one in zip(plans, each, strict=True)]
     if not (arguments.watch or arguments.report):
-        display.words(f"next: python -m jobs watch {outcome.job_id}")
+        for job_id in submitted_jobs:
+            display.words(f"next: python -m jobs watch {job_id}")
         return Exit.OK
-    ended = watch.follow(session, outcome.job_id, timeout=arguments.timeout)
-    if arguments.report:
-        report.show(session, outcome.job_id)
-    return ended
+    ended = []
+    for job_id in submitted_jobs:
+        ended.append(watch.follow(session, job_id, timeout=arguments.timeout, notify=notification.of(arguments)))
+        if arguments.report:
+            report.show(session, job_id)
+    return worst(ended)
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Options that are of one submission. Raises `UsageError`."""
+    if len(arguments.files) == 1:
+        return
+    if arguments.job_id or arguments.resume or arguments.checkpoint:
+        raise UsageError("--job-id, --resume and --checkpoint are of one job. Submit the files one after the other")
+    if arguments.files.count(STDIN) > 1:
+        raise UsageError("stdin can be read once. Give - once")
+
+
+def _checked(arguments: argparse.Namespace, session: Session) -> Plan:
+    job_id = arguments.job_id
+    if arguments.resume and job_id is None:
+        job_id = _resumable(arguments.checkpoint)
+    return plan_of(arguments.file, session, job_id=job_id)
+
+
+def _submit(plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> str:
+    """Submit one plan; the id of its job."""
+    outcome = _submit_under_a_free_id(plan, arguments, session, display)
+    tasks = counted(outcome.result.accepted, "task")
+    if outcome.already:
+        display.words(f"already submitted, complete: job {outcome.job_id} has all {tasks}")
+    else:
+        display.words(f"submitted {tasks} as job {outcome.job_id}")
+    return outcome.job_id
 
 
 def _submit_under_a_free_id(plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> Outcome:
@@ -428,7 +468,7 @@ class Submission:
 
     def _progress(self, now: Progress) -> None:
         if now.total is not None and now.total >= SAID_FROM:
-            left = "" if now.seconds_left is None else f", {now.seconds_left:.0f} s left"
+            left = f", {told}" if (told := remaining(now.seconds_left)) else ""
             note = f" ({now.note})" if now.note else ""
             self.display.progress(f"  {now.settled} of {now.total} settled, {now.rate:.0f}/s{left}{note}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 from pathlib import Path
 
 from ..errors import UsageError
@@ -11,8 +12,11 @@ from ..plan import check_file, plan_of
 from ..session import Session
 
 
+EXAMPLES: Final = ("validate nightly.yaml", "validate --offline nightly.yaml weekly.yaml")
+
+
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", type=Path, nargs="+")
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="job files; - is stdin")
     parser.add_argument(
         "--offline", action="store_true", help="without a stack: pools, families and the worker image are not checked"
     )

@@ -11,6 +11,10 @@ from tools.setup import debian_packages, places, uv
 from tools.setup.process import run
 from tools.setup.progress import Say, Show
 
+# The command that people type, from any folder once `.venv/bin` is on PATH. `jobs` itself is a builtin of every shell.
+COMMAND = places.VENV / "bin" / "batch-jobs"
+MANUAL_PAGES = places.VENV / "share" / "man" / "man1"  # where `man` looks for what is in .venv/bin
+
 
 def fingerprint() -> str:
     """What the environment depends on: the pinned requirements and the interpreter."""
@@ -22,15 +26,44 @@ def is_current() -> bool:
     return places.PYTHON.exists() and stamp.exists() and stamp.read_text() == fingerprint()
 
 
+def command_script() -> str:
+    """The command `batch-jobs`: `python -m jobs` with the environment's interpreter and this checkout."""
+    return f"""#!{places.PYTHON}
+import sys
+
+sys.path[0] = {str(places.CHECKOUT)!r}
+from jobs.__main__ import main
+
+sys.exit(main())
+"""
+
+
+def ensure_command() -> None:
+    """Write the command, unless it is there as it should be. An environment that is another checkout's keeps its own."""
+    if places.VENV.is_symlink():
+        return
+    text = command_script()
+    if COMMAND.exists() and COMMAND.read_text() == text:
+        return
+    part = COMMAND.with_suffix(".part")
+    part.write_text(text)
+    part.chmod(0o755)
+    part.replace(COMMAND)
+
+
 def missing_debian_packages() -> list[str]:
     """What Debian keeps apart from its Python, and a virtual environment is made with."""
     return [] if is_current() or importlib.util.find_spec("ensurepip") else list(debian_packages.FOR_VENV)
 
 
 def ensure(say: Say, show: Show) -> None:
-    """Make `.venv` hold exactly what `requirements-dev.txt` pins."""
-    if is_current():
-        return
+    """Make `.venv` hold exactly what `requirements-dev.txt` pins, and the command `batch-jobs` with its manual pages."""
+    if not is_current():
+        _install(say, show)
+    ensure_command()
+
+
+def _install(say: Say, show: Show) -> None:
     places.unlink_shared(places.VENV)
     say("creating .venv from requirements-dev.txt (hash-pinned)")
     stamp = places.VENV / "requirements.sha256"
@@ -58,5 +91,12 @@ def ensure(say: Say, show: Show) -> None:
         what="installing the pinned Python packages",
         next_step="check that a Python package index is reachable",
         env=uv.environment(),
+    )
+    show("writing the manual pages")
+    run(
+        [str(places.PYTHON), "-m", "jobs.manual", "--man", str(MANUAL_PAGES)],
+        what="writing the manual pages of batch-jobs",
+        next_step="the same command again; the lines above say what is wrong",
+        cwd=places.CHECKOUT,
     )
     stamp.write_text(fingerprint())
