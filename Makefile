@@ -9,6 +9,9 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 # In CI a test that does not run is a failure; only those that need a subscription may be skipped.
 NO_SKIPS := $(if $(CI),--no-skips)
 
+# Where this is set (containers, build machines), Python compiles the same modules at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up preview golden destroy down clean test test-fast hostile chaos bench sbom lint lock
 
