@@ -154,9 +154,7 @@ def _to_read(
     return chosen
 
 
-def _read(
-    session: Session, job: JobState, name: str, tail: TaskTail, task: TaskState, count: int | None
-) -> list[Line]:
+def _read(session: Session, job: JobState, name: str, tail: TaskTail, task: TaskState, count: int | None) -> list[Line]:
     at = session.clock.now()
     found = []
     first = tail.run is None

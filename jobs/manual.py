@@ -90,7 +90,10 @@ def pages() -> Iterator[tuple[str, str]]:
     verbs = verb_parsers(parser)
     listed = [f".TP\n.B {_roff(verb)}\n{_roff(VERBS[verb])}" for verb in verbs]
     codes = [f".TP\n.B {code.value}\n{_roff(MEANING[code])}" for code in Exit]
-    yield f"{NAME}.1", _page(NAME, parser.description or "", f"{NAME} VERB ...", [("VERBS", listed), ("EXIT STATUS", codes)])
+    yield (
+        f"{NAME}.1",
+        _page(NAME, parser.description or "", f"{NAME} VERB ...", [("VERBS", listed), ("EXIT STATUS", codes)]),
+    )
     for name, verb in verbs.items():
         arguments = [
             f".TP\n.B {_roff(_form(action))}\n{_roff(action.help or '')}"

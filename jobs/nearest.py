@@ -15,7 +15,8 @@ from .terminal.wording import did_you_mean
 MOST: Final = 2000  # names that are looked at
 # The service's code -> the argument that has the name that was not found.
 ARGUMENTS: Final = {
-    "JobNotFound": ("job", "jobs"), "TaskNotFound": ("task", "tasks"), "PoolNotFound": ("pool",), "NodeNotFound": ("node",),
+    "JobNotFound": ("job", "jobs"), "TaskNotFound": ("task", "tasks"),
+    "PoolNotFound": ("pool",), "NodeNotFound": ("node",),
 }  # fmt: skip
 
 

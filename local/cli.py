@@ -13,7 +13,6 @@ import shlex
 import sys
 from collections.abc import Callable
 
-from local.errors import LocalError
 from local.paths import PRIVATE_UMASK, Paths
 from local.words import say
 

@@ -27,7 +27,7 @@ TASK_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "bright_cya
 
 @dataclass(frozen=True, kw_only=True)
 class Heading:
-    """A column of a table. `keep`: cells are never cut or folded, as ids that somebody copies; `most`: cells at most."""
+    """A column of a table. `keep`: never cut or folded, as ids that somebody copies; `most`: cells at most."""
 
     text: str
     number: bool = False

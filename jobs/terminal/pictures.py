@@ -47,9 +47,7 @@ class JobScreen:
         now = self._session.clock.now()
         drawn = [
             drawing.one_line(f"job {job.id}   {job.state}   pool {job.pool_id}   {spent}"),
-            drawing.bar(
-                counts.succeeded, counts.failed, counts.running, counts.active, wide, unicode=render.unicode
-            ),
+            drawing.bar(counts.succeeded, counts.failed, counts.running, counts.active, wide, unicode=render.unicode),
             drawing.one_line(f"{look.summary()}{look.pace()}"),
             drawing.one_line(""),
         ]

@@ -7,7 +7,6 @@ the terminal was resized, what is on it has moved nobody knows where: then the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from .render import Render
 

@@ -83,7 +83,13 @@ class Listing(Generic[T]):
         return found[::-1] if arguments.reverse else found
 
     def show(
-        self, arguments: argparse.Namespace, render: Render, things: Iterable[T], now: datetime, *, ordered: bool = False
+        self,
+        arguments: argparse.Namespace,
+        render: Render,
+        things: Iterable[T],
+        now: datetime,
+        *,
+        ordered: bool = False,
     ) -> None:
         """Print the things in the form that is asked for. `ordered`: they are sorted already."""
         form = form_of(arguments, render)
@@ -104,7 +110,10 @@ class Listing(Generic[T]):
         chosen = arguments.columns or [one for one in self.columns if wide or not one.wide]
         return render.table_lines(
             [one.name for one in chosen],
-            ([(str(one.text(thing, now)), one.colour(thing) if one.colour else "") for one in chosen] for thing in things),
+            (
+                [(str(one.text(thing, now)), one.colour(thing) if one.colour else "") for one in chosen]
+                for thing in things
+            ),
             chosen if not wide else [_whole(one) for one in chosen],
         )
 

@@ -1,4 +1,4 @@
-"""A list that is asked for again and again: drawn in place on a terminal, elsewhere a line for each thing that changed."""
+"""A list that is asked for again and again: drawn in place on a terminal, elsewhere a line for each changed thing."""
 
 from __future__ import annotations
 

@@ -29,7 +29,11 @@ from ..signals import undisturbed
 from ..terminal.render import Render
 from . import nodes
 
-EXAMPLES: Final = ("connect tvm-1", 'connect tvm-1 --run "docker ps"', "connect tvm-1 --pool default --days 2 --key ~/.ssh/id_ed25519")
+EXAMPLES: Final = (
+    "connect tvm-1",
+    'connect tvm-1 --run "docker ps"',
+    "connect tvm-1 --pool default --days 2 --key ~/.ssh/id_ed25519",
+)
 PREFIX: Final = "ssh-"
 # Batch wants three of: upper, lower, digit, other; these are easy to type and need no quoting.
 SIGNS: Final = string.ascii_letters + string.digits + "-_"

@@ -37,7 +37,9 @@ EXAMPLES: Final = (
     "images login",
 )
 # Docker's reference grammar (https://github.com/distribution/reference): path components and a tag.
-NAME: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?")
+NAME: Final = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?"
+)
 DIGEST: Final = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
@@ -150,7 +152,10 @@ def push(session: Session, image: str, name: str) -> Exit:
             f"{name!r} is no name for an image: expected lower case letters, digits, '.', '_', '-' and '/', "
             "and perhaps a tag, like team/simulation:2026-11"
         )
-    _docker(["image", "inspect", "--format", "{{.Id}}", image], f"docker has no image {image!r}. Build it: docker build -t {image} .")
+    _docker(
+        ["image", "inspect", "--format", "{{.Id}}", image],
+        f"docker has no image {image!r}. Build it: docker build -t {image} .",
+    )
     registry = _registry(session)
     target = f"{registry.server}/{name if ':' in name else f'{name}:latest'}"
     with tempfile.TemporaryDirectory(prefix="jobs-push-") as folder:
@@ -201,7 +206,8 @@ def login(session: Session) -> Exit:
         said=registry.refresh_token(),
     )
     session.render.words(
-        f"docker may use {registry.server} for three hours, as far as your roles go; end it: docker logout {registry.server}"
+        f"docker may use {registry.server} for three hours, as far as your roles go; "
+        f"end it: docker logout {registry.server}"
     )
     if session.render.as_json:
         session.render.record({"registry": registry.server})

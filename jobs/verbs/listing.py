@@ -22,7 +22,6 @@ ASKING: Final = 8  # jobs whose tasks are counted at a time
 STATES: Final = ("active", "completed", "disabled", "disabling", "enabling", "terminating", "deleting")
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """A job and its counts; None when it was deleted meanwhile."""
@@ -46,7 +45,9 @@ def _count(name: str) -> Column[Row]:
 LISTING: Final = Listing[Row](
     columns=(
         Column(name="job", text=lambda row, now: row.job.id, keep=True),
-        Column(name="state", text=lambda row, now: row.job.state, colour=lambda row: colour_of(row.job.state), keep=True),
+        Column(
+            name="state", text=lambda row, now: row.job.state, colour=lambda row: colour_of(row.job.state), keep=True
+        ),
         *(_count(name) for name in ("waiting", "running", "succeeded", "failed")),
         Column(name="pool", text=lambda row, now: row.job.pool_id, most=24),
         Column(
@@ -56,7 +57,9 @@ LISTING: Final = Listing[Row](
             keep=True,
         ),
         Column(name="family", text=lambda row, now: row.job.family or "-", wide=True),
-        Column(name="priority", text=lambda row, now: row.job.priority, key=lambda row, now: row.job.priority, wide=True),
+        Column(
+            name="priority", text=lambda row, now: row.job.priority, key=lambda row, now: row.job.priority, wide=True
+        ),
         Column(name="reason", text=lambda row, now: row.job.terminate_reason or "-", wide=True),
     ),
     name=lambda row: row.job.id,

@@ -168,9 +168,7 @@ def follow(session: Session, job: JobState, task_id: str, name: str, *, tail: in
         session.clock.sleep(PAUSE)
 
 
-def _rest_from_blob(
-    session: Session, job: JobState, task_id: str, name: str, printed: int, tail: int | None
-) -> None:
+def _rest_from_blob(session: Session, job: JobState, task_id: str, name: str, printed: int, tail: int | None) -> None:
     """The node is gone: what was not printed yet is in the container, or lost, which is told."""
     kept = outputs_of.from_blob(session, job, task_id, name)
     if kept is None:

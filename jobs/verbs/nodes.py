@@ -41,7 +41,10 @@ LISTING: Final = Listing[NodeState](
             keep=True,
         ),
         Column(
-            name="tasks", text=lambda node, now: node.running_tasks, key=lambda node, now: node.running_tasks, number=True
+            name="tasks",
+            text=lambda node, now: node.running_tasks,
+            key=lambda node, now: node.running_tasks,
+            number=True,
         ),
         Column(name="kind", text=lambda node, now: "dedicated" if node.dedicated else "spot", wide=True, keep=True),
         Column(name="why", text=lambda node, now: reason(node)),
@@ -114,7 +117,9 @@ def map_lines(nodes: list[NodeState], render: Render, width: int, *, colours: bo
 
     counts = Counter(node.state for node in nodes)
     states = sorted(counts, key=lambda state: (list(SIGNS).index(state) if state in SIGNS else 99, state))
-    cells = drawing.pieces(((_sign(state, render), colour_of(state)) for state in states for _ in range(counts[state])), " ")
+    cells = drawing.pieces(
+        ((_sign(state, render), colour_of(state)) for state in states for _ in range(counts[state])), " "
+    )
     legend = drawing.pieces(
         ((f"{_sign(state, render)} {counts[state]} {state}", colour_of(state)) for state in states), "   "
     )

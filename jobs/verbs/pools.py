@@ -156,7 +156,10 @@ def move_jobs(session: Session, source: PoolState, target_id: str, *, yes: bool)
     if not jobs:
         render.words(f"pool {source.id} has no active job")
         return Exit.OK
-    if not asking.agreed(f"move {counted(len(jobs), 'job')} ({', '.join(jobs[:3])}{', ...' if len(jobs) > 3 else ''}) to pool {target.id}?", yes=yes):
+    if not asking.agreed(
+        f"move {counted(len(jobs), 'job')} ({', '.join(jobs[:3])}{', ...' * (len(jobs) > 3)}) to pool {target.id}?",
+        yes=yes,
+    ):
         render.words("nothing was done")
         return Exit.OK
     for job_id in jobs:

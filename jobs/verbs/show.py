@@ -150,9 +150,7 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
     return Exit.TASKS_FAILED if failed else Exit.OK
 
 
-def _task_facts(
-    job: JobState, task: TaskState, wire: dict[str, Any], now: datetime
-) -> Iterator[tuple[str, str]]:
+def _task_facts(job: JobState, task: TaskState, wire: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     container = wire.get("containerSettings") or {}
     yield "task", f"{task.id} of job {job.id}"
     yield "state", describe(task)
@@ -165,7 +163,7 @@ def _task_facts(
 
 
 def _times(task: TaskState, now: datetime) -> Iterator[tuple[str, str]]:
-    """When it was created, began and ended (UTC), how long it waited and ran. What the service does not say is left out."""
+    """When it was created, began and ended, how long it waited and ran; without what the service does not say."""
     if task.created:
         yield "created", f"{task.created:{TIME}}"
     if task.started:

@@ -48,7 +48,11 @@ ENDED: Final = ("completed", "terminating", "deleting")  # states in which a job
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", type=Path, metavar="FILE", nargs="+", help="job files; all are checked before anything is sent; - is stdin"
+        "files",
+        type=Path,
+        metavar="FILE",
+        nargs="+",
+        help="job files; all are checked before anything is sent; - is stdin",
     )
     asking.add_yes(parser)
     parser.add_argument(
@@ -112,8 +116,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         display.words(plan.words())
         if (before := _submitted_before(plan, session)) is not None and plan.own_id:
             told = (
-                f"this input was submitted already, as job {before.job} ({counted(before.tasks, 'task')}, {before.at}); "
-                f"a new job runs all of it again"
+                f"this input was submitted already, as job {before.job} "
+                f"({counted(before.tasks, 'task')}, {before.at}); a new job runs all of it again"
             )
             display.words(told)
             question = f"{told}. submit it again?"

@@ -85,7 +85,10 @@ LISTING: Final = Listing[Row](
         Column(name="state", text=lambda row, now: row.state, colour=lambda row: colour_of(row.state), keep=True),
         Column(name="node", text=lambda row, now: row.task.node_id or "-", most=16),
         Column(
-            name="start", text=lambda row, now: _time(row.task.started), key=lambda row, now: row.task.started, keep=True
+            name="start",
+            text=lambda row, now: _time(row.task.started),
+            key=lambda row, now: row.task.started,
+            keep=True,
         ),
         Column(name="duration", text=_duration, key=lambda row, now: row.seconds(now), number=True),
         Column(
@@ -94,7 +97,9 @@ LISTING: Final = Listing[Row](
             key=lambda row, now: row.task.exit_code,
             number=True,
         ),
-        Column(name="retries", text=lambda row, now: row.task.retries, key=lambda row, now: row.task.retries, number=True),
+        Column(
+            name="retries", text=lambda row, now: row.task.retries, key=lambda row, now: row.task.retries, number=True
+        ),
         Column(
             name="requeues",
             text=lambda row, now: row.task.requeues,
@@ -110,7 +115,11 @@ LISTING: Final = Listing[Row](
             wide=True,
         ),
         Column(
-            name="ended", text=lambda row, now: _time(row.task.ended), key=lambda row, now: row.task.ended, keep=True, wide=True
+            name="ended",
+            text=lambda row, now: _time(row.task.ended),
+            key=lambda row, now: row.task.ended,
+            keep=True,
+            wide=True,
         ),
         Column(name="why", text=lambda row, now: row.why),
     ),

@@ -83,7 +83,9 @@ def look(session: Session) -> Moment:
     """Ask for pools, their nodes, and the newest active jobs: a number of questions that no job's size changes."""
     batch = session.batch
     pools = sorted(batch.pools(), key=lambda pool: pool.id)
-    active = sorted(batch.jobs("", state="active"), key=lambda job: (job.created is not None, job.created), reverse=True)
+    active = sorted(
+        batch.jobs("", state="active"), key=lambda job: (job.created is not None, job.created), reverse=True
+    )
     jobs = active[:MOST_JOBS]
     with ThreadPoolExecutor(ASKING) as asking:
         nodes = list(asking.map(lambda pool: _nodes(session, pool), pools))
@@ -124,7 +126,12 @@ def _running(session: Session, job: JobState) -> list[TaskState]:
 
 def picture(session: Session, moment: Moment, width: int, *, colours: bool) -> list[str]:
     """The lines to show, none wider than `width`."""
-    return [*_pools(moment, width, colours), "", *_jobs(session, moment, width, colours), *_tasks(session, moment, width, colours)]
+    return [
+        *_pools(moment, width, colours),
+        "",
+        *_jobs(session, moment, width, colours),
+        *_tasks(session, moment, width, colours),
+    ]
 
 
 def _pools(moment: Moment, width: int, colours: bool) -> list[str]:
@@ -160,9 +167,7 @@ def _jobs(session: Session, moment: Moment, width: int, colours: bool) -> list[s
         return ["no job is active"]
     now, rows = session.clock.now(), []
     for job, counts in moment.jobs:
-        drawn = bar(
-            counts.succeeded, counts.failed, counts.running, counts.active, BAR, unicode=session.render.unicode
-        )
+        drawn = bar(counts.succeeded, counts.failed, counts.running, counts.active, BAR, unicode=session.render.unicode)
         rows.append(
             (
                 Cell(job.id),
@@ -194,7 +199,8 @@ def _tasks(session: Session, moment: Moment, width: int, colours: bool) -> Itera
         for job_id, task in moment.running
     ]
     headings = [
-        Heading(text="runs longest"), Heading(text="job"), Heading(text="for", keep=True), Heading(text="node", most=20),
+        Heading(text="runs longest"), Heading(text="job"), Heading(text="for", keep=True),
+        Heading(text="node", most=20),
     ]  # fmt: skip
     yield ""
     yield from table(headings, rows, width=width, colours=colours)

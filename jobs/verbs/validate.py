@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
 from pathlib import Path
+from typing import Final
 
 from ..errors import UsageError
 from ..exits import Exit, worst
 from ..plan import check_file, plan_of
 from ..session import Session
-
 
 EXAMPLES: Final = ("validate nightly.yaml", "validate --offline nightly.yaml weekly.yaml")
 

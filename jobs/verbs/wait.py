@@ -64,7 +64,11 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         )
     session.render.words(told)
     notification.send(
-        notify, session, job=arguments.job, result="met" if outcome == Exit.OK else "not met", **_counts(session, arguments)
+        notify,
+        session,
+        job=arguments.job,
+        result="met" if outcome == Exit.OK else "not met",
+        **_counts(session, arguments),
     )
     return outcome
 

@@ -1,4 +1,4 @@
-"""What a destroy or a reset takes away for good, in words: resources, nodes, and the outputs of jobs by number and size.
+"""What a destroy or a reset takes away for good, in words: above all the outputs of jobs, by number and size.
 
 Read from the files of the local Azure, so that it is known whether it runs or not. Azurite keeps its metadata in a
 LokiJS file that is saved with every change (`local/azure/blobs/durable.js`).
@@ -41,7 +41,9 @@ def outputs(paths: Paths) -> Outputs | None:
         found = [
             (blob["containerName"], blob["name"].partition("/")[0], blob["properties"].get("contentLength") or 0)
             for blob in blobs
-            if blob["containerName"].startswith(JOB_CONTAINERS) and blob.get("isCommitted", True) and not blob.get("snapshot")
+            if blob["containerName"].startswith(JOB_CONTAINERS)
+            and blob.get("isCommitted", True)
+            and not blob.get("snapshot")
         ]
     except FileNotFoundError:
         return Outputs()

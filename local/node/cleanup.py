@@ -80,9 +80,11 @@ def remove_images(paths: Paths) -> None:
 
 
 def _is_ours(tag: str) -> bool:
-    """Whether the local Azure or the docker plugin gave the tag: of an image of nodes, or of a registry on this host."""
+    """Whether we or the docker plugin gave the tag: it is of a node's image, or of a registry on this host."""
     repository = tag.rpartition(":")[0]
-    return repository.startswith("local-azure/") or (repository.startswith("127.0.0.1:") and repository.endswith("/docker-worker"))
+    return repository.startswith("local-azure/") or (
+        repository.startswith("127.0.0.1:") and repository.endswith("/docker-worker")
+    )
 
 
 def _ours(paths: Paths) -> dict[str, str | list[str] | bool]:

@@ -308,7 +308,9 @@ def test_submit_tells_who_waits_for_a_task_that_was_refused(tmp_path: Path, monk
         ]
     ]
     given = {"yes": True, "dry_run": False, "job_id": "mine", "watch": False, "report": False, "timeout": None}
-    arguments = argparse.Namespace(files=[path], notify=None, bell=False, **given, resume=False, checkpoint=None, workers=1, patience=5.0)
+    arguments = argparse.Namespace(
+        files=[path], notify=None, bell=False, **given, resume=False, checkpoint=None, workers=1, patience=5.0
+    )
     with pytest.raises(NotAllAdded, match=r"1 tasks depend on refused ones and would wait for ever.*: b \(on a\)"):
         submit.run(arguments, scene.session)
     assert scene.batch.definitions["mine"]["usesTaskDependencies"] is True

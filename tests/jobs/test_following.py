@@ -49,7 +49,9 @@ def end(scene: Stage, task: str, exit_code: int = 0) -> None:
     result = "success" if exit_code == 0 else "failure"
     scene.batch.set(
         "j",
-        TaskState(id=task, state="completed", changed=scene.clock.at, ended=scene.clock.at, result=result, exit_code=exit_code),
+        TaskState(
+            id=task, state="completed", changed=scene.clock.at, ended=scene.clock.at, result=result, exit_code=exit_code
+        ),
     )
 
 
@@ -116,7 +118,13 @@ def test_tail_since_and_timestamps(scene: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("data", "count", "kept"),
-    [(b"1\n2\n3\n", 2, b"2\n3\n"), (b"1\n2\n3", 2, b"2\n3"), (b"1\n2\n", 0, b""), (b"1\n2\n", None, b"1\n2\n"), (b"1", 5, b"1")],
+    [
+        (b"1\n2\n3\n", 2, b"2\n3\n"),
+        (b"1\n2\n3", 2, b"2\n3"),
+        (b"1\n2\n", 0, b""),
+        (b"1\n2\n", None, b"1\n2\n"),
+        (b"1", 5, b"1"),
+    ],
 )
 def test_last_lines(data: bytes, count: int | None, kept: bytes) -> None:
     for size in (1, 2, 100):

@@ -67,7 +67,12 @@ def test_markup_and_control_characters_in_cells_are_shown_and_not_obeyed() -> No
 
 @pytest.mark.parametrize(
     ("environment", "colours", "live"),
-    [({}, True, True), ({"NO_COLOR": "1"}, False, True), ({"NO_COLOR": ""}, True, True), ({"TERM": "dumb"}, False, False)],
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, False, True),
+        ({"NO_COLOR": ""}, True, True),
+        ({"TERM": "dumb"}, False, False),
+    ],
 )
 def test_colours_and_redrawing_obey_the_environment(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], colours: bool, live: bool
@@ -124,8 +129,8 @@ def test_nothing_is_said_of_the_last_second(seconds: float | None, said: str) ->
 @pytest.mark.parametrize(("left", "rate", "said"), [(0, 2.0, ""), (1, 4.0, "; 4.0 a second"), (9, 0.0, "")])
 def test_the_pace_of_a_job_says_no_0_s_left(left: int, rate: float, said: str) -> None:
     look = Look(
-        job=JobState(id="j", state="active"), counts=Counts(active=left), large=False, changed=[], states={}, over=False,
-        rate=rate,
+        job=JobState(id="j", state="active"), counts=Counts(active=left), large=False, changed=[], states={},
+        over=False, rate=rate,
     )  # fmt: skip
     assert look.pace() == said
 
@@ -139,7 +144,7 @@ def test_a_command_in_a_message_is_one_that_can_be_pasted(tmp_path: Path) -> Non
     programs = tmp_path / "checkout" / ".venv" / "bin"
     programs.mkdir(parents=True)
     python, script = programs / "python", programs / "batch-jobs"
-    assert wording.command_for(python, tmp_path / "checkout", "").endswith(f"&& .venv/bin/python -m jobs")
+    assert wording.command_for(python, tmp_path / "checkout", "").endswith("&& .venv/bin/python -m jobs")
     script.touch(mode=0o755)
     assert wording.command_for(python, tmp_path / "checkout", "/usr/bin") == ".venv/bin/batch-jobs"
     assert wording.command_for(python, tmp_path / "elsewhere", "/usr/bin") == str(script)

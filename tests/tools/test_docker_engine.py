@@ -190,9 +190,7 @@ def our_engine(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Po
     """A process that stands for the engine that this checkout started; nothing runs in it."""
     engine = subprocess.Popen(["sleep", "100"])
     docker_engine.marker().parent.mkdir(parents=True)
-    docker_engine.marker().write_text(
-        json.dumps({"pid": engine.pid, "started": docker_engine.started(engine.pid)})
-    )
+    docker_engine.marker().write_text(json.dumps({"pid": engine.pid, "started": docker_engine.started(engine.pid)}))
     places.engine_home().mkdir(parents=True)
     (places.engine_home() / "dockerd.pid").write_text(str(engine.pid))
     monkeypatch.setattr(docker_engine, "running_containers", lambda: 0)

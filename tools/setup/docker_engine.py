@@ -250,13 +250,15 @@ def stop(say: Say) -> None:
         ) from None
     if started(pid) and started(pid) == began:
         if others := other_users():
-            say(f"the Docker engine goes on: the local Azure of {others[0].parent} uses it, and its `make down` ends it")
+            say(
+                f"the Docker engine goes on: the local Azure of {others[0].parent} uses it, and its `make down` ends it"
+            )
             (others[0] / marker().name).write_text(marker().read_text())
             marker().unlink()
             return
         if containers := running_containers():
-            say(f"the Docker engine goes on: {containers} container{'s' if containers > 1 else ''} run{'' if containers > 1 else 's'} in it; "
-                "stop them, then: make down")
+            some = "1 container runs" if containers == 1 else f"{containers} containers run"
+            say(f"the Docker engine goes on: {some} in it; stop them, then: make down")
             return
         say("stopping the Docker engine that make started")
         os.kill(pid, signal.SIGTERM)

@@ -41,7 +41,7 @@ sys.exit(main())
 
 
 def ensure_command() -> None:
-    """Write the command, unless it is there as it should be. An environment that is another checkout's keeps its own."""
+    """Write the command, unless it is there as it should be. An environment of another checkout keeps its own."""
     if places.VENV.is_symlink():
         return
     text = command_script()
@@ -53,16 +53,36 @@ def ensure_command() -> None:
     part.replace(COMMAND)
 
 
+def ensure_manual_pages(say: Say) -> None:
+    """Write the manual pages of `batch-jobs`, unless they are newer than the verbs. Nothing depends on them."""
+    if places.VENV.is_symlink():
+        return
+    page = MANUAL_PAGES / f"{COMMAND.name}.1"
+    sources = [*places.CHECKOUT.glob("jobs/*.py"), *places.CHECKOUT.glob("jobs/verbs/*.py")]
+    if page.exists() and all(source.stat().st_mtime < page.stat().st_mtime for source in sources):
+        return
+    written = subprocess.run(
+        [str(places.PYTHON), "-m", "jobs.manual", "--man", str(MANUAL_PAGES)],
+        cwd=places.CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if written.returncode:
+        say(f"the manual pages of {COMMAND.name} could not be written: {written.stderr.strip().splitlines()[-1:]}")
+
+
 def missing_debian_packages() -> list[str]:
     """What Debian keeps apart from its Python, and a virtual environment is made with."""
     return [] if is_current() or importlib.util.find_spec("ensurepip") else list(debian_packages.FOR_VENV)
 
 
 def ensure(say: Say, show: Show) -> None:
-    """Make `.venv` hold exactly what `requirements-dev.txt` pins, and the command `batch-jobs` with its manual pages."""
+    """Make `.venv` hold exactly what `requirements-dev.txt` pins, and the command with its manual pages."""
     if not is_current():
         _install(say, show)
     ensure_command()
+    ensure_manual_pages(say)
 
 
 def _install(say: Say, show: Show) -> None:
@@ -96,13 +116,6 @@ def _install(say: Say, show: Show) -> None:
     )
     show("compiling the Python packages")
     compile_packages()
-    show("writing the manual pages")
-    run(
-        [str(places.PYTHON), "-m", "jobs.manual", "--man", str(MANUAL_PAGES)],
-        what="writing the manual pages of batch-jobs",
-        next_step="the same command again; the lines above say what is wrong",
-        cwd=places.CHECKOUT,
-    )
     stamp.write_text(fingerprint())
 
 

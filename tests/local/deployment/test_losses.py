@@ -29,7 +29,12 @@ class Person(io.StringIO):
 
 
 def blob(container: str, name: str, size: int, **changes: Any) -> dict[str, Any]:
-    return {"containerName": container, "name": name, "properties": {"contentLength": size}, "isCommitted": True} | changes
+    return {
+        "containerName": container,
+        "name": name,
+        "properties": {"contentLength": size},
+        "isCommitted": True,
+    } | changes
 
 
 @pytest.fixture
@@ -63,7 +68,9 @@ def test_nothing_stored_is_no_output(paths: Paths) -> None:
     assert str(losses.outputs(paths)) == "no output of any job"
 
 
-@pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("yes\n", True), ("\n", False), ("", False), ("n\n", False)])
+@pytest.mark.parametrize(
+    ("answer", "agreed"), [("y\n", True), ("yes\n", True), ("\n", False), ("", False), ("n\n", False)]
+)
 def test_a_person_is_told_what_is_lost_and_asked(
     blobs: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, agreed: bool
 ) -> None:
@@ -124,7 +131,13 @@ def test_the_workers_repository_is_the_one_that_the_program_pushes_to() -> None:
 def test_clearing_the_caches_keeps_what_a_person_built_on_our_base(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tags = [["local-azure/base:1"], ["127.0.0.1:1234/docker-worker:local"], [], ["mine:1"], ["local-azure/node:1", "mine:2"]]
+    tags = [
+        ["local-azure/base:1"],
+        ["127.0.0.1:1234/docker-worker:local"],
+        [],
+        ["mine:1"],
+        ["local-azure/node:1", "mine:2"],
+    ]
     removed: list[str] = []
     engine = SimpleNamespace(images=SimpleNamespace(
         list=lambda filters: [SimpleNamespace(id=str(number), tags=one) for number, one in enumerate(tags)],
