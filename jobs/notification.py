@@ -57,8 +57,8 @@ def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"it is no address: {error}") from error
+    except ValueError:
+        raise argparse.ArgumentTypeError("it is no address; give one like https://hooks.example.org/x") from None
     if not host or any(character.isspace() for character in text):
         raise argparse.ArgumentTypeError("it is no address; give one like https://hooks.example.org/x")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):

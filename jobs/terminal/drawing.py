@@ -21,17 +21,26 @@ from rich.text import Text
 from .visible import visible
 
 GAP: Final = 2  # cells between two columns
+INDENT: Final = 4  # of text below its row
+LEAST_FREE: Final = 28  # cells of a column of free text; with fewer it stands below
+_MARK: Final = "\ue000"  # of Unicode's private use; taken out of what comes from outside
 LONGEST_BAR: Final = 60
 TASK_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "bright_cyan", "bright_magenta", "bright_yellow")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Heading:
-    """A column of a table. `keep`: never cut or folded, as ids that somebody copies; `most`: cells at most."""
+    """A column of a table, and what becomes of cells that do not fit.
+
+    `keep`: never cut, as ids that somebody copies; in need they are folded. `most`: cut after so many cells. `short`:
+    neither. `free`: text of any length; where little room is left for it, it stands below its row. Others are folded.
+    """
 
     text: str
     number: bool = False
     keep: bool = False
+    short: bool = False
+    free: bool = False
     most: int | None = None
 
 
@@ -62,7 +71,40 @@ def lines(drawn: RenderableType, *, width: int, colours: bool) -> list[str]:
 
 
 def table(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], *, width: int, colours: bool) -> list[str]:
-    """A table for a terminal: cells that do not fit are folded at words, or cut where the column has a `most`."""
+    """A table for a terminal, none of its lines wider than `width`."""
+    found = [[Cell(_one_line(cell.text), cell.colour) for cell in row] for row in rows]
+    below = next((place for place, one in enumerate(headings) if one.free), None)
+    if below is None or width - _natural_width(headings, found, without=below) >= LEAST_FREE:
+        return lines(_drawn(headings, found, colours), width=width, colours=colours)
+    # A column of marks shows where each row begins; it is taken off again.
+    marked = [Heading(text=_MARK), *(one for one in headings if not one.free)]
+    others = [[Cell(_MARK), *(cell for place, cell in enumerate(row) if place != below)] for row in found]
+    lead = _MARK + " " * GAP
+    drawn = lines(_drawn(marked, others, colours), width=width + len(lead), colours=colours)
+    texts = iter(row[below] for row in found)
+    result: list[str] = []
+    text: Cell | None = None
+    for number, line in enumerate((*drawn, _MARK)):
+        if number and _MARK in line:  # the row before it ended
+            if text is not None and text.text:
+                folded = lines(Text(text.text, style=text.colour), width=max(1, width - INDENT), colours=colours)
+                result += [f"{' ' * INDENT}{one}" for one in folded]
+            text = next(texts, None)
+        result.append(line.replace(lead, "", 1) if _MARK in line else line[len(lead) :])
+    return result[:-1]
+
+
+def _natural_width(headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], *, without: int) -> int:
+    """How wide the table would be if all cells but those of one column were whole."""
+    total = 0
+    for place, heading in enumerate(headings):
+        if place != without:
+            widest = max((cell_len(row[place].text) for row in rows), default=0)
+            total += max(cell_len(heading.text), min(widest, heading.most or widest)) + GAP
+    return total
+
+
+def _drawn(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], colours: bool) -> Table:
     drawn = Table(
         box=None, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold" if colours else ""
     )
@@ -70,13 +112,13 @@ def table(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], *, width:
         drawn.add_column(
             Text(heading.text),
             justify="right" if heading.number else "left",
-            no_wrap=heading.keep or heading.number or heading.most is not None,
+            no_wrap=heading.short or heading.number or heading.most is not None,
             overflow="ellipsis" if heading.most is not None else "fold",
             max_width=heading.most,
         )
     for row in rows:
-        drawn.add_row(*(Text(_one_line(cell.text), style=cell.colour) for cell in row))
-    return lines(drawn, width=width, colours=colours)
+        drawn.add_row(*(Text(cell.text, style=cell.colour) for cell in row))
+    return drawn
 
 
 def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -89,7 +131,7 @@ def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Itera
 
 
 def _one_line(text: str) -> str:
-    return visible(" ".join(text.split()))
+    return visible(" ".join(text.split())).replace(_MARK, "?")
 
 
 def bar(succeeded: int, failed: int, running: int, active: int, width: int, *, unicode: bool = True) -> Text:

@@ -161,7 +161,10 @@ class Render:
         headings = [drawing.Heading(text=text) for text in header]
         if columns is not None:
             headings = [
-                drawing.Heading(text=one.name, number=one.number, keep=one.keep, most=one.most) for one in columns
+                drawing.Heading(
+                    text=one.name, number=one.number, keep=one.keep, short=one.short, free=one.free, most=one.most
+                )
+                for one in columns
             ]
         cells = ([drawing.Cell(text, colour) for text, colour in row] for row in rows)
         return drawing.table(headings, cells, width=self.size[0], colours=self.colours)

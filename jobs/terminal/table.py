@@ -37,7 +37,7 @@ class Column(Generic[T]):
     """A column: its name (also its heading), what its cell shows of a thing at a time, and how it is sorted.
 
     `key` is the value that is sorted by (None: unknown, last); without one the text is. `wide`: shown with `-o wide`
-    only, or when it is named. `keep`: never cut or folded; `most`: cells that a terminal shows, unless `-o wide`.
+    only, or when it is named. `keep`, `short`, `free` and `most` are `drawing.Heading`'s; `-o wide` obeys no `most`.
     """
 
     name: str
@@ -47,6 +47,8 @@ class Column(Generic[T]):
     number: bool = False
     wide: bool = False
     keep: bool = False
+    short: bool = False
+    free: bool = False
     most: int | None = None
 
 

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return Exit.OK
 
 
-def answer(make_session: Callable[[argparse.Namespace], Session]) -> None:
+def answer(make_session: Callable[[argparse.Namespace], Session], end: Callable[[int], object] = os._exit) -> None:
     """Answer the shell that asks at a TAB (argcomplete's variables are in the environment), and end the process."""
     import argcomplete
 
@@ -65,7 +65,7 @@ def answer(make_session: Callable[[argparse.Namespace], Session]) -> None:
         for action in chosen._actions:
             if (kind := KINDS.get(action.dest)) and action.choices is None:
                 action.completer = _completer(kind, make_session)  # type: ignore[attr-defined]
-    argcomplete.autocomplete(parser, always_complete_options="long")
+    argcomplete.autocomplete(parser, exit_method=end, always_complete_options="long")
 
 
 def _completer(kind: str, make_session: Callable[[argparse.Namespace], Session]) -> Callable[..., list[str]]:

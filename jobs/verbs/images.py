@@ -57,7 +57,7 @@ LISTING: Final = Listing[Image](
     columns=(
         Column(name="repository", text=lambda one, now: one.manifest.repository),
         Column(name="tags", text=lambda one, now: ", ".join(one.manifest.tags) or "-"),
-        Column(name="digest", text=lambda one, now: one.manifest.digest[:19], keep=True),
+        Column(name="digest", text=lambda one, now: one.manifest.digest[:19], short=True),
         Column(
             name="size",
             text=lambda one, now: size_in_words(one.manifest.size),
@@ -68,7 +68,7 @@ LISTING: Final = Listing[Image](
             name="age",
             text=lambda one, now: durations.age(one.manifest.created, now),
             key=lambda one, now: one.manifest.created and now - one.manifest.created,
-            keep=True,
+            short=True,
         ),
         Column(
             name="used",

@@ -46,7 +46,7 @@ LISTING: Final = Listing[Row](
     columns=(
         Column(name="job", text=lambda row, now: row.job.id, keep=True),
         Column(
-            name="state", text=lambda row, now: row.job.state, colour=lambda row: colour_of(row.job.state), keep=True
+            name="state", text=lambda row, now: row.job.state, colour=lambda row: colour_of(row.job.state), short=True
         ),
         *(_count(name) for name in ("waiting", "running", "succeeded", "failed")),
         Column(name="pool", text=lambda row, now: row.job.pool_id, most=24),
@@ -54,7 +54,7 @@ LISTING: Final = Listing[Row](
             name="age",
             text=lambda row, now: durations.age(row.job.created, now),
             key=lambda row, now: row.job.created and now - row.job.created,
-            keep=True,
+            short=True,
         ),
         Column(name="family", text=lambda row, now: row.job.family or "-", wide=True),
         Column(

@@ -33,12 +33,14 @@ SIGNS: Final = {
 LISTING: Final = Listing[NodeState](
     columns=(
         Column(name="node", text=lambda node, now: node.id, keep=True),
-        Column(name="state", text=lambda node, now: _state(node), colour=lambda node: colour_of(node.state), keep=True),
+        Column(
+            name="state", text=lambda node, now: _state(node), colour=lambda node: colour_of(node.state), short=True
+        ),
         Column(
             name="since",
             text=lambda node, now: durations.age(node.since, now),
             key=lambda node, now: node.since and now - node.since,
-            keep=True,
+            short=True,
         ),
         Column(
             name="tasks",
@@ -46,8 +48,8 @@ LISTING: Final = Listing[NodeState](
             key=lambda node, now: node.running_tasks,
             number=True,
         ),
-        Column(name="kind", text=lambda node, now: "dedicated" if node.dedicated else "spot", wide=True, keep=True),
-        Column(name="why", text=lambda node, now: reason(node)),
+        Column(name="kind", text=lambda node, now: "dedicated" if node.dedicated else "spot", wide=True, short=True),
+        Column(name="why", text=lambda node, now: reason(node), free=True),
     ),
     name=lambda node: node.id,
     record=lambda node: _plain(node),

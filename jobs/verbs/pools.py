@@ -42,7 +42,7 @@ LISTING: Final = Listing[PoolState](
         _number("spot", "low_priority"),
         _number("spot-wanted", "target_low_priority"),
         _number("slots", "task_slots"),
-        Column(name="scale", text=lambda pool, now: "by formula" if pool.autoscale_formula else "fixed", keep=True),
+        Column(name="scale", text=lambda pool, now: "by formula" if pool.autoscale_formula else "fixed", short=True),
         Column(name="image", text=lambda pool, now: pool.os_image, wide=True),
     ),
     name=lambda pool: pool.id,

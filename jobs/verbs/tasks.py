@@ -63,8 +63,11 @@ class Row:
         return self.blocked
 
 
-def _time(at: datetime | None) -> str:
-    return f"{at:%m-%d %H:%M:%S}" if at else "-"
+def _time(at: datetime | None, now: datetime) -> str:
+    """The time of day (UTC), or of another day its date and time."""
+    if at is None:
+        return "-"
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}"
 
 
 def _duration(row: Row, now: datetime) -> str:
@@ -82,13 +85,13 @@ def record(row: Row) -> dict[str, Any]:
 LISTING: Final = Listing[Row](
     columns=(
         Column(name="task", text=lambda row, now: row.task.id, keep=True),
-        Column(name="state", text=lambda row, now: row.state, colour=lambda row: colour_of(row.state), keep=True),
-        Column(name="node", text=lambda row, now: row.task.node_id or "-", most=16),
+        Column(name="state", text=lambda row, now: row.state, colour=lambda row: colour_of(row.state), short=True),
+        Column(name="node", text=lambda row, now: row.task.node_id or "-", most=12),
         Column(
             name="start",
-            text=lambda row, now: _time(row.task.started),
+            text=lambda row, now: _time(row.task.started, now),
             key=lambda row, now: row.task.started,
-            keep=True,
+            short=True,
         ),
         Column(name="duration", text=_duration, key=lambda row, now: row.seconds(now), number=True),
         Column(
@@ -109,19 +112,19 @@ LISTING: Final = Listing[Row](
         ),
         Column(
             name="created",
-            text=lambda row, now: _time(row.task.created),
+            text=lambda row, now: _time(row.task.created, now),
             key=lambda row, now: row.task.created,
-            keep=True,
+            short=True,
             wide=True,
         ),
         Column(
             name="ended",
-            text=lambda row, now: _time(row.task.ended),
+            text=lambda row, now: _time(row.task.ended, now),
             key=lambda row, now: row.task.ended,
-            keep=True,
+            short=True,
             wide=True,
         ),
-        Column(name="why", text=lambda row, now: row.why),
+        Column(name="why", text=lambda row, now: row.why, free=True),
     ),
     name=lambda row: row.task.id,
     record=record,

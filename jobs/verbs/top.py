@@ -154,8 +154,8 @@ def _pools(moment: Moment, width: int, colours: bool) -> list[str]:
             )
         )
     headings = [
-        Heading(text="pool", most=24), Heading(text="nodes", keep=True), Heading(text="slots in use", keep=True),
-        Heading(text="", keep=True), Heading(text="states"),
+        Heading(text="pool", most=24), Heading(text="nodes", short=True), Heading(text="slots in use", short=True),
+        Heading(text="", short=True), Heading(text="states", free=True),
     ]  # fmt: skip
     return table(headings, rows, width=width, colours=colours)
 
@@ -180,9 +180,9 @@ def _jobs(session: Session, moment: Moment, width: int, colours: bool) -> list[s
             )
         )
     headings = [
-        Heading(text="job"), Heading(text="", keep=True),
+        Heading(text="job"), Heading(text="", short=True),
         *(Heading(text=name, number=True) for name in ("waiting", "running", "succeeded", "failed")),
-        Heading(text="age", keep=True),
+        Heading(text="age", short=True),
     ]  # fmt: skip
     more = [f"and {counted(moment.more_jobs, 'older job')}"] if moment.more_jobs else []
     return [*table(headings, rows, width=width, colours=colours), *more]
@@ -199,7 +199,7 @@ def _tasks(session: Session, moment: Moment, width: int, colours: bool) -> Itera
         for job_id, task in moment.running
     ]
     headings = [
-        Heading(text="runs longest"), Heading(text="job"), Heading(text="for", keep=True),
+        Heading(text="runs longest"), Heading(text="job"), Heading(text="for", short=True),
         Heading(text="node", most=20),
     ]  # fmt: skip
     yield ""

@@ -56,9 +56,12 @@ def shell(scene: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         def leave(code: int) -> None:
             raise Left
 
-        monkeypatch.setattr(os, "_exit", leave)
-        with pytest.raises(Left):
-            completion.answer(lambda _: scene.session)
+        def no_debugging(*_: object) -> None:
+            raise OSError
+
+        with monkeypatch.context() as patch, pytest.raises(Left):
+            patch.setattr(os, "fdopen", no_debugging)  # argcomplete takes descriptor 9 for its own: it is pytest's
+            completion.answer(lambda _: scene.session, leave)
         return {word.strip() for word in out.read_text().split("\n")}
 
     return offered
@@ -165,7 +168,7 @@ def test_a_job_file_from_stdin_is_told_as_stdin(scene: Stage, monkeypatch: pytes
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         arguments = parse(["submit", "-", "--yes", "--job-id", "from-stdin"])
         if wrong:
-            with pytest.raises(JobFileError, match=r"^stdin:1: job\.famly"):
+            with pytest.raises(JobFileError, match=r"stdin:1: job\.famly"):
                 arguments.run(arguments, scene.session)
         else:
             assert arguments.run(arguments, scene.session) == Exit.OK

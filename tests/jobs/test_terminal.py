@@ -18,7 +18,7 @@ from jobs.terminal.drawing import Cell, Heading
 from jobs.terminal.render import Render
 from jobs.terminal.screen import Screen
 
-HEADINGS = [Heading(text="task", keep=True), Heading(text="node", most=8), Heading(text="why")]
+HEADINGS = [Heading(text="task", keep=True), Heading(text="node", most=8), Heading(text="why", free=True)]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -160,7 +160,7 @@ def test_words_name_the_command_as_it_was_started(monkeypatch: pytest.MonkeyPatc
     script.touch(mode=0o755)
     monkeypatch.setattr(sys, "argv", [str(script)])
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.chdir("/")
+    monkeypatch.chdir("/usr")
     wording.invocation.cache_clear()
     try:
         err = io.StringIO()
@@ -168,3 +168,22 @@ def test_words_name_the_command_as_it_was_started(monkeypatch: pytest.MonkeyPatc
         assert err.getvalue() == f"next: {script} watch j\n"
     finally:
         wording.invocation.cache_clear()
+
+
+def test_text_without_room_stands_below_its_row_also_where_ids_are_folded() -> None:
+    rows = [
+        (Cell("a-long-id-of-a-task-that-fits-nowhere"), Cell("n1"), Cell("why \ue000 it failed", "red")),
+        (Cell("b"), Cell("n2"), Cell("")),
+        (Cell("c"), Cell("n3"), Cell("another why")),
+    ]
+    for colours in (False, True):
+        lines = [ESCAPES.sub("", line) for line in drawing.table(HEADINGS, rows, width=30, colours=colours)]
+        assert lines == [
+            "task                   node",
+            "a-long-id-of-a-task-t  n1",
+            "hat-fits-nowhere",
+            "    why ? it failed",
+            "b                      n2",
+            "c                      n3",
+            "    another why",
+        ]
