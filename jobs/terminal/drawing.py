@@ -33,7 +33,8 @@ class Heading:
     """A column of a table, and what becomes of cells that do not fit.
 
     `keep`: never cut, as ids that somebody copies; in need they are folded. `most`: cut after so many cells. `short`:
-    neither. `free`: text of any length; where little room is left for it, it stands below its row. Others are folded.
+    neither. `free`: text of any length; where little room is left for it, it stands below its row. `spare`: left out
+    where the table does not fit. Others are folded.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Heading:
     keep: bool = False
     short: bool = False
     free: bool = False
+    spare: bool = False
     most: int | None = None
 
 
@@ -73,6 +75,7 @@ def lines(drawn: RenderableType, *, width: int, colours: bool) -> list[str]:
 def table(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], *, width: int, colours: bool) -> list[str]:
     """A table for a terminal, none of its lines wider than `width`."""
     found = [[Cell(_one_line(cell.text), cell.colour) for cell in row] for row in rows]
+    headings, found = _without_spare(headings, found, width)
     below = next((place for place, one in enumerate(headings) if one.free), None)
     if below is None or width - _natural_width(headings, found, without=below) >= LEAST_FREE:
         return lines(_drawn(headings, found, colours), width=width, colours=colours)
@@ -94,7 +97,21 @@ def table(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], *, width:
     return result[:-1]
 
 
-def _natural_width(headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], *, without: int) -> int:
+def _without_spare(
+    headings: Sequence[Heading], rows: list[list[Cell]], width: int
+) -> tuple[Sequence[Heading], list[list[Cell]]]:
+    """Without as many of the spare columns, from the last on, as must go so that the others fit."""
+    free = next((place for place, one in enumerate(headings) if one.free), None)
+    if _natural_width(headings, rows, without=free) - GAP <= width:
+        return headings, rows
+    spare = next((place for place in reversed(range(len(headings))) if headings[place].spare), None)
+    if spare is None:
+        return headings, rows
+    kept = [place for place in range(len(headings)) if place != spare]
+    return _without_spare([headings[place] for place in kept], [[row[place] for place in kept] for row in rows], width)
+
+
+def _natural_width(headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], *, without: int | None) -> int:
     """How wide the table would be if all cells but those of one column were whole."""
     total = 0
     for place, heading in enumerate(headings):
@@ -105,12 +122,11 @@ def _natural_width(headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], 
 
 
 def _drawn(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], colours: bool) -> Table:
-    drawn = Table(
-        box=None, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold" if colours else ""
-    )
+    drawn = Table(box=None, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="")
     for heading in headings:
         drawn.add_column(
             Text(heading.text),
+            header_style="bold" if colours and heading.text != _MARK else "",
             justify="right" if heading.number else "left",
             no_wrap=heading.short or heading.number or heading.most is not None,
             overflow="ellipsis" if heading.most is not None else "fold",
@@ -149,6 +165,13 @@ def bar(succeeded: int, failed: int, running: int, active: int, width: int, *, u
     for cell, (_, colour), sign in zip(cells, parts, signs, strict=True):
         drawn.append(sign * cell, style=colour)
     return drawn
+
+
+def folded(text: str, *, width: int) -> list[str]:
+    """The text in lines, each indented as the first is, and two cells more from the second on."""
+    indent = len(text) - len(text.lstrip(" "))
+    first, *rest = lines(Text(visible(text.lstrip(" "), lines=False)), width=max(20, width - indent - 2), colours=False)
+    return [" " * indent + first, *(" " * (indent + 2) + line for line in rest)]
 
 
 def one_line(*parts: str | tuple[str, str]) -> Text:

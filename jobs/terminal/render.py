@@ -18,13 +18,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from .visible import Decoder, in_json, visible
 from .wording import pasteable
-
-if TYPE_CHECKING:
-    from .table import Column
 
 
 def add_raw(parser: argparse.ArgumentParser) -> None:
@@ -139,35 +136,28 @@ class Render:
         self.drawn(yaml.safe_dump([plain], sort_keys=False, allow_unicode=False).rstrip("\n"))
 
     def advice(self, text: str) -> None:
-        """A line of data that is ours and names a command of this program."""
-        self.data(pasteable(text))
+        """A line of data that is ours and may name a command of this program. On a terminal it is folded at words."""
+        text = pasteable(text)
+        if not self.on_terminal or len(text) < self.size[0]:
+            self.data(text)
+            return
+        from . import drawing
+
+        for line in drawing.folded(text, width=self.size[0]):
+            self.data(line)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A table without options of its own (see `table.py` for the others)."""
-        for line in self.table_lines(header, ([(str(cell), "") for cell in row] for row in rows)):
-            self.drawn(line)
-
-    def table_lines(
-        self,
-        header: Sequence[str],
-        rows: Iterable[Sequence[tuple[str, str]]],
-        columns: Sequence[Column[Any]] | None = None,
-    ) -> list[str]:
-        """The lines of a table of (text, colour); `columns` say which may be cut, and where."""
         from . import drawing
 
         if not self.on_terminal:
-            return list(drawing.plain_table(header, ([text for text, _ in row] for row in rows)))
-        headings = [drawing.Heading(text=text) for text in header]
-        if columns is not None:
-            headings = [
-                drawing.Heading(
-                    text=one.name, number=one.number, keep=one.keep, short=one.short, free=one.free, most=one.most
-                )
-                for one in columns
-            ]
-        cells = ([drawing.Cell(text, colour) for text, colour in row] for row in rows)
-        return drawing.table(headings, cells, width=self.size[0], colours=self.colours)
+            lines: Iterable[str] = drawing.plain_table(header, ([str(cell) for cell in row] for row in rows))
+        else:
+            cells = ([drawing.Cell(str(cell)) for cell in row] for row in rows)
+            headings = [drawing.Heading(text=text) for text in header]
+            lines = drawing.table(headings, cells, width=self.size[0], colours=self.colours)
+        for line in lines:
+            self.drawn(line)
 
     def _write(self, write: Callable[[], object]) -> None:
         """Write and flush, unless that failed before."""

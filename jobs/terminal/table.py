@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
@@ -37,7 +37,8 @@ class Column(Generic[T]):
     """A column: its name (also its heading), what its cell shows of a thing at a time, and how it is sorted.
 
     `key` is the value that is sorted by (None: unknown, last); without one the text is. `wide`: shown with `-o wide`
-    only, or when it is named. `keep`, `short`, `free` and `most` are `drawing.Heading`'s; `-o wide` obeys no `most`.
+    only, or when it is named. `keep`, `short`, `free`, `spare` and `most` are `drawing.Heading`'s; with `-o wide` and
+    --columns nothing is spare, and `-o wide` cuts nothing.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column(Generic[T]):
     keep: bool = False
     short: bool = False
     free: bool = False
+    spare: bool = False
     most: int | None = None
 
 
@@ -108,16 +110,30 @@ class Listing(Generic[T]):
 
     def lines(self, arguments: argparse.Namespace, render: Render, things: Sequence[T], now: datetime) -> list[str]:
         """The table's lines, drawn for stdout."""
-        wide = arguments.output == "wide"
+        from . import drawing
+
+        wide, named = arguments.output == "wide", bool(arguments.columns)
         chosen = arguments.columns or [one for one in self.columns if wide or not one.wide]
-        return render.table_lines(
-            [one.name for one in chosen],
-            (
-                [(str(one.text(thing, now)), one.colour(thing) if one.colour else "") for one in chosen]
-                for thing in things
-            ),
-            chosen if not wide else [_whole(one) for one in chosen],
+        if not render.on_terminal:
+            texts = ([str(one.text(thing, now)) for one in chosen] for thing in things)
+            return list(drawing.plain_table([one.name for one in chosen], texts))
+        headings = [
+            drawing.Heading(
+                text=one.name,
+                number=one.number,
+                keep=one.keep,
+                short=one.short,
+                free=one.free,
+                spare=one.spare and not (wide or named),
+                most=None if wide else one.most,
+            )
+            for one in chosen
+        ]
+        cells = (
+            [drawing.Cell(str(one.text(thing, now)), one.colour(thing) if one.colour else "") for one in chosen]
+            for thing in things
         )
+        return drawing.table(headings, cells, width=render.size[0], colours=render.colours)
 
     def _column(self, name: str) -> Column[T]:
         for column in self.columns:
@@ -129,10 +145,6 @@ class Listing(Generic[T]):
 
     def _chosen(self, names: str) -> list[Column[T]]:
         return [self._column(name) for name in names.split(",")]
-
-
-def _whole(column: Column[T]) -> Column[T]:
-    return replace(column, most=None)
 
 
 def form_of(arguments: argparse.Namespace, render: Render) -> str:

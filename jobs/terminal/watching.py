@@ -54,7 +54,9 @@ def watch_list(
                     now = session.clock.now()
                     things = listing.sorted(arguments, look.things, now)
                     table = listing.lines(arguments, render, things, now) if things else ["(none)"]
-                    screen.draw(lambda wide, high, above=look.above, table=table: [*above, *table])
+                    screen.draw(
+                        lambda wide, high, above=look.above, table=table: [*(_cut(one, wide) for one in above), *table]
+                    )
         else:
             shown: dict[str, Any] = {}
             for look in _looks(session, arguments.interval, ask):
@@ -68,6 +70,13 @@ def watch_list(
     except KeyboardInterrupt:
         pass
     return Exit.OK
+
+
+def _cut(line: str, wide: int) -> str:
+    """A line that is not drawn with colours, to the terminal's width."""
+    from .drawing import lines, one_line
+
+    return line if "\x1b" in line else lines(one_line(line), width=wide, colours=False)[0]
 
 
 def _looks(session: Session, pause: float, ask: Callable[[], Look[T]]) -> Iterator[Look[T]]:

@@ -45,9 +45,10 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     import argcomplete
 
     session.render.data(argcomplete.shellcode([arguments.command], shell=arguments.shell).rstrip("\n"))
-    session.render.words(
-        f'use it: eval "$({NAME} completion {arguments.shell})" in the start-up file of {arguments.shell}'
-    )
+    if session.render.on_terminal:  # somebody looks at it; a shell that reads it wants no words
+        session.render.words(
+            f'use it: eval "$({NAME} completion {arguments.shell})" in the start-up file of {arguments.shell}'
+        )
     return Exit.OK
 
 

@@ -49,7 +49,7 @@ LISTING: Final = Listing[Row](
             name="state", text=lambda row, now: row.job.state, colour=lambda row: colour_of(row.job.state), short=True
         ),
         *(_count(name) for name in ("waiting", "running", "succeeded", "failed")),
-        Column(name="pool", text=lambda row, now: row.job.pool_id, most=24),
+        Column(name="pool", text=lambda row, now: row.job.pool_id, most=24, spare=True),
         Column(
             name="age",
             text=lambda row, now: durations.age(row.job.created, now),

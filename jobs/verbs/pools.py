@@ -23,12 +23,13 @@ PAUSE: Final = 0.5
 MOVING: Final = 120.0  # seconds for a job to be disabled; its running tasks go back to the queue
 
 
-def _number(name: str, field: str) -> Column[PoolState]:
+def _nodes(name: str, now_there: str, wanted: str) -> Column[PoolState]:
+    """How many nodes of a kind there are, of how many that are wanted."""
     return Column(
         name=name,
-        text=lambda pool, now: getattr(pool, field),
-        key=lambda pool, now: getattr(pool, field),
-        number=True,
+        text=lambda pool, now: f"{getattr(pool, now_there)} of {getattr(pool, wanted)}",
+        key=lambda pool, now: getattr(pool, now_there),
+        short=True,
     )
 
 
@@ -36,12 +37,12 @@ LISTING: Final = Listing[PoolState](
     columns=(
         Column(name="pool", text=lambda pool, now: pool.id, keep=True),
         Column(name="state", text=lambda pool, now: _state(pool)),
-        Column(name="size", text=lambda pool, now: pool.vm_size),
-        _number("nodes", "dedicated"),
-        _number("wanted", "target_dedicated"),
-        _number("spot", "low_priority"),
-        _number("spot-wanted", "target_low_priority"),
-        _number("slots", "task_slots"),
+        Column(name="size", text=lambda pool, now: pool.vm_size, spare=True),
+        _nodes("nodes", "dedicated", "target_dedicated"),
+        _nodes("spot", "low_priority", "target_low_priority"),
+        Column(
+            name="slots", text=lambda pool, now: pool.task_slots, key=lambda pool, now: pool.task_slots, number=True
+        ),
         Column(name="scale", text=lambda pool, now: "by formula" if pool.autoscale_formula else "fixed", short=True),
         Column(name="image", text=lambda pool, now: pool.os_image, wide=True),
     ),

@@ -19,10 +19,9 @@ from ..exits import Exit, worst
 from ..jobfile.document import STDIN
 from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
-from ..service.batch import TaskState
 from ..session import Session
 from ..submission import MOST_WORKERS, PATIENCE, Options, Progress, Result, Stopped, submit_tasks
-from ..submission.checkpoint import Checkpoint, in_use, job_of
+from ..submission.checkpoint import Checkpoint
 from ..submission.chunk_source import ChunkSource
 from ..submission.chunks import cut
 from ..submission.job import FoundJob, JobCalls, contents, interruptible, passes
@@ -150,7 +149,7 @@ def _check_together(arguments: argparse.Namespace) -> None:
 def _checked(arguments: argparse.Namespace, session: Session) -> Plan:
     job_id = arguments.job_id
     if arguments.resume and job_id is None:
-        job_id = _resumable(arguments.checkpoint)
+        job_id = submitted.resumable(arguments.checkpoint, CHECKPOINTS)
     return plan_of(arguments.file, session, job_id=job_id)
 
 
@@ -401,7 +400,9 @@ class Submission:
             kept += "\nThe first ones:\n" + "\n".join(shown)
             if self.failures.exists():
                 kept += f"\nAll {len(result.failures)} of them: {self.failures}"
-        if result.accepted and (told := _left_waiting(plan, result)):
+        if result.accepted and (
+            told := plan.left_waiting({one.task_id.lower() for one in result.failures if one.status == "clienterror"})
+        ):
             kept += f"\n{told}"
         if checkpoint.fault is not None:
             kept += (
@@ -487,42 +488,6 @@ def _submitted_before(plan: Plan, session: Session) -> submitted.Submitted | Non
 
 def _ended_by_rule(plan: Plan, error: ServiceError) -> bool:
     return plan.file.acts_on_job and error.code in ("JobCompleted", "JobBeingTerminated")
-
-
-def _left_waiting(plan: Plan, result: Result) -> str:
-    """Which tasks wait for ever, because one that they depend on was refused."""
-    absent = {verdict.task_id.lower() for verdict in result.failures if verdict.status == "clienterror"}
-    if not absent or not plan.file.uses_dependencies:
-        return ""
-    found: dict[str, str] = {}
-    for definition in plan.definitions():
-        task = TaskState.parse(definition)
-        if task.id.lower() not in absent and (parent := task.parent_among(absent)):
-            found[task.id] = parent
-    if not found:
-        return ""
-    first = ", ".join(f"{task_id} (on {parent})" for task_id, parent in itertools.islice(found.items(), 5))
-    return (
-        f"{len(found)} tasks depend on refused ones and would wait for ever, and the job with them: {first}. "
-        f"Correct the refused ones and submit the file under a new --job-id; end this one: "
-        f"python -m jobs cancel {plan.job_id}"
-    )
-
-
-def _resumable(checkpoint: Path | None) -> str:
-    """The id of the job whose checkpoint is there, when there is one only."""
-    found = sorted(CHECKPOINTS.glob("*.checkpoint")) if checkpoint is None else [checkpoint]
-    if checkpoint is None:
-        found = [path for path in found if not in_use(path)] or found
-    if not found:
-        raise UsageError(f"there is no checkpoint in {CHECKPOINTS}, so nothing to resume. Submit without --resume")
-    if len(found) != 1:
-        names = ", ".join(path.stem for path in found)
-        raise UsageError(f"--resume needs to know which job: in {CHECKPOINTS} there are: {names}. Add --job-id")
-    job_id = job_of(found[0])
-    if job_id is None:
-        raise UsageError(f"{found[0]}: not a checkpoint. Add --job-id")
-    return job_id
 
 
 def _has_tasks(session: Session, job_id: str) -> bool:

@@ -101,7 +101,11 @@ LISTING: Final = Listing[Row](
             number=True,
         ),
         Column(
-            name="retries", text=lambda row, now: row.task.retries, key=lambda row, now: row.task.retries, number=True
+            name="retries",
+            text=lambda row, now: row.task.retries,
+            key=lambda row, now: row.task.retries,
+            number=True,
+            spare=True,
         ),
         Column(
             name="requeues",

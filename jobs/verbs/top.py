@@ -180,7 +180,7 @@ def _jobs(session: Session, moment: Moment, width: int, colours: bool) -> list[s
             )
         )
     headings = [
-        Heading(text="job"), Heading(text="", short=True),
+        Heading(text="job"), Heading(text="", short=True, spare=True),
         *(Heading(text=name, number=True) for name in ("waiting", "running", "succeeded", "failed")),
         Heading(text="age", short=True),
     ]  # fmt: skip

@@ -117,7 +117,7 @@ def test_watch_says_that_a_job_is_disabled_or_that_its_preparation_failed(monkey
     scene.batch.prepared = [PREPARED]
     with pytest.raises(watch.GaveUpWaiting):
         watch.follow(scene.session, "j", timeout=60)
-    assert "the job's preparation failed on 1 nodes (python -m jobs show j)" in scene.err.getvalue()
+    assert "the job's preparation failed on 1 node (python -m jobs show j)" in scene.err.getvalue()
     monkeypatch.setattr("shutil.get_terminal_size", lambda: (200, 40))
     monkeypatch.setattr(scene.err, "isatty", lambda: True)
     with pytest.raises(watch.GaveUpWaiting):

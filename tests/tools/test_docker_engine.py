@@ -23,6 +23,7 @@ from tools.setup.errors import SetupError
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOCAL_AZURE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(docker_engine, "running_containers", lambda: 0)  # whatever runs in this machine's engine
     return tmp_path / "home"
 
 
@@ -186,14 +187,13 @@ def test_the_engine_that_we_started_is_stopped(own_home: Path) -> None:
 
 
 @pytest.fixture
-def our_engine(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
+def our_engine(own_home: Path) -> subprocess.Popen[bytes]:
     """A process that stands for the engine that this checkout started; nothing runs in it."""
     engine = subprocess.Popen(["sleep", "100"])
     docker_engine.marker().parent.mkdir(parents=True)
     docker_engine.marker().write_text(json.dumps({"pid": engine.pid, "started": docker_engine.started(engine.pid)}))
     places.engine_home().mkdir(parents=True)
     (places.engine_home() / "dockerd.pid").write_text(str(engine.pid))
-    monkeypatch.setattr(docker_engine, "running_containers", lambda: 0)
     return engine
 
 

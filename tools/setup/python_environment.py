@@ -61,15 +61,12 @@ def ensure_manual_pages(say: Say) -> None:
     sources = [*places.CHECKOUT.glob("jobs/*.py"), *places.CHECKOUT.glob("jobs/verbs/*.py")]
     if page.exists() and all(source.stat().st_mtime < page.stat().st_mtime for source in sources):
         return
-    written = subprocess.run(
-        [str(places.PYTHON), "-m", "jobs.manual", "--man", str(MANUAL_PAGES)],
-        cwd=places.CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if written.returncode:
-        say(f"the manual pages of {COMMAND.name} could not be written: {written.stderr.strip().splitlines()[-1:]}")
+    program = [str(places.PYTHON), "-m", "jobs.manual", "--man", str(MANUAL_PAGES)]
+    try:
+        subprocess.run(program, cwd=places.CHECKOUT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        last = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
+        say(f"the manual pages of {COMMAND.name} could not be written: {''.join(last)}")
 
 
 def missing_debian_packages() -> list[str]:
