@@ -13,9 +13,8 @@ from tools.setup import debian_packages, places, uv
 from tools.setup.process import run
 from tools.setup.progress import Say, Show
 
-# The command that people type, from any folder once `.venv/bin` is on PATH. `jobs` itself is a builtin of every shell.
-COMMAND = places.VENV / "bin" / "batch-jobs"
-MANUAL_PAGES = places.VENV / "share" / "man" / "man1"  # where `man` looks for what is in .venv/bin
+# What people type, from any folder once `.venv/bin` is on PATH. `jobs` itself is a builtin of every shell.
+COMMAND = "batch-jobs"
 
 
 def fingerprint() -> str:
@@ -29,8 +28,13 @@ def is_current() -> bool:
 
 
 def command_script() -> str:
-    """The command `batch-jobs`: `python -m jobs` with the environment's interpreter and this checkout."""
-    return f"""#!{places.PYTHON}
+    """The command: `python -m jobs` with the environment's interpreter and this checkout.
+
+    It begins as a shell script: a path with a space, or a long one, may not stand after `#!`.
+    """
+    return f"""#!/bin/sh
+'''exec' "{places.PYTHON}" "$0" "$@"
+' '''
 import sys
 
 sys.path[0] = {str(places.CHECKOUT)!r}
@@ -44,29 +48,31 @@ def ensure_command() -> None:
     """Write the command, unless it is there as it should be. An environment of another checkout keeps its own."""
     if places.VENV.is_symlink():
         return
-    text = command_script()
-    if COMMAND.exists() and COMMAND.read_text() == text:
+    text, command = command_script(), places.VENV / "bin" / COMMAND
+    if command.exists() and command.read_text() == text:
         return
-    part = COMMAND.with_suffix(".part")
+    command.parent.mkdir(parents=True, exist_ok=True)
+    part = command.with_suffix(".part")
     part.write_text(text)
     part.chmod(0o755)
-    part.replace(COMMAND)
+    part.replace(command)
 
 
 def ensure_manual_pages(say: Say) -> None:
     """Write the manual pages of `batch-jobs`, unless they are newer than the verbs. Nothing depends on them."""
     if places.VENV.is_symlink():
         return
-    page = MANUAL_PAGES / f"{COMMAND.name}.1"
+    folder = places.VENV / "share" / "man" / "man1"  # where `man` looks for what is in .venv/bin
+    page = folder / f"{COMMAND}.1"
     sources = [*places.CHECKOUT.glob("jobs/*.py"), *places.CHECKOUT.glob("jobs/verbs/*.py")]
     if page.exists() and all(source.stat().st_mtime < page.stat().st_mtime for source in sources):
         return
-    program = [str(places.PYTHON), "-m", "jobs.manual", "--man", str(MANUAL_PAGES)]
+    program = [str(places.PYTHON), "-m", "jobs.manual", "--man", str(folder)]
     try:
         subprocess.run(program, cwd=places.CHECKOUT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         last = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
-        say(f"the manual pages of {COMMAND.name} could not be written: {''.join(last)}")
+        say(f"the manual pages of {COMMAND} could not be written: {''.join(last)}")
 
 
 def missing_debian_packages() -> list[str]:
