@@ -11,10 +11,11 @@ import ipaddress
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from .session import Session
+if TYPE_CHECKING:
+    from .session import Session
 
 SECONDS: Final = 10  # for the receiver to answer
 FIELDS: Final = ("job", "result", "succeeded", "failed", "unended")

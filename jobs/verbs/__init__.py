@@ -34,7 +34,8 @@ VERBS: Final[dict[str, str]] = {
     "completion": "print the completion script for a shell",
     "help": "show what a verb takes, with examples",
 }
-_MODULES: Final = {"list": "listing"}  # `list.py` would hide the builtin's name in imports
+# `list.py` would hide the builtin's name in imports; `submit.py` takes long to load.
+_MODULES: Final = {"list": "listing", "submit": "submit_options"}
 
 
 def module(verb: str) -> ModuleType:

@@ -1,4 +1,7 @@
-"""`submit FILE`: check everything, show the plan, ask, create the job, add every task, then let it end by itself."""
+"""`submit FILE`: check everything, show the plan, ask, create the job, add every task, then let it end by itself.
+
+Its arguments are in `submit_options.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from .. import durations, notification, submitted
+from .. import notification, submitted
 from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit, worst
 from ..jobfile.document import STDIN
 from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
 from ..session import Session
-from ..submission import MOST_WORKERS, PATIENCE, Options, Progress, Result, Stopped, submit_tasks
+from ..submission import Options, Progress, Result, Stopped, submit_tasks
 from ..submission.checkpoint import Checkpoint
 from ..submission.chunk_source import ChunkSource
 from ..submission.chunks import cut
@@ -30,64 +33,12 @@ from ..terminal import asking
 from ..terminal.display import Display
 from ..terminal.wording import counted, remaining
 from . import report, watch
+from .submit_options import CHECKPOINTS
 
-EXAMPLES: Final = (
-    "submit jobs/samples/hello.yaml",
-    "submit jobs/samples/hello.yaml --watch --report --yes",
-    "submit nightly.yaml weekly.yaml --yes",
-    "submit - --yes < nightly.yaml",
-    "submit nightly.yaml --resume --job-id nightly-7",
-)
-CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told
 SHOWN: Final = 5  # refused tasks that are shown; all are in the file of failures
 MOST_SAME: Final = 100  # submissions of one family in one second
 ENDED: Final = ("completed", "terminating", "deleting")  # states in which a job takes no tasks
-
-
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "files",
-        type=Path,
-        metavar="FILE",
-        nargs="+",
-        help="job files; all are checked before anything is sent; - is stdin",
-    )
-    asking.add_yes(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the definitions that would be sent, and send nothing"
-    )
-    parser.add_argument("--job-id", metavar="ID", help="instead of job.id of the file")
-    parser.add_argument("--resume", action="store_true", help="go on with a submission that did not end")
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume; refused tasks are listed in JOB.failures.jsonl "
-        "beside it",
-    )
-    parser.add_argument("--workers", type=_workers, default=32, metavar="N", help="requests at a time (default 32)")
-    parser.add_argument(
-        "--patience",
-        type=durations.argument,
-        default=PATIENCE,
-        metavar="TIME",
-        help="how long a service that is away, busy or failing is waited for, for example 2h (default 10m)",
-    )
-    parser.add_argument("--watch", action="store_true", help="watch the job to its end")
-    parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
-    parser.add_argument(
-        "--timeout", type=durations.argument, metavar="TIME", help="give up watching after this, for example 10m"
-    )
-    notification.add_notify(parser)
-    parser.set_defaults(run=run)
-
-
-def _workers(text: str) -> int:
-    """How many, for argparse: refused before a job is made."""
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_WORKERS}, got {text!r}")
-    return int(text)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Final
 
 from ..errors import UsageError
 from ..exits import Exit, worst
-from ..plan import check_file, plan_of
 from ..session import Session
 
 EXAMPLES: Final = ("validate nightly.yaml", "validate --offline nightly.yaml weekly.yaml")
@@ -28,6 +27,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
 
 def validate(path: Path, session: Session, *, offline: bool) -> Exit:
     """Check one file as `submit` does."""
+    from ..plan import check_file, plan_of  # with pydantic, which `--help` does not need
+
     render = session.render
     try:
         count = check_file(path) if offline else plan_of(path, session).count

@@ -219,3 +219,24 @@ def test_the_stack_local_is_found_from_any_folder(tmp_path: Path, monkeypatch: p
     connection._ask("local", connection._home({}))
     assert called["cwd"] == checkout
     assert called["env"]["LOCAL_AZURE_HOME"] == str(checkout / ".local")  # type: ignore[index]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_loads_nothing_slow(verb: str) -> None:
+    """pydantic, asyncio and the SDKs take most of a second; the help of a verb has 0.4 s (benchmarks/startup.py)."""
+    code = (
+        "import sys; from jobs.parser import build_parser, verb_parsers\n"
+        f"verb_parsers(build_parser([{verb!r}]))[{verb!r}].format_help()\n"
+        "print(*{n.split('.')[0] for n in sys.modules} & {'pydantic', 'asyncio', 'azure', 'requests', 'rich', 'yaml'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_what_is_written_twice_for_the_sake_of_loading_is_the_same() -> None:
+    from jobs import again
+    from jobs.jobfile import fields
+    from jobs.submission import PATIENCE
+
+    assert again.LONGEST_ID == fields.LONGEST_ID
+    assert parse(["submit", "x"]).patience == PATIENCE
