@@ -33,8 +33,8 @@ from ..terminal import asking
 from ..terminal.display import Display
 from ..terminal.wording import counted, remaining
 from . import report, watch
-from .submit_options import CHECKPOINTS
 
+CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told
 SHOWN: Final = 5  # refused tasks that are shown; all are in the file of failures
 MOST_SAME: Final = 100  # submissions of one family in one second

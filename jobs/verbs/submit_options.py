@@ -20,7 +20,6 @@ EXAMPLES: Final = (
     "submit - --yes < nightly.yaml",
     "submit nightly.yaml --resume --job-id nightly-7",
 )
-CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 PATIENCE: Final = "10m"  # the submission's own default, as somebody would type it
 
 
@@ -42,8 +41,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         type=Path,
         metavar="FILE",
-        help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume; refused tasks are listed in JOB.failures.jsonl "
-        "beside it",
+        help="instead of .jobs/JOB.checkpoint, for --resume; refused tasks are listed in JOB.failures.jsonl beside it",
     )
     parser.add_argument("--workers", type=_workers, default=32, metavar="N", help="requests at a time (default 32)")
     parser.add_argument(
