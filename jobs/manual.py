@@ -102,7 +102,8 @@ def pages() -> Iterator[tuple[str, str]]:
         ]
         shown = [f".PP\n.EX\n{_roff(f'{NAME} {example}')}\n.EE" for example in examples(name)]
         sections = [("OPTIONS", arguments), ("EXAMPLES", shown), ("SEE ALSO", [f"{NAME}(1)"])]
-        yield f"{NAME}-{name}.1", _page(f"{NAME}-{name}", VERBS[name], _usage(verb), sections)
+        title = f"{NAME}-{name.replace(' ', '-')}"
+        yield f"{title}.1", _page(title, VERBS[name], _usage(verb), sections)
 
 
 def _page(title: str, sentence: str, usage: str, sections: Sequence[tuple[str, Sequence[str]]]) -> str:

@@ -13,7 +13,7 @@ from .exits import MEANING, Exit
 from .terminal import wording
 from .terminal.render import Render
 from .terminal.streams import lost_data
-from .verbs import VERBS, module
+from .verbs import VERBS, module, verb_of
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of jobs and tasks, as Batch takes them
 
@@ -115,9 +115,9 @@ def verb_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.Argument
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments. Raises `UsageError`."""
-    verb = next((word for word in argv if not word.startswith("-")), None)
-    parser = build_parser([verb] if verb in VERBS else [])
-    arguments, rest = parser.parse_known_args(argv)
+    verb = verb_of(argv)
+    parser = build_parser([verb] if verb else [])
+    arguments, rest = parser.parse_known_args([verb, *argv[len(verb.split()) :]] if verb else argv)
     if rest:
         chosen = verb_parsers(parser)[arguments.verb]
         known = [option for action in chosen._actions for option in action.option_strings if option.startswith("--")]

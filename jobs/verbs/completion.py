@@ -21,6 +21,7 @@ from typing import Any, Final
 from ..exits import Exit
 from ..session import Session
 from ..terminal.wording import NAME
+from . import VERBS, verb_of
 
 EXAMPLES: Final = ("completion bash", "completion zsh", "completion fish")
 SHELLS: Final = ("bash", "zsh", "fish", "tcsh")
@@ -29,7 +30,7 @@ MOST: Final = 500  # names that are offered
 # What an argument names, by its destination in the parser.
 KINDS: Final = {
     "job": "job", "jobs": "job", "task": "task", "tasks": "task", "pool": "pool", "move_jobs": "pool", "node": "node",
-    "topic": "verb", "repository": "repository",
+    "pools": "pool", "old": "pool", "to": "pool", "topic": "verb", "words": "repository",
 }  # fmt: skip
 
 
@@ -57,10 +58,12 @@ def answer(make_session: Callable[[argparse.Namespace], Session], end: Callable[
     import argcomplete
 
     from ..parser import build_parser, verb_parsers
-    from . import VERBS
 
-    typed = os.environ.get("COMP_LINE", "").split()[1:]
-    verb = next((word for word in typed if word in VERBS), None)
+    line = os.environ.get("COMP_LINE", "")
+    verb = verb_of(line.split()[1:])
+    if " " in verb:  # one word of the parser's
+        os.environ["COMP_LINE"] = line.replace(verb, f"'{verb}'", 1)
+        os.environ["COMP_POINT"] = str(int(os.environ["COMP_POINT"]) + 2)
     parser = build_parser([verb] if verb else [])
     for chosen in verb_parsers(parser).values() if verb else ():
         for action in chosen._actions:
@@ -89,8 +92,6 @@ def names(kind: str, session: Session, arguments: argparse.Namespace) -> Iterabl
     """The names of a kind that the service knows."""
     batch = session.batch
     if kind == "verb":
-        from . import VERBS
-
         return VERBS
     if kind == "job":
         return (job.id for job in batch.jobs(""))
@@ -98,7 +99,8 @@ def names(kind: str, session: Session, arguments: argparse.Namespace) -> Iterabl
         return (task.id for task in batch.some_tasks(arguments.job, "changed", MOST))
     outputs = session.connection.outputs
     if kind == "pool":
-        return {**(dict(outputs.pools) if outputs else {}), **{pool.id: "" for pool in batch.pools()}}
+        second = {one.split()[1]: "" for one in VERBS if one.startswith(f"{arguments.verb} ")}
+        return {**second, **(dict(outputs.pools) if outputs else {}), **{pool.id: "" for pool in batch.pools()}}
     if kind == "node":
         pools = outputs.pools.values() if outputs else [pool.id for pool in batch.pools()]
         return (node.id for pool in pools for node in batch.nodes(pool))

@@ -78,6 +78,9 @@ def shell(scene: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("batch-jobs connect tvm", {"tvm-1"}),
         ("batch-jobs tasks nightly-7 -o w", {"wide"}),
         ("batch-jobs help retr", {"retry"}),
+        ("batch-jobs pools w", {"wait"}),
+        ("batch-jobs pools wait def", {"default", "default-1a2b"}),
+        ("batch-jobs move nightly-7 --to def", {"default", "default-1a2b"}),
     ],
 )
 def test_the_shell_completes_verbs_options_jobs_tasks_pools_and_nodes(shell, line: str, some: set[str]) -> None:
@@ -153,7 +156,10 @@ def test_help_of_a_verb_is_its_help_with_examples(capsys: pytest.CaptureFixture[
 
 def test_manual_pages_are_pages_of_man(tmp_path: Path) -> None:
     assert manual.main(["--man", str(tmp_path)]) == 0
-    assert {file.name for file in tmp_path.iterdir()} == {f"{NAME}.1", *(f"{NAME}-{verb}.1" for verb in VERBS)}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        f"{NAME}.1",
+        *(f"{NAME}-{verb.replace(' ', '-')}.1" for verb in VERBS),
+    }
     for file in tmp_path.iterdir():
         text = file.read_text()
         assert text.startswith(".TH BATCH-JOBS")

@@ -17,7 +17,7 @@ from jobs.exits import MEANING, Exit, worst
 from jobs.manual import manual
 from jobs.parser import build_parser, examples, parse, verb_parsers
 from jobs.terminal import streams
-from jobs.verbs import VERBS, module
+from jobs.verbs import VERBS, module, verb_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,7 +125,7 @@ def test_every_argument_has_help_and_every_verb_has_examples_that_are_right(verb
     assert examples(verb)
     for example in examples(verb):
         words = shlex.split(example.partition(" < ")[0].partition(" > ")[0])
-        assert parse(words).verb == verb == words[0]
+        assert parse(words).verb == verb == verb_of(words)
 
 
 def test_the_manual_is_made_from_the_parser() -> None:
