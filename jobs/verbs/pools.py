@@ -6,6 +6,7 @@ What is changed here is changed until the next `up`, which sets the pool to what
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from .. import durations
 from ..errors import Conflict, UsageError
@@ -14,7 +15,6 @@ from ..service.batch import PoolState
 from ..session import Session
 from ..terminal import asking
 from ..terminal.table import Column, Listing, form_of
-from ..terminal.wording import counted
 from . import nodes
 
 EXAMPLES: Final = ("pools", "pools default", "pools default --nodes 4")
