@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 from tools.setup import debian_packages, places, uv
 from tools.setup.process import run
@@ -130,12 +131,13 @@ def compile_packages() -> None:
     compiled (some packages carry templates) is told by whoever imports it.
     """
     used = "|".join(sorted(azure_native_namespaces()))
-    subprocess.run(
-        [str(places.PYTHON), "-m", "compileall", "-q", "-j", "0", "-x",
-         rf"/pulumi_azure_native/(?!({used})/)[^/]+/", str(places.VENV / "lib")],
-        capture_output=True,
-        check=False,
-    )  # fmt: skip
+    with suppress(OSError):  # an interpreter that does not start is told by whoever needs it
+        subprocess.run(
+            [str(places.PYTHON), "-m", "compileall", "-q", "-j", "0", "-x",
+             rf"/pulumi_azure_native/(?!({used})/)[^/]+/", str(places.VENV / "lib")],
+            capture_output=True,
+            check=False,
+        )  # fmt: skip
 
 
 def azure_native_namespaces() -> set[str]:
