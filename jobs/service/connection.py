@@ -196,6 +196,11 @@ def _ask(stack: str, home: Path) -> dict[str, Any]:
             timeout=OUTPUTS_SECONDS,
             check=False,
         )
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the outputs of stack {stack!r} cannot be had: there is no Pulumi CLI on PATH, and `{shown}` gives them. "
+            "Install it, or use --outputs FILE with what it printed elsewhere"
+        ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(
             f"the outputs of stack {stack!r} cannot be had: `{shown}`: {error}. Use --outputs FILE"
