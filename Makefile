@@ -4,7 +4,8 @@
 PYTHON ?= python3
 STACK ?= local
 VENV_PYTHON := .venv/bin/python
-# A file's tests stay in one process, with its fixtures. Tests with Docker share an engine: one after the other.
+# A file's tests stay in one process, with its fixtures; so do all tests with Docker, which share an engine: one after the
+# other in one process, while the others do the rest (tests/conftest.py).
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 # In CI a test that does not run is a failure; only those that need a subscription may be skipped.
 NO_SKIPS := $(if $(CI),--no-skips)
@@ -48,8 +49,7 @@ clean:          ## stop, and delete state, caches and packages of this checkout 
 
 test: setup     ## static checks, then all tests
 	@$(VENV_PYTHON) -m tools.check
-	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(PARALLEL) -m "not docker and not azure"
-	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) -m "docker or azure"
+	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(PARALLEL)
 
 test-fast:      ## the tests that need neither Docker nor root, in less than two minutes
 	@$(PYTHON) -m tools.setup offline
@@ -57,7 +57,8 @@ test-fast:      ## the tests that need neither Docker nor root, in less than two
 
 hostile:        ## 300 hostile services, by seed, against the submitter: kills, outages, disks, displays (minutes)
 	@$(PYTHON) -m tools.setup offline
-	@HOSTILE_SEEDS=300 $(VENV_PYTHON) -m pytest -q -n 6 tests/jobs/test_hostile.py tests/jobs/test_hostile_submit.py
+	@HOSTILE_SEEDS=300 $(VENV_PYTHON) -m pytest -q -n 6 tests/jobs/test_hostile.py tests/jobs/test_hostile_submit.py \
+	  tests/jobs/test_submit_process.py
 
 bench:          ## measure the submitter beside the SDK and a bare loop (minutes; wants a quiet machine)
 	@$(PYTHON) -m tools.setup offline
@@ -71,7 +72,7 @@ sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.js
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.sbom $(if $(IMAGE),--image $(IMAGE)) $(or $(SBOM),worker.cdx.json)
 
-lint:           ## ruff, pyright and hadolint
+lint:           ## the static checks, side by side (docs/ci.md)
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.check
 
