@@ -98,12 +98,21 @@ class Line:
 
 
 def follow_job(
-    session: Session, job_id: str, name: str, *, tail: int | None = None, since: datetime | None = None
+    session: Session,
+    job_id: str,
+    name: str,
+    *,
+    only: str | None = None,
+    tail: int | None = None,
+    since: datetime | None = None,
 ) -> Iterator[Line]:
     """Every line of every task that runs from now on, or ran since; ends with the job.
 
-    `tail`: of what a task wrote before it is first read, only so many lines.
+    `only`: this task alone, and the end is the task's. `tail`: of what a task wrote before it is first read, only so
+    many lines.
     """
+    if only is not None:
+        session.batch.task(job_id, only)  # one that does not exist is told
     watched = progress.Progress(session.batch, job_id, session.clock)
     tails: dict[str, TaskTail] = {}
     last_answer = session.clock.monotonic()
@@ -117,11 +126,11 @@ def follow_job(
                     raise
                 session.clock.sleep(PAUSE)
                 continue
-            tasks = _to_read(session, look, tails, since)
+            tasks = [task for task in _to_read(session, look, tails, since) if only in (None, task.id)]
             jobs = [reading.submit(_read, session, look.job, name, tails[task.id], task, tail) for task in tasks]
             for one in jobs:
                 yield from one.result()
-            if look.over:
+            if look.over or (only in tails and tails[only].over):
                 return
             session.clock.sleep(PAUSE)
 

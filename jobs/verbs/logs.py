@@ -103,9 +103,7 @@ def _follow_lines(arguments: argparse.Namespace, session: Session, job: JobState
     render = session.render
     since = None if arguments.since is None else session.clock.now() - timedelta(seconds=arguments.since)
     widest = 0
-    for line in follow_job(session, job.id, name, tail=arguments.tail, since=since):
-        if arguments.task not in (None, line.task):
-            continue
+    for line in follow_job(session, job.id, name, only=arguments.task, tail=arguments.tail, since=since):
         widest = max(widest, len(line.task))
         if line.told:
             render.words(f"-- task {line.task} {line.text}")

@@ -116,6 +116,16 @@ def test_tail_since_and_timestamps(scene: Stage) -> None:
         run(scene, "logs", "j", "a", "--since", "1h")
 
 
+def test_one_task_with_times_ends_with_the_task_and_not_with_the_job(scene: Stage) -> None:
+    write(scene, "a", "x\n")
+    write(scene, "long-b", "not asked for\n")
+    scene.clock.on_sleep = [lambda: end(scene, "a"), lambda: pytest.fail("it went on")]
+    assert run(scene, "logs", "-f", "-t", "j", "a") == Exit.OK
+    assert scene.out.getvalue() == "2026-11-23T12:00:00Z x\n"
+    with pytest.raises(JobsError, match="task zebra does not exist"):
+        run(scene, "logs", "-f", "-t", "j", "zebra")
+
+
 @pytest.mark.parametrize(
     ("data", "count", "kept"),
     [
