@@ -126,7 +126,7 @@ def follow_job(
                     raise
                 session.clock.sleep(PAUSE)
                 continue
-            tasks = [task for task in _to_read(session, look, tails, since) if only in (None, task.id)]
+            tasks = _to_read(session, look, tails, since, only)
             jobs = [reading.submit(_read, session, look.job, name, tails[task.id], task, tail) for task in tasks]
             for one in jobs:
                 yield from one.result()
@@ -136,10 +136,12 @@ def follow_job(
 
 
 def _to_read(
-    session: Session, look: progress.Look, tails: dict[str, TaskTail], since: datetime | None
+    session: Session, look: progress.Look, tails: dict[str, TaskTail], since: datetime | None, only: str | None
 ) -> list[TaskState]:
     """The tasks that run or that ended since they were read, each with its tail."""
-    if look.large:
+    if only is not None:
+        found = {only: session.batch.task(look.job.id, only)}
+    elif look.large:
         found = {task.id: task for task in session.batch.some_tasks(look.job.id, "running", MOST_RUNNING)}
         for name, one in tails.items():
             if not one.over and name not in found:  # it ended, or waits for another node
