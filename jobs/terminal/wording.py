@@ -74,7 +74,7 @@ def invocation() -> str:
 def command_for(python: Path, folder: Path, path: str) -> str:
     """What starts this program with this interpreter from this folder. `path` is the value of PATH."""
     script = python.parent / NAME
-    if script.is_file():
+    if script.is_file() and not python.parent.parent.is_symlink():  # a linked environment's is another checkout's
         on_path = shutil.which(NAME, path=path)
         if on_path is not None and Path(on_path).samefile(script):
             return NAME

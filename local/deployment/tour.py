@@ -131,7 +131,8 @@ def run(paths: Paths) -> int:
 def next_steps(job: str) -> str:
     """`NEXT` with the command as it is in this checkout, its comments below one another."""
     script = CHECKOUT / ".venv" / "bin" / "batch-jobs"
-    command = ".venv/bin/batch-jobs" if script.exists() else ".venv/bin/python -m jobs"
+    ours = script.exists() and not script.parent.parent.is_symlink()  # a linked one runs another checkout
+    command = ".venv/bin/batch-jobs" if ours else ".venv/bin/python -m jobs"
     lines = []
     for line in NEXT.format(jobs=command, job=job).splitlines():
         parts = line.rsplit("    ", 1)

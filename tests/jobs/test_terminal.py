@@ -149,6 +149,10 @@ def test_a_command_in_a_message_is_one_that_can_be_pasted(tmp_path: Path) -> Non
     assert wording.command_for(python, tmp_path / "checkout", "/usr/bin") == ".venv/bin/batch-jobs"
     assert wording.command_for(python, tmp_path / "elsewhere", "/usr/bin") == str(script)
     assert wording.command_for(python, tmp_path / "elsewhere", f"/usr/bin:{programs}") == "batch-jobs"
+    linked = tmp_path / "worktree" / ".venv"
+    linked.parent.mkdir()
+    linked.symlink_to(programs.parent)  # the script in it runs another checkout
+    assert wording.command_for(linked / "bin" / "python", wording.CHECKOUT, "").endswith("/bin/python -m jobs")
     other = tmp_path / "other" / "batch-jobs"  # another checkout's command is first on PATH
     other.parent.mkdir()
     other.touch(mode=0o755)
