@@ -36,14 +36,16 @@ def argument(text: str) -> float:
 
 
 def words(seconds: float) -> str:
-    """`3 d 4 h`, `12 min`, `40 s`: the two largest units."""
-    parts = []
+    """`3 d 4 h`, `12 min`, `40 s`: the largest unit and the next one, if there is anything of it."""
     rest = int(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        if rest >= size or (unit == "s" and not parts):
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    first = next((place for place, (size, _) in enumerate(units) if rest >= size), len(units) - 1)
+    parts = []
+    for size, unit in units[first : first + 2]:
+        if rest >= size or not parts:
             parts.append(f"{rest // size} {unit}")
-            rest %= size
-    return " ".join(parts[:2])
+        rest %= size
+    return " ".join(parts)
 
 
 def age(since: datetime | None, now: datetime) -> str:

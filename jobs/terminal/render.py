@@ -143,15 +143,16 @@ class Render:
         plain = json.loads(json.dumps(_fields(value), default=_plain))
         self.drawn(yaml.safe_dump([plain], sort_keys=False, allow_unicode=False).rstrip("\n"))
 
-    def advice(self, text: str) -> None:
-        """A line of data that is ours and may name a command of this program. On a terminal it is folded at words."""
+    def advice(self, text: str, hang: int = 2) -> None:
+        """A line of data that is ours and may name a command of this program. On a terminal it is folded at words,
+        its further lines `hang` cells more to the right."""
         text = pasteable(text)
         if not self.on_terminal or len(text) < self.size[0]:
             self.data(text)
             return
         from . import drawing
 
-        for line in drawing.folded(text, width=self.size[0]):
+        for line in drawing.folded(text, hang, width=self.size[0]):
             self.data(line)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -16,6 +16,7 @@ from ..errors import UsageError
 from .render import Render
 from .wording import did_you_mean
 
+WHOLE: Final = 10_000  # cells: as wide as the table is
 FORMS: Final = ("table", "wide", "json", "yaml", "name")
 # State of a job, task, node or pool -> its colour. What is not named has none.
 COLOURS: Final = {
@@ -105,11 +106,14 @@ class Listing(Generic[T]):
             for thing in found:
                 (render.record if form == "json" else render.yaml)(self.record(thing))
         elif found:
-            for line in self.lines(arguments, render, found, now):
+            whole = arguments.output == "wide"  # its lines are the terminal's to break, where they do not fit
+            for line in self.lines(arguments, render, found, now, width=WHOLE if whole else render.size[0]):
                 render.drawn(line)
 
-    def lines(self, arguments: argparse.Namespace, render: Render, things: Sequence[T], now: datetime) -> list[str]:
-        """The table's lines, drawn for stdout."""
+    def lines(
+        self, arguments: argparse.Namespace, render: Render, things: Sequence[T], now: datetime, *, width: int
+    ) -> list[str]:
+        """The table's lines, drawn for stdout; on a terminal none is wider than `width`."""
         from . import drawing
 
         wide, named = arguments.output == "wide", bool(arguments.columns)
@@ -133,7 +137,7 @@ class Listing(Generic[T]):
             [drawing.Cell(str(one.text(thing, now)), one.colour(thing) if one.colour else "") for one in chosen]
             for thing in things
         )
-        return drawing.table(headings, cells, width=render.size[0], colours=render.colours)
+        return drawing.table(headings, cells, width=width, colours=render.colours)
 
     def _column(self, name: str) -> Column[T]:
         for column in self.columns:

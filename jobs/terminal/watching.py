@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from .. import durations
@@ -53,10 +54,16 @@ def watch_list(
                 for look in _looks(session, arguments.interval, ask):
                     now = session.clock.now()
                     things = listing.sorted(arguments, look.things, now)
-                    table = listing.lines(arguments, render, things, now) if things else ["(none)"]
-                    screen.draw(
-                        lambda wide, high, above=look.above, table=table: [*(_cut(one, wide) for one in above), *table]
-                    )
+
+                    def picture(
+                        wide: int, high: int, look: Look[T] = look, things: list[T] = things, at: datetime = now
+                    ) -> list[str]:
+                        above = [_cut(one, wide) for one in look.above]
+                        if not things:
+                            return [*above, "(none)"]
+                        return [*above, *listing.lines(arguments, render, things, at, width=wide)]
+
+                    screen.draw(picture)
         else:
             shown: dict[str, Any] = {}
             for look in _looks(session, arguments.interval, ask):

@@ -85,7 +85,7 @@ def show(session: Session, arguments: argparse.Namespace) -> Exit:
         return Exit.OK
     for pool in found:
         for error in pool.resize_errors:
-            render.data(f"pool {pool.id}: the last resize failed: {error}")
+            render.advice(f"pool {pool.id}: the last resize failed: {error}")
         if pool.autoscale_formula and given:
             _show_autoscale(session, pool)
     return Exit.OK

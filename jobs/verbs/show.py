@@ -62,7 +62,7 @@ def show_job(session: Session, job: JobState) -> Exit:
     if failures:
         render.data(f"failed tasks{f' (the first {len(failures)})' if counts.failed > len(failures) else ''}:")
         for task in failures:
-            render.data(f"  {task.id}: {describe(task).removeprefix('failed, ')}")
+            render.advice(f"  {task.id}: {describe(task).removeprefix('failed, ')}")
         render.words(
             f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
         )
@@ -252,7 +252,11 @@ def _tail(session: Session, job: JobState, task_id: str, name: str) -> str:
 
 def _facts(session: Session, facts: Iterator[tuple[str, str]]) -> None:
     for name, value in facts:
-        session.render.data(f"{name:<10} {value}")
+        line = f"{name:<10} {value}"
+        if name == "state":  # words; what somebody may copy is never folded
+            session.render.advice(line, hang=11)
+        else:
+            session.render.data(line)
 
 
 def _plain(task: TaskState) -> dict[str, Any]:

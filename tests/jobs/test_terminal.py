@@ -191,3 +191,23 @@ def test_text_without_room_stands_below_its_row_also_where_ids_are_folded() -> N
             "c                         n3",
             "    another why",
         ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (59.9, "59 s"), (90, "1 min 30 s"), (3601, "1 h"), (3660, "1 h 1 min"), (356400, "4 d 3 h")],
+)
+def test_times_have_their_two_largest_units(seconds: float, said: str) -> None:
+    assert durations.words(seconds) == said
+
+
+def test_words_of_data_are_folded_on_a_terminal_and_whole_in_a_pipe() -> None:
+    text = f"  {' '.join(f'word{number}' for number in range(30))}"
+    out, pipe = Terminal(), io.StringIO()
+    Render(out=out).advice(text, hang=4)
+    Render(out=pipe).advice(text)
+    assert pipe.getvalue() == f"{text}\n"
+    first, *rest = out.getvalue().splitlines()
+    assert first.startswith("  word0 ") and all(line.startswith("      word") for line in rest)
+    assert max(map(len, (first, *rest))) <= 80
+    assert out.getvalue().split() == text.split()
