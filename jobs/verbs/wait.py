@@ -13,6 +13,7 @@ from .. import durations, notification, progress
 from ..clock import Clock
 from ..errors import ServiceError
 from ..exits import Exit
+from ..notification import Notify
 from ..parser import batch_id
 from ..progress import describe
 from ..service.batch import Batch, TaskState
@@ -54,22 +55,17 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     notify = notification.of(arguments)
     notification.announce(notify, session)
-    if arguments.task:
-        outcome, told = _task(session, arguments)
-    else:
-        outcome, told = _job(session, arguments)
+    try:
+        outcome, told = _task(session, arguments) if arguments.task else _job(session, arguments)
+    except watch.GaveUpWaiting:
+        _send(notify, session, arguments, "timeout")
+        raise
     if session.render.as_json:
         session.render.record(
             {"job": arguments.job, "task": arguments.task, "for": arguments.condition, "met": outcome == Exit.OK}
         )
     session.render.words(told)
-    notification.send(
-        notify,
-        session,
-        job=arguments.job,
-        result="met" if outcome == Exit.OK else "not met",
-        **_counts(session, arguments),
-    )
+    _send(notify, session, arguments, "met" if outcome == Exit.OK else "not met")
     return outcome
 
 
@@ -130,6 +126,18 @@ def _states(batch: Batch, arguments: argparse.Namespace, clock: Clock) -> Iterat
         pause = min(pause * 1.3, watch.LONGEST_PAUSE)
 
 
-def _counts(session: Session, arguments: argparse.Namespace) -> dict[str, int]:
+def _send(notify: Notify, session: Session, arguments: argparse.Namespace, result: str) -> None:
+    """Tell who asked for it, with the job's counts of this moment. Without anybody to tell nothing is asked."""
+    if not notify.url and not notify.bell:
+        return
     counts = session.batch.counts(arguments.job)
-    return {"succeeded": counts.succeeded, "failed": counts.failed, "unended": counts.active + counts.running}
+    unended = counts.active + counts.running
+    notification.send(
+        notify,
+        session,
+        job=arguments.job,
+        result=result,
+        succeeded=counts.succeeded,
+        failed=counts.failed,
+        unended=unended,
+    )
