@@ -1,4 +1,4 @@
-"""What somebody may have meant by a job, task, pool or node that does not exist: the nearest name that does."""
+"""What somebody may have meant by a job, task or pool that does not exist: the nearest name that does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST: Final = 2000  # names that are looked at
 # The service's code -> the argument that has the name that was not found.
 ARGUMENTS: Final = {
     "JobNotFound": ("job", "jobs"), "TaskNotFound": ("task", "tasks"),
-    "PoolNotFound": ("pool",), "NodeNotFound": ("node",),
+    "PoolNotFound": ("pool",),
 }  # fmt: skip
 
 
@@ -38,7 +38,4 @@ def _names(code: str, arguments: argparse.Namespace, session: Session) -> Iterab
         return (job.id for job in batch.jobs(""))
     if code == "TaskNotFound":
         return (task.id for task in batch.some_tasks(arguments.job, "changed", MOST))
-    if code == "PoolNotFound":
-        return [*(outputs.pools if outputs else ()), *(pool.id for pool in batch.pools())]
-    pools = list(outputs.pools.values()) if outputs else [pool.id for pool in batch.pools()]
-    return (node.id for pool in pools for node in batch.nodes(pool))
+    return [*(outputs.pools if outputs else ()), *(pool.id for pool in batch.pools())]

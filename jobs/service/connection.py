@@ -199,7 +199,7 @@ def _ask(stack: str, home: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UsageError(
             f"the outputs of stack {stack!r} cannot be had: there is no Pulumi CLI on PATH, and `{shown}` gives them. "
-            "Install it, or use --outputs FILE with what it printed elsewhere"
+            "Install it. Use --outputs FILE with what it printed elsewhere otherwise"
         ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(

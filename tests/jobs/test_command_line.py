@@ -119,7 +119,6 @@ def test_the_bash_script_is_bash(capsys: pytest.CaptureFixture[str]) -> None:
         ("delete weekly-1 nigthly-7 --yes", "JobNotFound", "nightly-7"),
         ("show nightly-7 sim-00", "TaskNotFound", "sim-0"),
         ("pools defualt", "PoolNotFound", "default"),
-        ("connect tvm1", "NodeNotFound", "tvm-1"),
         ("show zebra", "JobNotFound", ""),
     ],
 )
