@@ -29,7 +29,7 @@ KEPT: Final = 20.0  # seconds for which an answer of the service is good enough 
 MOST: Final = 500  # names that are offered
 # What an argument names, by its destination in the parser.
 KINDS: Final = {
-    "job": "job", "jobs": "job", "task": "task", "tasks": "task", "pool": "pool", "move_jobs": "pool", "node": "node",
+    "job": "job", "jobs": "job", "task": "task", "tasks": "task", "pool": "pool", "node": "node",
     "pools": "pool", "old": "pool", "to": "pool", "topic": "verb", "words": "repository",
 }  # fmt: skip
 
