@@ -43,9 +43,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    session.render.data(argcomplete.shellcode([arguments.command], shell=arguments.shell).rstrip("\n"))
+    session.render.data(shellcode([arguments.command], shell=arguments.shell).rstrip("\n"))
     if session.render.on_terminal:  # somebody looks at it; a shell that reads it wants no words
         session.render.words(
             f'use it: eval "$({NAME} completion {arguments.shell})" in the start-up file of {arguments.shell}'

@@ -106,10 +106,12 @@ def test_tail_since_and_timestamps(scene: Stage) -> None:
     scene.batch.end("j")
     run(scene, "logs", "-f", "j", "--tail", "2", "--since", "1h", "-t")
     assert scene.out.getvalue() == "2026-11-23T12:00:00Z a | 8\n2026-11-23T12:00:00Z a | 9\n"
-    scene.out.truncate(0), scene.out.seek(0)
+    scene.out.truncate(0)
+    scene.out.seek(0)
     run(scene, "logs", "j", "a", "--tail", "1")
     assert scene.out.getvalue() == "9\n"
-    scene.out.truncate(0), scene.out.seek(0)
+    scene.out.truncate(0)
+    scene.out.seek(0)
     run(scene, "logs", "-f", "j", "a", "--tail", "0")
     assert scene.out.getvalue() == ""
     with pytest.raises(UsageError, match="--since chooses among a job's tasks"):
@@ -204,7 +206,7 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)

@@ -128,7 +128,8 @@ def test_without_docker_that_is_said(scene: Stage, monkeypatch: pytest.MonkeyPat
 def test_images_have_their_size_also_in_json(scene: Stage) -> None:
     run(scene)
     assert "123 MB" in scene.out.getvalue()
-    scene.out.truncate(0), scene.out.seek(0)
+    scene.out.truncate(0)
+    scene.out.seek(0)
     run(scene, "--json")
     assert json.loads(scene.out.getvalue())["size"] == 123_456_789
     with pytest.raises(UsageError):

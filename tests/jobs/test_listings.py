@@ -123,7 +123,8 @@ def test_every_listing_has_the_same_data_in_json_and_yaml(scene: Stage, verb: st
 def test_columns_are_chosen_by_name_and_in_order(scene: Stage) -> None:
     run(scene, "tasks", "j", "--columns", "exit,task", "--state", "failed")
     assert rows(scene) == [["exit", "task"], ["137", "c"], ["-", "d"]]
-    scene.out.truncate(0), scene.out.seek(0)
+    scene.out.truncate(0)
+    scene.out.seek(0)
     run(scene, "list", "-o", "wide")
     assert rows(scene)[0][-3:] == ["family", "priority", "reason"]
 
@@ -180,7 +181,8 @@ def test_watching_on_a_terminal_redraws_and_ctrl_c_is_its_usual_end(
         assert run(scene, *words, *(() if words == ("top",) else ("--watch",))) == Exit.OK
         drawn = err.getvalue()
         assert "F\x1b[J" in drawn and drawn.endswith("\x1b[?25h")
-        err.truncate(0), err.seek(0)
+        err.truncate(0)
+        err.seek(0)
 
 
 def test_watching_waits_for_a_service_that_is_away(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +213,8 @@ def test_top_shows_pools_jobs_and_what_runs_longest(scene: Stage) -> None:
     (job,) = (line.split() for line in text.splitlines() if line.startswith("j "))
     assert job[2:6] == ["1", "1", "1", "2"]
     assert "b             j    1 h  n2" in text
-    scene.out.truncate(0), scene.out.seek(0)
+    scene.out.truncate(0)
+    scene.out.seek(0)
     run(scene, "top", "--json")
     found = json.loads(scene.out.getvalue())
     assert found["running"] == [{"job": "j", "task": "b", "node": "n2", "started": "2026-11-23T12:00:05+00:00"}]
