@@ -25,8 +25,8 @@ _IRREGULAR: Final = {"is": "are", "was": "were", "has": "have", "it": "they"}
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 task`, `2 tasks`, `12,000 nodes`."""
-    return f"{number:,} {noun if number == 1 else _plural(noun)}"
+    """`1 task`, `2 tasks`, `12000 nodes`."""
+    return f"{number} {noun if number == 1 else _plural(noun)}"
 
 
 def _plural(noun: str) -> str:
@@ -68,7 +68,11 @@ def invocation() -> str:
     started_as = Path(sys.argv[0] if sys.argv else "")
     if started_as.name != NAME and started_as.parts[-2:] != ("jobs", "__main__.py"):
         return MODULE
-    return command_for(Path(sys.executable), Path.cwd(), os.environ.get("PATH", ""))
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed
+        return MODULE
+    return command_for(Path(sys.executable), folder, os.environ.get("PATH", ""))
 
 
 def command_for(python: Path, folder: Path, path: str) -> str:

@@ -113,7 +113,7 @@ def test_a_picture_is_drawn_over_the_last_one_and_anew_after_a_resize(monkeypatc
 
 @pytest.mark.parametrize(
     ("number", "noun", "said"),
-    [(0, "task", "0 tasks"), (1, "task", "1 task"), (2, "retry", "2 retries"), (1200, "node", "1,200 nodes")],
+    [(0, "task", "0 tasks"), (1, "task", "1 task"), (2, "retry", "2 retries"), (1200, "node", "1200 nodes")],
 )
 def test_numbers_agree_with_their_nouns(number: int, noun: str, said: str) -> None:
     assert wording.counted(number, noun) == said
