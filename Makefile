@@ -35,7 +35,7 @@ golden:         ## show what `up` of dev and prod would do differently, and acce
 	@$(VENV_PYTHON) -m ci.golden --accept
 	@UPDATE_GOLDEN=1 $(VENV_PYTHON) -m pytest -q tests/infra/test_arm_bodies.py
 
-destroy: setup  ## remove everything that `up` deployed, and show that nothing is left
+destroy: setup  ## remove everything that `up` deployed, and show that nothing is left (asks; YES=1 does not)
 	@$(VENV_PYTHON) -m local destroy
 
 down:           ## stop every process that `up` started

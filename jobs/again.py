@@ -15,9 +15,9 @@ from typing import Any, Final
 from . import waiting
 from .errors import UsageError
 from .ids import Presence
-from .jobfile.fields import LONGEST_ID
 from .service.batch import TaskState
 
+LONGEST_ID: Final = 64  # characters; `jobfile/fields.py` has it, too, and takes long to load
 RUN_NAME: Final = "run {number} of {task} (python -m jobs retry)"
 _RUN_NAME: Final = re.compile(r"run (?P<number>[1-9]\d{0,8}) of (?P<task>[A-Za-z0-9_-]{1,64}) \(python -m jobs retry\)")
 

@@ -1,4 +1,6 @@
-"""Times as people write them, `90s`, `30m`, `2h`, `1d12h`: in job files and on the command line. Needs no package."""
+"""Times as people write them, `90s`, `30m`, `2h`, `1d12h`: in job files and on the command line. Needs no package.
+
+On the command line a number alone is seconds. A job file says its unit: it is read by others, later."""
 
 from __future__ import annotations
 
@@ -26,22 +28,24 @@ def duration(value: Any) -> timedelta:
 
 
 def argument(text: str) -> float:
-    """Seconds, for argparse."""
+    """Seconds, for argparse: a time with its unit, or a number of seconds."""
     try:
-        return duration(text).total_seconds()
+        return duration(f"{text}s" if text.isascii() and text.isdecimal() else text).total_seconds()
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(f"{error} (a number alone is seconds)") from error
 
 
 def words(seconds: float) -> str:
-    """`3 d 4 h`, `12 min`, `40 s`: the two largest units."""
-    parts = []
+    """`3 d 4 h`, `12 min`, `40 s`: the largest unit and the next one, if there is anything of it."""
     rest = int(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        if rest >= size or (unit == "s" and not parts):
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    first = next((place for place, (size, _) in enumerate(units) if rest >= size), len(units) - 1)
+    parts = []
+    for size, unit in units[first : first + 2]:
+        if rest >= size or not parts:
             parts.append(f"{rest // size} {unit}")
-            rest %= size
-    return " ".join(parts[:2])
+        rest %= size
+    return " ".join(parts)
 
 
 def age(since: datetime | None, now: datetime) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .errors import Conflict, NotFound
-from .jobfile import patterns
 from .service.batch import JobState, TaskState
 from .session import Session
 
@@ -60,6 +59,8 @@ def without_files(job: JobState, wire: Mapping[str, Any], names: Iterable[str]) 
 
     `wire` is the task as the service has it, `names` are the job's blobs (or only the task's).
     """
+    from .jobfile import patterns  # with pydantic, which `--help` of the verbs that use this module does not need
+
     task = TaskState.parse(wire)
     if not task.completed or task.exit_code is None:
         return []

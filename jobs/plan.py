@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from .errors import JobFileError, UsageError
 from .jobfile import JobFile, expand, load
 from .jobfile.lines import Place
 from .jobfile.sources import ListBlobs, located
+from .service.batch import TaskState
 from .service.connection import Outputs
 from .service.storage import Blob
 from .session import Session
 from .submission.spool import Spool
+from .terminal.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,24 @@ class Plan:
     def definitions(self) -> Iterator[dict[str, Any]]:
         return self.spool.definitions()
 
+    def left_waiting(self, refused: Collection[str]) -> str:
+        """Which tasks wait for ever, because one that they depend on was refused. `refused`: ids in lower case."""
+        if not refused or not self.file.uses_dependencies:
+            return ""
+        found: dict[str, str] = {}
+        for definition in self.definitions():
+            task = TaskState.parse(definition)
+            if task.id.lower() not in refused and (parent := task.parent_among(refused)):
+                found[task.id] = parent
+        if not found:
+            return ""
+        first = ", ".join(f"{task_id} (on {parent})" for task_id, parent in itertools.islice(found.items(), 5))
+        return (
+            f"{len(found)} tasks depend on refused ones and would wait for ever, and the job with them: {first}. "
+            f"Correct the refused ones and submit the file under a new --job-id; end this one: "
+            f"python -m jobs cancel {self.job_id}"
+        )
+
     def words(self) -> str:
         """What will be sent, in words."""
         image = self.first["containerSettings"]["imageName"]
@@ -52,7 +73,7 @@ class Plan:
         if (preparation := self.job.get("jobPreparationTask")) is not None:
             before = f"  each node first: {preparation['commandLine'] or '(the image decides)'}\n"
         return (
-            f"job {self.job_id}: {self.count} tasks on pool {self.job['poolInfo']['poolId']}\n"
+            f"job {self.job_id}: {counted(self.count, 'task')} on pool {self.job['poolInfo']['poolId']}\n"
             f"{before}"
             f"  first task: {self.first['id']}: {self.first['commandLine'] or '(the image decides)'}\n"
             f"  image:      {image}\n"

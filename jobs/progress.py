@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from . import causes, durations
+from . import causes
 from .clock import Clock
 from .service.batch import Batch, Counts, JobState, TaskState
+from .terminal import wording
 
 SMALL: Final = 200  # tasks up to which each change is told
 MOST_FAILURES: Final = 50  # a look tells at most so many
@@ -57,9 +58,10 @@ class Look:
 
     def pace(self) -> str:
         """Rate and time left, when there is a rate."""
-        if not self.rate:
+        if not self.rate or not self.left:
             return ""
-        return f"; {self.rate:.1f} a second, about {durations.words(self.left / self.rate)} left"
+        left = wording.remaining(self.left / self.rate)
+        return f"; {self.rate:.1f} a second" + (f", {left}" if left else "")
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def ending(batch: Batch, look: Look) -> Ending:
 def describe(task: TaskState) -> str:
     """A task's state in words, with the cause of a failure."""
     again = f" (retry {task.retries})" if task.retries else ""
-    again += f" (requeued {task.requeues} times)" if task.requeues else ""
+    again += f" (requeued {wording.counted(task.requeues, 'time')})" if task.requeues else ""
     if not task.completed:
         return f"{task.state}{again}" + (f" on {task.node_id}" if task.node_id and task.state == "running" else "")
     code = "never started" if task.exit_code is None else f"exit code {task.exit_code}"

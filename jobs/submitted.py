@@ -1,4 +1,5 @@
-"""What was submitted from this folder, by input: so that the same input is not sent twice without a question.
+"""What was submitted from this folder, by input: so that the same input is not sent twice without a question; and which
+submission did not end.
 
 One file for each input (`.jobs/submitted/DIGEST.jsonl`), a line for each job. It is a convenience: where it cannot be
 written or read, submissions work as on another machine, which does not have it either.
@@ -14,6 +15,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+
+from .errors import UsageError
+from .submission.checkpoint import in_use, job_of
 
 FOLDER: Final = Path(".jobs") / "submitted"
 
@@ -52,3 +56,22 @@ def latest(key: str) -> Submitted | None:
         with suppress(ValueError, TypeError):
             return Submitted(**json.loads(line))
     return None
+
+
+def resumable(checkpoint: Path | None, folder: Path) -> str:
+    """The id of the job whose submission can go on: of the checkpoint that is named, else of the folder's only one.
+
+    One that a submission is using now is left out, if there are others. Raises `UsageError`.
+    """
+    found = sorted(folder.glob("*.checkpoint")) if checkpoint is None else [checkpoint]
+    if checkpoint is None:
+        found = [path for path in found if not in_use(path)] or found
+    if not found:
+        raise UsageError(f"there is no checkpoint in {folder}, so nothing to resume. Submit without --resume")
+    if len(found) != 1:
+        names = ", ".join(path.stem for path in found)
+        raise UsageError(f"--resume needs to know which job: in {folder} there are: {names}. Add --job-id")
+    job_id = job_of(found[0])
+    if job_id is None:
+        raise UsageError(f"{found[0]}: not a checkpoint. Add --job-id")
+    return job_id

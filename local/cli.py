@@ -13,7 +13,6 @@ import shlex
 import sys
 from collections.abc import Callable
 
-from local.errors import LocalError
 from local.paths import PRIVATE_UMASK, Paths
 from local.words import say
 
@@ -66,13 +65,12 @@ def status(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def reset(paths: Paths, arguments: argparse.Namespace) -> int:
-    if not arguments.yes:
-        raise LocalError(
-            "reset deletes every resource, node and blob of the local Azure", next_step="python -m local reset --yes"
-        )
-    from local.deployment import teardown
+    from local.deployment import losses, teardown
     from local.processes import background
 
+    what = "deletes every resource, node and blob of the local Azure"
+    if not losses.agreed(paths, "python -m local reset --yes", what, yes=arguments.yes):
+        return DONE
     background.stop(paths)
     teardown.remove_everything(paths, caches=arguments.caches)
     return 0
@@ -100,18 +98,25 @@ def preview(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import offline, project, tour
     from local.processes import background
 
+    words = ["preview", "--policy-pack", str(project.POLICY), *arguments.rest]
     if arguments.stack != LOCAL:
         stack = offline.prepare(paths.home / "offline" / arguments.stack, arguments.stack)
         say(f"offline: no cloud is reached; what only a subscription knows is from local/offline/{stack.name}.yaml")
-    else:
-        background.start(paths)
+        return project.become(stack, words)
+    if background.status(paths):
         tour.prepare(paths)
-        stack = tour.settled_stack(paths)
-    return project.become(stack, ["preview", "--policy-pack", str(project.POLICY), *arguments.rest])
+        return project.become(tour.settled_stack(paths), words)
+    say("the local Azure is stopped: it is started for this preview, and stopped again after it")
+    background.start(paths)
+    try:
+        tour.prepare(paths)
+        return project.run(tour.settled_stack(paths), *words)
+    finally:
+        stop(paths, arguments)
 
 
 def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
-    from local.deployment import offline, project, settings, teardown, tour
+    from local.deployment import losses, offline, project, settings, teardown, tour
     from local.processes import background
 
     if arguments.stack != LOCAL:
@@ -120,6 +125,11 @@ def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
         say("nothing was deployed from this checkout")
         return DONE
     teardown.need_engine()
+    what = "deletes everything that the stack 'local' deployed, its jobs"
+    # Nobody can be asked without a terminal: then the command itself is the answer, as it always was.
+    yes = arguments.yes or bool(os.environ.get("YES")) or not sys.stdin.isatty()
+    if not losses.agreed(paths, "make destroy YES=1, or: python -m local destroy --yes", what, yes=yes):
+        return DONE
     background.start(paths)
     stack = tour.settled_stack(paths)
     code = project.run(stack, *tour.command(stack, "destroy"), *arguments.rest)
@@ -181,8 +191,10 @@ def parser() -> argparse.ArgumentParser:
         if name == "status":
             verb.add_argument("--json", action="store_true", help="data as JSON on stdout")
         if name == "reset":
-            verb.add_argument("--yes", action="store_true", help="do it")
+            verb.add_argument("--yes", action="store_true", help="do not ask")
             verb.add_argument("--caches", action="store_true", help="delete cached images, too")
+        if name == "destroy":
+            verb.add_argument("--yes", action="store_true", help="do not ask (also with YES=1 in the environment)")
         if name in PULUMI_VERBS:
             verb.add_argument("--stack", "-s", default=LOCAL, help="local (default); preview: dev and prod, offline")
     return top

@@ -9,7 +9,9 @@ than a second or 100 MB to be refused.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -20,6 +22,7 @@ from .. import text
 from ..errors import JobFileError
 from .lines import Lines, Place
 
+STDIN: Final = Path("-")
 MOST_BYTES: Final = 8 << 20  # of a job file; many tasks come from rows
 MOST_ALIASED: Final = 100_000  # values that aliases may add to those that are written
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -94,9 +97,15 @@ class Loader(yaml.SafeLoader):
 
 
 def read(path: Path) -> tuple[Any, Lines]:
-    """The file's data and lines. Raises `OSError` when it cannot be read, `JobFileError` for what is in it."""
-    with path.open("rb") as stream:
-        data = stream.read(MOST_BYTES + 1)
+    """The file's data and lines. Raises `OSError` when it cannot be read, `JobFileError` for what is in it.
+
+    `STDIN` is read once for the whole process; what is wrong with it is told as `stdin:LINE`.
+    """
+    if path == STDIN:
+        data, path = _stdin(), Path("stdin")
+    else:
+        with path.open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
     try:
         if len(data) > MOST_BYTES:
             raise Problem(
@@ -105,6 +114,11 @@ def read(path: Path) -> tuple[Any, Lines]:
         return _parse(text.decode(data), path)
     except (Problem, text.TextError) as error:
         raise JobFileError([f"{path}:{error.line}: {error}"]) from error
+
+
+@cache
+def _stdin() -> bytes:
+    return sys.stdin.buffer.read(MOST_BYTES + 1)
 
 
 def _parse(written: str, path: Path) -> tuple[Any, Lines]:

@@ -8,6 +8,7 @@ from `.local/cloud.json` (folder: LOCAL_AZURE_HOME), others from azure-identity.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ KEY_VARIABLES: Final = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ACCESS_KEY", "AZURE_
 HOME_VARIABLE: Final = "LOCAL_AZURE_HOME"
 LOCAL: Final = "local"
 AZURE_ARM: Final = "https://management.azure.com"
+CHECKOUT: Final = Path(__file__).resolve().parents[2]  # where the program and the settings of its stacks are
 OUTPUTS_SECONDS: Final = 120  # the Pulumi CLI asks its backend
 
 
@@ -108,7 +110,7 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
             credential=SharedKey(account=account, key=key),
             outputs=outputs,
         )
-    home = Path(environment.get(HOME_VARIABLE) or ".local")
+    home = _home(environment)
     cloud = home / "cloud.json"
     if stack is None and outputs_file is None:
         if not cloud.exists():
@@ -121,7 +123,7 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
         outputs = Outputs.parse(_read(outputs_file), str(outputs_file))
     else:
         assert stack is not None
-        outputs = Outputs.parse(_ask(stack), f"stack {stack}")
+        outputs = Outputs.parse(_ask(stack, home), f"stack {stack}")
     endpoint = _url(outputs.batch_endpoint)
     if stack != LOCAL:
         return Connection(batch_endpoint=endpoint, credential=None, outputs=outputs)
@@ -146,6 +148,14 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
     )
 
 
+def _home(environment: Mapping[str, str]) -> Path:
+    """The local Azure's folder: the one that is named, else of the folder where we are, else of this checkout."""
+    if given := environment.get(HOME_VARIABLE):
+        return Path(given)
+    here, ours = Path(".local"), CHECKOUT / ".local"
+    return ours if (ours / "cloud.json").exists() and not (here / "cloud.json").exists() else here
+
+
 def _url(endpoint: str, *, http_allowed: bool = False) -> str:
     """ARM gives the endpoint without a scheme. Plain http only with a shared key, which is never sent itself."""
     if "://" not in endpoint:
@@ -167,15 +177,30 @@ def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --
     return data
 
 
-def _ask(stack: str) -> dict[str, Any]:
-    """The stack's outputs, from Pulumi; `python -m local pulumi` is the CLI with the backend of the stack `local`."""
+def _ask(stack: str, home: Path) -> dict[str, Any]:
+    """The stack's outputs, from Pulumi; `python -m local pulumi` is the CLI with the backend of the stack `local`.
+
+    Pulumi finds the program and its settings in the checkout, from whichever folder this is called.
+    """
     words = ["stack", "output", "--json", "--stack", stack]
     command = [sys.executable, "-m", "local", "pulumi", *words] if stack == LOCAL else ["pulumi", *words]
     shown = " ".join(["python", *command[1:]] if stack == LOCAL else command)
     try:
         done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=OUTPUTS_SECONDS, check=False
+            command,
+            cwd=CHECKOUT,
+            env={**os.environ, **({HOME_VARIABLE: str(home.resolve())} if stack == LOCAL else {})},
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=OUTPUTS_SECONDS,
+            check=False,
         )
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the outputs of stack {stack!r} cannot be had: there is no Pulumi CLI on PATH, and `{shown}` gives them. "
+            "Install it. Use --outputs FILE with what it printed elsewhere otherwise"
+        ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(
             f"the outputs of stack {stack!r} cannot be had: `{shown}`: {error}. Use --outputs FILE"

@@ -17,6 +17,7 @@ from .rest import Rest
 
 SCOPE: Final = "https://containerregistry.azure.net/.default"
 PAGE: Final = 100
+DOCKER_USER: Final = "00000000-0000-0000-0000-000000000000"  # whose password is a refresh token
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,30 @@ class Registry:
             yield body
             following = answer.links.get("next", {}).get("url", "")
 
-    def _access(self, scope: str) -> str:
+    def refresh_token(self) -> str:
+        """What docker logs in with, as the user `DOCKER_USER`; good for three hours [ACR's AAD-OAuth page]."""
         try:
             if not self._refresh:
                 entra = self._rest.token(SCOPE)
                 form = {"grant_type": "access_token", "service": self.server, "access_token": entra}
                 self._refresh = self._rest.call("POST", "/oauth2/exchange", form=form)[0]["refresh_token"]
-            form = {
-                "grant_type": "refresh_token",
-                "service": self.server,
-                "scope": scope,
-                "refresh_token": self._refresh,
-            }
+            return self._refresh
+        except Forbidden as error:
+            raise self._refused(error, "AcrPull") from error
+
+    def _access(self, scope: str) -> str:
+        form = {
+            "grant_type": "refresh_token",
+            "service": self.server,
+            "scope": scope,
+            "refresh_token": self.refresh_token(),
+        }
+        try:
             return self._rest.call("POST", "/oauth2/token", form=form)[0]["access_token"]
         except Forbidden as error:
-            raise Forbidden(
-                f"registry {self.server} refused you: {error}. You need AcrPull on it (submitters do not have it)"
-            ) from error
+            raise self._refused(error, "AcrPull") from error
+
+    def _refused(self, error: Forbidden, role: str) -> Forbidden:
+        return Forbidden(
+            f"registry {self.server} refused you: {error}. You need {role} on it (submitters do not have it)"
+        )

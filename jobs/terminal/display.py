@@ -15,6 +15,7 @@ from typing import Final
 
 from .render import LONGEST_WAIT, Render
 from .visible import visible
+from .wording import pasteable
 
 PENDING: Final = 100  # texts; what comes while so many wait is dropped
 
@@ -51,7 +52,7 @@ class Display:
     def _write(self) -> None:
         assert self._descriptor is not None
         while True:
-            data = (visible(self._waiting.get()) + "\n").encode(errors="backslashreplace")
+            data = (visible(pasteable(self._waiting.get())) + "\n").encode(errors="backslashreplace")
             with suppress(OSError):
                 while data:
                     data = data[os.write(self._descriptor, data) :]

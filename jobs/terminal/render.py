@@ -6,6 +6,7 @@ tells it at the end, and a verb whose output has no end stops when it sees it. W
 its reader does not read, are waited for `LONGEST_WAIT` and then dropped: the program goes on, and ends.
 
 Text from outside is shown and never obeyed (`visible.py`): words always, data and tasks' output on a terminal.
+Tables and colours are `drawing.py`'s, which is loaded when something is drawn.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from datetime import datetime
 from typing import Any, Final, TextIO
 
 from .visible import Decoder, in_json, visible
+from .wording import pasteable
 
 LONGEST_WAIT: Final = 1.5  # seconds that words wait for a pipe with room
 
@@ -46,8 +48,8 @@ class Render:
         self._words_wait = LONGEST_WAIT
 
     def words(self, text: str) -> None:
-        """Progress, plans and next steps: for people."""
-        self.escape(f"{visible(text)}\n")
+        """Progress, plans and next steps: for people. A command of this program stands there as it can be pasted."""
+        self.escape(f"{visible(pasteable(text))}\n")
 
     @property
     def words_descriptor(self) -> int | None:
@@ -69,13 +71,43 @@ class Render:
 
     @property
     def live(self) -> bool:
-        """Whether words go to a terminal, where a table can be drawn again in place."""
-        return _is_terminal(self._err) and not self.as_json
+        """Whether words go to a terminal that can be drawn on again in place."""
+        return _is_terminal(self._err) and not self.as_json and not _is_dumb()
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether data goes to a terminal."""
+        return _is_terminal(self._out)
+
+    @property
+    def shows_visibly(self) -> bool:
+        """Whether tasks' output is shown with control characters as their escapes: on a terminal, without --raw."""
+        return self.on_terminal and not self._as_is
 
     @property
     def colours(self) -> bool:
         """Whether stdout is a terminal that shows colours (https://no-color.org)."""
-        return _is_terminal(self._out) and not os.environ.get("NO_COLOR")
+        return _is_terminal(self._out) and _wants_colours()
+
+    @property
+    def live_colours(self) -> bool:
+        """Whether stderr is such a terminal."""
+        return _is_terminal(self._err) and _wants_colours()
+
+    @property
+    def unicode(self) -> bool:
+        """Whether both streams can write more than ASCII."""
+        return _writes_unicode(self._out) and _writes_unicode(self._err)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines of stdout's terminal, now: it may have been resized."""
+        return _size(self._out)
+
+    @property
+    def live_size(self) -> tuple[int, int]:
+        """Columns and lines of stderr's terminal, now."""
+        return _size(self._err)
 
     def data(self, text: str) -> None:
         """One line of what was asked for."""
@@ -101,16 +133,40 @@ class Render:
 
     def record(self, value: Any) -> None:
         """One JSON value on a line of its own."""
-        plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        text = json.dumps(plain, default=_plain, ensure_ascii=not _writes_unicode(self._out))
+        text = json.dumps(_fields(value), default=_plain, ensure_ascii=not _writes_unicode(self._out))
         self.drawn(in_json(text))
 
+    def yaml(self, value: Any) -> None:
+        """One value as an item of a YAML list: all of them are one document."""
+        import yaml
+
+        plain = json.loads(json.dumps(_fields(value), default=_plain))
+        self.drawn(yaml.safe_dump([plain], sort_keys=False, allow_unicode=False).rstrip("\n"))
+
+    def advice(self, text: str, hang: int = 2) -> None:
+        """A line of data that is ours and may name a command of this program. On a terminal it is folded at words,
+        its further lines `hang` cells more to the right."""
+        text = pasteable(text)
+        if not self.on_terminal or len(text) < self.size[0]:
+            self.data(text)
+            return
+        from . import drawing
+
+        for line in drawing.folded(text, hang, width=self.size[0]):
+            self.data(line)
+
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Columns as wide as their widest cell; several lines in a cell are joined."""
-        cells = [list(header), *([visible(" ".join(str(cell).split())) for cell in row] for row in rows)]
-        widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-        for row in cells:
-            self.data("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        """A table without options of its own (see `table.py` for the others)."""
+        from . import drawing
+
+        if not self.on_terminal:
+            lines: Iterable[str] = drawing.plain_table(header, ([str(cell) for cell in row] for row in rows))
+        else:
+            cells = ([drawing.Cell(str(cell)) for cell in row] for row in rows)
+            headings = [drawing.Heading(text=text) for text in header]
+            lines = drawing.table(headings, cells, width=self.size[0], colours=self.colours)
+        for line in lines:
+            self.drawn(line)
 
     def _write_words(self, descriptor: int, data: bytes) -> None:
         """In pieces for which a pipe that is ready has room. After words were dropped, later ones do not wait."""
@@ -141,6 +197,36 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
+
+
+def _is_dumb() -> bool:
+    """A terminal that knows no escape codes (`TERM=dumb`), or whose kind is not known at all."""
+    return os.environ.get("TERM", "").casefold() in ("dumb", "unknown")
+
+
+def _wants_colours() -> bool:
+    return not os.environ.get("NO_COLOR") and not _is_dumb()
+
+
+def _size(stream: TextIO | None) -> tuple[int, int]:
+    """COLUMNS and LINES where somebody set them, else what the terminal says, else 80 and 24."""
+    try:
+        found = os.get_terminal_size(stream.fileno()) if stream is not None else os.terminal_size((0, 0))
+    except (AttributeError, OSError, ValueError):
+        found = os.terminal_size((0, 0))
+    columns, rows = (
+        int(given) if given.isdecimal() and 0 < int(given) < 10_000 else seen or usual
+        for given, seen, usual in (
+            (os.environ.get("COLUMNS", ""), found.columns, 80),
+            (os.environ.get("LINES", ""), found.lines, 24),
+        )
+    )
+    return columns, rows
+
+
+def _fields(value: Any) -> Any:
+    """A dataclass as a mapping; anything else as it is."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _writes_unicode(stream: TextIO | None) -> bool:

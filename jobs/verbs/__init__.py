@@ -1,7 +1,8 @@
 """The table of verbs. A verb's module is loaded only when it is asked for: `--help` must answer at once.
 
-A module has `options(parser)`, which adds its arguments and sets `run(arguments, session) -> Exit`; its docstring's
-first line is for readers of the code, the sentence here is for users.
+A module has `options(parser)`, which adds its arguments and sets `run(arguments, session) -> Exit`, and `EXAMPLES`,
+command lines without the program's name; its docstring's first line is for readers of the code, the sentence here is
+for users.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ VERBS: Final[dict[str, str]] = {
     "submit": "create a job and its tasks from a job file",
     "validate": "check a job file and say everything that is wrong with it; nothing is sent",
     "watch": "follow a job to its end",
+    "wait": "wait until a job or task runs, ends, succeeds or fails; says nothing until then, for scripts",
     "report": "show each task's exit code and stdout",
+    "tasks": "the tasks of a job: state, node, times, exit code, retries, and why one failed or waits",
     "logs": "print what tasks wrote, also while they write it",
     "collect": "download a job's outputs and logs",
     "list": "the jobs of the account, newest first",
@@ -27,15 +30,18 @@ VERBS: Final[dict[str, str]] = {
     "enable": "let the tasks of disabled jobs run again",
     "move": "move jobs to another pool: disabled, given the new pool, enabled again",
     "nodes": "the nodes of a pool as a map of states, and what is wrong with those that do not work",
+    "top": "pools, active jobs and the tasks that run longest, drawn again and again",
     "connect": "log in to a node by ssh, as a user made for this",
     "pools": "the pools: size, autoscale; resize one",
     "pools wait": "wait until the nodes of pools work, or say what keeps them",
     "pools drain": "move every job of a pool to another one, and wait until the pool is idle",
-    "images": "what is in the registry, and which pools use it",
+    "images": "what is in the registry, and which pools use it; push an image, or log docker in",
     "doctor": "check credentials, rights, quotas, images, containers and pools; each problem with a fix",
     "completion": "print the completion script for a shell",
+    "help": "show what a verb takes, with examples",
 }
-_MODULES: Final = {"list": "listing"}  # `list.py` would hide the builtin's name in imports
+# `list.py` would hide the builtin's name in imports; `submit.py` takes long to load.
+_MODULES: Final = {"list": "listing", "submit": "submit_options"}
 
 
 def verb_of(words: Sequence[str]) -> str:

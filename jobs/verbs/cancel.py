@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from ..errors import Conflict
 from ..exits import Exit
@@ -10,12 +11,13 @@ from ..parser import batch_id
 from ..session import Session
 from ..terminal import asking
 
+EXAMPLES: Final = ("cancel nightly-7", "cancel nightly-7 sim-3 sim-4", "cancel nightly-7 --yes")
 REASON = "UserTerminate"
 OVER = ("completed", "terminating", "deleting")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", type=batch_id, metavar="JOB")
+    parser.add_argument("job", type=batch_id, metavar="JOB", help="the job's id")
     parser.add_argument("tasks", type=batch_id, metavar="TASK", nargs="*", help="only these; the job goes on")
     asking.add_yes(parser)
     parser.set_defaults(run=run)

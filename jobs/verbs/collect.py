@@ -30,6 +30,7 @@ from ..service.batch import JobState
 from ..service.storage import Blob
 from ..session import Session
 
+EXAMPLES: Final = ("collect nightly-7 results", 'collect nightly-7 results --only "*/out/*.csv"')
 WORKERS: Final = 16
 AHEAD: Final = 8 * WORKERS  # files that wait for a worker: memory does not grow with the job
 MOST_TOLD: Final = 10  # patterns that uploaded nothing
@@ -55,8 +56,8 @@ class Tally:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", type=batch_id, metavar="JOB")
-    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("job", type=batch_id, metavar="JOB", help="the job's id")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="where to; it is made if it is not there")
     parser.add_argument("--only", metavar="PATTERN", help="only TASK/FILE names that match, for example '*/out/*.csv'")
     parser.set_defaults(run=run)
 

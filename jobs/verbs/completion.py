@@ -1,71 +1,131 @@
-"""`completion SHELL`: a script that completes verbs, options and files, made from the parser. It asks no service."""
+"""`completion SHELL`: a script after which the shell completes verbs, options, jobs, tasks, pools and nodes.
+
+The script and the work at each TAB are argcomplete's; here is what the service is asked for. Whatever goes wrong
+then is silent: a shell that waits for a key shows no errors. Answers are kept for some seconds, because every TAB is a
+process of its own.
+"""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-from collections.abc import Mapping
-from typing import Final
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
 
 from ..exits import Exit
 from ..session import Session
+from ..terminal.wording import NAME
+from . import VERBS, verb_of
 
-SHELLS: Final = ("bash", "zsh")
-FUNCTION: Final = "_python_m_jobs"
+EXAMPLES: Final = ("completion bash", "completion zsh", "completion fish")
+SHELLS: Final = ("bash", "zsh", "fish", "tcsh")
+KEPT: Final = 20.0  # seconds for which an answer of the service is good enough for a shell
+MOST: Final = 500  # names that are offered
+# What an argument names, by its destination in the parser.
+KINDS: Final = {
+    "job": "job", "jobs": "job", "task": "task", "tasks": "task", "pool": "pool", "node": "node",
+    "pools": "pool", "old": "pool", "to": "pool", "topic": "verb", "words": "repository",
+}  # fmt: skip
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS)
+    parser.add_argument("shell", choices=SHELLS, help="the shell that reads the script")
     parser.add_argument(
-        "--command",
-        default="jobs",
-        metavar="NAME",
-        help="the alias or function that runs `python -m jobs` (default: jobs)",
+        "--command", default=NAME, metavar="NAME", help=f"the command or alias to complete (default: {NAME})"
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    from ..parser import build_parser
+    from argcomplete.shell_integration import shellcode
 
-    session.render.data(script(words_of(build_parser()), arguments.shell, arguments.command))
+    session.render.data(shellcode([arguments.command], shell=arguments.shell).rstrip("\n"))
+    if session.render.on_terminal:  # somebody looks at it; a shell that reads it wants no words
+        session.render.words(
+            f'use it: eval "$({NAME} completion {arguments.shell})" in the start-up file of {arguments.shell}'
+        )
     return Exit.OK
 
 
-def words_of(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
-    """Verb -> its options and choices, and the second words of verbs that have two; "" -> the verbs."""
-    verbs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    found: dict[str, list[str]] = {}
-    for name, verb in verbs.choices.items():
-        words = [option for action in verb._actions for option in action.option_strings if option.startswith("--")]
-        words += [
-            str(choice) for action in verb._actions if not action.option_strings for choice in action.choices or ()
-        ]
-        first, _, second = name.partition(" ")
-        found.setdefault(first, []).extend([second, *words] if second else words)
-    found[""] = [name for name in found if name]
-    return found
+def answer(make_session: Callable[[argparse.Namespace], Session], end: Callable[[int], object] = os._exit) -> None:
+    """Answer the shell that asks at a TAB (argcomplete's variables are in the environment), and end the process."""
+    import argcomplete
+
+    from ..parser import build_parser, verb_parsers
+
+    line = os.environ.get("COMP_LINE", "")
+    verb = verb_of(line.split()[1:])
+    if " " in verb:  # one word of the parser's
+        os.environ["COMP_LINE"] = line.replace(verb, f"'{verb}'", 1)
+        os.environ["COMP_POINT"] = str(int(os.environ["COMP_POINT"]) + 2)
+    parser = build_parser([verb] if verb else [])
+    for chosen in verb_parsers(parser).values() if verb else ():
+        for action in chosen._actions:
+            if (kind := KINDS.get(action.dest)) and action.choices is None:
+                action.completer = _completer(kind, make_session)  # type: ignore[attr-defined]
+    argcomplete.autocomplete(parser, exit_method=end, always_complete_options="long")
 
 
-def script(words: Mapping[str, list[str]], shell: str, command: str) -> str:
-    """bash's own form; zsh reads it through bashcompinit."""
-    cases = "\n".join(f"    {name}) words={shlex.quote(' '.join(found))} ;;" for name, found in words.items() if name)
-    head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
-    return f"""{head}# Completion of `{command}` for {shell}: eval "$(python -m jobs completion {shell})"
-# `{command}` is yours to make: alias {command}='python -m jobs'
-{FUNCTION}() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" verb="" word words
-  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-    case "$word" in -*) ;; *) verb="$word"; break ;; esac
-  done
-  case "$verb" in
-    "") words={shlex.quote(" ".join(words[""]))} ;;
-{cases}
-    *) words="" ;;
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
-  if [ -n "$verb" ] && [ "${{current#-}}" = "$current" ]; then
-    COMPREPLY+=($(compgen -f -- "$current"))
-  fi
-}}
-complete -o filenames -F {FUNCTION} {shlex.quote(command)}"""
+def _completer(kind: str, make_session: Callable[[argparse.Namespace], Session]) -> Callable[..., list[str]]:
+    def complete(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+        with suppress(Exception):
+            key = json.dumps(
+                [kind, str(Path.cwd()), *(str(getattr(parsed_args, name, "")) for name in ("stack", "outputs", "job"))]
+            )
+            found = _kept(key)
+            if found is None:
+                found = list(itertools.islice(names(kind, make_session(parsed_args), parsed_args), MOST))
+                _keep(key, found)
+            return [name for name in found if name.startswith(prefix)]
+        return []
+
+    return complete
+
+
+def names(kind: str, session: Session, arguments: argparse.Namespace) -> Iterable[str]:
+    """The names of a kind that the service knows."""
+    batch = session.batch
+    if kind == "verb":
+        return VERBS
+    if kind == "job":
+        return (job.id for job in batch.jobs(""))
+    if kind == "task":
+        return (task.id for task in batch.some_tasks(arguments.job, "changed", MOST))
+    outputs = session.connection.outputs
+    if kind == "pool":
+        second = {one.split()[1]: "" for one in VERBS if one.startswith(f"{arguments.verb} ")}
+        return {**second, **(dict(outputs.pools) if outputs else {}), **{pool.id: "" for pool in batch.pools()}}
+    if kind == "node":
+        pools = outputs.pools.values() if outputs else [pool.id for pool in batch.pools()]
+        return (node.id for pool in pools for node in batch.nodes(pool))
+    from ..service.registry import Registry
+
+    return Registry(session.connection).repositories()
+
+
+def _file(key: str) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / NAME / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+def _kept(key: str) -> list[str] | None:
+    with suppress(OSError, ValueError):
+        file = _file(key)
+        if time.time() - file.stat().st_mtime < KEPT:
+            return json.loads(file.read_text(encoding="utf-8"))
+    return None
+
+
+def _keep(key: str, found: list[str]) -> None:
+    with suppress(OSError):
+        file = _file(key)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = file.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(found), encoding="utf-8")
+        part.replace(file)

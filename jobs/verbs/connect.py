@@ -27,8 +27,14 @@ from ..service.batch import NodeState
 from ..session import Session
 from ..signals import undisturbed
 from ..terminal.render import Render
+from ..terminal.wording import did_you_mean
 from . import nodes
 
+EXAMPLES: Final = (
+    "connect tvm-1",
+    'connect tvm-1 --run "docker ps"',
+    "connect tvm-1 --pool default --days 2 --key ~/.ssh/id_ed25519",
+)
 PREFIX: Final = "ssh-"
 # Batch wants three of: upper, lower, digit, other; these are easy to type and need no quoting.
 SIGNS: Final = string.ascii_letters + string.digits + "-_"
@@ -114,8 +120,9 @@ def find(session: Session, given: str, pool: str | None) -> tuple[str, NodeState
     every = [(where, node) for where in nodes.pools(pool, session) for node in session.batch.nodes(where)]
     found = [item for item in every if item[1].id == given] or [item for item in every if item[1].id.startswith(given)]
     if not found:
-        known = ", ".join(node.id for _, node in every[:5]) or "none"
-        raise NotFound(f"no node's id begins with {given!r} (nodes: {known}). See: python -m jobs nodes")
+        ids = [node.id for _, node in every]
+        near = did_you_mean(given, ids) or f" (nodes: {', '.join(ids[:5]) or 'none'})."
+        raise NotFound(f"no node's id begins with {given!r}{near} See: python -m jobs nodes")
     if len(found) > 1:
         raise UsageError(f"{len(found)} nodes begin with {given!r}, for example {found[0][1].id}. Give more of the id")
     return found[0]

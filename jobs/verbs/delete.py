@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from ..errors import NotFound
 from ..exits import Exit
@@ -10,9 +11,13 @@ from ..parser import batch_id
 from ..session import Session
 from ..terminal import asking
 
+EXAMPLES: Final = ("delete nightly-7", "delete nightly-6 nightly-7 --yes --wait")
+
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+")
+    parser.add_argument(
+        "jobs", type=batch_id, metavar="JOB", nargs="+", help="the jobs' ids; all exist, or nothing is done"
+    )
     parser.add_argument("--wait", action="store_true", help="until they are gone (a job of the same id may come then)")
     asking.add_yes(parser)
     parser.set_defaults(run=run)

@@ -16,7 +16,7 @@ EXAMPLES: Final = ("disable nightly-7", "disable nightly-7 --running requeue --w
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+")
+    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+", help="the jobs' ids")
     add_running(parser, ("wait", "requeue", "terminate"))
     parser.add_argument("--wait", action="store_true", help="until none of their tasks runs")
     add_timeout(parser)

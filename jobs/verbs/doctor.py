@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from ..errors import Forbidden, JobsError, NotFound
+from ..errors import Forbidden, JobsError, NotFound, Unreachable, UsageError
 from ..exits import Exit
 from ..service.batch import PoolState
 from ..session import Session
+from ..terminal.render import Render
 from ..terminal.visible import visible
 from . import nodes
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
+EXAMPLES: Final = ("doctor", "doctor --stack dev")
 END_NEAR: Final = timedelta(days=180)
 _SIZE: Final = re.compile(r"[a-z]+(\d+).*")
 _OLD_SIZES: Final = re.compile(r"(?:ds?|gs?)\d+(?:-\d+)?(?:_v2)?(?:_promo)?|a\d+|basic_.*")
@@ -43,24 +45,42 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    render, worst = session.render, GOOD
-    for name, check in CHECKS.items():
-        for finding in _guarded(name, check, session):
-            worst = max(worst, finding.outcome, key=(GOOD, WARNING, BAD).index)
-            if render.as_json:
-                render.record(finding)
-                continue
-            render.drawn(f"{_mark(finding.outcome, render.colours)}  {finding.check}: {visible(finding.what)}")
-            if finding.fix:
-                render.data(f"         {finding.fix}")
+    """All checks; after one that nothing could answer, those that would ask the same are named and left out."""
+    worst, names = GOOD, list(CHECKS)
+    for place, name in enumerate(names):
+        ends = False
+        try:
+            for finding in CHECKS[name](session):
+                worst = _tell(session.render, finding, worst)
+        except JobsError as error:
+            ends = isinstance(error, Unreachable | UsageError)
+            worst = _tell(session.render, _not_answered(name, error, session), worst)
+        if ends:
+            if rest := names[place + 1 :]:
+                what = f"not asked, because of that: {', '.join(rest)}"
+                worst = _tell(session.render, Finding("doctor", WARNING, what), worst)
+            break
     return Exit.SERVICE if worst == BAD else Exit.OK
 
 
-def _guarded(name: str, check: Callable[[Session], Iterator[Finding]], session: Session) -> Iterator[Finding]:
-    try:
-        yield from check(session)
-    except JobsError as error:
-        yield Finding(name, BAD, str(error))
+def _tell(render: Render, finding: Finding, worst: str) -> str:
+    """Print it; the worse of its outcome and of the worst so far."""
+    if render.as_json:
+        render.record(finding)
+    else:
+        render.drawn(f"{_mark(finding.outcome, render.colours)}  {finding.check}: {visible(finding.what)}")
+        if finding.fix:
+            render.advice(f"         {finding.fix}")
+    return max(worst, finding.outcome, key=(GOOD, WARNING, BAD).index)
+
+
+def _not_answered(name: str, error: JobsError, session: Session) -> Finding:
+    """Of the local Azure it is known what to do when nobody answers: it is stopped."""
+    if isinstance(error, Unreachable) and session.connection.ca is not None:
+        return Finding(
+            name, BAD, "the local Azure does not answer: it is stopped", "make up, or: python -m local start"
+        )
+    return Finding(name, BAD, str(error))
 
 
 def connection(session: Session) -> Iterator[Finding]:

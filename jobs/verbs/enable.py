@@ -16,7 +16,7 @@ EXAMPLES: Final = ("enable nightly-7",)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+")
+    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+", help="the jobs' ids")
     parser.set_defaults(run=run)
 
 

@@ -1,39 +1,78 @@
-"""`logs JOB [TASK]`: a task's stdout or stderr; from its node, or from the job's container when the node is gone."""
+"""`logs JOB [TASK]`: what tasks wrote; from their nodes, or from the job's container when a node is gone."""
 
 from __future__ import annotations
 
 import argparse
+import zlib
+from datetime import timedelta
 from typing import Final
 
-from .. import outputs_of
+from .. import durations, outputs_of
 from ..errors import NotFound, Throttled, Unreachable, UsageError
 from ..exits import Exit
+from ..following import OUTAGE, PAUSE, Line, follow_job, last_lines
 from ..parser import batch_id
 from ..service.batch import JobState
 from ..session import Session
 from ..terminal.render import add_raw
+from ..terminal.visible import visible
 
-FOLLOW_PAUSE: Final = 0.4  # seconds between two ranged reads of a growing file: a line is shown within a second
-OUTAGE: Final = 60.0  # seconds for which service or node may not answer while following
+EXAMPLES: Final = (
+    "logs nightly-7 sim-0",
+    "logs nightly-7 sim-0 --stderr --tail 20",
+    "logs -f nightly-7",
+    "logs -f nightly-7 --tail 0 --timestamps",
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", type=batch_id, metavar="JOB")
-    default = "default: every task, one after the other"
+    parser.add_argument("job", type=batch_id, metavar="JOB", help="the job's id")
+    default = "the task's id; default: every task, one after the other, with --follow all at once"
     parser.add_argument("task", type=batch_id, metavar="TASK", nargs="?", help=default)
     parser.add_argument("--stderr", action="store_true", help="stderr instead of stdout")
-    parser.add_argument("--follow", "-f", action="store_true", help="go on until the task ends")
+    parser.add_argument(
+        "--follow", "-f", action="store_true", help="go on until the task ends; without TASK, until the job does"
+    )
+    parser.add_argument(
+        "--tail", type=_lines, metavar="N", help="only the last N lines of what is there already (0: only new ones)"
+    )
+    parser.add_argument(
+        "--since",
+        type=durations.argument,
+        metavar="TIME",
+        help="only tasks that ran within this time, for example 10m: what they wrote has no times of its own",
+    )
+    parser.add_argument(
+        "--timestamps", "-t", action="store_true", help="with --follow: when each line was read, before it"
+    )
     add_raw(parser)
     parser.set_defaults(run=run)
 
 
+def _lines(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number of lines, got {text!r}")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     name = "stderr.txt" if arguments.stderr else "stdout.txt"
+    if arguments.timestamps and not arguments.follow:
+        raise UsageError("--timestamps are those of reading, so they need --follow. Add it, or leave them out")
+    if arguments.task and arguments.since is not None:
+        raise UsageError("--since chooses among a job's tasks. Leave it out, or leave TASK out")
     job = session.batch.job(arguments.job)
-    if arguments.follow:
-        follow(session, job, arguments.task or _only_task(session, job.id), name)
+    if arguments.follow and arguments.task and not arguments.timestamps:
+        follow(session, job, arguments.task, name, tail=arguments.tail)
         return Exit.OK
-    names = [arguments.task] if arguments.task else sorted(task.id for task in session.batch.tasks(job.id))
+    if arguments.follow:
+        return _follow_lines(arguments, session, job, name)
+    since = None if arguments.since is None else session.clock.now() - timedelta(seconds=arguments.since)
+    if arguments.task:
+        names = [arguments.task]
+    else:
+        tasks = session.batch.tasks(job.id)
+        names = sorted(task.id for task in tasks if since is None or task.ended is None or task.ended >= since)
     for task_id in names:
         if arguments.task is None:
             session.render.words(f"-- {task_id}")
@@ -45,12 +84,13 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
                 raise NotFound(f"{text}. Look at it: python -m jobs show {job.id} {task_id}")
             session.render.words(text)
             continue
+        data = last_lines(found.data, arguments.tail)
         if session.render.as_json:
             session.render.record(
-                {"task": task_id, "source": found.source, "text": b"".join(found.data).decode(errors="replace")}
+                {"task": task_id, "source": found.source, "text": b"".join(data).decode(errors="replace")}
             )
             continue
-        for piece in found.data:
+        for piece in data:
             session.render.raw(piece)
             if session.render.lost:
                 return Exit.OK  # nobody reads the rest
@@ -58,20 +98,39 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return Exit.OK
 
 
-def _only_task(session: Session, job_id: str) -> str:
-    few = session.batch.some_tasks(job_id, "changed", 2)
-    if len(few) != 1:
-        example = f", for example {few[0].id}" if few else "; the job has none yet"
-        raise UsageError(f"--follow follows one task. Name it{example}: python -m jobs logs {job_id} TASK --follow")
-    return few[0].id
+def _follow_lines(arguments: argparse.Namespace, session: Session, job: JobState, name: str) -> Exit:
+    """Lines of every task as they come (or of one), each with its task before it."""
+    render = session.render
+    since = None if arguments.since is None else session.clock.now() - timedelta(seconds=arguments.since)
+    widest = 0
+    for line in follow_job(session, job.id, name, only=arguments.task, tail=arguments.tail, since=since):
+        widest = max(widest, len(line.task))
+        if line.told:
+            render.words(f"-- task {line.task} {line.text}")
+        elif render.as_json:
+            render.record({"task": line.task, "at": line.at, "text": line.text})
+        else:
+            render.drawn(_prefixed(line, session, widest, timestamps=arguments.timestamps, prefix=not arguments.task))
+        if render.lost:
+            break  # nobody reads the rest
+    return Exit.OK
 
 
-def follow(session: Session, job: JobState, task_id: str, name: str) -> None:
-    """Print the file as it grows. Printed bytes are counted: the change to the blob loses and doubles none.
+def _prefixed(line: Line, session: Session, widest: int, *, timestamps: bool, prefix: bool) -> str:
+    """`task | line`, the task in a colour of its own; on a terminal what acts on it is shown and not obeyed."""
+    render = session.render
+    text = visible(line.text, lines=False) if render.shows_visibly else line.text
+    head = f"{line.task:<{widest}} | " if prefix else ""
+    if head and render.colours:
+        from ..terminal.drawing import TASK_COLOURS, coloured
 
-    A run that begins again (a retry, or another node after the first was lost) writes its files anew: told, and then
-    shown from its start.
-    """
+        head = coloured(head, TASK_COLOURS[zlib.crc32(line.task.encode()) % len(TASK_COLOURS)])
+    at = f"{line.at:%Y-%m-%dT%H:%M:%SZ} " if timestamps else ""
+    return f"{at}{head}{text}"
+
+
+def follow(session: Session, job: JobState, task_id: str, name: str, *, tail: int | None = None) -> None:
+    """Print one task's file as it grows, byte for byte. `tail`: of what is there at first only so many lines."""
     printed = 0
     shown_run: tuple[int, int] | None = None
     last_answer = session.clock.monotonic()
@@ -86,24 +145,28 @@ def follow(session: Session, job: JobState, task_id: str, name: str) -> None:
             ended = task.completed  # known before reading: what is read after the end is all there is
             found = outputs_of.from_node(session, job, task_id, name, printed)
             from_node = found is not None
-            for piece in found.data if found else ():
+            pieces = list(found.data) if found and tail is not None else found.data if found else ()
+            if tail is not None:
+                printed += sum(map(len, pieces))
+                pieces = last_lines(iter(pieces), tail)
+            for piece in pieces:
                 session.render.raw(piece)
-                printed += len(piece)
+                printed += len(piece) if tail is None else 0
                 if session.render.lost:
                     return  # nobody reads the rest
             if ended:
                 if not from_node:
-                    _rest_from_blob(session, job, task_id, name, printed)
+                    _rest_from_blob(session, job, task_id, name, printed, tail)
                 session.render.raw(b"", last=True)
                 return
-            last_answer = session.clock.monotonic()
+            tail, last_answer = None, session.clock.monotonic()  # what comes now is new
         except (Unreachable, Throttled):
             if session.clock.monotonic() - last_answer >= OUTAGE:
                 raise
-        session.clock.sleep(FOLLOW_PAUSE)
+        session.clock.sleep(PAUSE)
 
 
-def _rest_from_blob(session: Session, job: JobState, task_id: str, name: str, printed: int) -> None:
+def _rest_from_blob(session: Session, job: JobState, task_id: str, name: str, printed: int, tail: int | None) -> None:
     """The node is gone: what was not printed yet is in the container, or lost, which is told."""
     kept = outputs_of.from_blob(session, job, task_id, name)
     if kept is None:
@@ -112,7 +175,7 @@ def _rest_from_blob(session: Session, job: JobState, task_id: str, name: str, pr
             f"nothing after byte {printed} can be shown. Look at it: python -m jobs show {job.id} {task_id}"
         )
     skip = printed
-    for piece in kept.data:
+    for piece in last_lines(kept.data, tail):
         if skip < len(piece):
             session.render.raw(piece[skip:])
             if session.render.lost:

@@ -24,7 +24,7 @@ RUNNING: Final = {
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+")
+    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+", help="the jobs' ids")
     parser.add_argument("--to", required=True, metavar="POOL", help="a pool's name in the stack, or its id")
     add_running(parser, ("wait", "requeue"))
     add_timeout(parser)

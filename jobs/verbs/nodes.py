@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -13,17 +12,48 @@ from ..errors import JobsError, UsageError
 from ..exits import Exit
 from ..service.batch import NodeState
 from ..session import Session
+from ..terminal.render import Render
+from ..terminal.table import Column, Listing, colour_of, form_of
 from ..terminal.visible import visible
+from ..terminal.watching import Look, add_watch, watch_list
+from ..terminal.wording import counted
 
+EXAMPLES: Final = ("nodes default", "nodes default --watch", "nodes default --list -o wide", "nodes -o name")
 LINES_OF_LOG: Final = 10
 LISTED: Final = 20  # nodes up to which each is on a line of its own without --list
-# State -> its sign and colour on the map. Signs differ, so that the map can be read without colours.
+MOST_WIDE: Final = 100  # cells of the map
+# State -> its sign on the map. Signs differ, so that the map can be read without colours.
 SIGNS: Final = {
-    "idle": ("□", 32), "running": ("■", 34), "creating": ("c", 36), "starting": ("s", 36),
-    "waitingforstarttask": ("w", 36), "starttaskfailed": ("!", 31), "unusable": ("X", 31), "unknown": ("?", 31),
-    "preempted": ("p", 35), "rebooting": ("r", 33), "reimaging": ("i", 33), "leavingpool": ("-", 90),
-    "offline": ("o", 90), "upgradingos": ("u", 33), "deallocating": ("d", 90), "deallocated": ("d", 90),
+    "idle": "□", "running": "■", "creating": "c", "starting": "s", "waitingforstarttask": "w", "starttaskfailed": "!",
+    "unusable": "X", "unknown": "?", "preempted": "p", "rebooting": "r", "reimaging": "i", "leavingpool": "-",
+    "offline": "o", "upgradingos": "u", "deallocating": "d", "deallocated": "d",
 }  # fmt: skip
+
+
+LISTING: Final = Listing[NodeState](
+    columns=(
+        Column(name="node", text=lambda node, now: node.id, keep=True),
+        Column(
+            name="state", text=lambda node, now: _state(node), colour=lambda node: colour_of(node.state), short=True
+        ),
+        Column(
+            name="since",
+            text=lambda node, now: durations.age(node.since, now),
+            key=lambda node, now: node.since and now - node.since,
+            short=True,
+        ),
+        Column(
+            name="tasks",
+            text=lambda node, now: node.running_tasks,
+            key=lambda node, now: node.running_tasks,
+            number=True,
+        ),
+        Column(name="kind", text=lambda node, now: "dedicated" if node.dedicated else "spot", wide=True, short=True),
+        Column(name="why", text=lambda node, now: reason(node), free=True),
+    ),
+    name=lambda node: node.id,
+    record=lambda node: _plain(node),
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -34,49 +64,69 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="a pool's name in the stack, or its id; default: every pool of the stack",
     )
     parser.add_argument("--list", action="store_true", dest="every", help="a line for each node, also in a large pool")
+    LISTING.options(parser)
+    add_watch(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    for pool in pools(arguments.pool, session):
-        nodes = list(session.batch.nodes(pool))
-        if session.render.as_json:
+    wanted = pools(arguments.pool, session)
+    if arguments.watch:
+        return watch_list(session, arguments, LISTING, lambda: _look(arguments, session, wanted))
+    render, now = session.render, session.clock.now()
+    form = form_of(arguments, render)
+    for pool in wanted:
+        nodes = LISTING.sorted(arguments, session.batch.nodes(pool), now)
+        if form in ("json", "yaml"):
             for node in nodes:
                 log = list(evidence(session, pool, node)) if node.state == "starttaskfailed" else []
-                session.render.record({"pool": pool, **_plain(node), "start_task_stderr": log})
+                found = {"pool": pool, **_plain(node), "start_task_stderr": log}
+                (render.record if form == "json" else render.yaml)(found)
             continue
-        session.render.data(f"pool {pool}: {len(nodes)} nodes")
-        show_map(session, nodes)
-        show_list(session, [node for node in nodes if arguments.every or len(nodes) <= LISTED or reason(node)])
+        if form == "name":
+            LISTING.show(arguments, render, nodes, now, ordered=True)
+            continue
+        render.data(f"pool {pool}: {counted(len(nodes), 'node')}")
+        for line in map_lines(nodes, render, render.size[0], colours=render.colours):
+            render.drawn(line)
+        shown = [node for node in nodes if arguments.every or len(nodes) <= LISTED or reason(node)]
+        LISTING.show(arguments, render, shown, now, ordered=True)
         for node in nodes:
             if node.state == "starttaskfailed":
-                session.render.data(f"start task of {node.id}, end of its output:")
+                render.data(f"start task of {node.id}, end of its output:")
                 for line in evidence(session, pool, node):
-                    session.render.data(f"   | {line}")
+                    render.data(f"   | {line}")
     return Exit.OK
 
 
-def show_map(session: Session, nodes: list[NodeState]) -> None:
+def _look(arguments: argparse.Namespace, session: Session, wanted: list[str]) -> Look[NodeState]:
+    """The map of each pool above; below those that the listing without --watch has."""
+    render, above, shown = session.render, list[str](), list[NodeState]()
+    for pool in wanted:
+        nodes = list(session.batch.nodes(pool))
+        above.append(f"pool {visible(pool)}: {counted(len(nodes), 'node')}")
+        if render.live:
+            above += map_lines(nodes, render, render.live_size[0], colours=render.live_colours)
+        shown += [node for node in nodes if arguments.every or len(nodes) <= LISTED or reason(node)]
+    return Look(things=shown, above=above)
+
+
+def map_lines(nodes: list[NodeState], render: Render, width: int, *, colours: bool) -> list[str]:
     """A cell for each node, grouped by state, and what the signs mean."""
     if not nodes:
-        return
-    render, counts = session.render, Counter(node.state for node in nodes)
+        return []
+    from ..terminal import drawing
+
+    counts = Counter(node.state for node in nodes)
     states = sorted(counts, key=lambda state: (list(SIGNS).index(state) if state in SIGNS else 99, state))
-    cells = [_sign(state, render.colours) for state in states for _ in range(counts[state])]
-    wide = max(1, min(100, shutil.get_terminal_size().columns - 2) // 2)
-    for start in range(0, len(cells), wide):
-        render.drawn("  " + " ".join(cells[start : start + wide]))
-    legend = (f"{_sign(state, render.colours)} {counts[state]} {visible(state)}" for state in states)
-    render.drawn("  " + "   ".join(legend))
-
-
-def show_list(session: Session, nodes: list[NodeState]) -> None:
-    now = session.clock.now()
-    if nodes:
-        session.render.table(
-            ("node", "state", "since", "tasks", "what is wrong"),
-            ((n.id, _state(n), durations.age(n.since, now), n.running_tasks, reason(n)) for n in nodes),
-        )
+    cells = drawing.pieces(
+        ((_sign(state, render), colour_of(state)) for state in states for _ in range(counts[state])), " "
+    )
+    legend = drawing.pieces(
+        ((f"{_sign(state, render)} {counts[state]} {state}", colour_of(state)) for state in states), "   "
+    )
+    wide = min(MOST_WIDE, width - 2)
+    return [f"  {line}" for drawn in (cells, legend) for line in drawing.lines(drawn, width=wide, colours=colours)]
 
 
 def pools(given: str | None, session: Session) -> list[str]:
@@ -114,9 +164,9 @@ def _state(node: NodeState) -> str:
     return f"{node.state} ({', '.join(extra)})" if extra else node.state
 
 
-def _sign(state: str, colours: bool) -> str:
-    sign, colour = SIGNS.get(state, ("?", 31))
-    return f"\x1b[{colour}m{sign}\x1b[0m" if colours else sign
+def _sign(state: str, render: Render) -> str:
+    sign = SIGNS.get(state, "?")
+    return sign if render.unicode else {"□": "i", "■": "R"}.get(sign, sign)
 
 
 def _plain(node: NodeState) -> dict[str, object]:

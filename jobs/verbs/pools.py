@@ -6,6 +6,7 @@ What is changed here is changed until the next `up`, which sets the pool to what
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from .. import durations
 from ..errors import Conflict, UsageError
@@ -13,7 +14,38 @@ from ..exits import Exit
 from ..service.batch import PoolState
 from ..session import Session
 from ..terminal import asking
+from ..terminal.table import Column, Listing, form_of
 from . import nodes
+
+EXAMPLES: Final = ("pools", "pools default", "pools default --nodes 4")
+
+
+def _nodes(name: str, now_there: str, wanted: str) -> Column[PoolState]:
+    """How many nodes of a kind there are, of how many that are wanted."""
+    return Column(
+        name=name,
+        text=lambda pool, now: f"{getattr(pool, now_there)} of {getattr(pool, wanted)}",
+        key=lambda pool, now: getattr(pool, now_there),
+        short=True,
+    )
+
+
+LISTING: Final = Listing[PoolState](
+    columns=(
+        Column(name="pool", text=lambda pool, now: pool.id, keep=True),
+        Column(name="state", text=lambda pool, now: _state(pool)),
+        Column(name="size", text=lambda pool, now: pool.vm_size, spare=True),
+        _nodes("nodes", "dedicated", "target_dedicated"),
+        _nodes("spot", "low_priority", "target_low_priority"),
+        Column(
+            name="slots", text=lambda pool, now: pool.task_slots, key=lambda pool, now: pool.task_slots, number=True
+        ),
+        Column(name="scale", text=lambda pool, now: "by formula" if pool.autoscale_formula else "fixed", short=True),
+        Column(name="image", text=lambda pool, now: pool.os_image, wide=True),
+    ),
+    name=lambda pool: pool.id,
+    record=lambda pool: pool,
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -24,13 +56,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--evaluate", action="store_true", help="what the autoscale formula would do now")
     parser.add_argument("--spot", type=int, metavar="N", help="resize to N spot nodes")
     asking.add_yes(parser)
+    LISTING.options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     acting = arguments.nodes is not None or arguments.spot is not None
     if not (acting or arguments.stop_resize or arguments.evaluate):
-        return show(session, arguments.pool)
+        return show(session, arguments)
     if arguments.pool is None:
         raise UsageError("which pool? Name it: python -m jobs pools POOL ...")
     pool = session.batch.pool(nodes.pools(arguments.pool, session)[0])
@@ -43,27 +76,16 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     return resize(session, pool, arguments.nodes, arguments.spot, yes=arguments.yes)
 
 
-def show(session: Session, given: str | None) -> Exit:
+def show(session: Session, arguments: argparse.Namespace) -> Exit:
     """Every pool of the account, or one with its autoscale."""
-    render = session.render
+    render, given = session.render, arguments.pool
     found = [session.batch.pool(nodes.pools(given, session)[0])] if given else sorted(session.batch.pools(), key=_id)
-    if render.as_json:
-        for pool in found:
-            render.record(pool)
+    LISTING.show(arguments, render, found, session.clock.now())
+    if form_of(arguments, render) not in ("table", "wide"):
         return Exit.OK
-    render.table(
-        ("pool", "state", "size", "nodes", "wanted", "spot", "wanted", "slots", "scale"),
-        (
-            (
-                p.id, _state(p), p.vm_size, p.dedicated, p.target_dedicated, p.low_priority, p.target_low_priority,
-                p.task_slots, "by formula" if p.autoscale_formula else "fixed",
-            )
-            for p in found
-        ),
-    )  # fmt: skip
     for pool in found:
         for error in pool.resize_errors:
-            render.data(f"pool {pool.id}: the last resize failed: {error}")
+            render.advice(f"pool {pool.id}: the last resize failed: {error}")
         if pool.autoscale_formula and given:
             _show_autoscale(session, pool)
     return Exit.OK

@@ -6,6 +6,7 @@ A task whose node is gone is read from the container too; the source is always n
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from .. import outputs_of
 from ..errors import NotFound, UsageError
@@ -16,6 +17,7 @@ from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..terminal.render import add_raw
 
+EXAMPLES: Final = ("report", "report nightly-7", "report --family nightly")
 STDOUT = "stdout.txt"
 MOST = 8192  # bytes of each stdout that are shown
 
@@ -84,7 +86,7 @@ def _show_task(session: Session, job_id: str, task: TaskState, found: outputs_of
     for line in text.splitlines():
         session.render.data(f"   | {line}")
     if more:
-        session.render.data(f"   ... more: python -m jobs logs {job_id} {task.id}")
+        session.render.advice(f"   ... more: python -m jobs logs {job_id} {task.id}")
 
 
 def _head(found: outputs_of.Found | None) -> tuple[bytes, bool]:

@@ -18,15 +18,13 @@ from typing import Any, Final
 from ..again import NewRun, Tasks
 from ..errors import Conflict, NotAllAdded, NotFound, UsageError
 from ..exits import Exit
-from ..jobfile import patterns
-from ..jobfile.fields import ID
-from ..parser import batch_id
+from ..parser import ID, batch_id
 from ..progress import describe
 from ..service.batch import JobState, TaskState
 from ..session import Session
-from ..submission import Options, submit_tasks
 from ..terminal import asking
 
+EXAMPLES: Final = ("retry nightly-7", "retry nightly-7 --task sim-3", "retry nightly-7 --new-job --yes")
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d{1,6}))?$")  # only a name: whose it is, is asked
 # What of a job and a task is a definition; the rest is what became of it.
 OF_JOB: Final = (
@@ -40,7 +38,7 @@ OF_TASK: Final = (
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", type=batch_id, metavar="JOB")
+    parser.add_argument("job", type=batch_id, metavar="JOB", help="the job's id")
     only = "only this failed task (may be given again)"
     parser.add_argument("--task", type=batch_id, action="append", metavar="TASK", help=only)
     parser.add_argument("--new-job", action="store_true", help="in a new job, also while the old one is active")
@@ -50,6 +48,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    from ..submission import Options, submit_tasks  # takes long to load, and `--help` does not need it
+
     render, batch = session.render, session.batch
     job = batch.job(arguments.job)
     tasks = Tasks.of(batch.tasks(job.id))
@@ -165,6 +165,8 @@ def _moved(
     output: Mapping[str, Any], wire: Mapping[str, Any], job_id: str, task_id: str, target: str
 ) -> dict[str, Any]:
     """The output file with its place below the new run's; also where its pattern names the task or the job."""
+    from ..jobfile import patterns
+
     container, pattern = output["destination"]["container"], output["filePattern"]
     path, old, new = container.get("path") or "", f"{job_id}/{wire['id']}", f"{target}/{task_id}"
     values = {item["name"]: item.get("value", "") for item in wire.get("environmentSettings") or ()}

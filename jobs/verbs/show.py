@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from .. import causes, durations, outputs_of, preparation, waiting
@@ -15,16 +17,21 @@ from ..progress import SMALL, describe
 from ..service.batch import Counts, JobState, TaskState
 from ..session import Session
 from ..terminal.render import add_raw
+from ..terminal.wording import counted, size_in_words
 from . import nodes
 
+EXAMPLES: Final = ("show nightly-7", "show nightly-7 sim-3", "show nightly-7 sim-3 --json")
 MOST_FAILURES: Final = 10
 MOST_PARENTS: Final = 20  # of a task, looked at one by one
 LINES_OF_LOG: Final = 15
+MOST_OUTPUTS: Final = 1000  # files of a task that are listed
+SHOWN_OUTPUTS: Final = 10
+TIME: Final = "%Y-%m-%d %H:%M:%S UTC"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", type=batch_id, metavar="JOB")
-    parser.add_argument("task", type=batch_id, metavar="TASK", nargs="?")
+    parser.add_argument("job", type=batch_id, metavar="JOB", help="the job's id")
+    parser.add_argument("task", type=batch_id, metavar="TASK", nargs="?", help="one of its tasks; default: the job")
     add_raw(parser)
     parser.set_defaults(run=run)
 
@@ -55,7 +62,7 @@ def show_job(session: Session, job: JobState) -> Exit:
     if failures:
         render.data(f"failed tasks{f' (the first {len(failures)})' if counts.failed > len(failures) else ''}:")
         for task in failures:
-            render.data(f"  {task.id}: {describe(task).removeprefix('failed, ')}")
+            render.advice(f"  {task.id}: {describe(task).removeprefix('failed, ')}")
         render.words(
             f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
         )
@@ -63,7 +70,7 @@ def show_job(session: Session, job: JobState) -> Exit:
         reasons = list(_why_waiting(session, job, counts))
         if not batch.counts(job.id).running:  # a task may have begun while we looked for reasons
             for line in reasons:
-                render.data(f"  {line}")
+                render.advice(f"  {line}")
     return exit_code
 
 
@@ -100,7 +107,7 @@ def _why_waiting(session: Session, job: JobState, counts: Counts) -> Iterator[st
         yield f"the job cannot end by itself; run the failed tasks and these again: python -m jobs retry {job.id}"
         return
     found = list(session.batch.nodes(job.pool_id))
-    yield f"nothing runs; pool {job.pool_id} has {len(found)} nodes"
+    yield f"nothing runs; pool {job.pool_id} has {counted(len(found), 'node')}"
     for node in found:
         if told := nodes.reason(node):
             yield f"{node.id} is {node.state}: {told}"
@@ -118,13 +125,21 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
     failed = task.completed and not task.succeeded
     evidence = list(_node_evidence(session, job, task)) if failed else []
     nothing = outputs_of.of_task(session, job, wire)
+    outputs = _outputs(session, job, task)
     if render.as_json:
-        found = {"why": causes.why(task), "evidence": evidence, "uploaded_nothing": nothing, "definition": wire}
+        found = {"why": causes.why(task), "evidence": evidence, "uploaded_nothing": nothing, "outputs": outputs}
+        found["definition"] = wire
         render.record({**_plain(task), **found})
         return Exit.TASKS_FAILED if failed else Exit.OK
-    _facts(session, _task_facts(job, task, wire))
+    _facts(session, _task_facts(job, task, wire, session.clock.now()))
     for line in (*causes.why(task), *evidence, *_parents(session, job, task)):
-        render.data(f"  {line}")
+        render.advice(f"  {line}")
+    if outputs:
+        render.data(f"outputs    {counted(len(outputs), 'file')} in {job.container}/{job.id}/{task.id}/")
+        for one in outputs[:SHOWN_OUTPUTS]:
+            render.data(f"   {one['name']} ({size_in_words(one['size'])})")
+        if len(outputs) > SHOWN_OUTPUTS:
+            render.data(f"   and {counted(len(outputs) - SHOWN_OUTPUTS, 'file')} more")
     for pattern in nothing:
         render.data(f"  nothing was uploaded by the pattern {pattern!r}: no file of the task is of it")
     if failed:
@@ -135,7 +150,7 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
     return Exit.TASKS_FAILED if failed else Exit.OK
 
 
-def _task_facts(job: JobState, task: TaskState, wire: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _task_facts(job: JobState, task: TaskState, wire: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     container = wire.get("containerSettings") or {}
     yield "task", f"{task.id} of job {job.id}"
     yield "state", describe(task)
@@ -143,9 +158,35 @@ def _task_facts(job: JobState, task: TaskState, wire: dict[str, Any]) -> Iterato
     yield "image", container.get("imageName") or "(none: on the node itself)"
     yield "options", container.get("containerRunOptions") or "(none)"
     yield "node", task.node_id or "none yet"
+    yield from _times(task, now)
+    yield "runs", f"{counted(task.retries, 'retry')}, {counted(task.requeues, 'time')} back to the queue"
+
+
+def _times(task: TaskState, now: datetime) -> Iterator[tuple[str, str]]:
+    """When it was created, began and ended, how long it waited and ran; without what the service does not say."""
+    if task.created:
+        yield "created", f"{task.created:{TIME}}"
+    if task.started:
+        waited = durations.words((task.started - task.created).total_seconds()) if task.created else ""
+        yield "began", f"{task.started:{TIME}}{f' ({waited} after it was created)' if waited else ''}"
+        if task.state == "running":
+            yield "runs for", durations.age(task.started, now)
+    if task.ended:
+        yield "ended", f"{task.ended:{TIME}}"
     if task.started and task.ended:
         yield "took", durations.words((task.ended - task.started).total_seconds())
-    yield "runs", f"{task.retries} retries, {task.requeues} times back to the queue"
+
+
+def _outputs(session: Session, job: JobState, task: TaskState) -> list[dict[str, Any]]:
+    """What the task left in the job's container: names from its own folder there, and sizes."""
+    if not job.container or session.connection.outputs is None or not task.completed:
+        return []
+    prefix = outputs_of.blob_name(job, task.id, "")
+    try:
+        blobs = itertools.islice(session.blobs.list(job.container, prefix), MOST_OUTPUTS)
+        return [{"name": blob.name.removeprefix(prefix), "size": blob.size} for blob in blobs]
+    except ServiceError:
+        return []  # who may not read the container is still shown the rest
 
 
 def _parents(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
@@ -211,7 +252,11 @@ def _tail(session: Session, job: JobState, task_id: str, name: str) -> str:
 
 def _facts(session: Session, facts: Iterator[tuple[str, str]]) -> None:
     for name, value in facts:
-        session.render.data(f"{name:<10} {value}")
+        line = f"{name:<10} {value}"
+        if name == "state":  # words; what somebody may copy is never folded
+            session.render.advice(line, hang=11)
+        else:
+            session.render.data(line)
 
 
 def _plain(task: TaskState) -> dict[str, Any]:

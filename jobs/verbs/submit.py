@@ -1,4 +1,7 @@
-"""`submit FILE`: check everything, show the plan, ask, create the job, add every task, then let it end by itself."""
+"""`submit FILE`: check everything, show the plan, ask, create the job, add every task, then let it end by itself.
+
+Its arguments are in `submit_options.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from .. import durations, submitted
+from .. import notification, submitted
 from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
-from ..exits import Exit
+from ..exits import Exit, worst
+from ..jobfile.document import STDIN
 from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
-from ..service.batch import TaskState
 from ..session import Session
-from ..submission import MOST_WORKERS, PATIENCE, Options, Progress, Result, Stopped, submit_tasks
-from ..submission.checkpoint import Checkpoint, in_use, job_of
+from ..submission import Options, Progress, Result, Stopped, submit_tasks
+from ..submission.checkpoint import Checkpoint
 from ..submission.chunk_source import ChunkSource
 from ..submission.chunks import cut
 from ..submission.job import FoundJob, JobCalls, contents, interruptible, passes
 from ..submission.spool import SpooledIds
 from ..terminal import asking
 from ..terminal.display import Display
+from ..terminal.wording import counted, remaining
 from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
@@ -35,44 +39,6 @@ SAID_FROM: Final = 1000  # tasks from which progress is told
 SHOWN: Final = 5  # refused tasks that are shown; all are in the file of failures
 MOST_SAME: Final = 100  # submissions of one family in one second
 ENDED: Final = ("completed", "terminating", "deleting")  # states in which a job takes no tasks
-
-
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE")
-    asking.add_yes(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the definitions that would be sent, and send nothing"
-    )
-    parser.add_argument("--job-id", help="instead of job.id of the file")
-    parser.add_argument("--resume", action="store_true", help="go on with a submission that did not end")
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help=f"instead of {CHECKPOINTS}/JOB.checkpoint, for --resume; refused tasks are listed in JOB.failures.jsonl "
-        "beside it",
-    )
-    parser.add_argument("--workers", type=_workers, default=32, metavar="N", help="requests at a time (default 32)")
-    parser.add_argument(
-        "--patience",
-        type=durations.argument,
-        default=PATIENCE,
-        metavar="TIME",
-        help="how long a service that is away, busy or failing is waited for, for example 2h (default 10m)",
-    )
-    parser.add_argument("--watch", action="store_true", help="watch the job to its end")
-    parser.add_argument("--report", action="store_true", help="after watching, show each task's exit code and stdout")
-    parser.add_argument(
-        "--timeout", type=durations.argument, metavar="TIME", help="give up watching after this, for example 10m"
-    )
-    parser.set_defaults(run=run)
-
-
-def _workers(text: str) -> int:
-    """How many, for argparse: refused before a job is made."""
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_WORKERS}, got {text!r}")
-    return int(text)
 
 
 @dataclass(frozen=True)
@@ -86,39 +52,67 @@ class Outcome:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render, display = session.render, Display(session.render)
-    job_id = arguments.job_id
-    if arguments.resume and job_id is None:
-        job_id = _resumable(arguments.checkpoint)
-    plan = plan_of(arguments.file, session, job_id=job_id)
+    _check_together(arguments)
+    each = [argparse.Namespace(**{**vars(arguments), "file": file}) for file in arguments.files]
+    plans = [_checked(one, session) for one in each]  # all of them, before anything is sent
     if arguments.dry_run:
-        render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
-        for definition in plan.definitions():
-            render.data(json.dumps(definition, indent=None if render.as_json else 2))
+        for plan in plans:
+            render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
+            for definition in plan.definitions():
+                render.data(json.dumps(definition, indent=None if render.as_json else 2))
         return Exit.OK
-    display.words(plan.words())
     question = "submit?"
-    if (before := _submitted_before(plan, session)) is not None and plan.own_id:
-        told = (
-            f"this input was submitted already, as job {before.job} ({before.tasks} tasks, {before.at}); "
-            f"a new job runs all of it again"
-        )
-        display.words(told)
-        question = f"{told}. submit it again?"
+    for plan in plans:
+        display.words(plan.words())
+        if (before := _submitted_before(plan, session)) is not None and plan.own_id:
+            told = (
+                f"this input was submitted already, as job {before.job} "
+                f"({counted(before.tasks, 'task')}, {before.at}); a new job runs all of it again"
+            )
+            display.words(told)
+            question = f"{told}. submit it again?"
     if not asking.agreed(question, yes=arguments.yes):
         display.words("nothing was sent")
         return Exit.OK
-    outcome = _submit_under_a_free_id(plan, arguments, session, display)
-    if outcome.already:
-        display.words(f"already submitted, complete: job {outcome.job_id} has all {outcome.result.accepted} tasks")
-    else:
-        display.words(f"submitted {outcome.result.accepted} tasks as job {outcome.job_id}")
+    submitted_jobs = [_submit(plan, one, session, display) for plan, one in zip(plans, each, strict=True)]
     if not (arguments.watch or arguments.report):
-        display.words(f"next: python -m jobs watch {outcome.job_id}")
+        for job_id in submitted_jobs:
+            display.words(f"next: python -m jobs watch {job_id}")
         return Exit.OK
-    ended = watch.follow(session, outcome.job_id, timeout=arguments.timeout)
-    if arguments.report:
-        report.show(session, outcome.job_id)
-    return ended
+    ended = []
+    for job_id in submitted_jobs:
+        ended.append(watch.follow(session, job_id, timeout=arguments.timeout, notify=notification.of(arguments)))
+        if arguments.report:
+            report.show(session, job_id)
+    return worst(ended)
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Options that are of one submission. Raises `UsageError`."""
+    if len(arguments.files) == 1:
+        return
+    if arguments.job_id or arguments.resume or arguments.checkpoint:
+        raise UsageError("--job-id, --resume and --checkpoint are of one job. Submit the files one after the other")
+    if arguments.files.count(STDIN) > 1:
+        raise UsageError("stdin can be read once. Give - once")
+
+
+def _checked(arguments: argparse.Namespace, session: Session) -> Plan:
+    job_id = arguments.job_id
+    if arguments.resume and job_id is None:
+        job_id = submitted.resumable(arguments.checkpoint, CHECKPOINTS)
+    return plan_of(arguments.file, session, job_id=job_id)
+
+
+def _submit(plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> str:
+    """Submit one plan; the id of its job."""
+    outcome = _submit_under_a_free_id(plan, arguments, session, display)
+    tasks = counted(outcome.result.accepted, "task")
+    if outcome.already:
+        display.words(f"already submitted, complete: job {outcome.job_id} has all {tasks}")
+    else:
+        display.words(f"submitted {tasks} as job {outcome.job_id}")
+    return outcome.job_id
 
 
 def _submit_under_a_free_id(plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> Outcome:
@@ -357,7 +351,9 @@ class Submission:
             kept += "\nThe first ones:\n" + "\n".join(shown)
             if self.failures.exists():
                 kept += f"\nAll {len(result.failures)} of them: {self.failures}"
-        if result.accepted and (told := _left_waiting(plan, result)):
+        if result.accepted and (
+            told := plan.left_waiting({one.task_id.lower() for one in result.failures if one.status == "clienterror"})
+        ):
             kept += f"\n{told}"
         if checkpoint.fault is not None:
             kept += (
@@ -433,7 +429,7 @@ class Submission:
 
     def _progress(self, now: Progress) -> None:
         if now.total is not None and now.total >= SAID_FROM:
-            left = "" if now.seconds_left is None else f", {now.seconds_left:.0f} s left"
+            left = f", {told}" if (told := remaining(now.seconds_left)) else ""
             note = f" ({now.note})" if now.note else ""
             self.display.progress(f"  {now.settled} of {now.total} settled, {now.rate:.0f}/s{left}{note}")
 
@@ -448,42 +444,6 @@ def _submitted_before(plan: Plan, session: Session) -> submitted.Submitted | Non
 
 def _ended_by_rule(plan: Plan, error: ServiceError) -> bool:
     return plan.file.acts_on_job and error.code in ("JobCompleted", "JobBeingTerminated")
-
-
-def _left_waiting(plan: Plan, result: Result) -> str:
-    """Which tasks wait for ever, because one that they depend on was refused."""
-    absent = {verdict.task_id.lower() for verdict in result.failures if verdict.status == "clienterror"}
-    if not absent or not plan.file.uses_dependencies:
-        return ""
-    found: dict[str, str] = {}
-    for definition in plan.definitions():
-        task = TaskState.parse(definition)
-        if task.id.lower() not in absent and (parent := task.parent_among(absent)):
-            found[task.id] = parent
-    if not found:
-        return ""
-    first = ", ".join(f"{task_id} (on {parent})" for task_id, parent in itertools.islice(found.items(), 5))
-    return (
-        f"{len(found)} tasks depend on refused ones and would wait for ever, and the job with them: {first}. "
-        f"Correct the refused ones and submit the file under a new --job-id; end this one: "
-        f"python -m jobs cancel {plan.job_id}"
-    )
-
-
-def _resumable(checkpoint: Path | None) -> str:
-    """The id of the job whose checkpoint is there, when there is one only."""
-    found = sorted(CHECKPOINTS.glob("*.checkpoint")) if checkpoint is None else [checkpoint]
-    if checkpoint is None:
-        found = [path for path in found if not in_use(path)] or found
-    if not found:
-        raise UsageError(f"there is no checkpoint in {CHECKPOINTS}, so nothing to resume. Submit without --resume")
-    if len(found) != 1:
-        names = ", ".join(path.stem for path in found)
-        raise UsageError(f"--resume needs to know which job: in {CHECKPOINTS} there are: {names}. Add --job-id")
-    job_id = job_of(found[0])
-    if job_id is None:
-        raise UsageError(f"{found[0]}: not a checkpoint. Add --job-id")
-    return job_id
 
 
 def _has_tasks(session: Session, job_id: str) -> bool:

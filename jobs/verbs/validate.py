@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from ..errors import UsageError
 from ..exits import Exit, worst
-from ..plan import check_file, plan_of
 from ..session import Session
+
+EXAMPLES: Final = ("validate nightly.yaml", "validate --offline nightly.yaml weekly.yaml")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", type=Path, nargs="+")
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="job files; - is stdin")
     parser.add_argument(
         "--offline", action="store_true", help="without a stack: pools, families and the worker image are not checked"
     )
@@ -25,6 +27,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
 
 def validate(path: Path, session: Session, *, offline: bool) -> Exit:
     """Check one file as `submit` does."""
+    from ..plan import check_file, plan_of  # with pydantic, which `--help` does not need
+
     render = session.render
     try:
         count = check_file(path) if offline else plan_of(path, session).count

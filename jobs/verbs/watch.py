@@ -9,16 +9,20 @@ import argparse
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from .. import durations, preparation, progress, waiting
+from .. import durations, notification, preparation, progress, waiting
 from ..clock import Clock
 from ..errors import GaveUpWaiting, ServiceError, Throttled, Unreachable
 from ..exits import Exit
+from ..notification import Notify
 from ..parser import batch_id
 from ..progress import Look, describe
 from ..service.batch import Batch
 from ..session import Session
+from ..terminal.wording import counted
 from ..waiting import Waiting
 
+EXAMPLES: Final = ("watch nightly-7", "watch nightly-7 --timeout 2h --bell", "watch nightly-7 --lines > watched.txt")
+NOBODY: Final = Notify()
 FIRST_PAUSE: Final = 0.3  # seconds between two looks; grows while nothing changes
 LONGEST_PAUSE: Final = 3.0
 OUTAGE: Final = 60.0  # seconds for which a service that answered before may be away
@@ -27,61 +31,101 @@ T = TypeVar("T")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", type=batch_id, metavar="JOB")
+    parser.add_argument("job", type=batch_id, metavar="JOB", help="the job's id")
     parser.add_argument(
         "--timeout", type=durations.argument, metavar="TIME", help="give up after this, for example 10m"
     )
     parser.add_argument("--lines", action="store_true", help="lines as they are printed to a file, also in a terminal")
+    notification.add_notify(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    return follow(session, arguments.job, timeout=arguments.timeout, lines=arguments.lines)
+    return follow(
+        session, arguments.job, timeout=arguments.timeout, lines=arguments.lines, notify=notification.of(arguments)
+    )
 
 
-def follow(session: Session, job_id: str, *, timeout: float | None, lines: bool = False) -> Exit:
-    """Watch and print, in a terminal as a live table unless `lines`; the exit code folds all tasks."""
+def follow(
+    session: Session, job_id: str, *, timeout: float | None, lines: bool = False, notify: Notify = NOBODY
+) -> Exit:
+    """Watch and print, in a terminal as a live table unless `lines`; the exit code folds all tasks.
+
+    `notify` is told how it ended.
+    """
     render, clock = session.render, session.clock
+    notification.announce(notify, session)
     if render.live and not lines:
-        from ..terminal.screen import Screen
+        from ..terminal.pictures import JobScreen
 
-        shown: Lines | Screen = Screen(session)
+        shown: Lines | JobScreen = JobScreen(session)
     else:
         shown = Lines(session)
     look: Look | None = None
-    with shown:
-        for look in looks(session.batch, job_id, clock=clock, timeout=timeout):
-            if look.quiet:
-                look.reason = _reason(session, look)
-            shown.show(look)
-            try:
-                stuck = _stuck(session.batch, look)
-            except ServiceError:
-                continue  # it is asked again after the next look
-            if stuck:
-                break
-        else:
-            stuck = None
+    try:
+        with shown:
+            for look in looks(session.batch, job_id, clock=clock, timeout=timeout):
+                if look.quiet:
+                    look.reason = _reason(session, look)
+                shown.show(look)
+                if stuck := stuck_of(session.batch, look):
+                    break
+            else:
+                stuck = None
+    except GaveUpWaiting:
+        if look is not None:
+            _send(notify, session, look, "timeout")
+        raise
     assert look is not None
     if stuck is not None:
+        _send(notify, session, look, "stuck")
         return _tell_stuck(session, look, stuck)
     ending = _patiently(lambda: progress.ending(session.batch, look), clock)
-    told = f"{ending.unended} tasks never did" if ending.unended else ""
+    told = f"{counted(ending.unended, 'task')} never did" if ending.unended else ""
     early = f"; the job ended first ({look.job.terminate_reason or look.job.state}), {told}" if told else ""
     render.words(f"job {job_id} is over: {ending.succeeded} succeeded, {ending.failed} failed{early}")
     if ending.first_failed is not None:
         render.words(f"next: python -m jobs show {job_id} {ending.first_failed.id}")
-    return Exit.TASKS_FAILED if ending.failed or ending.unended else Exit.OK
+    good = not ending.failed and not ending.unended
+    notification.send(
+        notify,
+        session,
+        job=job_id,
+        result="succeeded" if good else "failed",
+        succeeded=ending.succeeded,
+        failed=ending.failed,
+        unended=ending.unended,
+    )
+    return Exit.OK if good else Exit.TASKS_FAILED
 
 
-def _stuck(batch: Batch, look: Look) -> Waiting | None:
-    """When every task that is left waits for ever. Of a large job this costs two requests: asked when it is quiet."""
+def _send(notify: Notify, session: Session, look: Look, result: str) -> None:
+    counts = look.counts
+    notification.send(
+        notify,
+        session,
+        job=look.job.id,
+        result=result,
+        succeeded=counts.succeeded,
+        failed=counts.failed,
+        unended=look.left,
+    )
+
+
+def stuck_of(batch: Batch, look: Look) -> Waiting | None:
+    """When every task that is left waits for ever; None also when that cannot be asked: the next look asks again.
+
+    Of a large job this costs two requests: asked when it is quiet.
+    """
     counts = look.counts
     if look.over or counts.running or not counts.active or not look.job.uses_dependencies:
         return None
     if look.large and not look.quiet:
         return None
-    found = waiting.of_job(batch, look.job, None if look.large else look.states)
+    try:
+        found = waiting.of_job(batch, look.job, None if look.large else look.states)
+    except ServiceError:
+        return None
     return found if found.stuck else None
 
 
@@ -144,7 +188,7 @@ def _found_reason(session: Session, look: Look) -> str:
         return f"job {job.id} is disabled, by somebody or by a task's `job_action: disable`: nothing of it runs"
     told = f"still waiting; pool {pool}: {node_counts(batch, pool)} (python -m jobs nodes {pool})"
     if failed := sum(one.failed for one in preparation.of_job(session, job)):
-        return f"{told}; the job's preparation failed on {failed} nodes (python -m jobs show {job.id})"
+        return f"{told}; the job's preparation failed on {counted(failed, 'node')} (python -m jobs show {job.id})"
     if held := waiting.of_job(batch, job, None if look.large else look.states).blocked:
         return f"{told}; {len(held)} tasks or more wait for ever for failed ones (python -m jobs show {job.id})"
     return told
@@ -158,7 +202,7 @@ def node_counts(batch: Batch, pool: str) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no nodes"
 
 
-def _passes(error: ServiceError) -> bool:
+def passes(error: ServiceError) -> bool:
     """Whether the same question may be answered later: no answer, too many questions, or a failure of the service."""
     return isinstance(error, Unreachable | Throttled) or type(error) is ServiceError
 
@@ -170,7 +214,7 @@ def _patiently(ask: Callable[[], T], clock: Clock) -> T:
         try:
             return ask()
         except ServiceError as error:
-            if not _passes(error) or clock.monotonic() - began >= OUTAGE:
+            if not passes(error) or clock.monotonic() - began >= OUTAGE:
                 raise
         clock.sleep(LONGEST_PAUSE)
 
@@ -186,7 +230,7 @@ def looks(batch: Batch, job_id: str, *, clock: Clock, timeout: float | None) -> 
             look = watched.look()
         except ServiceError as error:
             # Only what answered before: a service that restarts is waited for, a wrong address is told at once.
-            if not _passes(error) or last_answer is None or clock.monotonic() - last_answer >= OUTAGE:
+            if not passes(error) or last_answer is None or clock.monotonic() - last_answer >= OUTAGE:
                 raise
             clock.sleep(max(LONGEST_PAUSE, getattr(error, "retry_after", None) or 0))
             continue

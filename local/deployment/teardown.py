@@ -22,15 +22,23 @@ def need_engine() -> None:
     docker.from_env().close()
 
 
-def worker_images(paths: Paths) -> list[str]:
+WORKER_REPOSITORY = "docker-worker"  # what the program pushes to (`infra/naming.py`; a test holds the two together)
+
+
+def images(paths: Paths) -> list[str]:
     """Tags that the engine of this machine has of this local Azure's registries (known by their ports)."""
     store = Store(paths.database)
     try:
         servers = {f"{HOST}:{port}" for port in Ports(store).block()}
     finally:
         store.close()
-    images = docker.from_env().images.list()
-    return sorted(tag for image in images for tag in image.tags if tag.split("/")[0] in servers)
+    found = docker.from_env().images.list()
+    return sorted(tag for image in found for tag in image.tags if tag.split("/")[0] in servers)
+
+
+def worker_images(paths: Paths) -> list[str]:
+    """Those of them that `up` built. Any other was tagged by a person, who keeps it."""
+    return [tag for tag in images(paths) if tag.partition("/")[2].rpartition(":")[0] == WORKER_REPOSITORY]
 
 
 def remove_worker_images(paths: Paths) -> None:
@@ -46,6 +54,8 @@ def show_remaining(paths: Paths) -> int:
     left += [f"image {name}" for name in worker_images(paths)]
     for thing in left:
         say(f"left: {thing}")
+    for name in sorted(set(images(paths)) - set(worker_images(paths))):
+        say(f"kept: image {name}, which you tagged; remove it: docker image rm {name}")
     if not left:
         say("nothing is left: no resource, node, container, volume, network, blob or image tag")
     return 1 if left else 0

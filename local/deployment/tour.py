@@ -31,14 +31,18 @@ from local.words import say
 
 TABLE_COLUMNS = 110  # of a terminal in which the CLI's table shows the state of our resources beside their names
 SAMPLE = CHECKOUT / "jobs" / "samples" / "hello.yaml"
+# Each line can be pasted in the checkout. {jobs}: the command that the set-up put into the virtual environment.
 NEXT = """
 What to try next:
   make preview                                     what a change would do (also STACK=dev, STACK=prod)
-  python -m local pulumi stack                     any command of Pulumi on the stack   (python is .venv/bin/python)
-  python -m jobs submit jobs/samples/hello.yaml    another run
-  python -m jobs logs JOB TASK                     a task's output
-  python -m jobs nodes default                     the pool's nodes
+  {jobs} submit jobs/samples/hello.yaml    another run
+  {jobs} tasks {job}    its tasks
+  {jobs} logs -f {job}    what they write
+  {jobs} nodes default    the pool's nodes
+  {jobs} --help    all verbs; . .venv/bin/activate puts it on PATH
+  .venv/bin/python -m local pulumi stack           any command of Pulumi on the stack
   make destroy                                     remove everything that was deployed
+The stack's settings are in local/Pulumi.local.yaml: change them there, then: make up
 """
 
 
@@ -120,8 +124,21 @@ def run(paths: Paths) -> int:
         database.provision(paths, deployed)
     code = sample_job(paths, deployed)
     if code == 0:
-        say(NEXT)
+        say(next_steps(last_run(paths.stack / "last-run.json").get("job", "JOB")))
     return code
+
+
+def next_steps(job: str) -> str:
+    """`NEXT` with the command as it is in this checkout, its comments below one another."""
+    script = CHECKOUT / ".venv" / "bin" / "batch-jobs"
+    ours = script.exists() and not script.parent.parent.is_symlink()  # a linked one runs another checkout
+    command = ".venv/bin/batch-jobs" if ours else ".venv/bin/python -m jobs"
+    lines = []
+    for line in NEXT.format(jobs=command, job=job).splitlines():
+        parts = line.rsplit("    ", 1)
+        wide = len(parts) == 2 and line.startswith("  ")
+        lines.append(f"{parts[0].rstrip():<56}  {parts[1].strip()}" if wide else line)
+    return "\n".join(lines)
 
 
 def sample_job(paths: Paths, deployed: Mapping[str, Any]) -> int:

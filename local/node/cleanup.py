@@ -69,12 +69,22 @@ def remaining(paths: Paths) -> list[str]:
 
 
 def remove_images(paths: Paths) -> None:
-    """Remove this home's images: base, node, and what was built on them, untagged ones too. Those without a home's CA
-    are every checkout's, and stay."""
+    """Remove this home's images: base, node, the worker built on them, untagged ones too. Those without a home's CA are
+    every checkout's, and stay; so does what a person built on the base under a name of their own."""
     client = docker.from_env()
     for image in client.images.list(filters={"label": f"{OWNER_LABEL}={paths.id}"}):
+        if not all(_is_ours(tag) for tag in image.tags):
+            continue
         with contextlib.suppress(APIError):  # in use by a container that is not ours to remove
             client.images.remove(image.id, force=True)
+
+
+def _is_ours(tag: str) -> bool:
+    """Whether we or the docker plugin gave the tag: it is of a node's image, or of a registry on this host."""
+    repository = tag.rpartition(":")[0]
+    return repository.startswith("local-azure/") or (
+        repository.startswith("127.0.0.1:") and repository.endswith("/docker-worker")
+    )
 
 
 def _ours(paths: Paths) -> dict[str, str | list[str] | bool]:

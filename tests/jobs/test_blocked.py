@@ -117,7 +117,7 @@ def test_watch_says_that_a_job_is_disabled_or_that_its_preparation_failed(monkey
     scene.batch.prepared = [PREPARED]
     with pytest.raises(watch.GaveUpWaiting):
         watch.follow(scene.session, "j", timeout=60)
-    assert "the job's preparation failed on 1 nodes (python -m jobs show j)" in scene.err.getvalue()
+    assert "the job's preparation failed on 1 node (python -m jobs show j)" in scene.err.getvalue()
     monkeypatch.setattr("shutil.get_terminal_size", lambda: (200, 40))
     monkeypatch.setattr(scene.err, "isatty", lambda: True)
     with pytest.raises(watch.GaveUpWaiting):
@@ -308,7 +308,9 @@ def test_submit_tells_who_waits_for_a_task_that_was_refused(tmp_path: Path, monk
         ]
     ]
     given = {"yes": True, "dry_run": False, "job_id": "mine", "watch": False, "report": False, "timeout": None}
-    arguments = argparse.Namespace(file=path, **given, resume=False, checkpoint=None, workers=1, patience=5.0)
+    arguments = argparse.Namespace(
+        files=[path], notify=None, bell=False, **given, resume=False, checkpoint=None, workers=1, patience=5.0
+    )
     with pytest.raises(NotAllAdded, match=r"1 tasks depend on refused ones and would wait for ever.*: b \(on a\)"):
         submit.run(arguments, scene.session)
     assert scene.batch.definitions["mine"]["usesTaskDependencies"] is True

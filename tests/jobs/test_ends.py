@@ -190,7 +190,8 @@ HOSTILE = "\x1b]0;title\x07\x1b[2Jred\x9b1m\u202egnp.exe\r \x00\x7f\ud800"
 SHOWN = r"\x1b]0;title\x07\x1b[2Jred\x9b1m\u202egnp.exe\x0d \x00\x7f\ud800"
 
 
-def test_text_from_outside_is_shown_and_never_obeyed_on_a_terminal() -> None:
+def test_text_from_outside_is_shown_and_never_obeyed_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")  # ours would be escape codes, too
     out, err = Terminal(), Terminal()
     render = Render(out=out, err=err)
     render.words(HOSTILE)

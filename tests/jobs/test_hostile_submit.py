@@ -492,7 +492,7 @@ def test_submissions_in_one_second_all_get_an_id(tmp_path: Path, seed: int) -> N
 
         given = {"yes": True, "dry_run": False, "job_id": None, "watch": False, "report": False, "timeout": None}
         given |= {"resume": False, "checkpoint": None, "workers": 4, "patience": 5.0}
-        assert verb.run(argparse.Namespace(file=HELLO, **given), scene.session) == Exit.OK
+        assert verb.run(argparse.Namespace(files=[HELLO], notify=None, bell=False, **given), scene.session) == Exit.OK
     finally:
         os.chdir(here)
     assert len(scene.batch.sent[f"{JOB}-{1 + seed}"]) == 5

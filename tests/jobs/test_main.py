@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,9 @@ import pytest
 from jobs.cli import main
 from jobs.exits import MEANING, Exit, worst
 from jobs.manual import manual
-from jobs.parser import build_parser
+from jobs.parser import build_parser, examples, parse, verb_parsers
 from jobs.terminal import streams
-from jobs.verbs import VERBS, completion, module
+from jobs.verbs import VERBS, module, verb_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,15 +41,24 @@ def test_the_worst_outcome_wins() -> None:
     [
         ([], "required: VERB"),
         (["sbmit"], "invalid choice: 'sbmit'"),
-        (["submit", "x", "--yess"], "unrecognized arguments: --yess"),
-        (["watch", "j", "--timeout", "10"], "expected a time like 90s"),
+        (["submit", "x", "--yess"], "unrecognized arguments: --yess; did you mean '--yes'?"),
+        (["sbmit"], "did you mean 'submit'?"),
+        (["zebra", "x"], "choose from submit, validate"),
+        (["list", "--state", "actve"], "did you mean 'active'?"),
+        (["tasks", "j", "--sort", "durtion"], "there is no column 'durtion'; did you mean 'duration'?"),
+        (["tasks", "j", "--columns", "task,zebra"], "there is no column 'zebra'; there are: task, state, node"),
+        (["tasks", "j", "-o", "xml"], "choose from table, wide, json, yaml, name"),
+        (["help", "sumbit"], "there is no verb 'sumbit'; did you mean 'submit'?"),
+        (["logs", "j", "--timestamps"], "they need --follow"),
+        (["watch", "j", "--notify", "http://hooks.example.org/x"], "is neither https nor on this machine"),
+        (["watch", "j", "--timeout", "10x"], "expected a time like 90s"),
         (["submit", "no-such-file.yaml", "--outputs", "no-such.json"], "no-such.json: cannot be read"),
         (["report", "j", "--family", "f"], "Give one of them"),
         (["submit"], "required: FILE"),
         (["submit", "x", "--timeout", "0s"], "above zero"),
         (["list", "--state", "actve"], "invalid choice: 'actve'"),
         (["list", "--limit", "many"], "invalid int value: 'many'"),
-        (["completion", "fish"], "invalid choice: 'fish'"),
+        (["completion", "dash"], "invalid choice: 'dash'"),
         (["connect", "n", "--key", "k", "--password"], "not allowed with"),
         (["pools", "p", "--nodes", "1", "--evaluate"], "not allowed with"),
         (["cancel"], "required: JOB"),
@@ -65,14 +75,14 @@ def test_a_wrong_command_line_is_a_usage_error_in_words(
     assert captured.out == ""
 
 
-@pytest.mark.parametrize("words", ["--help", "submit --help", "watch --help", "completion bash"])
+@pytest.mark.parametrize("words", ["--help", "submit --help", "tasks --help", "help images", "completion bash"])
 def test_help_loads_no_slow_package(words: str) -> None:
     """azure.batch, azure.identity and pydantic take most of a second; only reading files and services needs them."""
     code = (
         "import sys, jobs.cli as m\n"
         f"try: m.main({words.split()!r})\n"
         "except SystemExit: pass\n"
-        "print([n for n in sys.modules if n.split('.')[0] in ('azure', 'msal', 'requests')], file=sys.stderr)"
+        "print([n for n in sys.modules if n.split('.')[0] in ('azure', 'msal', 'requests', 'rich')], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stderr.strip() == "[]"
@@ -103,11 +113,19 @@ def test_each_sdk_has_one_importer() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_options_and_something_to_run(verb: str) -> None:
     parser = build_parser([verb])
-    verbs = next(action for action in parser._actions if action.dest == "verb")
-    assert verbs.choices is not None
-    chosen = dict(verbs.choices)[verb]  # type: ignore[call-overload]
+    chosen = verb_parsers(parser)[verb]
     assert callable(chosen.get_default("run"))
     assert module(verb).__doc__
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_argument_has_help_and_every_verb_has_examples_that_are_right(verb: str) -> None:
+    without = [action.dest for action in verb_parsers(build_parser([verb]))[verb]._actions if not action.help]
+    assert without == []
+    assert examples(verb)
+    for example in examples(verb):
+        words = shlex.split(example.partition(" < ")[0].partition(" > ")[0])
+        assert parse(words).verb == verb == verb_of(words)
 
 
 def test_the_manual_is_made_from_the_parser() -> None:
@@ -118,18 +136,6 @@ def test_the_manual_has_every_exit_code_and_verb() -> None:
     text = manual()
     assert all(f"| {code.value} | {code.name} | {MEANING[code]} |" in text for code in Exit)
     assert all(f"\n## {verb}\n" in text for verb in VERBS)
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [(["sub"], {"submit"}), (["submit", "--dr"], {"--dry-run"}), (["connect", "n", "--pass"], {"--password"})],
-)
-def test_completion_offers_verbs_and_options_in_bash(typed: list[str], offered: set[str]) -> None:
-    script = completion.script(completion.words_of(build_parser()), "bash", "jobs")
-    words = " ".join(f"'{word}'" for word in ("jobs", *typed))
-    code = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed)}; {completion.FUNCTION}; echo ${{COMPREPLY[@]}}"
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "docs")
-    assert set(done.stdout.split()) == offered
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -14,6 +14,7 @@ import pytest
 from jobs.errors import MachineError, NotFound, Unreachable, UsageError
 from jobs.exits import Exit
 from jobs.local_names import Places
+from jobs.parser import parse
 from jobs.service.batch import Failure, NodeState, TaskState
 from jobs.service.storage import blob_path
 from jobs.terminal.render import Render
@@ -34,7 +35,8 @@ def scene() -> Stage:
 
 
 def show_logs(scene: Stage, task: str | None, **options: bool) -> str:
-    arguments = argparse.Namespace(job="j", task=task, **({"stderr": False, "follow": False} | options))
+    words = [f"--{name}" for name, given in options.items() if given]
+    arguments = parse(["logs", "j", *([task] if task else []), *words])
     assert logs.run(arguments, scene.session) == Exit.OK
     return scene.out.getvalue()
 
@@ -139,14 +141,16 @@ def test_logs_end_when_nobody_reads_them_any_more(scene: Stage, follow: bool) ->
 
     scene.batch.read_task_file = endless  # type: ignore[method-assign]
     scene.session.render = Render(out=Gone(), err=io.StringIO())
-    arguments = argparse.Namespace(job="j", task="a", stderr=False, follow=follow)
+    arguments = parse(["logs", "j", "a", *(["--follow"] if follow else [])])
     assert logs.run(arguments, scene.session) == Exit.OK
     assert pieces < 5
 
 
-def test_following_needs_a_task(scene: Stage) -> None:
-    with pytest.raises(UsageError, match="Name it"):
-        show_logs(scene, None, follow=True)
+def test_following_without_a_task_follows_the_whole_job(scene: Stage) -> None:
+    for name in ("a", "b"):
+        scene.batch.files["j", name, "stdout.txt"] = f"of {name}\n".encode()
+    scene.batch.end("j")
+    assert show_logs(scene, None, follow=True) == "a | of a\nb | of b\n"
 
 
 def fill_container(scene: Stage) -> None:
@@ -329,7 +333,7 @@ def test_nodes_tell_why_a_start_task_failed(scene: Stage) -> None:
         NodeState(id="n3", state="unusable", errors=("DiskFull: no space",)),
     ]
     scene.batch.node_files["n2", "startup/stderr.txt"] = b"no docker here\n"
-    nodes.run(argparse.Namespace(pool=None, every=False), scene.session)
+    nodes.run(parse(["nodes"]), scene.session)
     shown = scene.out.getvalue()
     assert shown.startswith("pool default-1a2b: 3 nodes\n")
     assert "exit code 3" in shown

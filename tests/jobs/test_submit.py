@@ -29,7 +29,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(scene: Stage, file: Path = HELLO, **options: object) -> Exit:
     given = {"yes": True, "dry_run": False, "job_id": None, "watch": False, "report": False, "timeout": None}
     given |= {"resume": False, "checkpoint": None, "workers": 4, "patience": 5.0}
-    return submit.run(argparse.Namespace(file=file, **(given | options)), scene.session)
+    return submit.run(argparse.Namespace(files=[file], notify=None, bell=False, **(given | options)), scene.session)
 
 
 def test_the_job_ends_by_itself_only_after_the_last_task_was_added() -> None:

@@ -573,6 +573,23 @@ def test_doctor_goes_on_after_a_check_that_could_not_be_made(scene: Stage) -> No
     assert "registry" in scene.out.getvalue()
 
 
+def test_doctor_says_once_that_nobody_answers(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unreachable("https://x cannot be reached")
+
+    monkeypatch.setattr(scene.batch, "job", away)
+    assert run(scene, "doctor") == Exit.SERVICE
+    told = scene.out.getvalue()
+    assert told.count("cannot be reached") == 1
+    assert "not asked, because of that: containers, pools, " in told
+    local = replace(scene.session.connection, ca=Path("ca.pem"))
+    scene.session.__dict__["connection"] = local
+    scene.out.truncate(0)
+    scene.out.seek(0)
+    run(scene, "doctor")
+    assert "the local Azure does not answer: it is stopped\n         make up, or:" in scene.out.getvalue()
+
+
 def test_validate_checks_all_files_and_tells_everything(scene: Stage, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text("job: {family: hello}\ntasks: {list: [{id: a}]}\n")

@@ -167,7 +167,7 @@ def test_a_job_that_was_ended_early_did_not_succeed() -> None:
     scene = scene_with("a")
     scene.batch.end("j", "UserTerminate")
     assert watch.follow(scene.session, "j", timeout=None) == Exit.TASKS_FAILED
-    assert "the job ended first (UserTerminate), 1 tasks never did" in scene.err.getvalue()
+    assert "the job ended first (UserTerminate), 1 task never did" in scene.err.getvalue()
 
 
 def test_a_job_that_stays_active_is_over_when_its_tasks_are() -> None:

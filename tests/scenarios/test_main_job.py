@@ -113,7 +113,7 @@ def test_make_up_gives_each_step_its_time_and_says_what_to_try_next(local: Place
     ]
     assert re.search(r"^==> set-up: ready \(\d+\.\d+s\)$", again.err, re.MULTILINE)
     tail = again.err.split("What to try next:")[1]
-    assert all(command in tail for command in ("make preview", "python -m jobs", "make destroy"))
+    assert all(command in tail for command in ("make preview", "jobs submit jobs/samples/hello.yaml", "make destroy"))
     # Nothing was deployed, no job was submitted, and the last run is shown again.
     assert changes(again) == {}
     assert re.search(r"^    \d+ unchanged$", again.out, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -21,6 +22,8 @@ from tools.setup.errors import SetupError
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOCAL_AZURE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(docker_engine, "running_containers", lambda: 0)  # whatever runs in this machine's engine
     return tmp_path / "home"
 
 
@@ -181,3 +184,56 @@ def test_the_engine_that_we_started_is_stopped(own_home: Path) -> None:
     docker_engine.stop(lambda _text: None)
     assert engine.wait(5) == -15
     assert not places.home().joinpath("docker-engine.json").exists()
+
+
+@pytest.fixture
+def our_engine(own_home: Path) -> subprocess.Popen[bytes]:
+    """A process that stands for the engine that this checkout started; nothing runs in it."""
+    engine = subprocess.Popen(["sleep", "100"])
+    docker_engine.marker().parent.mkdir(parents=True)
+    docker_engine.marker().write_text(json.dumps({"pid": engine.pid, "started": docker_engine.started(engine.pid)}))
+    places.engine_home().mkdir(parents=True)
+    (places.engine_home() / "dockerd.pid").write_text(str(engine.pid))
+    return engine
+
+
+def test_an_engine_that_another_checkout_uses_is_handed_over(
+    our_engine: subprocess.Popen[bytes], own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other" / ".local"
+    (other / "run").mkdir(parents=True)
+    monkeypatch.setenv("LOCAL_AZURE_HOME", str(other))
+    docker_engine.note_user()
+    monkeypatch.setenv("LOCAL_AZURE_HOME", str(own_home))
+    docker_engine.note_user()
+    said: list[str] = []
+    try:
+        with (other / "run" / "supervisor.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # as its supervisor holds it
+            docker_engine.stop(said.append)
+        assert our_engine.poll() is None
+        assert said == [
+            f"the Docker engine goes on: the local Azure of {other.parent} uses it, and its `make down` ends it"
+        ]
+        assert not docker_engine.marker().exists()
+        monkeypatch.setenv("LOCAL_AZURE_HOME", str(other))
+        threading.Thread(target=our_engine.wait).start()
+        docker_engine.stop(said.append)
+        assert our_engine.wait() == -15
+    finally:
+        our_engine.kill()
+        our_engine.wait()
+
+
+def test_an_engine_in_which_something_runs_is_left_alone(
+    our_engine: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_engine, "running_containers", lambda: 2)
+    said: list[str] = []
+    try:
+        docker_engine.stop(said.append)
+        assert our_engine.poll() is None and docker_engine.marker().exists()
+        assert said == ["the Docker engine goes on: 2 containers run in it; stop them, then: make down"]
+    finally:
+        our_engine.kill()
+        our_engine.wait()

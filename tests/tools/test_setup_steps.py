@@ -385,3 +385,34 @@ def test_without_ensurepip_and_root_debians_package_is_named_at_once(
     machine.program("dpkg-query")
     with pytest.raises(SetupError, match="sudo apt-get update && sudo apt-get install python3-venv"):
         steps.PYTHON_PACKAGES.check()
+
+
+def test_the_command_runs_this_checkouts_jobs_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = tmp_path / "a checkout"
+    (checkout / "jobs").mkdir(parents=True)
+    (checkout / "jobs" / "__init__.py").touch()
+    (checkout / "jobs" / "__main__.py").write_text("import sys\n\ndef main():\n    print(sys.argv[1:])\n    return 3\n")
+    monkeypatch.setattr(places, "CHECKOUT", checkout)
+    monkeypatch.setattr(places, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(places, "PYTHON", Path(sys.executable))
+    python_environment.ensure_command()
+    command = tmp_path / "venv" / "bin" / "batch-jobs"
+    done = subprocess.run([command, "list", "-o", "name"], cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "['list', '-o', 'name']\n")
+    before = command.stat().st_mtime_ns
+    python_environment.ensure_command()
+    assert command.stat().st_mtime_ns == before
+    monkeypatch.setattr(places, "CHECKOUT", tmp_path / "moved")
+    python_environment.ensure_command()
+    assert "moved" in command.read_text()
+
+
+def test_an_environment_of_another_checkout_keeps_its_own_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs" / "bin").mkdir(parents=True)
+    (tmp_path / "venv").symlink_to(tmp_path / "theirs")
+    monkeypatch.setattr(places, "VENV", tmp_path / "venv")
+    python_environment.ensure_command()
+    python_environment.ensure_manual_pages(print)
+    assert list((tmp_path / "theirs").rglob("*")) == [tmp_path / "theirs" / "bin"]

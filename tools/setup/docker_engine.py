@@ -2,11 +2,14 @@
 
 An engine that answers is used as it is. Only where none answers, and none is installed elsewhere (DOCKER_HOST), a
 `dockerd` is started with its own data root, exec root and pid file, so that nothing of another engine is touched.
-`stop` ends it only for the checkout that started it.
+`stop` ends it only for the checkout that started it, and not while another checkout's local Azure runs, or a container:
+the other checkout then has the engine, and its `make down` ends it.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -107,6 +110,54 @@ def ensure(say: Say, show: Show) -> None:
     if check() is not EngineState.RUNNING:
         debian_packages.ensure(debian_packages.FOR_ENGINE, say, show)
         start(say)
+    note_user()
+
+
+def checkouts() -> Path:
+    """A file for each checkout that was prepared with the engine that we started; in it, its home folder."""
+    return places.engine_home() / "checkouts"
+
+
+def note_user() -> None:
+    """Write down that this checkout uses the engine, if it is one that a checkout started."""
+    if not (places.engine_home() / "dockerd.pid").exists():
+        return
+    folder = checkouts()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home = str(places.home())
+    (folder / hashlib.sha256(home.encode()).hexdigest()[:16]).write_text(home)
+
+
+def other_users() -> list[Path]:
+    """Homes of other checkouts whose local Azure runs: its supervisor holds a lock as long as it lives."""
+    found = []
+    for file in sorted(checkouts().glob("*")) if checkouts().is_dir() else []:
+        home = Path(file.read_text())
+        if home != places.home() and _is_locked(home / "run" / "supervisor.lock"):
+            found.append(home)
+    return found
+
+
+def _is_locked(file: Path) -> bool:
+    try:
+        with file.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def running_containers() -> int:
+    """How many containers run in the engine, whoever's; 0 when that cannot be asked."""
+    try:
+        asked = subprocess.run(
+            ["docker", "ps", "--quiet"], capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return len(asked.stdout.split()) if asked.returncode == 0 else 0
 
 
 def trouble(found: EngineState) -> SetupError:
@@ -198,6 +249,17 @@ def stop(say: Say) -> None:
             next_step="end that engine by hand, if it runs, and delete the file",
         ) from None
     if started(pid) and started(pid) == began:
+        if others := other_users():
+            say(
+                f"the Docker engine goes on: the local Azure of {others[0].parent} uses it, and its `make down` ends it"
+            )
+            (others[0] / marker().name).write_text(marker().read_text())
+            marker().unlink()
+            return
+        if containers := running_containers():
+            some = "1 container runs" if containers == 1 else f"{containers} containers run"
+            say(f"the Docker engine goes on: {some} in it; stop them, then: make down")
+            return
         say("stopping the Docker engine that make started")
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS

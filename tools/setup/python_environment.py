@@ -8,10 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 from tools.setup import debian_packages, places, uv
 from tools.setup.process import run
 from tools.setup.progress import Say, Show
+
+# What people type, from any folder once `.venv/bin` is on PATH. `jobs` itself is a builtin of every shell.
+COMMAND = "batch-jobs"
 
 
 def fingerprint() -> str:
@@ -24,15 +28,68 @@ def is_current() -> bool:
     return places.PYTHON.exists() and stamp.exists() and stamp.read_text() == fingerprint()
 
 
+def command_script() -> str:
+    """The command: `python -m jobs` with the environment's interpreter and this checkout.
+
+    It begins as a shell script: a path with a space, or a long one, may not stand after `#!`.
+    """
+    return f"""#!/bin/sh
+'''exec' "{places.PYTHON}" "$0" "$@"
+' '''
+import sys
+
+sys.path[0] = {str(places.CHECKOUT)!r}
+from jobs.__main__ import main
+
+sys.exit(main())
+"""
+
+
+def ensure_command() -> None:
+    """Write the command, unless it is there as it should be. An environment of another checkout keeps its own."""
+    if places.VENV.is_symlink():
+        return
+    text, command = command_script(), places.VENV / "bin" / COMMAND
+    if command.exists() and command.read_text() == text:
+        return
+    command.parent.mkdir(parents=True, exist_ok=True)
+    part = command.with_suffix(".part")
+    part.write_text(text)
+    part.chmod(0o755)
+    part.replace(command)
+
+
+def ensure_manual_pages(say: Say) -> None:
+    """Write the manual pages of `batch-jobs`, unless they are newer than the verbs. Nothing depends on them."""
+    if places.VENV.is_symlink():
+        return
+    folder = places.VENV / "share" / "man" / "man1"  # where `man` looks for what is in .venv/bin
+    page = folder / f"{COMMAND}.1"
+    sources = [*places.CHECKOUT.glob("jobs/*.py"), *places.CHECKOUT.glob("jobs/verbs/*.py")]
+    if page.exists() and all(source.stat().st_mtime < page.stat().st_mtime for source in sources):
+        return
+    program = [str(places.PYTHON), "-m", "jobs.manual", "--man", str(folder)]
+    try:
+        subprocess.run(program, cwd=places.CHECKOUT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        last = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
+        say(f"the manual pages of {COMMAND} could not be written: {''.join(last)}")
+
+
 def missing_debian_packages() -> list[str]:
     """What Debian keeps apart from its Python, and a virtual environment is made with."""
     return [] if is_current() or importlib.util.find_spec("ensurepip") else list(debian_packages.FOR_VENV)
 
 
 def ensure(say: Say, show: Show) -> None:
-    """Make `.venv` hold exactly what `requirements-dev.txt` pins."""
-    if is_current():
-        return
+    """Make `.venv` hold exactly what `requirements-dev.txt` pins, and the command with its manual pages."""
+    if not is_current():
+        _install(say, show)
+    ensure_command()
+    ensure_manual_pages(say)
+
+
+def _install(say: Say, show: Show) -> None:
     places.unlink_shared(places.VENV)
     say("creating .venv from requirements-dev.txt (hash-pinned)")
     stamp = places.VENV / "requirements.sha256"
@@ -74,12 +131,13 @@ def compile_packages() -> None:
     compiled (some packages carry templates) is told by whoever imports it.
     """
     used = "|".join(sorted(azure_native_namespaces()))
-    subprocess.run(
-        [str(places.PYTHON), "-m", "compileall", "-q", "-j", "0", "-x",
-         rf"/pulumi_azure_native/(?!({used})/)[^/]+/", str(places.VENV / "lib")],
-        capture_output=True,
-        check=False,
-    )  # fmt: skip
+    with suppress(OSError):  # an interpreter that does not start is told by whoever needs it
+        subprocess.run(
+            [str(places.PYTHON), "-m", "compileall", "-q", "-j", "0", "-x",
+             rf"/pulumi_azure_native/(?!({used})/)[^/]+/", str(places.VENV / "lib")],
+            capture_output=True,
+            check=False,
+        )  # fmt: skip
 
 
 def azure_native_namespaces() -> set[str]:

@@ -10,8 +10,10 @@ import docker
 import pytest
 from docker.errors import APIError
 
+from jobs.verbs import images
 from local.azure.registry.grants import TOKEN_USER
 from tests.azure.registry.conftest import World
+from tests.jobs.fakes import stage
 
 pytestmark = pytest.mark.docker
 
@@ -59,4 +61,36 @@ async def test_an_engine_pushes_and_pulls_by_digest_with_short_lived_tokens(worl
             for name in [*image.tags, *image.attrs.get("RepoDigests", [])]:
                 if name.startswith(world.server):
                     engine.images.remove(name, force=True)
+        engine.close()
+
+
+async def test_images_push_sends_a_local_image_and_leaves_the_engine_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.assign("ci", "AcrPush")
+    token = await world.refresh("ci")
+
+    class Registry:
+        server = world.server
+
+        def __init__(self, *_: object) -> None: ...
+
+        def refresh_token(self) -> str:
+            return token
+
+    monkeypatch.setattr("jobs.service.registry.Registry", Registry)
+    scene, engine = stage(), docker.from_env()
+    await to_thread(empty_image, engine, "pushed-by-a-person:1")
+    try:
+        await to_thread(images.push, scene.session, "pushed-by-a-person:1", "team/app:2")
+        tags = [tag for image in engine.images.list() for tag in image.tags]
+        assert "pushed-by-a-person:1" in tags
+        assert not [tag for tag in tags if tag.startswith(world.server)]
+        reference = scene.out.getvalue().strip()
+        assert reference.startswith(f"{world.server}/team/app@sha256:")
+        login = {"username": TOKEN_USER, "password": token}
+        pulled = await to_thread(lambda: engine.images.pull(reference, auth_config=login))
+        assert reference in pulled.attrs["RepoDigests"]
+    finally:
+        engine.images.remove("pushed-by-a-person:1", force=True)
         engine.close()

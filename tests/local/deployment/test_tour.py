@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,3 +105,17 @@ def test_in_a_narrow_terminal_the_cli_prints_a_line_for_each_event(paths: Paths)
     narrow, wide = (tour.command(stack, "up", columns) for columns in (80, 120))
     assert [word for word in narrow if word not in wide] == ["--non-interactive"]
     assert set(wide) < set(narrow)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_what_to_try_next_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
+    script = tmp_path / ".venv" / "bin" / "batch-jobs"
+    if installed:
+        script.parent.mkdir(parents=True)
+        script.touch()
+    monkeypatch.setattr(tour, "CHECKOUT", tmp_path)
+    lines = tour.next_steps("hello-1").splitlines()
+    command = ".venv/bin/batch-jobs" if installed else ".venv/bin/python -m jobs"
+    assert any(line.startswith(f"  {command} logs -f hello-1  ") for line in lines)
+    assert max(map(len, lines)) <= 120
+    assert "local/Pulumi.local.yaml" in lines[-1]
