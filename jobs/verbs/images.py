@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     if session.render.as_json:
         for one in found:
             session.render.record(
-                {"registry": registry.server, **vars(one), "pools": _pools(used, registry.server, one)}
+                {"registry": registry.server, **vars(one), "pools": pools_with(used, registry.server, one)}
             )
         return Exit.OK
     now = session.clock.now()
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
                 one.digest[:19],
                 durations.age(one.created, now),
                 ", ".join(
-                    [*_pools(used, registry.server, one), *(["`image: worker`"] if worker.endswith(one.digest) else [])]
+                    [*pools_with(used, registry.server, one), *(["`image: worker`"] if worker.endswith(one.digest) else [])]
                 )
                 or "-",
             )
@@ -69,7 +69,7 @@ def users(session: Session, server: str) -> dict[str, list[str]]:
     return found
 
 
-def _pools(used: dict[str, list[str]], server: str, one: Manifest) -> list[str]:
+def pools_with(used: dict[str, list[str]], server: str, one: Manifest) -> list[str]:
     name = f"{server}/{one.repository}"
     references = [f"{name}@{one.digest}", *(f"{name}:{tag}" for tag in one.tags)]
     return sorted({pool for reference in references for pool in used.get(reference, ())})
