@@ -117,13 +117,13 @@ def _heads(figures: Figures) -> Iterator[str]:
         ("", f"{figures.total:,}", "tasks"),
         ("", f"{figures.succeeded:,}", "succeeded"),
         ("bad" if figures.failed else "", f"{figures.failed:,}", "failed"),
-        ("", f"{figures.running + figures.waiting:,}", f"not over ({figures.running:,} running)"),
+        ("", f"{figures.running + figures.waiting:,}", f"not over; {figures.running:,} running"),
         ("", short(lasted), "first start to last end"),
         ("", short(figures.wait.median), f"median wait; 95 % within {short(figures.wait.p95)}"),
         ("", short(figures.run.median), f"median run; 95 % within {short(figures.run.p95)}"),
         ("", f"{sum(hours.values()):.1f} h", f"of nodes: {hours['dedicated']:.1f} dedicated, {hours['spot']:.1f} spot{gone}"),
         ("", f"{figures.retries:,}", f"retries, of {figures.retried:,} tasks"),
-        ("", f"{figures.requeues:,}", "times back to the queue (node lost or preempted)"),
+        ("", f"{figures.requeues:,}", "times back to the queue: node lost or preempted"),
     )
     yield '<div class="heads">'
     for kind, value, name in heads:
@@ -230,12 +230,13 @@ def _slowest(reading: Reading, figures: Figures) -> Iterator[str]:
             for name in ("stdout", "stderr")
             if reading.blobs
         )
-        command = f"python -m jobs logs {figures.job.id} {task.id}"
+        links = links or f"<code>{_text(f'python -m jobs logs {figures.job.id} {task.id}')}</code>"
         yield (
             f'<tr><td class="n">{short(seconds(task, figures.at))}</td><td class="id">{_text(task.id)}</td>'
-            f'<td class="id">{_text(task.node_id or "")}</td><td>{links} <code>{_text(command)}</code></td></tr>'
+            f'<td class="id">{_text(task.node_id or "")}</td><td>{links}</td></tr>'
         )
-    yield "</table></div></section>"
+    yield "</table></div>"
+    yield f'<p class="soft">In a terminal: <code>{_text(f"python -m jobs logs {figures.job.id} TASK --stderr")}</code></p></section>'
 
 
 def _nodes(figures: Figures) -> Iterator[str]:

@@ -65,6 +65,7 @@ export function duration(seconds) {
 
 export const seconds = (from, to) => (from ? ((to ? new Date(to) : new Date()) - new Date(from)) / 1000 : null);
 export const age = (time) => (time ? `${duration(seconds(time))} ago` : "");
+export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 export const number = (value) => value.toLocaleString("en");
 export const bytes = (size) => {
   for (const [unit, of] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) if (size >= of) return `${(size / of).toFixed(1)} ${unit}`;
@@ -94,9 +95,10 @@ const CHIPS = { active: "c-active", completed: "c-completed", disabled: "c-wait"
 export const chip = (name, kind = CHIPS[name] || "") => h("span", { class: `chip ${kind}` }, name);
 
 export function table(columns, rows, { stack = true, empty = "none" } = {}) {
+  // a column is its name, or name and classes: n (numbers), id, why, desk (not on a narrow screen)
   const names = columns.map((one) => (Array.isArray(one) ? one : [one, ""]));
   return h("div", { class: "scroll" }, h("table", { class: stack ? "stack" : "" },
-    h("thead", {}, h("tr", {}, names.map(([name, kind]) => h("th", { class: kind === "n" ? "n" : "", scope: "col" }, name)))),
+    h("thead", {}, h("tr", {}, names.map(([name, kind]) => h("th", { class: kind.replace(/\b(id|why)\b/, ""), scope: "col" }, name)))),
     h("tbody", {}, rows.length ? rows.map(({ key, cells }) => h("tr", { "data-key": key }, cells.map((cell, i) => h("td", { class: names[i][1], "data-name": names[i][0] }, cell))))
       : h("tr", {}, h("td", { colspan: names.length, class: "soft" }, empty)))));
 }

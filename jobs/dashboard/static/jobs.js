@@ -34,7 +34,7 @@ export function jobs({ ask, refine, query }) {
         search("id begins with", get("prefix"), (text) => refine({ prefix: text, page: "" })),
         choice("state", get("state"), data.states, (value) => refine({ state: value, page: "" })),
         data.families.length ? choice("family", get("family"), data.families, (value) => refine({ family: value, page: "" })) : null),
-      h("section", {}, table(["job", "state", "", ["waiting", "n"], ["running", "n"], ["succeeded", "n"], ["failed", "n"], "pool", "submitted", ["took", "n"]], data.jobs.map((job) => ({
+      h("section", {}, table(["job", "state", "", ["waiting", "n desk"], ["running", "n desk"], ["succeeded", "n desk"], ["failed", "n"], ["pool", "desk"], "submitted", ["took", "n"]], data.jobs.map((job) => ({
         key: job.id, cells: [link(`jobs/${part(job.id)}`, job.id), chip(job.state), counts(job.counts),
           ...["active", "running", "succeeded"].map((name) => (job.counts ? number(job.counts[name]) : "")), job.counts ? (job.counts.failed ? h("strong", { class: "t-failed" }, `▲ ${number(job.counts.failed)}`) : "0") : "",
           link("pools", job.pool_id), when(job.created), job.created ? duration(seconds(job.created, job.ended)) : ""],
@@ -46,7 +46,7 @@ export function jobs({ ask, refine, query }) {
 // Succeeded and failed as areas, running as a line
 function progress(history, total) {
   if (history.length < 2) return h("p", { class: "soft" }, "Nothing has happened yet; it is drawn while somebody looks.");
-  const [wide, high, left, foot] = [640, 150, 44, 18];
+  const [wide, high, left, foot] = [640, 150, 0, 2];
   const from = history[0][0], to = Math.max(history[history.length - 1][0], from + 1);
   const most = Math.max(1, ...history.map((one) => Math.max(one[1] + one[2], one[3])));
   const thin = history.filter((_, i) => history.length <= 400 || i % Math.ceil(history.length / 400) === 0 || i === history.length - 1);
@@ -96,7 +96,7 @@ export function job({ ask, act, refine, about, parts, query }) {
             ["pool", link("pools", data.pool_id)], ["submitted", when(data.created)], ["took", data.ended ? duration(seconds(data.created, data.ended)) : ""], ["ended", data.terminate_reason],
             ["tasks", [counts(data.counts), `${number(all)}: ${number(data.counts.active)} waiting, ${number(data.counts.running)} running, ${number(data.counts.succeeded)} succeeded, ${number(data.counts.failed)} failed`]],
             ["output", data.output], ["priority", data.priority || ""],
-          ]), h("p", { class: "soft" }, "the same, to keep:"), copyable(data.report)),
+          ]), h("p", { class: "soft" }, "to keep, as one file:"), copyable(data.report)),
           h("section", {}, h("h2", {}, "Progress"), progress(data.history, all))),
         h("section", {},
           h("div", { class: "head" }, h("h2", {}, "Tasks"), h("nav", { class: "tabs grow", "aria-label": "which tasks" }, FILTERS.map(([name, text]) => h("a", {

@@ -1,6 +1,6 @@
 // One task: why it failed or waits, and what it writes, while it writes it.
 
-import { h, table, when, duration, seconds, facts, words, link, part, state, crumbs, copyable, bytes } from "./dom.js";
+import { h, table, when, duration, seconds, facts, words, link, part, state, crumbs, copyable, bytes, plural } from "./dom.js";
 
 const MOST = 2_000_000; // characters of output that stay on the page
 
@@ -70,7 +70,7 @@ export function task({ ask, act, refine, about, parts, query, stays }) {
         h("div", { class: "columns" },
           h("section", {}, h("h2", {}, "Task"), facts([
             ["state", data.words], ["node", data.node ? link(`pools/${part(data.pool)}/${part(data.node)}`, data.node) : "none yet"], ["created", when(data.created)], ["started", when(data.started)],
-            ["took", data.started ? duration(seconds(data.started, data.ended)) : ""], ["runs", `${data.retries} retries, ${data.requeues} times back to the queue`],
+            ["took", data.started ? duration(seconds(data.started, data.ended)) : ""], ["runs", `${plural(data.retries, "retry", "retries")}, ${plural(data.requeues, "time")} back to the queue`],
             ["image", h("code", {}, data.image || "(none: on the node itself)")], ["command", h("code", {}, data.command)], ["options", data.options ? h("code", {}, data.options) : ""],
           ]), h("p", { class: "soft" }, "in a terminal:"), copyable(`python -m jobs show ${job} ${id}`)),
           h("section", {}, h("h2", {}, "Files"), data.files.missing ? h("p", { class: "soft" }, data.files.missing) : null,

@@ -5,6 +5,7 @@
 (() => {
   const MOST_BARS = 5000;
   const FOOT = 22; // height of the time axis
+  const NAMES = 170; // width of the nodes' names, where there is room for them
   const data = JSON.parse(document.getElementById("tasks").textContent);
   const count = data.ids.length;
   const box = document.getElementById("timeline");
@@ -72,9 +73,9 @@
   const words = (s) => {
     if (s < 10) return `${s.toFixed(s < 1 ? 2 : 1)} s`;
     if (s < 60) return `${Math.round(s)} s`;
-    if (s < 3600) return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
-    if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.round(s % 3600 / 60)} min`;
-    return `${Math.floor(s / 86400)} d ${Math.round(s % 86400 / 3600)} h`;
+    const [large, small, names] = s < 3600 ? [60, 1, ["min", "s"]] : s < 86400 ? [3600, 60, ["h", "min"]] : [86400, 3600, ["d", "h"]];
+    const rest = Math.floor(s % large / small);
+    return `${Math.floor(s / large)} ${names[0]}${rest ? ` ${rest} ${names[1]}` : ""}`;
   };
   const step = (span, most) => {
     const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
@@ -83,7 +84,8 @@
   const size = () => {
     const wide = box.clientWidth;
     const rows = Math.max(110, Math.min(data.nodes.length * 26, Math.max(300, Math.min(innerHeight * 0.62, 1100))));
-    return { wide, high: rows, ratio: devicePixelRatio || 1 };
+    const row = rows / (view.bottom - view.top);
+    return { wide, high: rows, ratio: devicePixelRatio || 1, left: row >= 11 && wide >= 600 ? NAMES : 0 };
   };
 
   let shown = []; // index of every bar that was drawn, for the pointer
@@ -97,7 +99,7 @@
   };
 
   function draw() {
-    const { wide, high, ratio } = size();
+    const { wide, high, ratio, left } = size();
     canvas.width = Math.round(wide * ratio);
     canvas.height = Math.round((high + FOOT) * ratio);
     canvas.style.height = `${high + FOOT}px`;
@@ -105,19 +107,19 @@
     ink.scale(ratio, ratio);
     ink.fillStyle = colours.sunk;
     ink.fillRect(0, 0, wide, high + FOOT);
-    const x = (t) => (t - view.from) / (view.to - view.from) * wide;
+    const x = (t) => left + (t - view.from) / (view.to - view.from) * (wide - left);
     const row = high / (view.bottom - view.top);
     const y = (node) => (node - view.top) * row;
-    axis(ink, x, wide, high);
+    axis(ink, x, wide, high, left);
     if (row >= 8) {
       ink.fillStyle = colours.line;
       for (let n = Math.ceil(view.top); n < view.bottom; n++) ink.fillRect(0, Math.round(y(n)), wide, 1);
     }
     shown = inView();
     const many = shown.length > MOST_BARS;
-    if (many) density(ink, x, y, row, wide, high, ratio);
-    else bars(ink, x, y, row, high);
-    labels(ink, y, row, wide);
+    if (many) density(ink, x, y, wide, high, left);
+    else bars(ink, x, y, row, high, left, wide);
+    if (left) labels(ink, y, row, left, high);
     if (drag && drag.moved) {
       ink.strokeStyle = colours.focus;
       ink.setLineDash([4, 3]);
@@ -128,8 +130,8 @@
     say.textContent = `${shown.length.toLocaleString("en")} of ${count.toLocaleString("en")} tasks, ${nodes} nodes, ${words(view.to - view.from)}${many ? "; strength = how busy" : ""}`;
   }
 
-  function axis(ink, x, wide, high) {
-    const every = step(view.to - view.from, Math.max(2, wide / 90));
+  function axis(ink, x, wide, high, left) {
+    const every = step(view.to - view.from, Math.max(2, (wide - left) / 90));
     ink.font = "11px system-ui, sans-serif";
     ink.textBaseline = "middle";
     for (let t = Math.ceil(view.from / every) * every; t <= view.to; t += every) {
@@ -139,17 +141,17 @@
       ink.fillStyle = colours.soft;
       const text = t === 0 ? "0" : words(t);
       const long = ink.measureText(text).width;
-      ink.fillText(text, Math.max(2, Math.min(wide - long - 2, at - long / 2)), high + FOOT / 2 + 1);
+      ink.fillText(text, Math.max(left + 2, Math.min(wide - long - 2, at - long / 2)), high + FOOT / 2 + 1);
     }
     ink.fillStyle = colours.line;
     ink.fillRect(0, high, wide, 1);
   }
 
-  function bars(ink, x, y, row, high) {
+  function bars(ink, x, y, row, high, left0, wide) {
     const gap = row > 10 ? 3 : row > 4 ? 1 : 0;
     ink.save();
     ink.beginPath();
-    ink.rect(0, 0, ink.canvas.width, high);
+    ink.rect(left0, 0, wide - left0, high);
     ink.clip();
     for (const pass of ["s", "r", "f"]) {
       for (const i of shown) {
@@ -178,25 +180,25 @@
     ink.restore();
   }
 
-  function density(ink, x, y, row, wide, high, ratio) {
+  function density(ink, x, y, wide, high, edge) {
     const w = Math.round(wide), h = Math.round(high);
-    const busy = new Float32Array(w * h), bad = new Uint8Array(w * h);
+    const busy = new Float32Array(w * h), bad = new Float32Array(w * h);
     const room = new Float32Array(h);
     for (let n = Math.floor(view.top); n < view.bottom && n < data.nodes.length; n++) {
       const a = Math.max(0, Math.floor(y(n))), b = Math.min(h - 1, Math.max(a, Math.ceil(y(n + 1)) - 1));
       for (let line = a; line <= b; line++) room[line] += lanes[n];
     }
-    const perPixel = (view.to - view.from) / wide;
+    const perPixel = (view.to - view.from) / (wide - edge);
     for (const i of shown) {
       const n = data.node[i];
       const a = Math.max(0, Math.floor(y(n))), b = Math.min(h - 1, Math.max(a, Math.ceil(y(n + 1)) - 1));
-      const left = Math.max(0, Math.floor(x(start[i]))), right = Math.min(w - 1, Math.floor(x(end[i])));
+      const left = Math.max(edge, Math.floor(x(start[i]))), right = Math.min(w - 1, Math.floor(x(end[i])));
       for (let column = left; column <= right; column++) {
-        const from = view.from + column * perPixel;
+        const from = view.from + (column - edge) * perPixel;
         const share = Math.min(1, Math.max(0, Math.min(end[i], from + perPixel) - Math.max(start[i], from)) / perPixel);
         for (let line = a; line <= b; line++) {
           busy[line * w + column] += share;
-          if (data.result[i] === "f") bad[line * w + column] = 1;
+          if (data.result[i] === "f") bad[line * w + column] += Math.max(share, 1e-6);
         }
       }
     }
@@ -204,9 +206,11 @@
     const good = rgb(colours.good), fail = rgb(colours.bad);
     for (let p = 0; p < w * h; p++) {
       if (!busy[p] && !bad[p]) continue;
-      const colour = bad[p] ? fail : good;
-      const strength = bad[p] ? 1 : Math.min(1, 0.12 + 0.88 * busy[p] / Math.max(1, room[Math.floor(p / w)]));
-      image.data.set([colour[0], colour[1], colour[2], Math.round(255 * strength)], p * 4);
+      // A failure colours its pixel by its share of it, and never so little that it is not seen.
+      const share = bad[p] ? Math.max(0.6, Math.min(1, bad[p] / busy[p])) : 0;
+      const strength = Math.max(share, Math.min(1, 0.12 + 0.88 * busy[p] / Math.max(1, room[Math.floor(p / w)])));
+      for (let c = 0; c < 3; c++) image.data[p * 4 + c] = good[c] + (fail[c] - good[c]) * share;
+      image.data[p * 4 + 3] = Math.round(255 * strength);
     }
     const layer = document.createElement("canvas");
     layer.width = w;
@@ -216,30 +220,27 @@
     ink.drawImage(layer, 0, 0, wide, high);
   }
 
-  function labels(ink, y, row, wide) {
-    if (row < 12 || wide < 500) return;
+  function labels(ink, y, row, left, high) {
+    ink.fillStyle = colours.line;
+    ink.fillRect(left - 1, 0, 1, high);
     for (let n = Math.ceil(view.top - 0.5); n < view.bottom && n < data.nodes.length; n++) {
-      const text = `${data.nodes[n][0].slice(0, 28)}${data.nodes[n][1] === "spot" ? " (spot)" : ""}`;
-      const long = ink.measureText(text).width;
-      const at = y(n) + row / 2;
-      ink.globalAlpha = 0.82;
-      ink.fillStyle = colours.panel;
-      ink.fillRect(wide - long - 12, at - 8, long + 10, 16);
-      ink.globalAlpha = 1;
+      const spot = data.nodes[n][1] === "spot" ? " spot" : "", name = data.nodes[n][0];
+      let text = name + spot;
+      for (let cut = name.length; cut > 4 && ink.measureText(text).width > left - 14; cut--) text = `${name.slice(0, cut / 2)}…${name.slice(-cut / 2)}${spot}`;
       ink.fillStyle = colours.soft;
-      ink.fillText(text, wide - long - 7, at + 0.5);
+      ink.fillText(text, 7, y(n) + row / 2 + 0.5);
     }
   }
 
   function at(event) {
-    const { wide, high } = size();
+    const { wide, high, left } = size();
     const place = canvas.getBoundingClientRect();
     const px = event.clientX - place.left, py = event.clientY - place.top;
     return {
-      px, py, inside: py <= high,
-      time: view.from + px / wide * (view.to - view.from),
+      px, py, inside: py <= high && px >= left,
+      time: view.from + (px - left) / (wide - left) * (view.to - view.from),
       node: view.top + py / high * (view.bottom - view.top),
-      near: 2.5 / wide * (view.to - view.from),
+      near: 2.5 / (wide - left) * (view.to - view.from),
     };
   }
   function find({ time, node, near }) {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
@@ -41,7 +42,7 @@ def enter(browser: Browser, url: str, *, size: tuple[int, int, float], scheme: s
         timezone_id="UTC", locale="en-GB",
     )  # fmt: skip
     page = context.new_page()
-    page.clock.set_fixed_time(START.timestamp() * 1000 + 50 * 60_000)
+    page.clock.set_fixed_time(START + timedelta(minutes=50))
     if url:
         page.goto(url)
         page.wait_for_selector("h1")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from jobs.dashboard.access import KEY_HEADER, Access
@@ -121,7 +122,7 @@ async def visit(*, operate: bool = False, scene: Stage | None = None) -> Visit:
         furnish(scene)
     dashboard = Dashboard(scene.session, Access(operate=operate))
     server = TestServer(dashboard.application(), host="127.0.0.1")
-    client = TestClient(server, cookie_jar=None)
+    client = TestClient(server, cookie_jar=DummyCookieJar())  # each request says which cookies it has
     await client.start_server()
     assert server.port is not None
     dashboard.access.port = server.port

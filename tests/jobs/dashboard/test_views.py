@@ -64,11 +64,11 @@ async def test_output_goes_on_where_the_last_piece_ended(inside: Visit) -> None:
     path = "/api/jobs/sim/tasks/step-5/output?name=stdout.txt"
     _, first = await inside.get(path)
     assert (first["text"], first["over"]) == ("step 5 began\n", False)
-    inside.scene.batch.files["sim", "step-5", "stdout.txt"] += "half a l\u00f6af".encode()[:10]
+    inside.scene.batch.files["sim", "step-5", "stdout.txt"] += "half a l\u00f6af".encode()[:9]
     inside.scene.clock.at += timedelta(seconds=2)
     _, second = await inside.get(f"{path}&from={first['to']}")
     assert second["text"] == "half a l"  # the letter that is not complete yet is in the next piece
-    inside.scene.batch.files["sim", "step-5", "stdout.txt"] += "half a l\u00f6af".encode()[10:]
+    inside.scene.batch.files["sim", "step-5", "stdout.txt"] += "half a l\u00f6af".encode()[9:]
     inside.scene.clock.at += timedelta(seconds=2)
     _, third = await inside.get(f"{path}&from={second['to']}")
     assert third["text"] == "\u00f6af"
