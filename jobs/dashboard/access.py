@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-MOST_SESSIONS: Final = 1  # the token is for one browser
 KEY_HEADER: Final = "X-Dashboard-Key"
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -77,10 +76,6 @@ class Access:
         return f"jobs-dashboard-{self.port}"
 
     @property
-    def origins(self) -> tuple[str, ...]:
-        return tuple(f"http://{host}" for host in self.hosts)
-
-    @property
     def hosts(self) -> tuple[str, ...]:
         return (f"127.0.0.1:{self.port}", f"localhost:{self.port}")
 
@@ -90,11 +85,6 @@ class Access:
             return None
         self._cookie, self._key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         return self._cookie, self._key
-
-    def renew(self) -> str:
-        """A new token for another browser; the one that has a session loses it when the token is used."""
-        self.token, self._cookie, self._key = secrets.token_urlsafe(32), "", ""
-        return self.token
 
     def ticket(self, target: str) -> str:
         """What opens this one file."""

@@ -334,6 +334,7 @@ def test_an_interrupted_set_up_leaves_no_program_behind(
     ("mode", "names"),
     [
         ("offline", {"Python packages"}),
+        ("browser", {"Chromium"}),
         ("preview", {"Python packages", "Pulumi CLI"}),
         ("all", {"Python packages", "Pulumi CLI", "Debian packages", "Docker engine", "Azurite"}),
     ],

@@ -65,12 +65,11 @@ function progress(history, total) {
 
 const FILTERS = [["all", "all"], ["active", "waiting"], ["running", "running"], ["succeeded", "succeeded"], ["failed", "failed"]];
 
-export function job({ ask, act, refine, about, parts, query }) {
+export function job({ ask, act, refine, about, told, parts, query }) {
   const [id] = parts;
   const shown = query.get("shown") || "all", prefix = query.get("prefix") || "", page = Number(query.get("page")) || 0;
   const base = `/api/jobs/${part(id)}`;
   const tasks = new URLSearchParams({ shown, prefix, page });
-  let told = "";
   return {
     title: id, every: 3000,
     load: async () => {
@@ -84,8 +83,8 @@ export function job({ ask, act, refine, about, parts, query }) {
       return h("div", {},
         h("div", { class: "head" }, h("div", { class: "grow" }, crumbs(link("jobs", "jobs"), data.family), h("h1", {}, id)), chip(data.state), outcome(data),
           h("a", { class: "button", href: data.report_file, download: "" }, "report"),
-          about.operate && data.counts.failed ? h("button", { type: "button", onclick: () => act(`Run the ${number(data.counts.failed)} failed tasks of ${id} again, as new tasks?`, "retry", { job: id }, (text) => { told = text; }) }, "retry failed") : null,
-          about.operate && !over ? h("button", { type: "button", class: "risky", onclick: () => act(`End job ${id} with ${number(data.counts.running)} running and ${number(data.counts.active)} waiting tasks?`, "cancel", { job: id }, (text) => { told = text; }) }, "cancel") : null),
+          about.operate && data.counts.failed ? h("button", { type: "button", onclick: () => act(`Run the ${number(data.counts.failed)} failed tasks of ${id} again, as new tasks?`, "retry", { job: id }) }, "retry failed") : null,
+          about.operate && !over ? h("button", { type: "button", class: "risky", onclick: () => act(`End job ${id} with ${number(data.counts.running)} running and ${number(data.counts.active)} waiting tasks?`, "cancel", { job: id }) }, "cancel") : null),
         told ? h("div", { class: "done" }, told) : null,
         data.waits.length ? h("div", { class: "hold" }, words(data.waits)) : null,
         data.preparation.length ? h("div", { class: "wrong" }, words(data.preparation)) : null,

@@ -12,6 +12,7 @@ const KEY = "dashboard-key";
 let about = null;
 let turn = 0; // grows with every change of the page: what an older page still waits for is dropped
 let wake = null;
+let told = ""; // what became of the last change, until another page is looked at
 
 class Refused extends Error {
   constructor(status, text) { super(text); this.status = status; }
@@ -68,7 +69,7 @@ function complain(error) {
 }
 
 // Ask first; then do it; tell what became of it in the words of the verb.
-async function act(question, name, body, then) {
+async function act(question, name, body) {
   const sure = await new Promise((resolve) => {
     const dialog = h("dialog", { "aria-label": "Sure?" }, h("p", {}, question), h("div", { class: "tools" },
       h("button", { type: "button", onclick: () => { dialog.close(); resolve(false); } }, "no"),
@@ -81,7 +82,7 @@ async function act(question, name, body, then) {
   try {
     const done = await post(`/api/actions/${name}`, body);
     complain(null);
-    then([done.data, done.words].filter(Boolean).join("\n"));
+    told = [done.data, done.words].filter(Boolean).join("\n");
   } catch (error) {
     complain(error);
   }
@@ -94,7 +95,7 @@ async function show(fresh = true) {
   const found = where();
   if (!found) { location.hash = "#/pools"; return; }
   nav(found.path.split("/")[0]);
-  const page = found.make({ ask, act, refine, about, parts: found.parts, query: found.query, stays: () => mine === turn });
+  const page = found.make({ ask, act, refine, about, told, parts: found.parts, query: found.query, stays: () => mine === turn });
   document.title = `${page.title} · Batch`;
   if (fresh) { complain(null); }
   let first = true;
@@ -167,6 +168,7 @@ document.getElementById("help").onclick = keys;
 let last = "";
 addEventListener("hashchange", () => {
   const path = location.hash.split("?")[0];
+  if (path !== last) told = "";
   show(path !== last);
   last = path;
 });

@@ -80,10 +80,9 @@ export function pools({ ask }) {
   };
 }
 
-export function node({ ask, act, about, parts, stays }) {
+export function node({ ask, act, about, told, parts, stays }) {
   const [pool, id] = parts;
   const base = `/api/pools/${part(pool)}/${part(id)}`;
-  let told = "";
   let output = "stderr.txt";
   const safe = (asked) => asked.catch((error) => ({ error: error.message }));
   const load = async () => {
@@ -110,7 +109,7 @@ export function node({ ask, act, about, parts, stays }) {
         h("div", { class: "head" }, h("div", { class: "grow" }, crumbs(link("pools", "pools"), pool), h("h1", { class: "mono" }, id)),
           h("span", { class: "legend" }, h("span", { class: `cell ${kind}${data.dedicated ? "" : " spot"}`, "aria-hidden": "true" }, h("b", {}, letter)), name),
           chip(data.dedicated ? "dedicated" : "spot"), data.scheduling ? null : chip("takes no tasks", "c-wait"),
-          about.operate ? h("button", { type: "button", onclick: () => act(`Make a user for one day on ${id}, with a password that is shown once?`, "connect", { pool, node: id }, (text) => { told = text; }) }, "connect") : null),
+          about.operate ? h("button", { type: "button", onclick: () => act(`Make a user for one day on ${id}, with a password that is shown once?`, "connect", { pool, node: id }) }, "connect") : null),
         told ? h("div", { class: "done mono" }, told) : null,
         data.wrong ? h("div", { class: "wrong" }, data.wrong) : null,
         h("div", { class: "columns" },

@@ -40,11 +40,10 @@ function follow(ask, base, stays) {
   return { box, source, choose, now: () => name };
 }
 
-export function task({ ask, act, refine, about, parts, query, stays }) {
+export function task({ ask, act, about, told, parts, query, stays }) {
   const [job, id] = parts;
   const base = `/api/jobs/${part(job)}/tasks/${part(id)}`;
   const output = follow(ask, base, stays);
-  let told = "";
   const safe = (asked) => asked.catch((error) => ({ files: [], missing: error.message }));
   return {
     title: id, every: 3000,
@@ -60,8 +59,8 @@ export function task({ ask, act, refine, about, parts, query, stays }) {
       const tab = (name) => h("a", { href: `#/jobs/${part(job)}/${part(id)}?log=${name}`, "aria-current": name === log ? "true" : null }, name.replace(".txt", ""));
       return h("div", {},
         h("div", { class: "head" }, h("div", { class: "grow" }, crumbs(link("jobs", "jobs"), link(`jobs/${part(job)}`, job)), h("h1", {}, id)), state(data.state),
-          again ? h("button", { type: "button", onclick: () => act(`Run task ${id} again, as a new task?`, "retry", { job, task: id }, (text) => { told = text; }) }, "retry") : null,
-          cancel ? h("button", { type: "button", class: "risky", onclick: () => act(`End task ${id}?`, "cancel", { job, task: id }, (text) => { told = text; }) }, "cancel") : null),
+          again ? h("button", { type: "button", onclick: () => act(`Run task ${id} again, as a new task?`, "retry", { job, task: id }) }, "retry") : null,
+          cancel ? h("button", { type: "button", class: "risky", onclick: () => act(`End task ${id}?`, "cancel", { job, task: id }) }, "cancel") : null),
         told ? h("div", { class: "done" }, told) : null,
         data.why.length || data.needs.length ? h("div", { class: "wrong", id: "why" }, words([...data.why, ...data.needs])) : null,
         data.waits.length ? h("div", { class: "hold" }, words(data.waits)) : null,
