@@ -113,7 +113,10 @@ def measure(session: Session, node: str) -> None:
             size = sum(ask(access.port, path, headers) for path in paths)
             times.append((time.perf_counter() - began) * 1000)
             asked = dashboard.cache.asked - before
-        print(f"{name:<20} {min(times):>7.0f} to {max(times):>5.0f} ms {asked:>3} calls {size / 1000:>7.1f} kB", flush=True)
+        print(
+            f"{name:<20} {min(times):>7.0f} to {max(times):>5.0f} ms {asked:>3} calls {size / 1000:>7.1f} kB",
+            flush=True,
+        )
 
 
 def ask(port: int, path: str, headers: dict[str, str]) -> int:

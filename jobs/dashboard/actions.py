@@ -1,4 +1,4 @@
-"""What `--operate` allows: the verbs `cancel`, `retry` and `connect`, run as if they were typed, answered in their words."""
+"""What `--operate` allows: the verbs `cancel`, `retry` and `connect`, run as if they were typed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from ..errors import NotFound, UsageError
 from ..session import Session
 from .cache import Cache
-from .views import PIECE, readable
+from .outputs import PIECE, readable
 
 SECONDS: Final = 20  # for one of its commands
 KEPT: Final = 10
@@ -68,7 +68,9 @@ def _logs(folder: Path) -> list[Path]:
     """Plain files only: a link could lead anywhere."""
     if not folder.is_dir():
         return []
-    return sorted(one for one in folder.iterdir() if NAME.fullmatch(one.name) and one.is_file() and not one.is_symlink())
+    return sorted(
+        one for one in folder.iterdir() if NAME.fullmatch(one.name) and one.is_file() and not one.is_symlink()
+    )
 
 
 def _ask(home: Path, *words: str) -> str:

@@ -74,12 +74,14 @@ class Dashboard:
             "/about": lambda _: views.about(),
             "/pools": lambda _: views.pools(),
             f"/pools/{{pool:{ID}}}/{{node:{NODE}}}": lambda r: views.node(*_of(r, "pool", "node")),
-            f"/pools/{{pool:{ID}}}/{{node:{NODE}}}/output": lambda r: views.node_output(
+            f"/pools/{{pool:{ID}}}/{{node:{NODE}}}/output": lambda r: views.outputs.node_output(
                 *_of(r, "pool", "node"), _choice(r, "name", LOGS)
             ),
             f"/pools/{{pool:{ID}}}/{{node:{NODE}}}/files": self._node_files,
             "/jobs": lambda r: views.jobs(
-                state=r.query.get("state", ""), family=r.query.get("family", ""), prefix=r.query.get("prefix", ""),
+                state=r.query.get("state", ""),
+                family=r.query.get("family", ""),
+                prefix=r.query.get("prefix", ""),
                 page=_number(r, "page"),
             ),
             f"/jobs/{{job:{ID}}}": self._job,
@@ -88,13 +90,15 @@ class Dashboard:
             ),
             f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}": lambda r: views.task(*_of(r, "job", "task")),
             f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}/files": self._task_files,
-            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}/output": lambda r: views.output(
-                *_of(r, "job", "task"), _choice(r, "name", LOGS), start=_number(r, "from") if "from" in r.query else None
+            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}/output": lambda r: views.outputs.output(
+                *_of(r, "job", "task"),
+                _choice(r, "name", LOGS),
+                start=_number(r, "from") if "from" in r.query else None,
             ),
             "/images": lambda _: views.images(),
             "/local": lambda _: local.state(),
             "/local/log": lambda r: local.log(r.query.get("name", "")),
-        }  # fmt: skip
+        }
 
     def check(self) -> None:
         """Ask once who we are and whether the account answers. Raises `JobsError`: a wrong stack is told at once."""
@@ -176,14 +180,14 @@ class Dashboard:
 
     def _task_files(self, request: web.Request) -> dict[str, Any]:
         job_id, task_id = _of(request, "job", "task")
-        found = self._views.task_files(job_id, task_id)
+        found = self._views.outputs.task_files(job_id, task_id)
         path = f"/files/{job_id}/{task_id}"
         files = [{**one, "open": self._offered(path, where=one["where"], name=one["name"])} for one in found["files"]]
         return {**found, "files": files}
 
     def _node_files(self, request: web.Request) -> dict[str, Any]:
         pool_id, node_id = _of(request, "pool", "node")
-        found = self._views.node_files(pool_id, node_id)
+        found = self._views.outputs.node_files(pool_id, node_id)
         path = f"/node-files/{pool_id}/{node_id}"
         return {"files": [{**one, "open": self._offered(path, name=one["name"])} for one in found["files"]]}
 
@@ -330,8 +334,12 @@ def _file_name(request: web.Request) -> str:
     """A path below the task's or the node's own folder."""
     name = request.query.get("name", "")
     parts = name.split("/")
-    if not name or "\\" in name or "\0" in name or name.startswith("/") or any(part in ("", ".", "..") for part in parts):
+    if (
+        not name
+        or "\\" in name
+        or "\0" in name
+        or name.startswith("/")
+        or any(part in ("", ".", "..") for part in parts)
+    ):
         raise UsageError(f"{name!r} is no file below the folder")
     return name
-
-

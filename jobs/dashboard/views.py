@@ -6,11 +6,9 @@ for some seconds for all who look (`cache`). `KEPT` says for how long.
 
 from __future__ import annotations
 
-import codecs
-import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -21,18 +19,29 @@ from ..jobfile.secrecy import masked
 from ..progress import describe
 from ..service.batch import Counts, JobState, NodeState, PoolState, RecentTask, Shown, TaskPage, TaskState
 from ..session import Session
-from ..terminal.visible import visible
 from ..verbs import images as images_verb
 from ..verbs import nodes as nodes_verb
 from ..verbs import show as show_verb
 from .cache import Cache
+from .outputs import Outputs
 
 T = TypeVar("T")
 # Seconds for which an answer is kept. Of a job that is over nothing changes, but its counts may lag by minutes.
 KEPT: Final = {
-    "pools": 5, "nodes": 5, "node": 4, "files": 5, "jobs": 10, "job": 3, "counts": 5, "counts of an ended job": 120,
-    "tasks": 4, "task": 2, "why": 10, "images": 120, "image of a job": 3600, "output": 0.8,
-}  # fmt: skip
+    "pools": 5,
+    "nodes": 5,
+    "node": 4,
+    "files": 5,
+    "jobs": 10,
+    "job": 3,
+    "counts": 5,
+    "counts of an ended job": 120,
+    "tasks": 4,
+    "task": 2,
+    "why": 10,
+    "images": 120,
+    "image of a job": 3600,
+}
 JOBS_ON_PAGE: Final = 25
 TASKS_ON_PAGE: Final = 100
 MOST_FAILURES: Final = 10
@@ -40,7 +49,6 @@ JOBS_ASKED_FOR_IMAGES: Final = 30
 ASKING: Final = 8
 MOST_SAMPLES: Final = 720  # of a job's counts: an hour, with one each 5 s
 MOST_HISTORY: Final = 1000  # tasks of a job up to which its progress is made from their times
-PIECE: Final = 64 * 1024  # bytes of output for one answer
 SHOWN: Final[tuple[Shown, ...]] = ("all", "active", "running", "succeeded", "failed")
 
 
@@ -49,6 +57,7 @@ class Views:
 
     def __init__(self, session: Session, cache: Cache, *, operate: bool) -> None:
         self._session, self._cache, self._operate = session, cache, operate
+        self.outputs = Outputs(session, cache, self._job)
         self._lock = threading.Lock()
         self._samples: dict[str, deque[tuple[float, Counts]]] = {}
         self._listings: dict[tuple[str, Shown, str], list[str]] = {}  # the tokens of the pages that are known
@@ -97,25 +106,52 @@ class Views:
             "results": pool.autoscale_results,
             "errors": [
                 *(f"the last resize failed: {error}" for error in pool.resize_errors),
-                *([f"the last evaluation of the formula failed: {pool.autoscale_error}"] if pool.autoscale_error else []),
+                *(
+                    [f"the last evaluation of the formula failed: {pool.autoscale_error}"]
+                    if pool.autoscale_error
+                    else []
+                ),
                 *([nodes] if isinstance(nodes, str) else []),
             ],
             "wrong": [{"why": why, "nodes": ids[:20], "count": len(ids)} for why, ids in wrong.items()],
             "images": list(pool.images),
             "nodes": [
-                [node.id, node.state, node.dedicated, node.running_tasks, node.slots_used, node.scheduling,
-                 nodes_verb.reason(node)]
+                [
+                    node.id,
+                    node.state,
+                    node.dedicated,
+                    node.running_tasks,
+                    node.slots_used,
+                    node.scheduling,
+                    nodes_verb.reason(node),
+                ]
                 for node in known
             ],
-        }  # fmt: skip
+        }
 
     def node(self, pool_id: str, node_id: str) -> dict[str, Any]:
-        node = self._cache.get(("node", pool_id, node_id), KEPT["node"], lambda: self._session.batch.node(pool_id, node_id))
+        node = self._cache.get(
+            ("node", pool_id, node_id), KEPT["node"], lambda: self._session.batch.node(pool_id, node_id)
+        )
         return {
-            **{name: getattr(node, name) for name in (
-                "id", "state", "running_tasks", "slots_used", "scheduling", "dedicated", "since", "vm_size",
-                "ip_address", "allocated", "booted", "tasks_run", "tasks_succeeded",
-            )},
+            **{
+                name: getattr(node, name)
+                for name in (
+                    "id",
+                    "state",
+                    "running_tasks",
+                    "slots_used",
+                    "scheduling",
+                    "dedicated",
+                    "since",
+                    "vm_size",
+                    "ip_address",
+                    "allocated",
+                    "booted",
+                    "tasks_run",
+                    "tasks_succeeded",
+                )
+            },
             "pool": pool_id,
             "wrong": nodes_verb.reason(node),
             "start_task": {
@@ -124,24 +160,12 @@ class Views:
                 "exit_code": node.start_task_exit_code,
                 "started": node.start_task_started,
                 "ended": node.start_task_ended,
-            } if node.start_task_command or node.start_task_state else None,
+            }
+            if node.start_task_command or node.start_task_state
+            else None,
             "tasks": [self._recent(one) for one in node.recent_tasks],
             "connect": f"python -m jobs connect {node.id} --pool {pool_id}",
-        }  # fmt: skip
-
-    def node_output(self, pool_id: str, node_id: str, name: str) -> dict[str, Any]:
-        """The end of what the start task wrote."""
-        def ask() -> dict[str, Any]:
-            data = _tail(self._session.batch.read_node_file(pool_id, node_id, f"startup/{name}"))
-            return {"text": readable(data, more=False)[0], "source": f"startup/{name} on the node"}
-
-        return self._cache.get(("node output", pool_id, node_id, name), KEPT["files"], ask)
-
-    def node_files(self, pool_id: str, node_id: str) -> dict[str, Any]:
-        found = self._cache.get(
-            ("node files", pool_id, node_id), KEPT["files"], lambda: self._session.batch.node_files(pool_id, node_id)
-        )
-        return {"files": [vars(one) for one in found if not one.folder]}
+        }
 
     @staticmethod
     def _recent(one: RecentTask) -> dict[str, Any]:
@@ -154,9 +178,10 @@ class Views:
         every = self._jobs()
         families = sorted({job.family for job in every if job.family})
         found = [
-            job for job in every
+            job
+            for job in every
             if (not state or job.state == state) and (not family or job.family == family) and job.id.startswith(prefix)
-        ]  # fmt: skip
+        ]
         shown = found[page * JOBS_ON_PAGE : (page + 1) * JOBS_ON_PAGE]
         with ThreadPoolExecutor(ASKING) as asking:
             counts = list(asking.map(lambda job: self._or_error(lambda: self._counts(job)), shown))
@@ -180,9 +205,10 @@ class Views:
         failures: list[TaskState] = []
         if counts.failed:
             failures = self._cache.get(
-                ("failures", job_id), KEPT["tasks"],
+                ("failures", job_id),
+                KEPT["tasks"],
                 lambda: self._session.batch.some_tasks(job_id, "failed", MOST_FAILURES),
-            )  # fmt: skip
+            )
         waits: list[str] = []
         if counts.active and not counts.running and job.state not in ("completed", "deleting"):
             waits = self._cache.get(
@@ -204,9 +230,10 @@ class Views:
         """[time, succeeded, failed, running] over time: of a small job from its tasks, of others since we look."""
         if counts.total <= MOST_HISTORY:
             tasks = self._cache.get(
-                ("history", job.id), KEPT["counts"],
+                ("history", job.id),
+                KEPT["counts"],
                 lambda: list(self._session.batch.some_tasks(job.id, "changed", MOST_HISTORY)),
-            )  # fmt: skip
+            )
             return _course(tasks, self._session.clock.now())
         with self._lock:
             samples = list(self._samples.get(job.id, ()))
@@ -271,84 +298,11 @@ class Views:
                 "why": why,
                 "waits": list(show_verb.waits_for(session, job, task)),
                 "nothing": nothing,
-                "needs": causes.container_needs(task.exit_code, self._ends(job, task)) if failed else [],
+                "needs": causes.container_needs(task.exit_code, self.outputs.ends(job, task)) if failed else [],
                 "definition": masked(wire),
             }
 
         return self._cache.get(("task", job_id, task_id), KEPT["task"] if job.state == "active" else KEPT["files"], ask)
-
-    def _ends(self, job: JobState, task: TaskState) -> str:
-        """The end of both of the task's outputs; that they cannot be had now hides nothing else."""
-        texts = []
-        for name in ("stderr.txt", "stdout.txt"):
-            try:
-                texts.append(self.output(job.id, task.id, name, start=None)["text"])
-            except ServiceError:
-                continue
-        return "\n".join(texts)
-
-    def task_files(self, job_id: str, task_id: str) -> dict[str, Any]:
-        """What can be downloaded: from the node while it lives, and from the job's container."""
-        job = self._job(job_id)
-
-        def ask() -> dict[str, Any]:
-            found: list[dict[str, Any]] = []
-            missing = ""
-            try:
-                listed = self._session.batch.task_files(job_id, task_id)
-                found += [{"where": "node", **vars(one)} for one in listed if not one.folder]
-            except ServiceError as error:
-                missing = f"on its node: {error}"
-            if job.container and self._session.connection.outputs is not None:
-                prefix = outputs_of.blob_name(job, task_id, "")
-                for blob in self._session.blobs.list(job.container, prefix):
-                    found.append({"where": "container", "name": blob.name[len(prefix) :], "size": blob.size})
-            return {"files": found, "missing": missing}
-
-        return self._cache.get(("files", job_id, task_id), KEPT["files"], ask)
-
-    def output(self, job_id: str, task_id: str, name: str, *, start: int | None) -> dict[str, Any]:
-        """A piece of a task's output from `start`, or its end (None). `to` is where the next piece begins.
-
-        `run`: another number means that the task began again, and its files with it.
-        """
-        job = self._job(job_id)
-
-        def ask() -> dict[str, Any]:
-            batch = self._session.batch
-            task = batch.task(job_id, task_id)  # before the file: what is read after the end is all there is
-            begin = start if start is not None else self._end_of(job_id, task_id, name)
-            found = outputs_of.from_node(self._session, job, task_id, name, begin)
-            if found is None:
-                found = outputs_of.from_blob(self._session, job, task_id, name)
-                if found is None:
-                    told = f"{name}: none, on its node or in the container"
-                    return {"text": "", "from": 0, "to": 0, "source": told, "over": task.completed, "run": _run(task)}
-                data = b"".join(found.data) if start is None else _after(found.data, begin)
-                begin = max(0, len(data) - PIECE) if start is None else begin
-                data = data[-PIECE:] if start is None else data
-            else:
-                data = _head(found.data, PIECE)
-            more = len(data) == PIECE or not task.completed
-            text, taken = readable(data, more=more)
-            return {
-                "text": text,
-                "from": begin,
-                "to": begin + taken,
-                "source": found.source,
-                "over": not more,
-                "run": _run(task),
-            }
-
-        return self._cache.get(("output", job_id, task_id, name, start), KEPT["output"], ask)
-
-    def _end_of(self, job_id: str, task_id: str, name: str) -> int:
-        """Where the last piece of a file on the node begins; 0 when its size is not known."""
-        try:
-            sizes = {one.name: one.size for one in self._session.batch.task_files(job_id, task_id)}
-        except ServiceError:
-            return 0
-        return max(0, sizes.get(name, 0) - PIECE)
 
     # -- images ------------------------------------------------------------------------------------------------------
 
@@ -388,6 +342,7 @@ class Views:
 
     def _image_of(self, job: JobState) -> str:
         """The image of the job's first task; empty when it has none (yet)."""
+
         def ask() -> str:
             wire = self._session.batch.first_definition(job.id) or {}
             return (wire.get("containerSettings") or {}).get("imageName") or ""
@@ -435,7 +390,6 @@ class Views:
             return str(error)
 
 
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -449,20 +403,6 @@ def _job(job: JobState) -> dict[str, Any]:
 def _state(task: TaskState) -> str:
     """The service's state, with what a person wants to know of a completed task."""
     return ("succeeded" if task.succeeded else "failed") if task.completed else task.state
-
-
-def _run(task: TaskState) -> list[int]:
-    return [task.retries, task.requeues]
-
-
-def readable(data: bytes, *, more: bool) -> tuple[str, int]:
-    """A piece of output as text, and how many of its bytes that is: a character that is not complete yet is left for
-    the next piece, if there is `more`. Terminal colours are left out, a carriage return begins a line, and other
-    characters that would act are shown as escapes."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(data, not more)
-    left = len(decoder.getstate()[0]) if more else 0
-    return visible(_COLOURS.sub("", text).replace("\r\n", "\n").replace("\r", "\n")), len(data) - left
 
 
 def _course(tasks: list[TaskState], now: datetime) -> list[list[float]]:
@@ -482,30 +422,3 @@ def _course(tasks: list[TaskState], now: datetime) -> list[list[float]]:
     if running:
         course.append([now.timestamp(), succeeded, failed, running])
     return course
-
-
-def _head(pieces: Iterator[bytes], most: int) -> bytes:
-    data = b""
-    for piece in pieces:
-        data += piece
-        if len(data) >= most:
-            return data[:most]
-    return data
-
-
-def _tail(pieces: Iterator[bytes]) -> bytes:
-    data = b""
-    for piece in pieces:
-        data = (data + piece)[-PIECE:]
-    return data
-
-
-def _after(pieces: Iterator[bytes], start: int) -> bytes:
-    """At most one piece of what follows that many bytes."""
-    skip, data = start, b""
-    for piece in pieces:
-        data += piece[skip:]
-        skip = max(0, skip - len(piece))
-        if len(data) >= PIECE:
-            break
-    return data[:PIECE]

@@ -272,9 +272,7 @@ def _endings(ended: Iterable[TaskState]) -> tuple[Ending, ...]:
     return tuple(sorted(endings, key=lambda one: (one.succeeded, -one.tasks, one.exit_code or 0, one.why)))
 
 
-def _nodes(
-    tasks: Iterable[TaskState], kinds: Mapping[str, bool], slots: int, now: datetime
-) -> tuple[NodeUse, ...]:
+def _nodes(tasks: Iterable[TaskState], kinds: Mapping[str, bool], slots: int, now: datetime) -> tuple[NodeUse, ...]:
     groups: dict[str, list[TaskState]] = defaultdict(list)
     for task in tasks:
         if task.node_id and seconds(task, now) is not None:
@@ -282,7 +280,9 @@ def _nodes(
     found = []
     for node_id, group in sorted(groups.items()):
         begin = min(task.started for task in group if task.started)
-        lasted = max((task.started - begin).total_seconds() + (seconds(task, now) or 0.0) for task in group if task.started)
+        lasted = max(
+            (task.started - begin).total_seconds() + (seconds(task, now) or 0.0) for task in group if task.started
+        )
         busy = sum((seconds(task, now) or 0.0) * task.slots for task in group)
         found.append(
             NodeUse(

@@ -34,7 +34,8 @@ KEYS: Final = (
     (
         "busy",
         "running",
-        '<rect x=".5" y=".5" width="25" height="11" rx="2" fill="var(--busy)" fill-opacity=".35" stroke="var(--busy)"/>',
+        '<rect x=".5" y=".5" width="25" height="11" rx="2" fill="var(--busy)" fill-opacity=".35"'
+        ' stroke="var(--busy)"/>',
     ),
 )
 
@@ -121,7 +122,11 @@ def _heads(figures: Figures) -> Iterator[str]:
         ("", short(lasted), "first start to last end"),
         ("", short(figures.wait.median), f"median wait; 95 % within {short(figures.wait.p95)}"),
         ("", short(figures.run.median), f"median run; 95 % within {short(figures.run.p95)}"),
-        ("", f"{sum(hours.values()):.1f} h", f"of nodes: {hours['dedicated']:.1f} dedicated, {hours['spot']:.1f} spot{gone}"),
+        (
+            "",
+            f"{sum(hours.values()):.1f} h",
+            f"of nodes: {hours['dedicated']:.1f} dedicated, {hours['spot']:.1f} spot{gone}",
+        ),
         ("", f"{figures.retries:,}", f"retries, of {figures.retried:,} tasks"),
         ("", f"{figures.requeues:,}", "times back to the queue: node lost or preempted"),
     )
@@ -135,13 +140,18 @@ def _share(figures: Figures) -> str:
     """One line of the results, in proportion."""
     parts, at = [], 0.0
     for count, colour in (
-        (figures.failed, "bad"), (figures.succeeded, "good"), (figures.running, "busy"), (figures.waiting, "gone"),
-    ):  # fmt: skip
+        (figures.failed, "bad"),
+        (figures.succeeded, "good"),
+        (figures.running, "busy"),
+        (figures.waiting, "gone"),
+    ):
         width = 1000 * count / max(1, figures.total)
         if count:
             parts.append(f'<rect x="{at:.2f}" width="{max(width, 3):.2f}" height="10" fill="var(--{colour})"/>')
         at += width
-    label = f"{figures.failed} failed, {figures.succeeded} succeeded, {figures.running} running, {figures.waiting} waiting"
+    label = (
+        f"{figures.failed} failed, {figures.succeeded} succeeded, {figures.running} running, {figures.waiting} waiting"
+    )
     return (
         f'<div class="share"><svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label="{label}">'
         f"{''.join(parts)}</svg></div>"
@@ -153,7 +163,8 @@ def _picture(figures: Figures) -> Iterator[str]:
     yield '<button id="in" type="button">zoom in</button><button id="out" type="button">zoom out</button>'
     yield '<button id="all" type="button">all</button></div>'
     label = f"{figures.total} tasks on {len(figures.nodes)} nodes over time; the tables below have the figures"
-    yield f'<div id="timeline"><canvas tabindex="0" role="img" aria-label="{label}"></canvas><div id="tip" hidden></div></div>'
+    yield f'<div id="timeline"><canvas tabindex="0" role="img" aria-label="{label}"></canvas>'
+    yield '<div id="tip" hidden></div></div>'
     if not figures.nodes:
         yield "<p>No task has begun on a node.</p>"
     yield '<div class="key">'
@@ -163,11 +174,20 @@ def _picture(figures: Figures) -> Iterator[str]:
 
 
 def _templates(figures: Figures) -> Iterator[str]:
-    yield '<section><h2>Waiting and running, by template</h2><div class="wide" tabindex="0" role="region" aria-label="Templates"><table>'
-    yield (
-        '<tr><th>tasks named</th><th class="n">tasks</th><th class="n">failed</th><th class="n">wait: median</th>'
-        '<th class="n">95 %</th><th>waits</th><th class="n">run: median</th><th class="n">95 %</th>'
-        '<th class="n">longest</th><th>run times</th></tr>'
+    yield "<section><h2>Waiting and running, by template</h2>"
+    yield _table(
+        "wide",
+        "Templates",
+        "tasks named",
+        "#tasks",
+        "#failed",
+        "#wait: median",
+        "#95 %",
+        "waits",
+        "#run: median",
+        "#95 %",
+        "#longest",
+        "run times",
     )
     for one in figures.templates:
         failed = f'<span class="dot bad">{one.failed:,}</span>' if one.failed else "0"
@@ -193,21 +213,22 @@ def _histogram(spread: Spread, kind: str) -> str:
         tall = max(1.5, (high - 2) * bar.count / most) if bar.count else 0
         title = f"{short(bar.low)} to {short(bar.high)}: {bar.count:,} tasks"
         return (
-            f'<g><title>{title}</title><rect x="{number * step:.1f}" y="0" width="{step:.1f}" height="{high}" fill-opacity="0"/>'
+            f"<g><title>{title}</title>"
+            f'<rect x="{number * step:.1f}" y="0" width="{step:.1f}" height="{high}" fill-opacity="0"/>'
             f'<rect x="{number * step:.1f}" y="{high - tall:.1f}" width="{step - 1:.1f}" height="{tall:.1f}"/></g>'
         )
 
     bars = "".join(drawn(number, bar) for number, bar in enumerate(spread.histogram))
     label = f"{spread.count} tasks, median {short(spread.median)}, 95 % within {short(spread.p95)}"
     return (
-        f'<svg class="bars {kind}" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" role="img" aria-label="{label}">'
-        f'{bars}<rect y="{high - 0.6}" width="{wide}" height=".6" fill="var(--line-strong)"/></svg>'
+        f'<svg class="bars {kind}" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" role="img"'
+        f' aria-label="{label}">{bars}<rect y="{high - 0.6}" width="{wide}" height=".6" fill="var(--line-strong)"/></svg>'
     )
 
 
 def _endings(figures: Figures) -> Iterator[str]:
-    yield '<section><h2>How tasks ended</h2><div class="tall" tabindex="0" role="region" aria-label="How tasks ended"><table>'
-    yield '<tr><th class="n">tasks</th><th>exit code</th><th>why</th><th>for example</th></tr>'
+    yield "<section><h2>How tasks ended</h2>"
+    yield _table("tall", "How tasks ended", "#tasks", "#exit code", "why", "for example")
     for one in figures.endings:
         kind, word = ("good", "succeeded") if one.succeeded else ("bad", one.why)
         sign = "●" if one.succeeded else "▲"
@@ -222,8 +243,8 @@ def _endings(figures: Figures) -> Iterator[str]:
 
 
 def _slowest(reading: Reading, figures: Figures) -> Iterator[str]:
-    yield '<section><h2>The slowest</h2><div class="tall" tabindex="0" role="region" aria-label="The slowest"><table>'
-    yield '<tr><th class="n">took</th><th>task</th><th>node</th><th>logs</th></tr>'
+    yield "<section><h2>The slowest</h2>"
+    yield _table("tall", "The slowest", "#took", "task", "node", "logs")
     for task in figures.slowest:
         links = " ".join(
             f'<a href="{_text(reading.blobs + task.id)}/{name}.txt" rel="noreferrer">{name}</a>'
@@ -236,15 +257,15 @@ def _slowest(reading: Reading, figures: Figures) -> Iterator[str]:
             f'<td class="id">{_text(task.node_id or "")}</td><td>{links}</td></tr>'
         )
     yield "</table></div>"
-    yield f'<p class="soft">In a terminal: <code>{_text(f"python -m jobs logs {figures.job.id} TASK --stderr")}</code></p></section>'
+    command = f"python -m jobs logs {figures.job.id} TASK --stderr"
+    yield f'<p class="soft">In a terminal: <code>{_text(command)}</code></p></section>'
 
 
 def _nodes(figures: Figures) -> Iterator[str]:
     yield "<section><h2>How much of the nodes the job used</h2>"
     if len(figures.nodes) > MOST_NODES:
         yield f'<p class="soft">The {MOST_NODES} least used of {len(figures.nodes)} nodes.</p>'
-    yield '<div class="tall" tabindex="0" role="region" aria-label="Nodes"><table>'
-    yield '<tr><th>node</th><th>kind</th><th class="n">tasks</th><th class="n">failed</th><th class="n">hours</th><th>use of its slots</th></tr>'
+    yield _table("tall", "Nodes", "node", "kind", "#tasks", "#failed", "#hours", "use of its slots")
     shown = sorted(figures.nodes, key=lambda node: (node.used, node.id))[:MOST_NODES]
     for node in shown if len(figures.nodes) > MOST_NODES else figures.nodes:
         failed = f'<span class="dot bad">{node.failed:,}</span>' if node.failed else "0"
@@ -257,6 +278,12 @@ def _nodes(figures: Figures) -> Iterator[str]:
         f'<p class="soft">A node counts from its first task of this job to its last; {figures.slots_of_a_node} task slots'
         " a node. What other jobs did there is not counted.</p></section>"
     )
+
+
+def _table(kind: str, label: str, *heads: str) -> str:
+    """The beginning of a table that scrolls by itself; `#` before a head: a column of numbers."""
+    cells = "".join(f'<th class="n">{head[1:]}</th>' if head.startswith("#") else f"<th>{head}</th>" for head in heads)
+    return f'<div class="{kind}" tabindex="0" role="region" aria-label="{label}"><table><tr>{cells}</tr>'
 
 
 def _kind(node: NodeUse) -> str:
@@ -298,7 +325,7 @@ def _pretty(wire: Mapping[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    """Text from outside as HTML, also within quotes; what would turn the order of reading around is shown as escapes."""
+    """Text from outside as HTML, also within quotes; control characters are shown as escapes."""
     return html.escape(visible(str(value)), quote=True)
 
 

@@ -69,7 +69,8 @@ def _nodes(figures: Figures) -> Iterator[str]:
     for node in figures.nodes[:SHOWN_NODES]:
         kind = "gone" if node.dedicated is None else "dedicated" if node.dedicated else "spot"
         filled = round(node.used * 20)
-        yield f"  {node.id}  {kind:<9}  {node.tasks:>6} tasks  {'█' * filled}{'·' * (20 - filled)} {node.used:.0%} of its slots"
+        bar = f"{'█' * filled}{'·' * (20 - filled)}"
+        yield f"  {node.id}  {kind:<9}  {node.tasks:>6} tasks  {bar} {node.used:.0%} of its slots"
     if (more := len(figures.nodes) - SHOWN_NODES) > 0:
         yield f"  and {more} more (--json, --html)"
 

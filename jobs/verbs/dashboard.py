@@ -14,7 +14,9 @@ from ..signals import Ended
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--operate", action="store_true", help="the pages may cancel, retry and make users on nodes; without, they only show"
+        "--operate",
+        action="store_true",
+        help="the pages may cancel, retry and make users on nodes; without, they only show",
     )
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="listen on this port (default: a free one)")
     parser.set_defaults(run=run)

@@ -122,7 +122,9 @@ def show(session: Session, job_id: str) -> Exit:
     shown = every
     if len(every) > SMALL and not render.as_json:
         shown = [task for task in every if task.completed and not task.succeeded][:MOST_FAILED]
-        render.words(f"of {len(every)} tasks {len(shown)} that failed are shown; all: --json, or python -m jobs logs {job.id}")
+        render.words(
+            f"of {len(every)} tasks {len(shown)} that failed are shown; all: --json, or python -m jobs logs {job.id}"
+        )
     for task in shown:
         if render.lost:
             break  # nobody reads the rest

@@ -21,8 +21,16 @@ $TargetLowPriorityNodes = max(0, min(240, $tasks / 4));
 $NodeDeallocationOption = taskcompletion;"""
 LOST = Failure(category="ServerError", code="ContainerInvalidImage", message="The image cannot be pulled")
 OWN = Failure(category="UserError", code="FailureExitCode", message="The task exited with an exit code")
-STATES = (("running", 70), ("idle", 14), ("starting", 5), ("waitingforstarttask", 3), ("preempted", 4), ("rebooting", 1),
-          ("starttaskfailed", 2), ("unusable", 1))  # fmt: skip
+STATES = (
+    ("running", 70),
+    ("idle", 14),
+    ("starting", 5),
+    ("waitingforstarttask", 3),
+    ("preempted", 4),
+    ("rebooting", 1),
+    ("starttaskfailed", 2),
+    ("unusable", 1),
+)
 TRACE = """Traceback (most recent call last):
   File "/opt/worker/simulate.py", line 88, in <module>
     main()
@@ -90,7 +98,9 @@ def busy_day(*, nodes: int = 240, tasks: int = 600) -> Stage:
     _pools(batch, dice, nodes)
     _job_with_failures(scene, tasks)
     _job_under_way(scene, dice, tasks * 4)
-    for number, (name, count) in enumerate((("hello-20261123-0912", 5), ("sql-check-20261123-0800", 4), ("nightly-20261122", 48))):
+    for number, (name, count) in enumerate(
+        (("hello-20261123-0912", 5), ("sql-check-20261123-0800", 4), ("nightly-20261122", 48))
+    ):
         _old_job(scene, name, count, hours=4 + 9 * number)
     scene.clock.at = START + timedelta(minutes=50)
     return scene
@@ -99,49 +109,85 @@ def busy_day(*, nodes: int = 240, tasks: int = 600) -> Stage:
 def _pools(batch: ByPool, dice: random.Random, nodes: int) -> None:
     batch.pools_known = {
         DEFAULT: PoolState(
-            id=DEFAULT, state="active", allocation="steady", vm_size="standard_d4s_v5", dedicated=12,
-            target_dedicated=12, task_slots=4,
+            id=DEFAULT,
+            state="active",
+            allocation="steady",
+            vm_size="standard_d4s_v5",
+            dedicated=12,
+            target_dedicated=12,
+            task_slots=4,
         ),
         BURST: PoolState(
-            id=BURST, state="active", allocation="resizing", vm_size="standard_f8s_v2", low_priority=nodes,
-            target_low_priority=nodes + 20, task_slots=4, autoscale_formula=FORMULA,
-            autoscale_at=START + timedelta(minutes=48), autoscale_results="$TargetLowPriorityNodes=260;",
+            id=BURST,
+            state="active",
+            allocation="resizing",
+            vm_size="standard_f8s_v2",
+            low_priority=nodes,
+            target_low_priority=nodes + 20,
+            task_slots=4,
+            autoscale_formula=FORMULA,
+            autoscale_at=START + timedelta(minutes=48),
+            autoscale_results="$TargetLowPriorityNodes=260;",
             resize_errors=("AllocationTimedout: the desired number of spot nodes could not be allocated in time",),
         ),
-    }  # fmt: skip
+    }
     names, weights = zip(*STATES, strict=True)
     found = []
-    for number in range(nodes):
+    for _ in range(nodes):
         state = dice.choices(names, weights)[0]
         running = dice.randint(1, 4) if state == "running" else 0
         failed = state == "starttaskfailed"
         found.append(
             NodeState(
-                id=f"tvmps_{dice.getrandbits(64):016x}_p", state=state, dedicated=dice.random() < 0.15,
-                running_tasks=running, slots_used=running, scheduling=dice.random() > 0.02,
+                id=f"tvmps_{dice.getrandbits(64):016x}_p",
+                state=state,
+                dedicated=dice.random() < 0.15,
+                running_tasks=running,
+                slots_used=running,
+                scheduling=dice.random() > 0.02,
                 since=START + timedelta(minutes=dice.randint(0, 45)),
-                start_task_exit_code=1 if failed else 0, start_task_failure=OWN if failed else None,
+                start_task_exit_code=1 if failed else 0,
+                start_task_failure=OWN if failed else None,
                 errors=("DiskFull: there is not enough disk space on the node",) if state == "unusable" else (),
             )
-        )  # fmt: skip
+        )
     batch.by_pool[BURST] = found
     batch.by_pool[DEFAULT] = [
         NodeState(
-            id=f"tvm-{number:04d}", state="running" if number < 9 else "idle", running_tasks=number % 4 + 1 if number < 9 else 0,
-            slots_used=number % 4 + 1 if number < 9 else 0, since=START, vm_size="standard_d4s_v5", ip_address=f"10.0.0.{number + 4}",
-            allocated=START - timedelta(hours=3), booted=START - timedelta(hours=3), tasks_run=212 + number, tasks_succeeded=209,
+            id=f"tvm-{number:04d}",
+            state="running" if number < 9 else "idle",
+            running_tasks=number % 4 + 1 if number < 9 else 0,
+            slots_used=number % 4 + 1 if number < 9 else 0,
+            since=START,
+            vm_size="standard_d4s_v5",
+            ip_address=f"10.0.0.{number + 4}",
+            allocated=START - timedelta(hours=3),
+            booted=START - timedelta(hours=3),
+            tasks_run=212 + number,
+            tasks_succeeded=209,
             start_task_command="/bin/bash -c 'set -e; docker pull registryexample.azurecr.io/docker-worker'",
-            start_task_state="completed", start_task_exit_code=0, start_task_started=START - timedelta(minutes=174),
+            start_task_state="completed",
+            start_task_exit_code=0,
+            start_task_started=START - timedelta(minutes=174),
             start_task_ended=START - timedelta(minutes=172),
             recent_tasks=tuple(
-                RecentTask(job_id="simulate-wing", task_id=f"simulate-{40 + n:05d}", state="completed", exit_code=int(n == 2),
-                           started=START, ended=START + timedelta(seconds=50 + n)) for n in range(5)
+                RecentTask(
+                    job_id="simulate-wing",
+                    task_id=f"simulate-{40 + n:05d}",
+                    state="completed",
+                    exit_code=int(n == 2),
+                    started=START,
+                    ended=START + timedelta(seconds=50 + n),
+                )
+                for n in range(5)
             ),
         )
         for number in range(12)
-    ]  # fmt: skip
+    ]
     for node in batch.by_pool[DEFAULT]:
-        batch.node_contents[node.id, "startup/stdout.txt"] = b"1.4.0: Pulling from docker-worker\nStatus: Image is up to date\n"
+        batch.node_contents[node.id, "startup/stdout.txt"] = (
+            b"1.4.0: Pulling from docker-worker\nStatus: Image is up to date\n"
+        )
         batch.node_contents[node.id, "startup/stderr.txt"] = b""
         batch.node_contents[node.id, "workitems/simulate-wing/job-1/simulate-00042/stderr.txt"] = TRACE.encode()
 
@@ -151,7 +197,11 @@ def _add(scene: Stage, job_id: str, pool: str, family: str, tasks: list[TaskStat
     metadata = [{"name": "family", "value": family}, {"name": "container", "value": "job-hello"}]
     batch.create_job({"id": job_id, "poolInfo": {"poolId": pool}, "metadata": metadata})
     batch.sent[job_id] = {
-        task.id: {"id": task.id, "commandLine": f"simulate --step {task.id.rpartition('-')[2]}", "containerSettings": {"imageName": image}}
+        task.id: {
+            "id": task.id,
+            "commandLine": f"simulate --step {task.id.rpartition('-')[2]}",
+            "containerSettings": {"imageName": image},
+        }
         for task in tasks
     }
     batch.task_states[job_id] = {task.id: replace(task, image=image) for task in tasks}
@@ -164,21 +214,39 @@ def _job_with_failures(scene: Stage, count: int) -> None:
     image = f"{SERVER}/simulate@sha256:{'c3' * 32}"
     tasks = [replace(task, node_id=names[task.node_id or ""]) for task in found.tasks if not task.failure]
     failed = TaskState(
-        id="simulate-00042", state="completed", result="failure", exit_code=3, failure=OWN, node_id="tvm-0003", retries=1,
-        created=START, started=START + timedelta(seconds=71), ended=START + timedelta(seconds=79),
+        id="simulate-00042",
+        state="completed",
+        result="failure",
+        exit_code=3,
+        failure=OWN,
+        node_id="tvm-0003",
+        retries=1,
+        created=START,
+        started=START + timedelta(seconds=71),
+        ended=START + timedelta(seconds=79),
         changed=START + timedelta(seconds=79),
-    )  # fmt: skip
-    lost = replace(failed, id="merge-00001", exit_code=None, failure=LOST, retries=0, started=None, ended=None, node_id=None)
+    )
+    lost = replace(
+        failed, id="merge-00001", exit_code=None, failure=LOST, retries=0, started=None, ended=None, node_id=None
+    )
     tasks = [task for task in tasks if task.id not in (failed.id, lost.id)]
     tasks[40:40] = [failed]
     _add(scene, "simulate-wing", DEFAULT, "simulate", [*tasks, lost], image)
     batch = scene.batch
     batch.states["simulate-wing"] = replace(
-        batch.states["simulate-wing"], state="completed", created=START, ended=found.job.ended, terminate_reason="AllTasksComplete"
+        batch.states["simulate-wing"],
+        state="completed",
+        created=START,
+        ended=found.job.ended,
+        terminate_reason="AllTasksComplete",
     )
     for name in ("stdout.txt", "stderr.txt"):
-        scene.blobs.content["job-hello", f"simulate-wing/{failed.id}/{name}"] = TRACE.encode() if name == "stderr.txt" else b"step 42: reading the mesh\n"
-        batch.files["simulate-wing", failed.id, name] = TRACE.encode() if name == "stderr.txt" else b"step 42: reading the mesh\n"
+        scene.blobs.content["job-hello", f"simulate-wing/{failed.id}/{name}"] = (
+            TRACE.encode() if name == "stderr.txt" else b"step 42: reading the mesh\n"
+        )
+        batch.files["simulate-wing", failed.id, name] = (
+            TRACE.encode() if name == "stderr.txt" else b"step 42: reading the mesh\n"
+        )
 
 
 def _job_under_way(scene: Stage, dice: random.Random, count: int) -> None:
@@ -189,9 +257,14 @@ def _job_under_way(scene: Stage, dice: random.Random, count: int) -> None:
         base = TaskState(id=f"train-{number:05d}", state="active", created=START + timedelta(minutes=5), changed=begun)
         if number < count * 0.7:
             base = replace(
-                base, state="completed", result="success", exit_code=0, node_id=dice.choice(nodes), started=begun,
+                base,
+                state="completed",
+                result="success",
+                exit_code=0,
+                node_id=dice.choice(nodes),
+                started=begun,
                 ended=begun + timedelta(seconds=dice.lognormvariate(4, 0.4)),
-            )  # fmt: skip
+            )
         elif number < count * 0.85:
             base = replace(base, state="running", node_id=dice.choice(nodes), started=begun)
         tasks.append(base)
@@ -202,12 +275,23 @@ def _old_job(scene: Stage, name: str, count: int, *, hours: float) -> None:
     created = START - timedelta(hours=hours)
     tasks = [
         TaskState(
-            id=f"step-{number}", state="completed", result="success", exit_code=0, node_id="tvm-0001", created=created,
-            started=created + timedelta(seconds=4), ended=created + timedelta(seconds=20), changed=created,
+            id=f"step-{number}",
+            state="completed",
+            result="success",
+            exit_code=0,
+            node_id="tvm-0001",
+            created=created,
+            started=created + timedelta(seconds=4),
+            ended=created + timedelta(seconds=20),
+            changed=created,
         )
         for number in range(count)
-    ]  # fmt: skip
+    ]
     _add(scene, name, DEFAULT, name.partition("-2026")[0], tasks, f"{SERVER}/docker-worker@{DIGEST}")
     scene.batch.states[name] = replace(
-        scene.batch.states[name], state="completed", created=created, ended=created + timedelta(minutes=2), terminate_reason="AllTasksComplete"
+        scene.batch.states[name],
+        state="completed",
+        created=created,
+        ended=created + timedelta(minutes=2),
+        terminate_reason="AllTasksComplete",
     )

@@ -74,7 +74,9 @@ def of_the_report(folder: Path, browser: Browser, *, every: bool) -> None:
         for count in REPORTS if every else (600,):
             found = made_up.reading(count)
             file = Path(place) / f"{count}.html"
-            file.write_text(report_page(found, compute(found.job, found.tasks, found.nodes, slots=found.slots, now=START)))
+            file.write_text(
+                report_page(found, compute(found.job, found.tasks, found.nodes, slots=found.slots, now=START))
+            )
             for scheme in ("light", "dark") if every else ("light",):
                 for width in WIDTHS if every else ("1280",):
                     page = enter(browser, "", size=WIDTHS[width], scheme=scheme)

@@ -14,13 +14,23 @@ import pytest_asyncio
 from jobs.dashboard.access import KEY_HEADER, Access, Asked
 from jobs.dashboard.server import STATIC
 from jobs.service.batch import TaskState
-
-from .scene import Visit, furnish, visit
 from tests.jobs.fakes import stage
 
-DATA = ("/api/about", "/api/pools", "/api/jobs", "/api/jobs/sim", "/api/jobs/sim/tasks", "/api/jobs/sim/tasks/step-3",
-        "/api/jobs/sim/tasks/step-3/output?name=stderr.txt", "/api/jobs/sim/tasks/step-3/files",
-        "/api/pools/default-1a2b/tvm-1", "/api/local", "/api/local/log?name=azure.log")  # fmt: skip
+from .scene import Visit, furnish, visit
+
+DATA = (
+    "/api/about",
+    "/api/pools",
+    "/api/jobs",
+    "/api/jobs/sim",
+    "/api/jobs/sim/tasks",
+    "/api/jobs/sim/tasks/step-3",
+    "/api/jobs/sim/tasks/step-3/output?name=stderr.txt",
+    "/api/jobs/sim/tasks/step-3/files",
+    "/api/pools/default-1a2b/tvm-1",
+    "/api/local",
+    "/api/local/log?name=azure.log",
+)
 
 
 @pytest_asyncio.fixture
@@ -77,9 +87,21 @@ async def test_the_cookie_is_for_this_site_and_no_script(guest: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}", "[::1]:{port}",
-             "localhost.evil.example:{port}", "127.0.0.1:{port}.evil.example", "localhost", "", "127.0.0.1:{port}@evil"]
-)  # fmt: skip
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "0.0.0.0:{port}",
+        "[::1]:{port}",
+        "localhost.evil.example:{port}",
+        "127.0.0.1:{port}.evil.example",
+        "localhost",
+        "",
+        "127.0.0.1:{port}@evil",
+    ],
+)
 async def test_a_name_that_was_bound_to_this_address_is_refused(inside: Visit, host: str) -> None:
     """DNS rebinding: the browser says which name it asked for."""
     for path in ("/", *DATA):
@@ -138,14 +160,26 @@ async def test_a_change_without_an_origin_or_by_get_is_none(inside: Visit) -> No
 async def test_a_dashboard_that_only_shows_changes_nothing(guest: Visit) -> None:
     await guest.enter()
     for action in ("cancel", "retry", "connect", "no-such"):
-        status, body = await guest.post(f"/api/actions/{action}", {"job": "sim", "pool": "default-1a2b", "node": "tvm-0"})
+        status, body = await guest.post(
+            f"/api/actions/{action}", {"job": "sim", "pool": "default-1a2b", "node": "tvm-0"}
+        )
         assert status == 403 and "--operate" in body["error"]
     assert guest.scene.batch.order == ["create", "add 6"] and guest.scene.batch.users == []
 
 
 PATHS = (
-    "../../../etc/passwd", "/etc/passwd", "a/../../b", "..", ".", "a/./b", "a//b", "", "..\\..\\x", "a\0b", "%2e%2e/x",
-)  # fmt: skip
+    "../../../etc/passwd",
+    "/etc/passwd",
+    "a/../../b",
+    "..",
+    ".",
+    "a/./b",
+    "a//b",
+    "",
+    "..\\..\\x",
+    "a\0b",
+    "%2e%2e/x",
+)
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -175,9 +209,20 @@ async def test_a_ticket_opens_its_own_file_only_and_needs_the_cookie(inside: Vis
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py", "/static//etc/passwd", "/etc/passwd",
-     "/static/access.py", "/static/", "//evil.example/", "/static/main.js/../../access.py", "/static/%00", "/.git/config"],
-)  # fmt: skip
+    [
+        "/static/../server.py",
+        "/static/%2e%2e/server.py",
+        "/static/..%2fserver.py",
+        "/static//etc/passwd",
+        "/etc/passwd",
+        "/static/access.py",
+        "/static/",
+        "//evil.example/",
+        "/static/main.js/../../access.py",
+        "/static/%00",
+        "/.git/config",
+    ],
+)
 async def test_only_the_pages_own_files_are_served(inside: Visit, path: str) -> None:
     """Sent as it stands, without a client that tidies it up."""
     port = inside.dashboard.access.port
@@ -236,7 +281,9 @@ async def test_texts_from_outside_are_data_in_every_answer() -> None:
 def test_the_pages_never_make_markup_of_text() -> None:
     scripts = {file.name: file.read_text() for file in STATIC.glob("*.js")}
     assert len(scripts) >= 6
-    wrong = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|javascript:")
+    wrong = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|javascript:"
+    )
     assert {name: wrong.findall(text) for name, text in scripts.items() if wrong.search(text)} == {}
 
 

@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from jobs.dashboard.cache import Cache
-from jobs.dashboard.views import Views, readable
+from jobs.dashboard.outputs import readable
+from jobs.dashboard.views import Views
 from jobs.errors import Unreachable
 from jobs.service.batch import PoolState
 from tests.jobs.fakes import START, FakeClock, Stage, stage

@@ -1,4 +1,4 @@
-"""Jobs of any size, made up with a seed: tasks of three kinds on nodes with slots, some failing, retried or preempted."""
+"""Jobs of any size, made up with a seed: tasks of three kinds on nodes with slots; some fail or run again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ GONE = Failure(category="ServerError", code="ContainerInvalidImage", message="Th
 
 def reading(count: int, *, nodes: int = 0, slots: int = 2, seed: int = 7, going: bool = False) -> Reading:
     """A job of so many tasks; by default on about a node for each 60."""
-    dice = random.Random(seed)  # noqa: S311
-    machines = [f"tvm-{dice.randrange(10**8):08d}_{number}" for number in range(nodes or max(2, min(1000, count // 60)))]
+    dice = random.Random(seed)
+    machines = [
+        f"tvm-{dice.randrange(10**8):08d}_{number}" for number in range(nodes or max(2, min(1000, count // 60)))
+    ]
     free = [(dice.uniform(0, 40), number % len(machines)) for number in range(len(machines) * slots)]
     heapq.heapify(free)
     tasks = []
     for number in range(count):
-        kind, middle = (("prepare", 8), ("simulate", 45), ("merge", 20))[min(2, number * 12 // (count * 11) + (number > count // 12))]
+        kind, middle = (("prepare", 8), ("simulate", 45), ("merge", 20))[
+            min(2, number * 12 // (count * 11) + (number > count // 12))
+        ]
         at, machine = heapq.heappop(free)
         begun = at + dice.uniform(0.2, 2)
         took = dice.lognormvariate(0, 0.45) * middle * (8 if dice.random() < 0.004 else 1)
@@ -32,7 +36,9 @@ def reading(count: int, *, nodes: int = 0, slots: int = 2, seed: int = 7, going:
             chance -= share
             if chance < 0:
                 code = candidate
-                failure = GONE if candidate is None else Failure(category="UserError", code="FailureExitCode", message="")
+                failure = (
+                    GONE if candidate is None else Failure(category="UserError", code="FailureExitCode", message="")
+                )
                 took *= 0.3
                 break
         heapq.heappush(free, (begun + took, machine))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -20,12 +21,16 @@ UNKNOWN = Failure(category="UserError", code="FailureExitCode", message="")
 
 def task(name: str, begun: float, took: float, **changes: object) -> TaskState:
     """One that succeeded on node `a`."""
-    times = {"created": START, "started": START + timedelta(seconds=begun), "ended": START + timedelta(seconds=begun + took)}
+    times = {
+        "created": START,
+        "started": START + timedelta(seconds=begun),
+        "ended": START + timedelta(seconds=begun + took),
+    }
     base = TaskState(id=name, state="completed", result="success", exit_code=0, node_id="a", **times)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def figures(*tasks: TaskState, slots: int = 1, nodes: tuple[NodeState, ...] = (), later: float = 1000):  # noqa: ANN201
+def figures(*tasks: TaskState, slots: int = 1, nodes: tuple[NodeState, ...] = (), later: float = 1000):
     return compute(JOB, tasks, nodes, slots=slots, now=START + timedelta(seconds=later))
 
 
@@ -38,7 +43,9 @@ def test_waits_last_from_the_creation_and_runs_from_the_start() -> None:
 
 def test_a_task_that_never_began_has_neither_wait_nor_run() -> None:
     waiting = TaskState(id="a-2", state="active", created=START)
-    never = TaskState(id="a-3", state="completed", result="failure", failure=Failure(category="x", code="TaskEnded", message="m"))
+    never = TaskState(
+        id="a-3", state="completed", result="failure", failure=Failure(category="x", code="TaskEnded", message="m")
+    )
     found = figures(task("a-1", 10, 5), waiting, never)
     assert (found.wait.count, found.run.count, found.waiting, found.failed) == (1, 1, 1, 1)
     assert [(one.exit_code, one.tasks) for one in found.endings] == [(None, 1), (0, 1)]
@@ -46,7 +53,9 @@ def test_a_task_that_never_began_has_neither_wait_nor_run() -> None:
 
 
 def test_a_task_that_runs_counts_until_now_on_its_node_and_in_no_run_time() -> None:
-    found = figures(task("a-1", 0, 10), task("a-2", 10, 0, state="running", result=None, exit_code=None, ended=None), later=100)
+    found = figures(
+        task("a-1", 0, 10), task("a-2", 10, 0, state="running", result=None, exit_code=None, ended=None), later=100
+    )
     assert found.running == 1 and found.run.count == 1
     assert found.nodes[0].hours == pytest.approx(100 / 3600)
     assert found.nodes[0].used == pytest.approx(1.0)
@@ -54,7 +63,12 @@ def test_a_task_that_runs_counts_until_now_on_its_node_and_in_no_run_time() -> N
 
 def test_templates_are_ids_without_their_numbers_and_a_retry_belongs_to_its_task() -> None:
     again = task("sim-7-r1", 30, 5, display_name=RUN_NAME.format(number=1, task="sim-7"))
-    found = figures(task("sim-7", 0, 5, result="failure", exit_code=3, failure=UNKNOWN), task("sim-12", 0, 5), again, task("merge", 9, 1))
+    found = figures(
+        task("sim-7", 0, 5, result="failure", exit_code=3, failure=UNKNOWN),
+        task("sim-12", 0, 5),
+        again,
+        task("merge", 9, 1),
+    )
     assert {one.name: (one.tasks, one.failed) for one in found.templates} == {"merge": (1, 0), "sim-#": (3, 1)}
     assert template_of(task("v2-run-0013-b", 0, 1)) == "v#-run-#-b"
 
@@ -69,7 +83,12 @@ def test_a_job_without_templates_has_a_short_table_all_the_same() -> None:
 
 def test_failures_come_first_with_the_cause_in_words_and_an_example() -> None:
     bad = {"result": "failure", "failure": UNKNOWN}
-    found = figures(task("b", 0, 1, exit_code=137, **bad), task("a", 0, 1, exit_code=137, **bad), task("c", 0, 1, exit_code=2, **bad), task("d", 0, 1))
+    found = figures(
+        task("b", 0, 1, exit_code=137, **bad),
+        task("a", 0, 1, exit_code=137, **bad),
+        task("c", 0, 1, exit_code=2, **bad),
+        task("d", 0, 1),
+    )
     assert [(one.exit_code, one.tasks, one.first) for one in found.endings] == [(137, 2, "a"), (2, 1, "c"), (0, 1, "d")]
     assert "out of memory" in found.endings[0].why
 
@@ -117,7 +136,7 @@ def test_every_value_is_in_one_bar_of_the_histogram(values: list[float]) -> None
     assert sum(bar.count for bar in bars) == len(values)
     assert bars[0].low == 0 and bars[-1].high >= max(values)
     assert all(bar.low < bar.high for bar in bars)
-    assert all(before.high == after.low for before, after in zip(bars, bars[1:], strict=False))
+    assert all(before.high == after.low for before, after in pairwise(bars))
     assert len(bars) <= 21
 
 
@@ -147,6 +166,13 @@ def test_the_terminal_has_the_same_figures() -> None:
     found = reading(600)
     figures = compute(found.job, found.tasks, found.nodes, slots=2, now=START)
     text = "\n".join(lines(figures))
-    for part in ("600 tasks:", "simulate-#", "exit code 137: failed:", "node hours:", "slowest tasks:", "back to the queue"):
+    for part in (
+        "600 tasks:",
+        "simulate-#",
+        "exit code 137: failed:",
+        "node hours:",
+        "slowest tasks:",
+        "back to the queue",
+    ):
         assert part in text
     assert max(map(len, text.splitlines())) < 200

@@ -67,12 +67,18 @@ def test_it_needs_no_other_file_and_no_other_host() -> None:
 def test_its_policy_admits_its_own_script_and_style_only() -> None:
     text = made(reading(6))
     elements = Elements(text)
-    policy = next(a["content"] for tag, a in elements.found if tag == "meta" and "Content-Security-Policy" in a.values())
+    policy = next(
+        a["content"] for tag, a in elements.found if tag == "meta" and "Content-Security-Policy" in a.values()
+    )
     for tag in ("style", "script"):
         body = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[-1]
         assert f"'sha256-{base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()}'" in str(policy)
     assert str(policy).startswith("default-src 'none'") and "unsafe" not in str(policy)
-    assert not [attributes for _, attributes in elements.found if "style" in attributes or any(n.startswith("on") for n in attributes)]
+    assert not [
+        attributes
+        for _, attributes in elements.found
+        if "style" in attributes or any(n.startswith("on") for n in attributes)
+    ]
 
 
 def test_texts_from_outside_are_texts() -> None:
@@ -108,7 +114,9 @@ def test_sixty_thousand_tasks_are_a_few_megabytes() -> None:
 
 def test_a_job_that_did_not_begin_has_a_report() -> None:
     found = reading(3)
-    none = replace(found, tasks=[replace(t, state="active", started=None, ended=None, node_id=None) for t in found.tasks])
+    none = replace(
+        found, tasks=[replace(t, state="active", started=None, ended=None, node_id=None) for t in found.tasks]
+    )
     assert "No task has begun on a node" in made(none)
     assert "No task has begun on a node" in made(replace(found, tasks=[], first=None))
 
@@ -131,7 +139,12 @@ def test_report_writes_the_file_and_says_so(scene: Stage, tmp_path: Path) -> Non
     target.write_text("an older one")
     assert run(scene, "sim", "--html", str(target), "--job-file", str(tmp_path / "job.yaml")) == Exit.TASKS_FAILED
     text = target.read_text()
-    assert "step-3" in text and "# mine" in text and "docker-worker@sha256:0123" in text and "account.westeurope" not in scene.out.getvalue()
+    assert (
+        "step-3" in text
+        and "# mine" in text
+        and "docker-worker@sha256:0123" in text
+        and "account.westeurope" not in scene.out.getvalue()
+    )
     assert f"{target}: 6 tasks" in scene.err.getvalue()
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
 
