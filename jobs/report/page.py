@@ -214,7 +214,7 @@ def _histogram(spread: Spread, kind: str) -> str:
         title = f"{short(bar.low)} to {short(bar.high)}: {bar.count:,} tasks"
         return (
             f"<g><title>{title}</title>"
-            f'<rect x="{number * step:.1f}" y="0" width="{step:.1f}" height="{high}" fill-opacity="0"/>'
+            f'<rect x="{number * step:.1f}" width="{step:.1f}" height="{high}" fill-opacity="0"/>'
             f'<rect x="{number * step:.1f}" y="{high - tall:.1f}" width="{step - 1:.1f}" height="{tall:.1f}"/></g>'
         )
 
@@ -222,7 +222,8 @@ def _histogram(spread: Spread, kind: str) -> str:
     label = f"{spread.count} tasks, median {short(spread.median)}, 95 % within {short(spread.p95)}"
     return (
         f'<svg class="bars {kind}" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" role="img"'
-        f' aria-label="{label}">{bars}<rect y="{high - 0.6}" width="{wide}" height=".6" fill="var(--line-strong)"/></svg>'
+        f' aria-label="{label}">{bars}'
+        f'<rect y="{high - 0.6}" width="{wide}" height=".6" fill="var(--line-strong)"/></svg>'
     )
 
 
@@ -275,7 +276,7 @@ def _nodes(figures: Figures) -> Iterator[str]:
         )
     yield "</table></div>"
     yield (
-        f'<p class="soft">A node counts from its first task of this job to its last; {figures.slots_of_a_node} task slots'
+        f'<p class="soft">A node counts from its first task of this job to its last; {figures.slots_of_a_node} slots'
         " a node. What other jobs did there is not counted.</p></section>"
     )
 

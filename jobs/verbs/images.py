@@ -45,7 +45,10 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
                 one.digest[:19],
                 durations.age(one.created, now),
                 ", ".join(
-                    [*pools_with(used, registry.server, one), *(["`image: worker`"] if worker.endswith(one.digest) else [])]
+                    [
+                        *pools_with(used, registry.server, one),
+                        *(["`image: worker`"] if worker.endswith(one.digest) else []),
+                    ]
                 )
                 or "-",
             )
