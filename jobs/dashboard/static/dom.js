@@ -99,7 +99,7 @@ export function table(columns, rows, { stack = true, empty = "none" } = {}) {
   const names = columns.map((one) => (Array.isArray(one) ? one : [one, ""]));
   return h("div", { class: "scroll" }, h("table", { class: stack ? "stack" : "" },
     h("thead", {}, h("tr", {}, names.map(([name, kind]) => h("th", { class: kind.replace(/\b(id|why)\b/, ""), scope: "col" }, name)))),
-    h("tbody", {}, rows.length ? rows.map(({ key, cells }) => h("tr", { "data-key": key }, cells.map((cell, i) => h("td", { class: names[i][1], "data-name": names[i][0] }, cell))))
+    h("tbody", {}, rows.length ? rows.map(({ key, cells }) => h("tr", { "data-key": key }, cells.map((cell, i) => h("td", { class: names[i][1], "data-name": names[i][0] }, Array.isArray(cell) ? h("span", {}, cell) : cell))))
       : h("tr", {}, h("td", { colspan: names.length, class: "soft" }, empty)))));
 }
 

@@ -215,7 +215,7 @@ def test_a_page_of_another_site_neither_reads_nor_changes_nor_frames_it(page: Pa
         )
         other.close()
         show(page, "jobs/train-surrogate")
-        expect(page.locator(".chip").first).to_have_text("active")
+        expect(page.locator("main .chip").first).to_have_text("active")
     finally:
         server.shutdown()
         server.server_close()
