@@ -304,8 +304,8 @@ def _target(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(sorted(query.items()))}" if query else path
 
 
-def _of(request: web.Request, *names: str) -> tuple[str, ...]:
-    return tuple(request.match_info[name] for name in names)
+def _of(request: web.Request, first: str, second: str) -> tuple[str, str]:
+    return request.match_info[first], request.match_info[second]
 
 
 def _choice(request: web.Request, name: str, known: tuple[Any, ...]) -> Any:

@@ -21,12 +21,16 @@ UNKNOWN = Failure(category="UserError", code="FailureExitCode", message="")
 
 def task(name: str, begun: float, took: float, **changes: object) -> TaskState:
     """One that succeeded on node `a`."""
-    times = {
-        "created": START,
-        "started": START + timedelta(seconds=begun),
-        "ended": START + timedelta(seconds=begun + took),
-    }
-    base = TaskState(id=name, state="completed", result="success", exit_code=0, node_id="a", **times)
+    base = TaskState(
+        id=name,
+        state="completed",
+        result="success",
+        exit_code=0,
+        node_id="a",
+        created=START,
+        started=START + timedelta(seconds=begun),
+        ended=START + timedelta(seconds=begun + took),
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
