@@ -4,10 +4,14 @@
 PYTHON ?= python3
 STACK ?= local
 VENV_PYTHON := .venv/bin/python
-# A file's tests stay in one process, with its fixtures. Tests with Docker share an engine: one after the other.
+# A file's tests stay in one process, with its fixtures; so do all tests with Docker, which share an engine: one after the
+# other in one process, while the others do the rest (tests/conftest.py).
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 # In CI a test that does not run is a failure; only those that need a subscription may be skipped.
 NO_SKIPS := $(if $(CI),--no-skips)
+
+# Where this is set (containers, build machines), Python compiles the same modules at every start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up preview golden destroy down clean test test-fast hostile chaos bench sbom pictures lint lock
@@ -46,8 +50,7 @@ clean:          ## stop, and delete state, caches and packages of this checkout 
 test: setup     ## static checks, then all tests
 	@$(PYTHON) -m tools.setup browser
 	@$(VENV_PYTHON) -m tools.check
-	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(PARALLEL) -m "not docker and not azure"
-	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) -m "docker or azure"
+	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(PARALLEL)
 
 test-fast:      ## the tests that need neither Docker nor root, in less than two minutes
 	@$(PYTHON) -m tools.setup offline
@@ -55,7 +58,8 @@ test-fast:      ## the tests that need neither Docker nor root, in less than two
 
 hostile:        ## 300 hostile services, by seed, against the submitter: kills, outages, disks, displays (minutes)
 	@$(PYTHON) -m tools.setup offline
-	@HOSTILE_SEEDS=300 $(VENV_PYTHON) -m pytest -q -n 6 tests/jobs/test_hostile.py tests/jobs/test_hostile_submit.py
+	@HOSTILE_SEEDS=300 $(VENV_PYTHON) -m pytest -q -n 6 tests/jobs/test_hostile.py tests/jobs/test_hostile_submit.py \
+	  tests/jobs/test_submit_process.py
 
 bench:          ## measure the submitter beside the SDK and a bare loop (minutes; wants a quiet machine)
 	@$(PYTHON) -m tools.setup offline
@@ -74,7 +78,7 @@ pictures:       ## the pictures in docs/pictures, made with Chromium
 	@$(PYTHON) -m tools.setup browser
 	@$(VENV_PYTHON) -m tests.jobs.dashboard.pictures
 
-lint:           ## ruff, pyright and hadolint
+lint:           ## the static checks, side by side (docs/ci.md)
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.check
 

@@ -1,68 +1,62 @@
 """The platform, top to bottom: each component takes the earlier ones. Settings in, outputs out."""
 
 import pulumi
-from pulumi_azure_native import authorization, resources
+from pulumi_azure_native import authorization
 
+from infra import monitoring, private_endpoints
 from infra.access import AccountAccess, AccountAccessArgs, NodeAccess, NodeAccessArgs
 from infra.batch_account import BatchAccount, BatchAccountArgs
 from infra.identity import Identities, IdentitiesArgs
 from infra.image import WorkerImage, WorkerImageArgs
 from infra.naming import Names
-from infra.outputs import export
-from infra.pool import Pool, PoolArgs
+from infra.outputs import deployed_pools, export
+from infra.people import PusherAccess, PusherAccessArgs, SubmitterAccess, SubmitterAccessArgs
+from infra.place import make_place
+from infra.pool import Pools, PoolsArgs, plan_pools
 from infra.registry import Registry, RegistryArgs
 from infra.settings import Settings
 from infra.storage import Storage, StorageArgs
-from infra.submitters import SubmitterAccess, SubmitterAccessArgs
 
-settings = Settings.load(pulumi.Config())
+# What this stack wants, where, and which pools of the last `up` stay. What is refused here changes nothing.
+st = Settings.load(pulumi.Config())
 deployer = authorization.get_client_config()
-settings.require_cloud(deployer.subscription_id, deployer.tenant_id)
-names = Names(prefix=settings.prefix, stack=pulumi.get_stack(), subscription_id=deployer.subscription_id)
+st.require_cloud(deployer.subscription_id, deployer.tenant_id)
+names = Names(prefix=st.prefix, stack=pulumi.get_stack(), subscription_id=deployer.subscription_id)
+plans = plan_pools(st, names, deployed_pools())
 
-# For what cannot be made again as it was: data, images, history, and identities that databases know.
-kept = pulumi.ResourceOptions(protect=settings.protect)
-
-group = resources.ResourceGroup(
-    "group", resource_group_name=names.resource_group, location=settings.location, tags=settings.tags, opts=kept
-)
-identities = Identities("identity", IdentitiesArgs(group=group, names=names, tags=settings.tags), kept)
+# Protected is what cannot be made again as it was: data, images, history, and identities that databases know.
+kept = pulumi.ResourceOptions(protect=st.protect)
+place = make_place(st.location, names, st.tags, kept)
+ids_args = IdentitiesArgs(place=place, node=st.node_identity, auto_storage=st.auto_storage)
+ids = Identities("identity", ids_args, kept)
 
 # Where tasks leave their output, and what Batch itself may do there.
-storage = Storage(
-    "storage",
-    StorageArgs(group=group, names=names, tags=settings.tags, families=settings.families, settings=settings.storage),
-    kept,
-)
-account_access = AccountAccess("account-access", AccountAccessArgs(identities=identities, storage=storage))
+storage = Storage("storage", StorageArgs(place=place, families=st.families, settings=st.storage), kept)
+account_access = AccountAccess("account-access", AccountAccessArgs(identities=ids, storage=storage))
 
-# What tasks run, and what nodes may pull and write.
-registry = Registry("registry", RegistryArgs(group=group, names=names, tags=settings.tags), kept)
-image = WorkerImage("worker", WorkerImageArgs(registry=registry, settings=settings.worker, tag=names.stack))
-node_access = NodeAccess("node-access", NodeAccessArgs(identities=identities, registry=registry, storage=storage))
+# What tasks run, who pushes it, and what nodes may pull and write.
+registry = Registry("registry", RegistryArgs(place=place, settings=st.registry, private=st.registry_is_private), kept)
+pushers = PusherAccessArgs(pushers=st.registry.pushers, deployer=deployer, registry=registry)
+pusher_access = PusherAccess("pusher-access", pushers)
+image_args = WorkerImageArgs(registry=registry, access=pusher_access, settings=st.worker, tag=names.stack)
+image = WorkerImage("worker", image_args)
+node_access = NodeAccess("node-access", NodeAccessArgs(identities=ids, registry=registry, storage=storage))
 
 # Where tasks run, and who may submit them.
-account = BatchAccount(
-    "batch",
-    BatchAccountArgs(
-        group=group, names=names, tags=settings.tags, identities=identities, storage=storage, access=account_access
-    ),
-    kept,
+account_args = BatchAccountArgs(
+    place=place, identities=ids, storage=storage, access=account_access, network=st.network, link=st.auto_storage
 )
-pool = Pool(
-    "pool",
-    PoolArgs(
-        group=group,
-        account=account,
-        identities=identities,
-        registry=registry,
-        image=image,
-        access=node_access,
-        users=settings.users,
-        settings=settings.pool,
-    ),
-)
-submitters = settings.submitters_or(deployer.object_id)
-SubmitterAccess("submitter-access", SubmitterAccessArgs(submitters=submitters, account=account, storage=storage))
+account = BatchAccount("batch", account_args, kept)
+pools_args = PoolsArgs(
+    place=place, account=account, identities=ids, registry=registry, image=image, access=node_access,
+    accounts=st.accounts, network=st.network, plans=plans,
+)  # fmt: skip
+pools = Pools("pools", pools_args)
+submitters = SubmitterAccessArgs(submitters=st.submitters, deployer=deployer, account=account, storage=storage)
+SubmitterAccess("submitter-access", submitters)
 
-export(settings, group, identities, storage, registry, image, account, pool)
+# What a stack has or has not: private ways to its services, and people who are told of trouble.
+private_endpoints.declare("private", st.network.private_endpoints, place, account, registry, storage)
+monitoring.declare("monitoring", st.monitoring, place, account, registry, storage)
+
+export(st, place, ids, storage, registry, image, account, pools)

@@ -21,14 +21,12 @@ from typing import Any, Final
 
 import yaml
 
+from ci.plan import UNKNOWN
 from local.deployment import offline
 from local.errors import LocalError
 
 FOLDER: Final = Path(__file__).with_name("golden")
 ACCEPT: Final = "make golden"
-
-UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""How a digest writes a value that only `up` will know (pulumi/runtime/rpc.py, UNKNOWN)."""
 
 DERIVED: Final[Mapping[tuple[str, ...], str]] = {
     ("docker:index/image:Image", "build", "contextDigest"): "[hash of the files in worker/]",

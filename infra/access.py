@@ -1,7 +1,7 @@
 """What the two identities may do: role assignments at the smallest scope. The roles' ids are in `roles.py`.
 
 One component per identity, because each must be complete before what needs it: the account identity's before the Batch
-account, the node identity's before the pool. People and pipelines are in `submitters.py`.
+account, the node identity's before the pool. People and pipelines are in `people.py`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import pulumi
 from pulumi_azure_native import authorization
 
 from infra import naming
+from infra.cloud_settings import PrincipalType
 from infra.identity import Identities
 from infra.naming import TYPE_PREFIX
 from infra.registry import Registry
 from infra.roles import Role
-from infra.settings import PrincipalType
 from infra.storage import Storage
 
 
@@ -32,16 +32,17 @@ class AccountAccess(pulumi.ComponentResource):
     """Lets Batch itself use the linked storage account."""
 
     def __init__(self, name: str, args: AccountAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the assignment."""
+        """Declare the assignment; none where the account has no identity."""
         super().__init__(f"{TYPE_PREFIX}:AccountAccess", name, {}, opts)
-        assign(
-            f"{name}-storage",
-            role=Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
-            scope=args.storage.account.id,
-            principal_id=args.identities.account.principal_id,
-            principal_type=PrincipalType.SERVICE_PRINCIPAL,
-            parent=self,
-        )
+        if args.identities.account is not None:
+            assign(
+                f"{name}-storage",
+                role=Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
+                scope=args.storage.id,
+                principal_id=args.identities.account.principal_id,
+                principal_type=PrincipalType.SERVICE_PRINCIPAL,
+                parent=self,
+            )
         self.register_outputs({})
 
 
@@ -58,16 +59,17 @@ class NodeAccess(pulumi.ComponentResource):
     """Lets nodes and tasks pull images and write to each job container, and nothing else."""
 
     def __init__(self, name: str, args: NodeAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare one assignment on the registry and one on each container."""
+        """Declare two assignments on the registry (one for each of its modes) and one on each container."""
         super().__init__(f"{TYPE_PREFIX}:NodeAccess", name, {}, opts)
-        assign(
-            f"{name}-registry",
-            role=Role.ACR_PULL,
-            scope=args.registry.id,
-            principal_id=args.identities.node.principal_id,
-            principal_type=PrincipalType.SERVICE_PRINCIPAL,
-            parent=self,
-        )
+        for use, role in (("registry", Role.ACR_PULL), ("repositories", Role.CONTAINER_REGISTRY_REPOSITORY_READER)):
+            assign(
+                f"{name}-{use}",
+                role=role,
+                scope=args.registry.id,
+                principal_id=args.identities.node.principal_id,
+                principal_type=PrincipalType.SERVICE_PRINCIPAL,
+                parent=self,
+            )
         for family, container in args.storage.containers.items():
             assign(
                 f"{name}-{family.lower()}",

@@ -7,14 +7,14 @@ whole config in `pulumi.runtime.config` (set by hand or from the language host's
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 import pulumi
 from pulumi.runtime import config as runtime_config
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from infra.settings_problems import Problem
+from infra.settings_problems import Problem, alternatives
 
 
 def read_config(config: pulumi.Config, model: type[BaseModel]) -> tuple[dict[str, Any], list[Problem]]:
@@ -49,7 +49,7 @@ def _data(text: str | None) -> Any:
 
 
 def _is_secret(field: FieldInfo) -> bool:
-    return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
+    return SecretStr in alternatives(field.annotation)
 
 
 def _is_encrypted(full_key: str) -> bool:

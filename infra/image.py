@@ -1,19 +1,20 @@
-"""The worker image: built from `worker/` and pushed to the registry; everybody else names it by digest."""
+"""The worker image: built from `worker/` and pushed to the registry, or one that exists; all name it by digest."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pulumi
-import pulumi_docker as docker
 
+from infra.cloud_settings import WorkerSettings
 from infra.naming import IMAGE_REPOSITORY, TYPE_PREFIX
+from infra.people import PusherAccess
 from infra.registry import Registry
 from infra.registry_login import USERNAME, registry_password
-from infra.settings import WorkerSettings
-from infra.worker_source import make_build_context, revision, version
+from infra.worker_source import make_build_context, revision, tree_id, version
 
 SOURCE: Final = "worker"
 BUILD_CONTEXT: Final = ".build/copy-of-worker"
@@ -29,27 +30,49 @@ def build_args(context: Path, settings: WorkerSettings) -> dict[str, str]:
     labels = {"VERSION": version(context), "REVISION": revision(context)}
     if settings.source is not None:
         labels["SOURCE"] = settings.source
-    return {"BASE_IMAGE": settings.base_image, **labels}
+    return {"BASE_IMAGE": settings.base_image or "", **labels}
+
+
+def stand_in(settings: WorkerSettings) -> str:
+    """What stands for the image before it is there: its own name, or what it would be built from.
+
+    The engine builds it again exactly when this changes: pulumi-docker compares the files of the context and these
+    arguments.
+    """
+    if settings.image is not None:
+        return settings.image
+    return f"{tree_id(Path(SOURCE))} {json.dumps(build_args(Path(SOURCE), settings), sort_keys=True)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerImageArgs:
-    """Which registry takes the image, and what it is built on."""
+    """Which registry takes the image, who may push to it, and what it is built on."""
 
     registry: Registry
+    access: PusherAccess
     settings: WorkerSettings
     tag: str
 
 
 class WorkerImage(pulumi.ComponentResource):
-    """Builds and pushes `docker-worker`. The tag moves with each push; `reference` (repo@sha256) is what is used."""
+    """The image `docker-worker`, built and pushed, or one that exists. `reference` (repo@sha256) is what is used."""
 
     reference: pulumi.Output[str]
 
     def __init__(self, name: str, args: WorkerImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the image."""
+        """Declare the image, unless it exists already: then no engine is asked for anything."""
         super().__init__(f"{TYPE_PREFIX}:WorkerImage", name, {}, opts)
+        if args.settings.image is not None:
+            self.reference = _full_reference(args.settings.image, args.registry.server)
+        else:
+            self.reference = self._built(name, args)
+        self.register_outputs({"reference": self.reference})
+
+    def _built(self, name: str, args: WorkerImageArgs) -> pulumi.Output[str]:
+        import pulumi_docker as docker  # half a second that a stack with an image of its own does not pay
+
         make_build_context(Path(SOURCE), Path(BUILD_CONTEXT))
+        # The tag moves with each push.
         image = docker.Image(
             name,
             image_name=args.registry.server.apply(lambda server: f"{server}/{IMAGE_REPOSITORY}:{args.tag}"),
@@ -64,7 +87,14 @@ class WorkerImage(pulumi.ComponentResource):
             registry=docker.RegistryArgs(
                 server=args.registry.server, username=USERNAME, password=registry_password(args.registry.server)
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.access]),
         )
-        self.reference = image.repo_digest
-        self.register_outputs({"reference": self.reference})
+        return image.repo_digest
+
+
+def _full_reference(image: str, server: pulumi.Output[str]) -> pulumi.Output[str]:
+    """With the stack's registry before a name that has no server. A first part with a dot or a port is one."""
+    first, slash, _ = image.partition("/")
+    if slash and ("." in first or ":" in first):
+        return pulumi.Output.from_input(image)
+    return server.apply(lambda known: f"{known}/{image}")

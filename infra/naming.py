@@ -7,6 +7,7 @@ Limits: learn.microsoft.com/azure/azure-resource-manager/management/resource-nam
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -59,6 +60,10 @@ class Names:
     def batch_account(self) -> str:
         """3 to 24 lower-case letters and digits, unique in the region."""
         return self._unique
+
+    def resource(self, what: str) -> str:
+        """Of alerts, action groups, budgets and endpoints: 1 to 63 characters or more; unique in the resource group."""
+        return f"{self.prefix}-{self._legible_stack}-{what}"
 
     def identity(self, use: str) -> str:
         """3 to 128 letters, digits, `-`, `_`; unique in the resource group."""
@@ -124,19 +129,32 @@ def role_assignment(scope: str, principal_id: str, role_definition_id: str) -> s
     return str(uuid.uuid5(_ASSIGNMENTS, "|".join((scope, principal_id, role_definition_id)).lower()))
 
 
-def pool(name: str, fixed: Mapping[str, Any]) -> str:
-    """A pool's id: its name and a hash of what Batch cannot change in it, so old and new pool can exist side by side.
+def cores(size: str) -> int | None:
+    """The cores of a VM size in its own way of writing; None where the name does not say it.
 
-    At most 64 letters, digits, `-` and `_` (data plane, `BatchPoolCreateOptions.id`).
+    From version 3 on the number in a name is the cores, and behind a dash those that are left of them
+    (learn.microsoft.com/azure/virtual-machines/vm-naming-conventions).
     """
+    found = re.fullmatch(r"Standard_[A-Z]+(\d+)(?:-(\d+))?[a-z]*(?:_[A-Z0-9]+)*_v(\d+)", size)
+    return int(found[2] or found[1]) if found and int(found[3]) >= 3 else None
+
+
+def generation(fixed: Mapping[str, Any]) -> str:
+    """The hash of what Batch cannot change in a pool, `fixed`: pools of one hash are one generation."""
     canonical = json.dumps(fixed, sort_keys=True, separators=(",", ":"))
-    # small letters: Batch takes `GPU-…` and `gpu-…` for one id, so old and new pool could not exist side by side
-    result = f"{name.lower()}-{hashlib.sha256(canonical.encode()).hexdigest()[:POOL_HASH_DIGITS]}"
-    if len(result) > POOL_NAME_LIMIT:
-        raise ValueError(f"pool id {result!r} has {len(result)} characters, Batch allows {POOL_NAME_LIMIT}")
-    return result
+    return hashlib.sha256(canonical.encode()).hexdigest()[:POOL_HASH_DIGITS]
 
 
+def pool(name: str, generation: str) -> str:
+    """A pool's id: its name and its generation, so that old and new pool can exist side by side.
+
+    At most 64 letters, digits, `-` and `_` (data plane, `BatchPoolCreateOptions.id`). In small letters: Batch takes
+    `GPU-...` and `gpu-...` for one id.
+    """
+    return f"{name.lower()}-{generation}"
+
+
+@functools.cache
 def fingerprint(secret: str, salt: str) -> str:
     """Stands for a password inside a pool's hash: a new password gives a new pool, the name gives nothing away.
 

@@ -1,197 +1,164 @@
-"""The Batch pool: which VMs run tasks, how many, what they do at boot and which identity they carry.
+"""The Batch pools: which VMs run tasks, how many, what they do at boot and which identity they carry.
 
-Batch cannot change most of a pool: ARM answers 400 PropertyCannotBeUpdated (Azure/Batch#85, #153), and what it does
-accept reaches new nodes only. azure-native plans an in-place update for all of it. So the properties in `FIXED` are
-declared as replacing, and their hash is part of the pool's name: the new pool is made first, beside the old one.
+Batch changes little of a pool that has nodes, and what it does change reaches new nodes only (see "Pool changes" in
+docs/azure-facts.md). So the properties in `FIXED` are part of the pool's name, as a hash: another machine, image or
+user is another pool, a new *generation*, made beside the old one. Which generations stand side by side is in
+`generations.py`.
+
+`pool_properties.py` writes them twice, from the same lines: with plain stand-ins for what other resources will be
+called (`plan_pools`: the hash is known before anything is made, in every preview), and with their outputs (`Pools`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
 import pulumi
-from pulumi_azure_native import batch, resources
+from pulumi_azure_native import batch
 
-from infra import naming, start_task
+from infra import generations, image, naming, scaling
 from infra.access import NodeAccess
 from infra.batch_account import BatchAccount
+from infra.cloud_settings import NetworkSettings
+from infra.generations import Deployed
 from infra.identity import Identities
 from infra.image import WorkerImage
-from infra.naming import TYPE_PREFIX
+from infra.naming import TYPE_PREFIX, Names
+from infra.place import Place
+from infra.pool_properties import FIXED, References, fixed_properties, plain
+from infra.pool_settings import PoolSettings
 from infra.registry import Registry
-from infra.settings import PoolSettings, Users
-
-FIXED: Final[Mapping[str, str]] = {
-    "deploymentConfiguration": "ARM: PropertyCannotBeUpdated; a prefetched image is in it",
-    "identity": "reaches new nodes only, so old nodes would go on without it",
-    "interNodeCommunication": "ARM: PropertyCannotBeUpdated",
-    "startTask": "nodes run it when they join or reboot, so old nodes would keep the old one",
-    "taskSchedulingPolicy": "ARM: PropertyCannotBeUpdated",
-    "taskSlotsPerNode": "ARM: PropertyCannotBeUpdated",
-    "userAccounts": "made when a node joins: a new password would reach new nodes only",
-    "vmSize": "ARM: PropertyCannotBeUpdated",
-}
-"""The properties whose change makes a new pool, and why. The only such table: hash and `replace_on_changes` use it."""
-
-NODE_IMAGE: Final = batch.ImageReferenceArgs(
-    publisher="microsoft-dsvm", offer="ubuntu-hpc", sku="2404", version="latest"
-)
-NODE_AGENT: Final = "batch.node.ubuntu 24.04"
-"""Image and agent belong together; both are listed by `list_supported_images` (Azure/Batch#200). Generation 2 only."""
-
-START_TASK_RETRIES: Final = 1
-RESIZE_TIMEOUT: Final = "PT15M"
+from infra.settings import Account, Settings
+from infra.settings_problems import SettingsError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolArgs:
-    """What a pool is made of."""
+class PoolPlan:
+    """One pool before anything is made: its settings, the hash of its present generation, those that stay beside it."""
 
-    group: resources.ResourceGroup
+    settings: PoolSettings
+    generation: str
+    kept: tuple[str, ...]
+    made_of: Mapping[str, str]
+
+
+def plan_pools(settings: Settings, names: Names, deployed: Mapping[str, Deployed]) -> dict[str, PoolPlan]:
+    """The generations of each pool. Warns of what the next `up` makes and deletes.
+
+    Raises SettingsError if it would delete a pool that takes jobs, or keep one that does not exist.
+    """
+    salt = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    stand_ins = References(
+        node_identity=(settings.node_identity.id if settings.node_identity else names.identity("node")).lower(),
+        registry_server=(settings.registry.id or names.registry).lower(),
+        # Only a pool that fetches the image at boot has it in its hash.
+        worker_image=image.stand_in(settings.worker) if any(map(_prefetches, settings.pools.values())) else "",
+        passwords={one.name: naming.fingerprint(one.password.get_secret_value(), salt) for one in settings.accounts},
+    )
+    plans, problems, warnings = {}, [], generations.pools_that_go(list(settings.pools), deployed)
+    for name, pool in settings.pools.items():
+        fixed = plain(fixed_properties(pool, settings.network, settings.accounts, stand_ins))
+        current, made_of = naming.generation(fixed), generations.made_of(fixed)
+        verdict = generations.judge(name, current, made_of, pool.keep, pool.discard, deployed.get(name))
+        problems += verdict.problems
+        warnings += verdict.warnings
+        kept = generations.kept(current, pool.keep, deployed.get(name))
+        plans[name] = PoolPlan(settings=pool, generation=current, kept=kept, made_of=made_of)
+    if problems:
+        raise SettingsError(f"Pulumi.{pulumi.get_stack()}.yaml", problems)
+    for warning in warnings:
+        pulumi.log.warn(warning)
+    return plans
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolsArgs:
+    """What pools are made of."""
+
+    place: Place
     account: BatchAccount
     identities: Identities
     registry: Registry
     image: WorkerImage
-    """Pushed before the pool is made. It is in the pool only if the settings say that nodes prefetch it."""
+    """Pushed before a pool is made. It is in the pool only if the settings say that nodes prefetch it."""
     access: NodeAccess
     """The node identity's rights: a node that cannot pull at boot becomes unusable, and Batch does not try again."""
-    users: Users
-    settings: PoolSettings
+    accounts: Sequence[Account]
+    network: NetworkSettings
+    plans: Mapping[str, PoolPlan]
 
 
-class Pool(pulumi.ComponentResource):
-    """A pool of fixed size."""
+class Pools(pulumi.ComponentResource):
+    """All pools of a stack: of each its present generation, and the earlier ones that its settings keep."""
 
-    id: pulumi.Output[str]
-    """The pool's id in the Batch account; a new one whenever something in `FIXED` changes."""
+    plans: Mapping[str, PoolPlan]
+    ids: Mapping[str, pulumi.Output[str]]
+    """Pool -> the id of its present generation in the Batch account."""
 
-    def __init__(self, name: str, args: PoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the pool."""
-        super().__init__(f"{TYPE_PREFIX}:Pool", name, {}, opts)
-        fixed = _fixed(args)
-        pool = batch.Pool(
-            name,
-            resource_group_name=args.group.name,
-            account_name=args.account.name,
-            pool_name=_pool_name(args, fixed),
-            deployment_configuration=fixed["deploymentConfiguration"],
-            identity=fixed["identity"],
-            inter_node_communication=fixed["interNodeCommunication"],
-            start_task=fixed["startTask"],
-            task_scheduling_policy=fixed["taskSchedulingPolicy"],
-            task_slots_per_node=fixed["taskSlotsPerNode"],
-            user_accounts=fixed["userAccounts"],
-            vm_size=fixed["vmSize"],
-            scale_settings=_scale(args.settings),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[args.image, args.access],
-                # azure-native replaces explicitly named resources delete-first unless told otherwise; that would end
-                # running tasks before a new node exists. The hashed name lets both pools exist.
-                delete_before_replace=False,
-                # azure-native has no force-new entry for Batch pools; can go when it has.
-                # docs/azure-facts.md#pools-in-azure-native
-                replace_on_changes=sorted(FIXED),
-            ),
+    def __init__(self, name: str, args: PoolsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the pools."""
+        super().__init__(f"{TYPE_PREFIX}:Pools", name, {}, opts)
+        references = References(
+            node_identity=args.identities.node.id,
+            registry_server=args.registry.server,
+            worker_image=args.image.reference,
+            passwords={one.name: pulumi.Output.secret(one.password.get_secret_value()) for one in args.accounts},
         )
-        self.id = pool.name
-        self.register_outputs({"id": self.id})
-
-
-def _fixed(args: PoolArgs) -> dict[str, Any]:
-    """The inputs that `FIXED` names, by their name on the wire."""
-    return {
-        "deploymentConfiguration": batch.DeploymentConfigurationArgs(
-            virtual_machine_configuration=batch.VirtualMachineConfigurationArgs(
-                image_reference=NODE_IMAGE,
-                node_agent_sku_id=NODE_AGENT,
-                container_configuration=_containers(args),
-            )
-        ),
-        "identity": batch.BatchPoolIdentityArgs(
-            type=batch.PoolIdentityType.USER_ASSIGNED, user_assigned_identities=[args.identities.node.id]
-        ),
-        "interNodeCommunication": batch.InterNodeCommunicationState.DISABLED,
-        "startTask": batch.StartTaskArgs(
-            command_line=start_task.command_line(args.users.admin_name),
-            user_identity=batch.UserIdentityArgs(
-                auto_user=batch.AutoUserSpecificationArgs(
-                    scope=batch.AutoUserScope.POOL, elevation_level=batch.ElevationLevel.ADMIN
+        self.plans = args.plans
+        self.ids = {}
+        for pool, planned in args.plans.items():
+            fixed = fixed_properties(planned.settings, args.network, args.accounts, references)
+            self.ids[pool] = batch.Pool(
+                naming.pool(pool, planned.generation),
+                resource_group_name=args.place.group.name,
+                account_name=args.account.name,
+                pool_name=naming.pool(pool, planned.generation),
+                **{_snake(key): value for key, value in fixed.items()},
+                scale_settings=_scale(planned.settings),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    depends_on=[args.image, args.access],
+                    # All that makes a generation is in its hash. What differs under the same hash is no change (a
+                    # default of a newer SDK, an image that was built again from the same files), and Batch would
+                    # refuse it.
+                    ignore_changes=sorted(FIXED),
+                ),
+            ).name
+            for generation in planned.kept:
+                batch.Pool(
+                    naming.pool(pool, generation),
+                    resource_group_name=args.place.group.name,
+                    account_name=args.account.name,
+                    pool_name=naming.pool(pool, generation),
+                    # The inputs of its own time are in the stack's state, and stay.
+                    opts=pulumi.ResourceOptions(parent=self, ignore_changes=["*"]),
                 )
-            ),
-            wait_for_success=True,
-            max_task_retry_count=START_TASK_RETRIES,
-        ),
-        "taskSchedulingPolicy": batch.TaskSchedulingPolicyArgs(node_fill_type=batch.ComputeNodeFillType.SPREAD),
-        "taskSlotsPerNode": args.settings.task_slots_per_node,
-        "userAccounts": [
-            batch.UserAccountArgs(
-                name=args.users.admin_name,
-                password=args.users.admin_password,
-                elevation_level=batch.ElevationLevel.ADMIN,
-            ),
-            batch.UserAccountArgs(
-                name=args.users.user_name,
-                password=args.users.user_password,
-                elevation_level=batch.ElevationLevel.NON_ADMIN,
-            ),
-        ],
-        "vmSize": args.settings.vm_size,
-    }
-
-
-def _containers(args: PoolArgs) -> batch.ContainerConfigurationArgs:
-    """Docker, with the registry reached as the node identity: there is no registry password on a node."""
-    return batch.ContainerConfigurationArgs(
-        type=batch.ContainerType.DOCKER_COMPATIBLE,
-        container_image_names=[args.image.reference] if args.settings.prefetch_worker_image else None,
-        container_registries=[
-            batch.ContainerRegistryArgs(
-                registry_server=args.registry.server,
-                identity_reference=batch.ComputeNodeIdentityReferenceArgs(resource_id=args.identities.node.id),
-            )
-        ],
-    )
+        self.register_outputs({"ids": self.ids})
 
 
 def _scale(settings: PoolSettings) -> batch.ScaleSettingsArgs:
-    """A fixed size; a changed size resizes the pool in place and lets running tasks finish."""
+    """A fixed size or a formula; either is changed in place, and running tasks finish."""
+    size = scaling.scale_of(settings.scale, settings.task_slots_per_node)
+    if isinstance(size, scaling.AutoScale):
+        return batch.ScaleSettingsArgs(
+            auto_scale=batch.AutoScaleSettingsArgs(
+                formula=size.formula, evaluation_interval=scaling.EVALUATION_INTERVAL
+            )
+        )
     return batch.ScaleSettingsArgs(
         fixed_scale=batch.FixedScaleSettingsArgs(
-            target_dedicated_nodes=settings.dedicated_nodes,
-            target_low_priority_nodes=settings.spot_nodes,
-            resize_timeout=RESIZE_TIMEOUT,
+            target_dedicated_nodes=size.dedicated_nodes,
+            target_low_priority_nodes=size.spot_nodes,
+            resize_timeout=scaling.RESIZE_TIMEOUT,
             node_deallocation_option=batch.ComputeNodeDeallocationOption.TASK_COMPLETION,
         )
     )
 
 
-def _pool_name(args: PoolArgs, fixed: Mapping[str, Any]) -> pulumi.Output[str]:
-    """The pool's id, from exactly the properties in `fixed`. Passwords enter as slow fingerprints, so that the id may
-    be public."""
-    salt = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    accounts = [
-        {
-            "name": account.name,
-            "elevationLevel": account.elevation_level,
-            "password": pulumi.Output.unsecret(
-                pulumi.Output.from_input(account.password).apply(lambda password: naming.fingerprint(password, salt))
-            ),
-        }
-        for account in fixed["userAccounts"]
-    ]
-    covered = pulumi.Output.from_input({**fixed, "userAccounts": accounts})
-    return covered.apply(lambda known: naming.pool(args.settings.name, _plain(known)))
+def _prefetches(settings: PoolSettings) -> bool:
+    return settings.prefetch_worker_image
 
 
-def _plain(value: Any) -> Any:
-    """Input classes as JSON data; unset properties left out, so that a new SDK's new property changes no name."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    return _plain(vars(value))
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

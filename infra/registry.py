@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_azure_native import containerregistry, resources
+from pulumi_azure_native import containerregistry
 
-from infra.naming import TYPE_PREFIX, Names
+from infra.cloud_settings import RegistrySettings
+from infra.naming import TYPE_PREFIX
+from infra.place import Place
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryArgs:
-    """Where the registry lives, and with which tags."""
+    """Where the registry lives, and with which tags; or which one exists already."""
 
-    group: resources.ResourceGroup
-    names: Names
-    tags: Mapping[str, str]
+    place: Place
+    settings: RegistrySettings
+    private: bool
+    """Whether it gets a private endpoint, which the Basic tier does not have."""
 
 
 class Registry(pulumi.ComponentResource):
@@ -27,20 +29,25 @@ class Registry(pulumi.ComponentResource):
     server: pulumi.Output[str]
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the registry."""
+        """Declare the registry, unless it exists already."""
         super().__init__(f"{TYPE_PREFIX}:Registry", name, {}, opts)
-        registry = containerregistry.Registry(
-            name,
-            resource_group_name=args.group.name,
-            location=args.group.location,
-            registry_name=args.names.registry,
-            # Basic is enough for one image; private endpoints and retention need Premium.
-            sku=containerregistry.SkuArgs(name=containerregistry.SkuName.BASIC),
-            admin_user_enabled=False,
-            anonymous_pull_enabled=False,
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.id = registry.id
-        self.server = registry.login_server
+        if args.settings.id is not None:
+            server = args.settings.server or f"{args.settings.id.rpartition('/')[2].lower()}.azurecr.io"
+            self.id, self.server = pulumi.Output.from_input(args.settings.id), pulumi.Output.from_input(server)
+        else:
+            registry = containerregistry.Registry(
+                name,
+                resource_group_name=args.place.group.name,
+                location=args.place.group.location,
+                registry_name=args.place.names.registry,
+                # Basic is enough for one image; private endpoints and retention need Premium.
+                sku=containerregistry.SkuArgs(
+                    name=containerregistry.SkuName.PREMIUM if args.private else containerregistry.SkuName.BASIC
+                ),
+                admin_user_enabled=False,
+                anonymous_pull_enabled=False,
+                tags=args.place.tags,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            self.id, self.server = registry.id, registry.login_server
         self.register_outputs({"server": self.server})

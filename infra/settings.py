@@ -1,216 +1,112 @@
 """The stack's settings: the only reader of stack config.
 
 `Settings.load(pulumi.Config())` gives frozen, checked, plain data, or raises one `SettingsError` that lists every
-problem. Constraints on plain values live here; how a problem is worded is in `settings_problems.py`.
+problem. The sections are in `pool_settings.py` and `cloud_settings.py`; how a problem is worded is in
+`settings_problems.py`. docs/settings.md is made from these classes by `python -m infra.settings_reference`.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from enum import StrEnum
-from typing import Annotated, Any, Final, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import pulumi
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from infra import naming
+from infra import naming, scaling
+from infra.cloud_settings import (
+    DEPLOYER,
+    AutoStorage,
+    MonitoringSettings,
+    NetworkSettings,
+    NodeIdentitySettings,
+    RegistrySettings,
+    SqlSettings,
+    StorageSettings,
+    Submitters,
+    WorkerSettings,
+    example_values,
+)
 from infra.config_source import read_config
-from infra.settings_problems import Expect, Problem, SettingsError, explain
-
-MAX_NODES: Final = 100
-"""Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below."""
-
-MAX_TASK_SLOTS: Final = 256
-"""Batch's limit, or four times the VM's cores if that is less (`PoolArgs.task_slots_per_node`)."""
+from infra.pool_settings import PoolSettings, Users
+from infra.setting_types import EXAMPLE_ID, Guid, Section
+from infra.settings_problems import Expect, Problem, Refused, SettingsError, explain
 
 MIN_PASSWORD_LENGTH: Final = 12
-
-MAX_SOFT_DELETE_DAYS: Final = 365
-"""Azure's limit (`DeleteRetentionPolicyArgs.days`)."""
-
 MAX_TAGS: Final = 50
 MAX_TAG_VALUE: Final = 256
 _TAG_NAME: Final = re.compile(r"[^<>%&\\?/]{1,128}")
 """Storage accounts allow 128 characters, other resources 512."""
 
-
-# The worker reads both by the same rules (worker/docker_worker/settings.py); a test compares.
-SQL_SERVER_PATTERN: Final = (
-    r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
-    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
-)
-SQL_DATABASE_LENGTH: Final = 128
-"""Units of UTF-16: a database's name is a `sysname` (learn.microsoft.com/sql/relational-databases/databases)."""
-
-
-def _database(name: str) -> str:
-    """A database's name: any printable characters (the worker quotes them), without blanks at its ends."""
-    units = sum(2 if ord(character) > 0xFFFF else 1 for character in name)
-    if not 0 < units <= SQL_DATABASE_LENGTH or name != name.strip():
-        raise PydanticCustomError("database_name", "not the name of a database")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise PydanticCustomError("database_name", "not the name of a database")
-    return name
-
-
-class PrincipalType(StrEnum):
-    """ARM's `principalType` values that a submitter can have."""
-
-    USER = "User"
-    GROUP = "Group"
-    SERVICE_PRINCIPAL = "ServicePrincipal"
-
-
-class Section(BaseModel):
-    """Frozen, and closed: a key that is not declared is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-_Nodes = Annotated[
-    int,
-    Field(ge=0, le=MAX_NODES, strict=True),
-    Expect(f"a whole number 0..{MAX_NODES}", "change it or raise MAX_NODES in infra/settings.py"),
-]
-_Guid = Annotated[
-    str,
-    Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
-    AfterValidator(str.lower),
-    Expect("an object id like 11111111-2222-3333-4444-555555555555", "find it with `az ad signed-in-user show`"),
-]
-_CLOUD: Final = Expect("an id like 11111111-2222-3333-4444-555555555555", "find it with `az account show`")
-_PrincipalType = Annotated[
-    PrincipalType, Expect("User, Group or ServicePrincipal", "write what the object id belongs to")
-]
+_CLOUD: Final = Expect(f"an id like {EXAMPLE_ID}", "find it with `az account show`")
 _Family = Annotated[
     str,
     Field(pattern=naming.FAMILY_PATTERN),
     Expect("1 to 64 letters, digits, - or _, like nightly-load", "rename the family; job files name it in job.family"),
+]
+_PoolName = Annotated[
+    str,
+    Field(pattern=naming.POOL_PATTERN),
+    AfterValidator(str.lower),
+    Expect("1 to 51 letters, digits, - or _", "job files name it in job.pool; a hash is added to it"),
 ]
 _Password = Annotated[
     SecretStr,
     Field(min_length=MIN_PASSWORD_LENGTH),
     Expect(f"at least {MIN_PASSWORD_LENGTH} characters", "pulumi config set --secret {key}"),
 ]
+PASSWORDS: Final = ("adminPassword", "userPassword")
+"""The keys of the users' passwords. They are there exactly when `users` is."""
 
 
-def _azure_tags(tags: dict[str, str]) -> dict[str, str]:
+def _azure_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     """Azure's limits on tags (learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)."""
     if len(tags) > MAX_TAGS:
-        raise ValueError(f"tags: there are {len(tags)}, Azure allows {MAX_TAGS}; leave some out")
+        raise Refused("", f"at most {MAX_TAGS} tags, which is Azure's limit", str(len(tags)), "leave some out")
     for name, value in tags.items():
         if not _TAG_NAME.fullmatch(name):
-            raise ValueError(f"tags: the name {name!r} cannot be used; take 1 to 128 characters without <>%&\\?/")
+            raise Refused("", "names of 1 to 128 characters without <>%&\\?/", repr(name), "rename the tag")
         if not 0 < len(value) <= MAX_TAG_VALUE:
-            raise ValueError(f"tags: {name} has {len(value)} characters; write 1 to {MAX_TAG_VALUE}")
+            form = f"a text of 1 to {MAX_TAG_VALUE} characters"
+            raise Refused(name, form, f"one of {len(value)}", "change it")
     if len({name.lower() for name in tags}) < len(tags):
-        raise ValueError(f"tags: {', '.join(tags)} differ in case only; for Azure these are the same name")
+        raise Refused("", "names that differ in more than case", ", ".join(tags), "remove one of them")
     return tags
 
 
-class PoolSettings(Section):
-    """The pool: how many nodes of which size, and what they carry."""
-
-    name: Annotated[
-        str,
-        Field(pattern=naming.POOL_PATTERN),
-        Expect("1 to 51 letters, digits, - or _", "job files name it in job.pool; a hash is added to it"),
-    ] = "default"
-    vm_size: Annotated[
-        str,
-        Field(pattern=r"^[Ss][Tt][Aa][Nn][Dd][Aa][Rr][Dd]_[A-Za-z0-9_-]+$"),
-        AfterValidator(naming.vm_size),
-        Expect("a VM size like Standard_D2ads_v5", "take one of `az batch location list-skus`, generation 2"),
-    ]
-    dedicated_nodes: _Nodes
-    spot_nodes: _Nodes = 0
-    task_slots_per_node: Annotated[
-        int,
-        Field(ge=1, le=MAX_TASK_SLOTS, strict=True),
-        Expect(f"a whole number 1..{MAX_TASK_SLOTS}", "at most four times the VM size's cores"),
-    ] = 1
-    prefetch_worker_image: Annotated[
-        bool,
-        Field(strict=True),
-        Expect("true or false", "true pulls the image at boot, and a new one replaces the pool"),
-    ] = False
+def _differ_in_more_than_case(value: Any) -> Any:
+    names = [str(name).lower() for name in value] if isinstance(value, dict) else []
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Refused("", "names that differ in more than case", twice[0], "for Batch these are one id; rename one")
+    return value
 
 
-class WorkerSettings(Section):
-    """What the worker image is built on, and where its source is kept."""
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One user account of every node."""
 
-    base_image: Annotated[
-        str,
-        Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$"),
-        AfterValidator(naming.image_reference),
-        Expect(
-            "an image reference like python:3.12-slim-bookworm", "it needs python3 with venv, apt and ca-certificates"
-        ),
-    ]
-    source: Annotated[
-        str | None,
-        Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*/?$"),
-        Expect("an address like https://git.example/team/project", "the image's label says where its source is"),
-    ] = None
-
-
-class SqlSettings(Section):
-    """The database that tasks work on. It exists already; `docs/sql.md` says how the node identity gets in."""
-
-    server: Annotated[
-        str,
-        Field(pattern=SQL_SERVER_PATTERN),
-        Expect("a host name, with ,port if not 1433", "like my-server.database.windows.net"),
-    ]
-    database: Annotated[
-        str,
-        AfterValidator(_database),
-        Expect("a database name of 1 to 128 characters without blanks at its ends", "like worklist"),
-    ]
-
-
-class StorageSettings(Section):
-    """The storage account: how long deleted job output can be brought back."""
-
-    soft_delete_days: Annotated[
-        int,
-        Field(ge=0, le=MAX_SOFT_DELETE_DAYS, strict=True),
-        Expect(f"a whole number 0..{MAX_SOFT_DELETE_DAYS}", "0 deletes at once; kept blobs are paid for"),
-    ] = 0
-    """For blobs and whole containers alike."""
-
-
-class Submitter(Section):
-    """Somebody who may submit jobs and read their output."""
-
-    object_id: _Guid
-    type: _PrincipalType
-
-
-class Users(Section):
-    """The pool's accounts: one that may administer a node, one that may not."""
-
-    admin_name: str = "batchadmin"
-    user_name: str = "batchuser"
-    admin_password: pulumi.Output[str] = Field(repr=False)
-    user_password: pulumi.Output[str] = Field(repr=False)
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    name: str
+    admin: bool
+    password: SecretStr
 
 
 class Settings(Section):
     """All of a stack's config under this project's name. Attribute names are the YAML keys, secrets apart."""
+
+    RETIRED: ClassVar[Mapping[str, str]] = {
+        "pool": "pools: {default: {vm_size: ..., scale: {fixed: {dedicated_nodes: ...}}}}",
+        "deployer_type": "submitters: [{object_id: ..., type: ServicePrincipal, role: submit}], or the word deployer",
+    }
 
     location: Annotated[
         str,
@@ -228,17 +124,42 @@ class Settings(Section):
         Field(min_length=1),
         Expect("a list of at least one job family", "each gets its own blob container"),
     ]
-    pool: Annotated[PoolSettings, Expect("a section with vm_size and dedicated_nodes", "see Pulumi.dev.yaml")]
-    storage: Annotated[StorageSettings, Expect("a section with soft_delete_days", "see Pulumi.prod.yaml")] = (
+    pools: Annotated[
+        dict[_PoolName, PoolSettings],
+        BeforeValidator(lambda value: _differ_in_more_than_case(value)),
+        Field(min_length=1),
+        Expect("names and sections with vm_size and scale", "see Pulumi.dev.yaml"),
+    ]
+    worker: Annotated[WorkerSettings, Expect("a section with base_image or image", "see Pulumi.dev.yaml")]
+    sql: Annotated[SqlSettings, Expect("a section with server and database", "see Pulumi.dev.yaml")]
+    submitters: Submitters
+    """Who may run jobs. In a stack that several people deploy these are named, so that all get the same plan."""
+    users: Annotated[Users | None, Expect("a section like {}", "left out: nodes have no accounts and no passwords")] = (
+        None
+    )
+    registry: Annotated[RegistrySettings, Expect("a section like {id: ...}", "see docs/settings.md")] = (
+        RegistrySettings()
+    )
+    storage: Annotated[StorageSettings, Expect("a section with soft_delete_days or id", "see Pulumi.prod.yaml")] = (
         StorageSettings()
     )
-    worker: Annotated[WorkerSettings, Expect("a section with base_image", "see Pulumi.dev.yaml")]
-    sql: Annotated[SqlSettings, Expect("a section with server and database", "see Pulumi.dev.yaml")]
-    subscription_id: Annotated[_Guid | None, _CLOUD] = None
-    tenant_id: Annotated[_Guid | None, _CLOUD] = None
+    auto_storage: Annotated[
+        AutoStorage, Expect("managed_identity or none", "none: the account links no storage; jobs need no link")
+    ] = "managed_identity"
+    node_identity: Annotated[
+        NodeIdentitySettings | None, Expect("a section with id, client_id and principal_id", "az identity show")
+    ] = None
+    network: Annotated[NetworkSettings, Expect("a section like {subnet_id: ...}", "see docs/settings.md")] = (
+        NetworkSettings()
+    )
+    monitoring: Annotated[
+        MonitoringSettings | None, Expect("a section with workspace_id and emails", "left out: nothing is watched")
+    ] = None
+    subscription_id: Annotated[Guid | None, _CLOUD] = None
+    tenant_id: Annotated[Guid | None, _CLOUD] = None
     """Where this stack belongs, if given: a deployment that is signed in elsewhere stops before anything is made."""
     tags: Annotated[
-        dict[str, str],
+        Mapping[str, str],
         AfterValidator(_azure_tags),
         Expect("names and texts like {environment: prod, owner: team-batch}", "put a number in quotes"),
     ] = {}
@@ -247,24 +168,27 @@ class Settings(Section):
         bool,
         Expect("true or false", "true keeps all that holds data from `pulumi destroy` and from replacements"),
     ] = False
-    deployer_type: _PrincipalType = PrincipalType.USER
-    submitters: Annotated[
-        tuple[Submitter, ...] | None,
-        Expect("a list of {object_id, type}", "leave it out to let the deployer submit"),
-    ] = None
-    admin_password: Annotated[_Password, Field(alias="adminPassword")]
-    user_password: Annotated[_Password, Field(alias="userPassword")]
+    admin_password: Annotated[_Password | None, Field(alias="adminPassword")] = None
+    user_password: Annotated[_Password | None, Field(alias="userPassword")] = None
 
     @classmethod
     def load(cls, config: pulumi.Config) -> Self:
         """Read, check and freeze the stack's config."""
         file = f"Pulumi.{pulumi.get_stack()}.yaml"
         values, problems = read_config(config, cls)
+        problems += _password_problems(values)
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
             problems += explain(error, cls, already={problem.key for problem in problems})
             settings = None
+        if settings is not None and not pulumi.runtime.is_dry_run():
+            problems += [
+                Problem(
+                    key, "your own value before `up`", f"the example {value}", "only you know it; see docs/settings.md"
+                )
+                for key, value in example_values(settings)
+            ]
         if problems or settings is None:
             raise SettingsError(file, problems)
         return settings
@@ -275,7 +199,29 @@ class Settings(Section):
         for family in self.families:
             other = seen.setdefault(naming.job_container(family), family)
             if other is not family:
-                raise ValueError(f"families: {family!r} and {other!r} would share a container; rename one of them")
+                got = f"{family!r} and {other!r}, which would share one"
+                raise Refused("families", "names with containers of their own", got, "rename one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _a_protected_stack_names_its_submitters(self) -> Self:
+        if self.protect and any(submitter.object_id == DEPLOYER for submitter in self.submitters):
+            form = "a list of {object_id, type, role} where protect is true"
+            raise Refused("submitters", form, DEPLOYER, "a stack of several people must not depend on who deploys it")
+        return self
+
+    @model_validator(mode="after")
+    def _nodes_fit_their_network(self) -> Self:
+        nodes = sum(sum(scaling.limits(pool.scale)) for pool in self.pools.values())
+        if self.network.room is not None and nodes > self.network.room:
+            form = f"a subnet with room for the {nodes} nodes of all pools"
+            raise Refused("network.subnet_range", form, f"room for {self.network.room}", "take a larger subnet")
+        for name, pool in self.pools.items():
+            if pool.ssh_from and not self.network.public_ips:
+                got = "public_ips: false"
+                raise Refused(
+                    f"pools.{name}.ssh_from", "nodes with public addresses", got, "use your own network's way in"
+                )
         return self
 
     def require_cloud(self, subscription_id: str, tenant_id: str) -> None:
@@ -292,28 +238,34 @@ class Settings(Section):
         if problems:
             raise SettingsError(f"Pulumi.{pulumi.get_stack()}.yaml", problems)
 
-    @model_validator(mode="after")
-    def _submitters_differ(self) -> Self:
-        ids = [submitter.object_id for submitter in self.submitters or ()]
-        if twice := [one for one in dict.fromkeys(ids) if ids.count(one) > 1]:
-            raise ValueError(f"submitters: {twice[0]} is there twice; remove one of them")
-        return self
+    @property
+    def registry_is_private(self) -> bool:
+        """Whether the registry gets a private endpoint."""
+        endpoints = self.network.private_endpoints
+        return endpoints is not None and endpoints.registry_zone_id is not None
 
     @property
-    def users(self) -> Users:
-        """The pool's accounts, passwords as Pulumi secrets."""
-        return Users(
-            admin_password=pulumi.Output.secret(self.admin_password.get_secret_value()),
-            user_password=pulumi.Output.secret(self.user_password.get_secret_value()),
+    def accounts(self) -> Sequence[Account]:
+        """The user accounts of every node; none without `users`."""
+        if self.users is None or self.admin_password is None or self.user_password is None:
+            return ()
+        return (
+            Account(name=self.users.admin_name, admin=True, password=self.admin_password),
+            Account(name=self.users.user_name, admin=False, password=self.user_password),
         )
 
-    def submitters_or(self, deployer_object_id: str) -> tuple[Submitter, ...]:
-        """Those who may submit: the deployer, unless the stack names others."""
-        if self.submitters is not None:
-            return self.submitters
-        return (
-            Submitter.model_construct(object_id=deployer_object_id, type=self.deployer_type),
-        )  # no config: as it is
+
+def _password_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """The passwords belong to `users`: they are there with it, and not without it."""
+    if "users" in values:
+        form = f"at least {MIN_PASSWORD_LENGTH} characters"
+        return [
+            Problem(key, form, None, f"run `pulumi config set --secret {key}`")
+            for key in PASSWORDS
+            if key not in values
+        ]
+    fix = "remove it (`pulumi config rm {}`), or write users: {{}}"
+    return [Problem(key, "no password without users", "one", fix.format(key)) for key in PASSWORDS if key in values]
 
 
 def yaml_keys(model: type[BaseModel] = Settings) -> dict[str, Any]:

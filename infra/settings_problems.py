@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import pulumi
 from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 
@@ -35,6 +35,17 @@ class Problem:
         return f"{self.key}: expected {self.expected}, {found}; {self.fix}"
 
 
+class Refused(ValueError):
+    """A validator's finding. `key` is relative to the section or value that is validated; empty is that one itself."""
+
+    def __init__(self, key: str, expected: str, got: str | None, fix: str) -> None:
+        super().__init__(f"{key}: expected {expected}, got {got}; {fix}")
+        self.key = key
+        self.expected = expected
+        self.got = got
+        self.fix = fix
+
+
 class SettingsError(pulumi.RunError):
     """Everything that is wrong with a stack's settings. A RunError: Pulumi shows the sentences and no traceback."""
 
@@ -48,22 +59,28 @@ class SettingsError(pulumi.RunError):
 
 def explain(error: ValidationError, model: type[BaseModel], already: Collection[str]) -> list[Problem]:
     """pydantic's findings in our words, without the keys that are reported `already`."""
-    problems = (_problem(detail, model) for detail in error.errors(include_url=False))
+    details = error.errors(include_url=False)
+    places = [detail["loc"] for detail in details]
+    # pydantic leaves wrong items out, and may then find their list too short.
+    details = [
+        detail
+        for detail in details
+        if detail["type"] != "too_short" or not any(place[:-1] == detail["loc"] for place in places)
+    ]
+    problems = (_problem(detail, model) for detail in details)
     return [problem for problem in problems if problem.key not in already]
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     location = detail["loc"]
-    if detail["type"] == "value_error":
-        # Our own validators word it "key: what is wrong; what to do".
-        key, _, rest = str(detail.get("ctx", {}).get("error")).partition(": ")
-        return Problem(key, "consistent values", rest.split("; ")[0], rest.partition("; ")[2])
     key = _spell(location)
+    if location and location[-1] == "[key]":  # the key of a mapping: pydantic names it before this mark
+        key, location = _spell(location[:-1]), (*location[:-2], "[key]")
+    if isinstance(refused := detail.get("ctx", {}).get("error"), Refused):
+        below = f"{key}.{refused.key}" if key and refused.key else key or refused.key
+        return Problem(below, refused.expected, refused.got, refused.fix)
     if detail["type"] == "extra_forbidden":
-        known = _known_keys(model, location[:-1])
-        near = difflib.get_close_matches(_bare(location[-1]), [_bare(name) for name in known], n=1, cutoff=0.5)
-        fix = f"did you mean {_unbare(near[0], known)}?" if near else "remove it"
-        return Problem(key, f"one of {', '.join(known)}", f"the unknown key {location[-1]}", fix)
+        return _unknown_key(key, location, model)
     expect, secret = _expectation(model, location)
     if detail["type"] == "missing":
         fix = f"run `pulumi config set --secret {key}`" if secret else expect.fix
@@ -72,57 +89,89 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     return Problem(key, expect.form, got, expect.fix.replace("{key}", key))
 
 
+def _unknown_key(key: str, location: tuple[str | int, ...], model: type[BaseModel]) -> Problem:
+    """A key that no setting has: what it was called before or meant to be."""
+    section = _model_at(model, location[:-1])
+    names = [field.alias or name for name, field in section.model_fields.items()]
+    near = difflib.get_close_matches(_bare(location[-1]), [_bare(name) for name in names], n=1, cutoff=0.5)
+    retired: Mapping[str, str] = getattr(section, "RETIRED", {})
+    if str(location[-1]) in retired:
+        fix = f"write instead: {retired[str(location[-1])]}"
+    elif near:
+        fix = f"did you mean {next(name for name in names if _bare(name) == near[0])}?"
+    else:
+        fix = "remove it"
+    return Problem(key, f"one of {', '.join(names)}", f"the unknown key {location[-1]}", fix)
+
+
 def _expectation(model: type[BaseModel], location: Iterable[str | int]) -> tuple[Expect, bool]:
     """The innermost `Expect` on the way to `location`, and whether the setting is a secret."""
-    found, secret = Expect("a valid value", "see Pulumi.dev.yaml"), False
-    current: Any = model
+    found, current = Expect("a valid value", "see docs/settings.md"), Inner(model, ())
     for part in location:
-        field = _field(current, part)
-        if field is not None:
-            annotation, metadata = field.annotation, field.metadata
-        elif isinstance(part, int):
-            annotation, metadata = _item(current)
-        else:
+        below = inner(current.annotation, part)
+        if below is None:
             break
-        found = next((item for item in metadata if isinstance(item, Expect)), found)
-        secret = annotation is SecretStr
-        current = annotation
-    return found, secret
+        current = below
+        found = next((item for item in reversed(current.metadata) if isinstance(item, Expect)), found)
+    return found, SecretStr in alternatives(current.annotation)
 
 
-def _field(current: Any, part: str | int) -> FieldInfo | None:
-    for model in (current, *get_args(current)):
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            for name, field in model.model_fields.items():
+@dataclass(frozen=True)
+class Inner:
+    """The type of a value inside another, and what is said of it (`Annotated`)."""
+
+    annotation: Any
+    metadata: tuple[Any, ...]
+
+
+def inner(annotation: Any, part: str | int) -> Inner | None:
+    """The type of the field, mapping value or list item called `part`; None if there is none."""
+    for candidate in alternatives(annotation):
+        origin = get_origin(candidate)
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            for name, field in candidate.model_fields.items():
                 if part == (field.alias or name):
-                    return field
+                    return Inner(field.annotation, (*_metadata(field.annotation), *field.metadata))
+        elif origin in (dict, Mapping, tuple) and isinstance(part, int if origin is tuple else str):
+            value = get_args(candidate)[0 if origin is tuple or part == "[key]" else 1]
+            return Inner(value, _metadata(value))
     return None
 
 
-def _item(current: Any) -> tuple[Any, Sequence[Any]]:
-    """The type of a list's items and its metadata; looks through `| None`."""
-    for candidate in (current, *get_args(current)):
-        if getattr(candidate, "__origin__", None) is tuple:
-            item = get_args(candidate)[0]
-            return getattr(item, "__origin__", item), getattr(item, "__metadata__", ())
-    return current, ()
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    """What `Annotated` says of a type, or of the members of a union."""
+    if _is_annotated(annotation):
+        return annotation.__metadata__
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(item for member in get_args(annotation) for item in _metadata(member))
+    return ()
 
 
-def _known_keys(model: type[BaseModel], location: Iterable[str | int]) -> list[str]:
+def alternatives(annotation: Any) -> list[Any]:
+    """The types that a value may have: without `Annotated`, the members of a union."""
+    if _is_annotated(annotation):
+        return alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [found for member in get_args(annotation) for found in alternatives(member)]
+    return [annotation]
+
+
+def _is_annotated(annotation: Any) -> bool:
+    return get_origin(annotation) is Annotated
+
+
+def _model_at(model: type[BaseModel], location: Iterable[str | int]) -> type[BaseModel]:
+    """The section at `location`."""
     current: Any = model
     for part in location:
-        field = _field(current, part)
-        current = field.annotation if field is not None else _item(current)[0]
-    return [field.alias or name for name, field in current.model_fields.items()]
+        below = inner(current, part)
+        current = current if below is None else below.annotation
+    return next(item for item in alternatives(current) if isinstance(item, type) and issubclass(item, BaseModel))
 
 
 def _bare(key: str | int) -> str:
     """`Dedicated-Nodes`, `dedicatedNodes` and `dedicated_nodes` are near."""
     return "".join(letter for letter in str(key).lower() if letter.isalnum())
-
-
-def _unbare(bare: str, known: Iterable[str]) -> str:
-    return next(name for name in known if _bare(name) == bare)
 
 
 def _spell(location: Iterable[str | int]) -> str:

@@ -1,44 +1,93 @@
-"""The start task's command line, rendered from `start_task.sh`.
+"""The start task: named steps, and the command line that runs them.
 
-Batch starts `commandLine` without a shell: it splits it into arguments and expands nothing. So the script
-travels as one single-quoted argument of `/bin/sh -c`, which the shell on the node then reads.
+Batch starts `commandLine` without a shell: it splits it into arguments and expands nothing. So it names `/bin/sh`, and
+is short: each step's script is an environment variable, which no quoting can break and which a preview shows by name
+when it changes. The platform's steps are in `start_task.sh`; a pool may have more of its own (`start_steps`).
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 SCRIPT: Final = Path(__file__).with_name("start_task.sh")
-COMMAND_LINE_LIMIT: Final = 8000
-"""A guess on the safe side: no limit is documented; a whole task may have 1 MB, and Windows allows 8191 characters."""
+SECONDS: Final = 900
+"""After it the start task is ended and has failed: Batch itself sets it no limit, and the node would wait for ever."""
+
+MAX_STEP_LENGTH: Final = 8000
+"""A guess on the safe side for one variable: no limit is documented; a whole task may have 1 MB."""
+
+USER_NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,19}$"
+"""Linux user names that Batch takes."""
 
 _FORBIDDEN: Final = {
-    "'": "the script is itself one single-quoted argument",
-    "\\": "Batch and the shell would each read it",
     " #": "a comment would swallow what follows it",
     "<<": "a here-document needs lines of its own",
 }
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 _ALIAS: Final = re.compile(r"(^|[;&|({]\s*)alias\b")
-_USER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,19}")
+_STEP_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_HEADING: Final = re.compile(r"^## ([a-z]+): .*\n", re.MULTILINE)
 
 
-def command_line(admin: str) -> str:
-    """The start task for a pool whose admin user is `admin`."""
-    if not _USER_NAME.fullmatch(admin):
+@dataclass(frozen=True)
+class Step:
+    """One step: its name, and its statements as one line."""
+
+    name: str
+    script: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that carries the script."""
+        return f"step_{self.name}"
+
+
+def steps(*, users: bool, own: Mapping[str, str]) -> tuple[Step, ...]:
+    """The steps of a pool with or without users, `own` ones (name -> statements) after the platform's."""
+    begin, docker, admin, done = (platform_steps()[name] for name in ("begin", "docker", "admin", "done"))
+    return (begin, docker, *([admin] if users else []), *(own_step(*item) for item in own.items()), done)
+
+
+def command_line(steps: tuple[Step, ...], admin: str | None) -> str:
+    """The start task's command line for these steps and the admin user's name."""
+    if admin is not None and not re.fullmatch(USER_NAME_PATTERN, admin):
         raise ValueError(f"{admin!r} is no Linux user name that Batch takes (1 to 20 of a-z, 0-9, _ and -)")
-    script = one_line(SCRIPT.read_text())
-    line = f"/bin/sh -c '{script}' start-task {admin}"
-    if len(line) > COMMAND_LINE_LIMIT:
-        raise ValueError(f"the start task's command line has {len(line)} characters, over {COMMAND_LINE_LIMIT}")
-    return line
+    names = " ".join(step.name for step in steps)
+    script = f'steps="{names}"; for step in $steps; do eval "$(printenv "step_$step")"; done'
+    return f"/usr/bin/timeout --kill-after=30 {SECONDS} /bin/sh -c '{script}' start-task{f' {admin}' if admin else ''}"
 
 
-def one_line(script: str) -> str:
+def own_step(name: str, script: str) -> Step:
+    """A pool's own step. Raises ValueError if it has no name of its own, or is not whole on one line."""
+    if not _STEP_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a step (a letter, then up to 30 of a-z, 0-9 and _)")
+    if name in platform_steps():
+        raise ValueError(f"{name} is one of the platform's own steps ({', '.join(platform_steps())})")
+    return _step(name, script, f"step {name}")
+
+
+@functools.cache
+def platform_steps() -> dict[str, Step]:
+    """The steps in `start_task.sh`, by name."""
+    _, *parts = _HEADING.split(SCRIPT.read_text())
+    return {name: _step(name, text, SCRIPT.name) for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _step(name: str, script: str, origin: str) -> Step:
+    line = one_line(script, origin)
+    if not line or len(line) > MAX_STEP_LENGTH:
+        raise ValueError(f"{origin}: the step has {len(line)} characters; it needs 1 to {MAX_STEP_LENGTH}")
+    return Step(name, line)
+
+
+def one_line(script: str, origin: str = SCRIPT.name) -> str:
     """Join a script's statements with "; ", and refuse what would mean something else, or nothing, on the node.
 
     Each line has to be a whole statement, which a shell's own syntax check says: of loops, functions or `case` over
@@ -50,33 +99,38 @@ def one_line(script: str) -> str:
     for statement in statements:
         for forbidden, reason in _FORBIDDEN.items():
             if forbidden in statement:
-                raise ValueError(f"{SCRIPT.name}: {forbidden!r} cannot be used in a statement ({reason}): {statement}")
+                raise ValueError(f"{origin}: {forbidden!r} cannot be used in a statement ({reason}): {statement}")
         if control := _CONTROL_CHARACTER.search(statement):
-            raise ValueError(f"{SCRIPT.name}: the control character {control[0]!r} cannot be used: {statement!r}")
+            raise ValueError(f"{origin}: the control character {control[0]!r} cannot be used: {statement!r}")
+        if statement.endswith("\\"):
+            raise ValueError(f"{origin}: a line cannot go on in the next one; write it on one line: {statement}")
+        if statement.endswith("\\"):
+            raise ValueError(f"{origin}: a line cannot go on in the next one; write it on one line: {statement}")
         if _ALIAS.search(statement):
-            raise ValueError(f"{SCRIPT.name}: an alias has no effect on the line that defines it: {statement}")
+            raise ValueError(f"{origin}: an alias has no effect on the line that defines it: {statement}")
     joined = "; ".join(statements)
     for statement in statements:
-        if error := _syntax_error(f"(\n{statement}\n)\n"):
+        if error := _syntax_error(f"(\n{statement}\n)\n", origin):
             raise ValueError(
-                f"{SCRIPT.name}: a line has to be a whole statement, and this is none: {statement}\n"
+                f"{origin}: a line has to be a whole statement, and this is none: {statement}\n"
                 f"  ({error}); write it on one line, as in: for i in 1 2; do echo $i; done"
             )
     for statement, following in pairwise(statements):
-        if statement.endswith("&") and _syntax_error(f"{statement}; {following}"):
-            raise ValueError(f"{SCRIPT.name}: nothing can follow '&' and ';': {statement}\n  write: {{ {statement} }}")
-    if error := _syntax_error(joined):
-        raise ValueError(f"{SCRIPT.name}: joined by '; ' the statements are no shell script: {error}")
+        if statement.endswith("&") and _syntax_error(f"{statement}; {following}", origin):
+            raise ValueError(f"{origin}: nothing can follow '&' and ';': {statement}\n  write: {{ {statement} }}")
+    if error := _syntax_error(joined, origin):
+        raise ValueError(f"{origin}: joined by '; ' the statements are no shell script: {error}")
     # A closing bracket too many has to be seen; it is not if a comment swallows the rest of the line.
-    if statements and not _syntax_error(f"{joined}; )"):
-        raise ValueError(f"{SCRIPT.name}: a comment behind a statement would swallow what follows it")
+    if statements and not _syntax_error(f"{joined}; )", origin):
+        raise ValueError(f"{origin}: a comment behind a statement would swallow what follows it")
     return joined
 
 
-def _syntax_error(script: str) -> str:
+@functools.cache
+def _syntax_error(script: str, origin: str) -> str:
     """What `sh -n` finds wrong, or nothing. It reads the script and runs none of it."""
     try:
         checked = subprocess.run(["sh", "-n"], input=script, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise ValueError(f"{SCRIPT.name} cannot be checked: there is no shell here ({error})") from None
+        raise ValueError(f"{origin} cannot be checked: there is no shell here ({error})") from None
     return "" if checked.returncode == 0 else checked.stderr.strip().rpartition(": ")[2] or "syntax error"

@@ -45,12 +45,17 @@ def version(context: Path) -> str:
 
 def revision(context: Path) -> str:
     """Git's id of the package's tree as it lies there, 40 hex digits (git-scm.com/book, "Git Internals")."""
+    return tree_id(context / PACKAGE)
+
+
+def tree_id(folder: Path) -> str:
+    """Git's id of a folder's tree as it lies there: the same for the same names, contents and git modes."""
     root: _Folder = {}
-    for path in tracked_files(context / PACKAGE):
-        folder = root
+    for path in tracked_files(folder):
+        inside = root
         for part in path.parts[:-1]:
-            folder = folder.setdefault(part, {})
-        folder[path.name] = context / PACKAGE / path
+            inside = inside.setdefault(part, {})
+        inside[path.name] = folder / path
     return _tree(root).hex()
 
 

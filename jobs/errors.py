@@ -9,6 +9,7 @@ JobsError
 ├─ UsageError          the command line, a file or the connection: nothing was sent
 │  └─ JobFileError     with file and line
 ├─ MachineError        this machine: disk, memory, a file, stdout
+├─ GaveUpWaiting       the time given by --timeout is over; what was waited for goes on
 ├─ Defect              none of the others: a mistake in this program
 └─ ServiceError        the service was asked and said no
    ├─ NotFound         ├─ Conflict        ├─ Forbidden      ├─ QuotaExceeded
@@ -66,6 +67,12 @@ class MachineError(JobsError):
     """The machine that runs this program cannot do what is needed."""
 
     exit = Exit.MACHINE
+
+
+class GaveUpWaiting(JobsError):
+    """What was waited for did not come within the time that was given for it."""
+
+    exit = Exit.GAVE_UP_WAITING
 
 
 class Defect(JobsError):

@@ -12,7 +12,7 @@ from .errors import UsageError
 from .exits import MEANING, Exit
 from .terminal.render import Render
 from .terminal.streams import lost_data
-from .verbs import VERBS, module
+from .verbs import VERBS, module, verb_of
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of jobs and tasks, as Batch takes them
 
@@ -76,8 +76,9 @@ def build_parser(wanted: Iterable[str] = VERBS) -> Parser:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments. Raises `UsageError`."""
-    verb = next((word for word in argv if not word.startswith("-")), None)
-    return build_parser([verb] if verb in VERBS else []).parse_args(argv)
+    verb = verb_of(argv)
+    rest = argv[len(verb.split()) :]
+    return build_parser([verb] if verb else []).parse_args([verb, *rest] if verb else argv)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:

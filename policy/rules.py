@@ -123,7 +123,7 @@ def _vm_size_ends(resource: Resource, today: date, *, soon: bool) -> Iterator[Fi
         yield Unjudged(("vmSize",))
     elif size is not ABSENT and (series := lifecycles.vm_series(str(size))):
         what = f"series {series.name}"
-        fix = "take a present size such as Standard_D4ads_v5 (pool.vm_size in the stack's file)"
+        fix = "take a present size such as Standard_D4ads_v5 (pools.NAME.vm_size in the stack's file)"
         yield from _end(("vmSize",), shown(size), what, series.ends, series.source, fix, today, soon)
 
 

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 Choice = Literal["failed", "running", "unended", "changed"]
 Shown = Literal["all", "active", "running", "succeeded", "failed"]  # which tasks a page of a listing has
+Running = Literal["wait", "requeue", "terminate"]  # what becomes of the running tasks of a job that is disabled
 COMPLETED = "completed"
+LEAVING = "leaving_pool"  # name in a job's metadata
 SUCCESS = "success"
+SSH = 22
 
 
 def _time(value: str | None) -> datetime | None:
@@ -151,6 +154,7 @@ class JobState:
     container: str = ""
     uses_dependencies: bool = False
     prepares: bool = False
+    leaving: str = ""  # the pool that a move under way takes it from (`moves.py`)
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
@@ -169,6 +173,7 @@ class JobState:
             container=metadata.get("container", ""),
             uses_dependencies=bool(wire.get("usesTaskDependencies")),
             prepares=wire.get("jobPreparationTask") is not None,
+            leaving=metadata.get(LEAVING, ""),
         )
 
 
@@ -368,13 +373,15 @@ class PoolState:
     images: tuple[str, ...] = ()
     os_image: str = ""
     node_agent: str = ""
+    maps_ssh: bool = False
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
         run: Mapping[str, Any] = wire.get("autoScaleRun") or {}
         machine: Mapping[str, Any] = wire.get("virtualMachineConfiguration") or {}
         image: Mapping[str, Any] = machine.get("imageReference") or {}
-        wrong: Mapping[str, Any] = run.get("error") or {}
+        network: Mapping[str, Any] = wire.get("networkConfiguration") or {}
+        endpoints: Mapping[str, Any] = network.get("endpointConfiguration") or {}
         return cls(
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
@@ -388,13 +395,21 @@ class PoolState:
             autoscale_formula=(wire.get("autoScaleFormula") or "") if wire.get("enableAutoScale") else "",
             autoscale_at=_time(run.get("timestamp")),
             autoscale_results=run.get("results") or "",
-            autoscale_error=f"{wrong.get('code')}: {wrong.get('message')}" if wrong else "",
+            autoscale_error=autoscale_problem(run),
             resize_errors=tuple(f"{one.get('code')}: {one.get('message')}" for one in wire.get("resizeErrors") or ()),
             images=tuple((machine.get("containerConfiguration") or {}).get("containerImageNames") or ()),
             os_image=image.get("virtualMachineImageId")
             or ":".join(image.get(name) or "" for name in ("publisher", "offer", "sku")),
             node_agent=machine.get("nodeAgentSKUId") or "",
+            maps_ssh=any(pool.get("backendPort") == SSH for pool in endpoints.get("inboundNATPools") or ()),
         )
+
+
+def autoscale_problem(run: Mapping[str, Any]) -> str:
+    """What was wrong with an evaluation of a formula, with its place; empty for a good one."""
+    wrong: Mapping[str, Any] = run.get("error") or {}
+    said = "; ".join(str(one.get("value")) for one in wrong.get("values") or ())
+    return f"{wrong.get('code')}: {said or wrong.get('message')}" if wrong else ""
 
 
 class Batch(Protocol):
@@ -406,8 +421,9 @@ class Batch(Protocol):
     def terminate_job(self, job_id: str, reason: str) -> None: ...
     def delete_job(self, job_id: str) -> None: ...
     def move_job(self, job_id: str, pool_id: str) -> None: ...
-    def disable_job(self, job_id: str) -> None: ...
+    def disable_job(self, job_id: str, running: Running) -> None: ...
     def enable_job(self, job_id: str) -> None: ...
+    def mark_job(self, job_id: str, name: str, value: str) -> None: ...
     def job(self, job_id: str) -> JobState: ...
     def job_definition(self, job_id: str) -> dict[str, Any]: ...
     def jobs(self, prefix: str, *, state: str = "") -> Iterator[JobState]: ...
@@ -432,6 +448,7 @@ class Batch(Protocol):
     def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None: ...
     def stop_resize(self, pool_id: str) -> None: ...
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str: ...
+    def schedules_on(self, pool_id: str) -> list[str]: ...
     def image_ends(self) -> dict[tuple[str, str], datetime | None]: ...
     def nodes(self, pool_id: str) -> Iterator[NodeState]: ...
     def node(self, pool_id: str, node_id: str) -> NodeState: ...

@@ -42,9 +42,11 @@ from .batch import (
     NodeState,
     PoolState,
     PreparationState,
+    Running,
     Shown,
     TaskPage,
     TaskState,
+    autoscale_problem,
 )
 from .connection import Connection, SharedKey
 from .credentials import token_credential
@@ -134,11 +136,19 @@ class AzureBatch:
     def delete_job(self, job_id: str) -> None:
         self._begin("DELETE", f"/jobs/{job_id}", f"job {job_id}")
 
-    def disable_job(self, job_id: str) -> None:
-        self._begin("POST", f"/jobs/{job_id}/disable", f"job {job_id}", {"disableTasks": "requeue"})
+    def disable_job(self, job_id: str, running: Running) -> None:
+        self._begin("POST", f"/jobs/{job_id}/disable", f"job {job_id}", {"disableTasks": running})
 
     def enable_job(self, job_id: str) -> None:
         self._begin("POST", f"/jobs/{job_id}/enable", f"job {job_id}")
+
+    def mark_job(self, job_id: str, name: str, value: str) -> None:
+        """One item of the job's metadata gets this value; an empty one removes it. The other items stay."""
+        with self._translated(f"job {job_id}"):
+            found = self._client.get_job(job_id, select=["id", "metadata"]).as_dict().get("metadata") or []
+            kept = [item for item in found if item["name"] != name]
+            metadata = [*kept, {"name": name, "value": value}] if value else kept
+            self._client.update_job(job_id, models.BatchJobUpdateOptions({"metadata": metadata}))
 
     def move_job(self, job_id: str, pool_id: str) -> None:
         with self._translated(f"job {job_id}"):
@@ -305,7 +315,21 @@ class AzureBatch:
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
         with self._translated(f"pool {pool_id}"):
             options = models.BatchPoolEvaluateAutoScaleOptions({"autoScaleFormula": formula})
-            return str(self._client.evaluate_pool_auto_scale(pool_id, options).as_dict().get("results") or "")
+            run = self._client.evaluate_pool_auto_scale(pool_id, options).as_dict()
+        if wrong := autoscale_problem(run):
+            raise Refused(f"pool {pool_id}: its formula cannot be evaluated now: {wrong}. The pool keeps its size")
+        return str(run.get("results") or "")
+
+    def schedules_on(self, pool_id: str) -> list[str]:
+        """The ids of the job schedules whose jobs run on the pool."""
+        with self._translated("the job schedules"):
+            found = [schedule.as_dict() for schedule in self._client.list_job_schedules()]
+        return [
+            wire["id"]
+            for wire in found
+            if ((wire["jobSpecification"].get("poolInfo") or {}).get("poolId") or "").lower() == pool_id.lower()
+            and str(wire.get("state", "")).casefold() not in ("completed", "deleting", "terminating")
+        ]
 
     def image_ends(self) -> dict[tuple[str, str], datetime | None]:
         """(OS image, node agent) -> when Batch ends its support, for every image that Batch supports."""

@@ -18,6 +18,8 @@ is found in half a minute. A pause that the service asked for (`Retry-After`) is
 rate, unless it objects.
 
 The beginning is gentle, for a service that allows no bursts: two requests at a time, then more, the more are accepted.
+A service nearby answers so soon that its first refusals are known before many more requests are sent. One further away
+gets `GENTLE_BURST` requests and then `GENTLE_RATE` a second for the first second; each refusal halves that rate.
 """
 
 from __future__ import annotations
@@ -49,8 +51,13 @@ RAMP_WINDOW: Final = 2  # requests under way in the beginning
 RAMP_ACCEPTED: Final = 14  # requests accepted for each that may be under way besides
 RAMP_FAR: Final = 20.0  # more of them for each second of the way: a limit allows more meanwhile
 RAMP_SURE: Final = 150  # requests accepted, after which one more may be under way for every two
+FAR: Final = 0.1  # seconds of a way from which a trial costs less than what a limit refuses in the beginning
 NEAR: Final = 0.02  # seconds of a way in which a limit allows next to nothing
 RAMP_ENDS: Final = 8  # requests under way, at least
+GENTLE: Final = 1.0  # seconds in which a service that is not nearby gets few requests
+GENTLE_FROM: Final = 0.006  # seconds of a way
+GENTLE_BURST: Final = 8  # requests that are sent at once
+GENTLE_RATE: Final = 36.0  # requests a second after that
 THICK: Final = (3.0, 6.0)  # refusals, less half of those accepted between, that mean a limit: at first, at most
 ALONE: Final = 0.5  # what a refusal that stood alone adds to it
 LEAST_NOISE: Final = 0.015  # share of refusals below which their cause makes no difference
@@ -102,6 +109,10 @@ class Pacer:
         self._late = JITTER  # seconds `_next` may lie in the past
         self._make_up = MAKE_UP
         self._ramp: int | None = 0  # requests accepted since the gentle beginning; None: it is over
+        self._begun: float | None = None  # when the first request was sent
+        self._gentle_rate = GENTLE_RATE
+        self._gentle_next = 0.0  # when the next one of the first second is due
+        self._eased = 0.0  # when that rate was halved; refusals of requests sent before are of the same cause
         # With a limit.
         self._base: float | None = None  # requests a second; None: no limit known
         self._since = 0.0  # when the rate began to grow from its base
@@ -171,6 +182,8 @@ class Pacer:
             return self._refused_with_limit(now, sent, retry_after)
         if sent <= self._episode:
             return None
+        if self._is_gentle(now) and sent > self._eased:
+            self._eased, self._gentle_rate, self._gentle_next = now, self._gentle_rate / 2, now + 1 / self._gentle_rate
         self._thick += 1.0
         if self._trial is not None and sent >= self._trial.began:
             self._trial.seen += 1
@@ -179,7 +192,7 @@ class Pacer:
             return self._slow_down(now, retry_after)
         if self._trial is not None:
             return self._judge_trial(now)
-        if (self._ramp is None or self._way > NEAR) and now - self._judged > SHARE_OF:
+        if (self._ramp is None or self._way > FAR) and now - self._judged > SHARE_OF:
             passed = min(SHARE_OF, max(SLOT, now - self._slots[0][0]))
             refused = sum(slot[2] for slot in self._slots if now - slot[0] <= passed)
             # What it is at least: so few may be more by chance.
@@ -209,7 +222,11 @@ class Pacer:
         now = self._clock()
         if now < self._gate:
             return self._gate - now
+        if self._begun is None:
+            self._begun, self._gentle_next = now, now - GENTLE_BURST / GENTLE_RATE
         if self._base is None and self._ramp is not None:
+            if self._is_gentle(now):
+                return self._gentle_due(now)
             window = RAMP_WINDOW + RAMP_FAR * self._way + self._ramp / RAMP_ACCEPTED
             window += max(0.0, self._ramp - RAMP_SURE) / 2
             if self._thick and self._limit_at == THICK[0] and self._way < NEAR:
@@ -231,6 +248,19 @@ class Pacer:
             return due - now
         self._next += 1 / rate
         self._sent = now
+        return 0.0
+
+    def _is_gentle(self, now: float) -> bool:
+        """Whether this is the first second of a service that is not nearby."""
+        if self._ramp is None or self._base is not None or self._trial is not None or self._begun is None:
+            return False
+        return self._way > GENTLE_FROM and now - self._begun < GENTLE
+
+    def _gentle_due(self, now: float) -> float:
+        self._gentle_next = max(self._gentle_next, now - GENTLE_BURST / self._gentle_rate)
+        if self._gentle_next > now:
+            return self._gentle_next - now
+        self._gentle_next += 1 / self._gentle_rate
         return 0.0
 
     @property

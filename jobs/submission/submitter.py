@@ -213,8 +213,15 @@ class Submitter:
         self.checkpoint.settle(attempt.chunk)
 
     async def _send(self, attempt: ChunkAttempt, part: list[int], body: bytes) -> tuple[str, float] | None:
-        """One request, and what its answer asks for. When it has to be made again: why, and in how many seconds."""
+        """One request, and what its answer asks for. When it has to be made again: why, and in how many seconds.
+
+        Raises `Halted` when the submission ended meanwhile: the rest of a chunk is not sent any more, so that nothing
+        new is under way, and perhaps carried out, when the process ends.
+        """
         at = await self.pacer.turn()
+        if self.stop.is_set():
+            self.pacer.lost()
+            raise Halted
         self.result.requests += 1
         attempt.send()
         act, reply, code, message = await self._ask(body, at)

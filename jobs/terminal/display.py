@@ -13,11 +13,10 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-from .render import Render
+from .render import LONGEST_WAIT, Render
 from .visible import visible
 
 PENDING: Final = 100  # texts; what comes while so many wait is dropped
-LONGEST_WAIT: Final = 1.5  # seconds that important words are waited for
 
 
 class Display:

@@ -2,7 +2,8 @@
 
 Printing is never part of the work: a stdout or stderr that takes nothing any more (a pipe whose reader left, a full
 disk, a closed terminal) raises nothing here. What of the data could not be written is remembered in `lost`; `cli.py`
-tells it at the end, and a verb whose output has no end stops when it sees it.
+tells it at the end, and a verb whose output has no end stops when it sees it. Words for a pipe that is full, because
+its reader does not read, are waited for `LONGEST_WAIT` and then dropped: the program goes on, and ends.
 
 Text from outside is shown and never obeyed (`visible.py`): words always, data and tasks' output on a terminal.
 """
@@ -13,13 +14,16 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from .visible import Decoder, in_json, visible
+
+LONGEST_WAIT: Final = 1.5  # seconds that words wait for a pipe with room
 
 
 def add_raw(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +43,7 @@ class Render:
         self._out, self._err = out or sys.stdout, err or sys.stderr
         self._decoder = Decoder()
         self.lost: OSError | ValueError | None = None
+        self._words_wait = LONGEST_WAIT
 
     def words(self, text: str) -> None:
         """Progress, plans and next steps: for people."""
@@ -56,8 +61,11 @@ class Render:
         """Text with a terminal's escape codes, for people: drawn over what was there. Parts that come from outside
         must have gone through `visible`."""
         with contextlib.suppress(OSError, ValueError):  # ValueError: closed
-            self._err.write(text)
-            self._err.flush()
+            if (descriptor := self.words_descriptor) is None or _is_terminal(self._err):
+                self._err.write(text)
+                self._err.flush()
+            else:
+                self._write_words(descriptor, text.encode(self._err.encoding, "backslashreplace"))
 
     @property
     def live(self) -> bool:
@@ -103,6 +111,17 @@ class Render:
         widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
         for row in cells:
             self.data("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def _write_words(self, descriptor: int, data: bytes) -> None:
+        """In pieces for which a pipe that is ready has room. After words were dropped, later ones do not wait."""
+        self._err.flush()
+        ready = select.poll()
+        ready.register(descriptor, select.POLLOUT)
+        while data:
+            if not ready.poll(self._words_wait * 1000):
+                self._words_wait = 0.0
+                return
+            data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
 
     def _write(self, write: Callable[[], object]) -> None:
         """Write and flush, unless that failed before."""

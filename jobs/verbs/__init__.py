@@ -6,6 +6,7 @@ first line is for readers of the code, the sentence here is for users.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Final
@@ -22,10 +23,15 @@ VERBS: Final[dict[str, str]] = {
     "retry": "run the failed tasks of a job again, as new tasks",
     "cancel": "end a job, or some of its tasks, now",
     "delete": "delete a job with its tasks; what is in its container stays",
+    "disable": "hold jobs: no task of theirs begins until they are enabled",
+    "enable": "let the tasks of disabled jobs run again",
+    "move": "move jobs to another pool: disabled, given the new pool, enabled again",
     "nodes": "the nodes of a pool as a map of states, and what is wrong with those that do not work",
     "dashboard": "pools, nodes, jobs and images in a browser on this machine",
     "connect": "log in to a node by ssh, as a user made for this",
-    "pools": "the pools: size, autoscale; resize one, or move its jobs",
+    "pools": "the pools: size, autoscale; resize one",
+    "pools wait": "wait until the nodes of pools work, or say what keeps them",
+    "pools drain": "move every job of a pool to another one, and wait until the pool is idle",
     "images": "what is in the registry, and which pools use it",
     "doctor": "check credentials, rights, quotas, images, containers and pools; each problem with a fix",
     "completion": "print the completion script for a shell",
@@ -33,6 +39,14 @@ VERBS: Final[dict[str, str]] = {
 _MODULES: Final = {"list": "listing"}  # `list.py` would hide the builtin's name in imports
 
 
+def verb_of(words: Sequence[str]) -> str:
+    """The verb that a command line begins with: one word, or two (`pools wait`). Empty when it is none."""
+    for verb in (" ".join(words[:2]), *words[:1]):
+        if verb in VERBS:
+            return verb
+    return ""
+
+
 def module(verb: str) -> ModuleType:
     """The verb's module, loaded now."""
-    return import_module(f"{__name__}.{_MODULES.get(verb, verb)}")
+    return import_module(f"{__name__}.{_MODULES.get(verb, verb.replace(' ', '_'))}")

@@ -33,15 +33,17 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
 
 
 def words_of(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
-    """Verb -> its options and choices; "" -> the verbs."""
+    """Verb -> its options and choices, and the second words of verbs that have two; "" -> the verbs."""
     verbs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    found: dict[str, list[str]] = {"": list(verbs.choices)}
+    found: dict[str, list[str]] = {}
     for name, verb in verbs.choices.items():
         words = [option for action in verb._actions for option in action.option_strings if option.startswith("--")]
         words += [
             str(choice) for action in verb._actions if not action.option_strings for choice in action.choices or ()
         ]
-        found[name] = words
+        first, _, second = name.partition(" ")
+        found.setdefault(first, []).extend([second, *words] if second else words)
+    found[""] = [name for name in found if name]
     return found
 
 

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import NotFound, ServiceError, UsageError
+from ..errors import Conflict, NotFound, Refused, ServiceError, UsageError
 from ..exits import Exit
 from ..service.batch import NodeState
 from ..session import Session
@@ -79,10 +79,10 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         if key is None and not arguments.password:
             key = make_key(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jobs-connect-"))))
         password = make_password() if arguments.password else ""
+        address, port = find_address(session, pool, node)
         user = new_user(session, key=key, password=password, arguments=arguments)
         stack.callback(_remove, session, pool, node, user)  # before it is made: an answer may be lost
         session.batch.create_user(pool, node.id, user)
-        address, port = session.batch.ssh_address(pool, node.id)
         target = Target(pool, node.id, user["name"], address, port)
         command = ssh_command(target, key, arguments.command)
         if only_print:
@@ -119,6 +119,21 @@ def find(session: Session, given: str, pool: str | None) -> tuple[str, NodeState
     if len(found) > 1:
         raise UsageError(f"{len(found)} nodes begin with {given!r}, for example {found[0][1].id}. Give more of the id")
     return found[0]
+
+
+def find_address(session: Session, pool: str, node: NodeState) -> tuple[str, int]:
+    """Where ssh is answered. Batch maps its port only on pools that say so (since 30 November 2025)."""
+    try:
+        return session.batch.ssh_address(pool, node.id)
+    except (Conflict, NotFound, Refused) as error:
+        if error.code == "NodeNotReady" or session.batch.pool(pool).maps_ssh:
+            raise
+        raise Conflict(
+            f"pool {pool} lets nobody log in to its nodes: its setting `ssh_from` names no network. Add the networks "
+            "that may, for example `ssh_from: [203.0.113.0/24]`, to this pool in the stack's settings and run up: it "
+            f"makes a new generation of the pool ({error.code})",
+            error.code,
+        ) from error
 
 
 def make_key(folder: Path) -> Path:

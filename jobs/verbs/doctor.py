@@ -6,19 +6,23 @@ A check that needs what another could not get says so instead of failing a secon
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from ..errors import Forbidden, JobsError, NotFound
 from ..exits import Exit
+from ..service.batch import PoolState
 from ..session import Session
 from ..terminal.visible import visible
 from . import nodes
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
-END_NEAR: Final = timedelta(days=90)
+END_NEAR: Final = timedelta(days=180)
+_SIZE: Final = re.compile(r"[a-z]+(\d+).*")
+_OLD_SIZES: Final = re.compile(r"(?:ds?|gs?)\d+(?:-\d+)?(?:_v2)?(?:_promo)?|a\d+|basic_.*")
 PROBE: Final = "doctor-asks-for-a-job-that-is-not-there"
 BATCH_API: Final = "2024-07-01"  # ARM: for the account's quotas
 NEARLY: Final = 0.8  # of a quota
@@ -185,8 +189,45 @@ def quotas(session: Session) -> Iterator[Finding]:
     jobs_fix = "Jobs stay active until they are ended: python -m jobs list --state active, then cancel"
     yield _quota("active jobs", active, account.get("activeJobAndJobScheduleQuota"), jobs_fix)
     yield _quota("pools", pools_now, account.get("poolQuota"), "Delete pools that no stack has, or ask for more")
-    cores = f"{account.get('dedicatedCoreQuota')} dedicated and {account.get('lowPriorityCoreQuota')} spot cores"
-    yield Finding("quotas", GOOD, f"{cores} may be used")
+    known = {pool.id: pool for pool in session.batch.pools()}
+    quota = {"dedicated": account.get("dedicatedCoreQuota"), "spot": account.get("lowPriorityCoreQuota")}
+    yield from core_quota(list(known.values()), [known[one] for one in outputs.pools.values() if one in known], quota)
+
+
+def core_quota(every: list[PoolState], own: list[PoolState], quota: Mapping[str, int | None]) -> Iterator[Finding]:
+    """Whether the account's cores are enough for its pools as they are, and for a second generation of each of the
+    stack's: what cannot be changed in place makes a new pool before the old one goes."""
+    unknown = [pool.id for pool in every if cores(pool.vm_size) is None]
+    for pool_id in unknown:
+        yield Finding("quotas", GOOD, f"pool {pool_id}: how many cores its size has is not in its name; not counted")
+    for kind, most in quota.items():
+        if most is None:
+            continue
+        used = sum(_cores_of(pool, kind) for pool in every)
+        if used > most:
+            fix = "Ask for more (portal: the account, Quotas), or lower the pools' sizes"
+            yield Finding("quotas", BAD, f"{used} {kind} cores are wanted, {most} may be used", fix)
+            continue
+        yield Finding("quotas", GOOD, f"{used} of {most} {kind} cores are wanted")
+        for pool in own:
+            more = _cores_of(pool, kind)
+            if used + more > most:
+                what = f"a new generation of pool {pool.id} needs {more} {kind} cores, {most - used} are free"
+                yield Finding("quotas", WARNING, what, "Ask for more, or resize the old one down when it is drained")
+
+
+def cores(size: str) -> int | None:
+    """The cores of a VM size, which its name says, but for the older series: there the number is none of cores."""
+    name = size.casefold().removeprefix("standard_")
+    match = _SIZE.fullmatch(name)
+    return None if match is None or _OLD_SIZES.fullmatch(name) else int(match[1])
+
+
+def _cores_of(pool: PoolState, kind: str) -> int:
+    targets = (pool.target_dedicated, pool.target_low_priority)
+    present = (pool.dedicated, pool.low_priority)
+    place = 0 if kind == "dedicated" else 1
+    return max(targets[place], present[place]) * (cores(pool.vm_size) or 0)
 
 
 def _quota(what: str, used: int, most: int | None, fix: str) -> Finding:

@@ -1,4 +1,4 @@
-"""`pools [POOL]`: sizes and autoscale; resize a pool, or move its jobs to another.
+"""`pools [POOL]`: sizes and autoscale; resize a pool. `pools_wait.py` and `pools_drain.py` have the longer ones.
 
 What is changed here is changed until the next `up`, which sets the pool to what the stack's settings say.
 """
@@ -6,18 +6,14 @@ What is changed here is changed until the next `up`, which sets the pool to what
 from __future__ import annotations
 
 import argparse
-from typing import Final
 
 from .. import durations
-from ..errors import Conflict, ServiceError, UsageError
+from ..errors import Conflict, UsageError
 from ..exits import Exit
 from ..service.batch import PoolState
 from ..session import Session
 from ..terminal import asking
 from . import nodes
-
-PAUSE: Final = 0.5
-MOVING: Final = 120.0  # seconds for a job to be disabled; its running tasks go back to the queue
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +22,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--nodes", type=int, metavar="N", help="resize to N dedicated nodes")
     what.add_argument("--stop-resize", action="store_true", help="stop a resize that goes on")
     what.add_argument("--evaluate", action="store_true", help="what the autoscale formula would do now")
-    what.add_argument("--move-jobs", metavar="TO", help="move every active job of POOL to the pool TO")
     parser.add_argument("--spot", type=int, metavar="N", help="resize to N spot nodes")
     asking.add_yes(parser)
     parser.set_defaults(run=run)
@@ -34,7 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     acting = arguments.nodes is not None or arguments.spot is not None
-    if not (acting or arguments.stop_resize or arguments.evaluate or arguments.move_jobs):
+    if not (acting or arguments.stop_resize or arguments.evaluate):
         return show(session, arguments.pool)
     if arguments.pool is None:
         raise UsageError("which pool? Name it: python -m jobs pools POOL ...")
@@ -45,8 +40,6 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         session.batch.stop_resize(pool.id)
         session.render.words(f"the resize of pool {pool.id} is being stopped")
         return Exit.OK
-    if arguments.move_jobs:
-        return move_jobs(session, pool, nodes.pools(arguments.move_jobs, session)[0], yes=arguments.yes)
     return resize(session, pool, arguments.nodes, arguments.spot, yes=arguments.yes)
 
 
@@ -122,46 +115,6 @@ def resize(session: Session, pool: PoolState, dedicated: int | None, spot: int |
         f"Look: python -m jobs nodes {pool.id}"
     )
     return Exit.OK
-
-
-def move_jobs(session: Session, source: PoolState, target_id: str, *, yes: bool) -> Exit:
-    """Disable each active job (running tasks go back to the queue), name the new pool, enable it again."""
-    render, batch = session.render, session.batch
-    target = batch.pool(target_id)
-    if target.id == source.id:
-        raise UsageError(f"{source.id} is both pools. Name another one after --move-jobs")
-    if target.state != "active":
-        raise Conflict(f"pool {target.id} is {target.state}; it takes no jobs. Use another pool")
-    jobs = [job.id for job in batch.jobs("", state="active") if job.pool_id == source.id]
-    if not jobs:
-        render.words(f"pool {source.id} has no active job")
-        return Exit.OK
-    if not asking.agreed(f"move {len(jobs)} jobs ({', '.join(jobs[:3])}, ...) to pool {target.id}?", yes=yes):
-        render.words("nothing was done")
-        return Exit.OK
-    for job_id in jobs:
-        _move(session, job_id, target.id)
-        if render.as_json:
-            render.record({"job": job_id, "pool": target.id})
-        render.words(f"job {job_id} is on pool {target.id} now")
-    return Exit.OK
-
-
-def _move(session: Session, job_id: str, target: str) -> None:
-    batch, clock = session.batch, session.clock
-    batch.disable_job(job_id)
-    try:
-        began = clock.monotonic()
-        while batch.job(job_id).state == "disabling":
-            if clock.monotonic() - began > MOVING:
-                raise Conflict(f"job {job_id} is still disabling after {MOVING:g} s; it stays where it is. Try again")
-            clock.sleep(PAUSE)
-        batch.move_job(job_id, target)
-    except ServiceError as error:
-        error.add_note(f"job {job_id} was disabled for the move and is enabled again")
-        raise
-    finally:
-        batch.enable_job(job_id)
 
 
 def _id(pool: PoolState) -> str:

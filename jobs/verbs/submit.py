@@ -424,6 +424,11 @@ class Submission:
         """Everything is proved and set: the checkpoint goes, and what was submitted is remembered."""
         plan = self.plan
         checkpoint.close(remove=True)
+        if checkpoint.fault is not None:
+            self.display.words(
+                f"{self.path}: the checkpoint cannot be removed: {checkpoint.fault.strerror}. It is not needed any "
+                "more: delete it when the disk can be written again"
+            )
         submitted.note(_input_key(plan, self.session), plan.job_id, plan.count, self.session.clock.now())
 
     def _progress(self, now: Progress) -> None:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from .. import durations, preparation, progress, waiting
 from ..clock import Clock
-from ..errors import JobsError, ServiceError, Throttled, Unreachable
+from ..errors import GaveUpWaiting, ServiceError, Throttled, Unreachable
 from ..exits import Exit
 from ..parser import batch_id
 from ..progress import Look, describe
@@ -24,10 +24,6 @@ LONGEST_PAUSE: Final = 3.0
 OUTAGE: Final = 60.0  # seconds for which a service that answered before may be away
 QUIET: Final = 20.0  # seconds without a change after which the nodes are looked at
 T = TypeVar("T")
-
-
-class GaveUpWaiting(JobsError):
-    exit = Exit.GAVE_UP_WAITING
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -1,14 +1,16 @@
 """`make up`: the main job from end to end, each step with its time.
 
-Starts the local Azure, deploys the stack "local" with the unmodified program, gives the node identity its database
-user, submits the sample job and shows its output. A second call finds everything as it is: it deploys nothing and shows
-the last run again. The steps are ordinary commands that a user could type; this module only orders them.
+Starts the local Azure, deploys the stack "local" with the unmodified program, waits for its nodes, gives the node
+identity its database user, submits the sample job and shows its output. A second call finds everything as it is: it
+deploys nothing and shows the last run again. The steps are ordinary commands that a user could type; this module only
+orders them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ from local.processes import background
 from local.processes.running import read_cloud
 from local.words import say
 
+TABLE_COLUMNS = 110  # of a terminal in which the CLI's table shows the state of our resources beside their names
 SAMPLE = CHECKOUT / "jobs" / "samples" / "hello.yaml"
 NEXT = """
 What to try next:
@@ -81,9 +84,15 @@ def settled_stack(paths: Paths) -> Stack:
     return stack
 
 
-def command(stack: Stack, verb: str) -> list[str]:
-    """`pulumi up` or `destroy` as it is run here: without questions, and with its events noted for `recovery`."""
-    return [verb, "--yes", "--skip-preview", "--event-log", str(recovery.event_log(stack))]
+def command(stack: Stack, verb: str, columns: int | None = None) -> list[str]:
+    """`pulumi up` or `destroy` as it is run here: without questions, and with its events noted for `recovery`.
+
+    In a narrow terminal (`columns`; the present one's, if not given) the CLI's table has no room for the columns that
+    tell what happens, and stands still for a minute while the image is built: there it prints a line for each event.
+    """
+    width = shutil.get_terminal_size((TABLE_COLUMNS, 24)).columns if columns is None else columns
+    narrow = ["--non-interactive"] if width < TABLE_COLUMNS else []
+    return [verb, "--yes", "--skip-preview", *narrow, "--event-log", str(recovery.event_log(stack))]
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
@@ -103,6 +112,10 @@ def run(paths: Paths) -> int:
     if deployment.code:
         return deployment.code
     deployed = outputs(stack)
+    with step("nodes of the pools") as nodes:
+        nodes.code = jobs("pools", "wait")
+    if nodes.code:
+        return nodes.code
     with step("database user of the node identity"):
         database.provision(paths, deployed)
     code = sample_job(paths, deployed)

@@ -20,12 +20,17 @@ from pulumi.runtime import mocks as sdk_mocks
 from pulumi.runtime import rpc, settings
 from pulumi.runtime.proto import resource_pb2
 
+from infra.cloud_settings import EXAMPLE_DIGEST
+from infra.setting_types import EXAMPLE_ID
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROJECT = "azure-batch-platform"
 SUBSCRIPTION = "00000000-0000-4000-8000-00000000aaaa"
 DEPLOYER = "00000000-0000-4000-8000-00000000bbbb"
 TENANT = "00000000-0000-4000-8000-00000000cccc"
 CLIENT_TOKEN = "entra-token-of-the-deployer"
+SUBMITTERS = "22222222-2222-4222-8222-"
+"""How the object ids begin that stand in tests where a stack file has examples."""
 PASSWORDS = {"adminPassword": "admin-password-for-tests", "userPassword": "user-password-for-tests"}
 DIGEST = "sha256:" + "d" * 64
 
@@ -65,6 +70,11 @@ class Run:
         (resource,) = self.of_type(ending)
         return resource
 
+    def named_like(self, beginning: str) -> Registered:
+        """The one custom resource whose name begins so."""
+        (resource,) = [item for item in self.resources if item.name.startswith(beginning) and item.custom]
+        return resource
+
     def named(self, name: str) -> Registered:
         """The one custom resource of that name."""
         (resource,) = [item for item in self.resources if item.name == name and item.custom]
@@ -74,8 +84,10 @@ class Run:
 class CloudMocks(pulumi.runtime.Mocks):
     """Answers as Azure would, with labelled placeholders for what only the cloud knows."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, deployed: Mapping[str, Any] | None = None, deployer: str = DEPLOYER) -> None:
         self.run = run
+        self.deployed = dict(deployed or {})
+        self.deployer = deployer
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict]:
         state = dict(args.inputs)
@@ -102,11 +114,13 @@ class CloudMocks(pulumi.runtime.Mocks):
         self.run.invokes.append((args.token, dict(args.args)))
         if args.token.endswith("getClientConfig"):
             return {
-                "clientId": DEPLOYER,
-                "objectId": DEPLOYER,
+                "clientId": self.deployer,
+                "objectId": self.deployer,
                 "subscriptionId": SUBSCRIPTION,
                 "tenantId": TENANT,
             }
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            return {"name": args.args["name"], "outputs": self.deployed, "secretOutputNames": []}
         if args.token.endswith("getClientToken"):
             return {"token": CLIENT_TOKEN}
         raise AssertionError(f"the program asked for {args.token}")
@@ -123,6 +137,8 @@ def physical_name(token: str, inputs: Mapping[str, Any]) -> str | None:
         "BatchAccount": "accountName",
         "Pool": "poolName",
         "RoleAssignment": "roleAssignmentName",
+        "PrivateEndpoint": "privateEndpointName",
+        "ActionGroup": "actionGroupName",
     }
     return inputs.get(keys.get(token.rsplit(":", 1)[-1], ""))
 
@@ -139,6 +155,8 @@ def resource_id(token: str, inputs: Mapping[str, Any], name: str) -> str:
         f"/containers/{name}",
         "Registry": f"{group}/providers/Microsoft.ContainerRegistry/registries/{name}",
         "BatchAccount": f"{group}/providers/Microsoft.Batch/batchAccounts/{name}",
+        "PrivateEndpoint": f"{group}/providers/Microsoft.Network/privateEndpoints/{name}",
+        "ActionGroup": f"{group}/providers/Microsoft.Insights/actionGroups/{name}",
         "Pool": f"{group}/providers/Microsoft.Batch/batchAccounts/{account}/pools/{name}",
         "RoleAssignment": f"{inputs.get('scope')}/providers/Microsoft.Authorization/roleAssignments/{name}",
     }.get(token.rsplit(":", 1)[-1], name)
@@ -201,40 +219,55 @@ def reveal(value: Any) -> Any:
 
 
 def stack_config(stack: str) -> dict[str, Any]:
-    """A stack file's config as data, without the project's name, with test passwords."""
-    place = ROOT / "local" if stack == "local" else ROOT
-    config = yaml.safe_load((place / f"Pulumi.{stack}.yaml").read_text())["config"]
+    """A stack file's config as data, without the project's name, with test values for examples and passwords."""
+    place = {"local": ROOT / "local", "full": ROOT / "tests" / "infra"}.get(stack, ROOT)
+    text = (place / f"Pulumi.{stack}.yaml").read_text()
+    text = text.replace(EXAMPLE_ID[:24], SUBMITTERS).replace(EXAMPLE_DIGEST, DIGEST)
+    config = yaml.safe_load(text)["config"]
     own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(PROJECT)}
-    return own | PASSWORDS
+    return own | (PASSWORDS if "users" in own else {})
 
 
-def set_config(values: Mapping[str, Any], secret: Iterator[str] | tuple[str, ...] = tuple(PASSWORDS)) -> None:
+def set_config(
+    values: Mapping[str, Any], secret: Iterator[str] | tuple[str, ...] = tuple(PASSWORDS), project: str = PROJECT
+) -> None:
     """Give the SDK a config as the language host would: every value a string, data as JSON."""
     texts = {
-        f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+        f"{project}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
     }
-    pulumi.runtime.set_all_config(texts, [f"{PROJECT}:{key}" for key in secret])
+    pulumi.runtime.set_all_config(texts, [f"{project}:{key}" for key in secret])
 
 
 def run_program(
-    stack: str, *, preview: bool = False, config: Mapping[str, Any] | None = None, run: Run | None = None
+    stack: str,
+    *,
+    preview: bool = False,
+    config: Mapping[str, Any] | None = None,
+    run: Run | None = None,
+    deployed: Mapping[str, Any] | None = None,
+    deployer: str = DEPLOYER,
+    program: Path = ROOT / "__main__.py",
+    project: str = PROJECT,
 ) -> Run:
-    """Run `__main__.py` as stack `stack` and return what it did (also in `run`, should it fail)."""
+    """Run a program (the platform's) as stack `stack` and return what it did (also in `run`, should it fail).
+
+    `deployed` are the stack's outputs of the last `up`, `deployer` the object id of who deploys now.
+    """
     run = run or Run()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    mocks = CloudMocks(run)
-    pulumi.runtime.set_mocks(mocks, project=PROJECT, stack=stack, preview=preview, monitor=RecordingMonitor(mocks))
+    mocks = CloudMocks(run, deployed, deployer)
+    pulumi.runtime.set_mocks(mocks, project=project, stack=stack, preview=preview, monitor=RecordingMonitor(mocks))
     settings.ROOT.set(None)  # `set_mocks` made a stack of its own; the program gets a fresh one, as from the CLI
     settings._get_rpc_manager().clear()
     settings.SETTINGS.outputs.clear()  # pyright: ignore[reportAttributeAccessIssue]  # a failed program's leftovers
-    set_config(stack_config(stack) if config is None else config)
+    set_config(stack_config(stack) if config is None else config, project=project)
 
-    async def program() -> None:
-        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+    async def main() -> None:
+        runpy.run_path(str(program), run_name="__main__")
 
     try:
-        loop.run_until_complete(pulumi.runtime.run_in_stack(program))
+        loop.run_until_complete(pulumi.runtime.run_in_stack(main))
     finally:
         left = asyncio.all_tasks(loop)  # after a failure the SDK leaves registrations half way, and nobody asks for
         loop.set_exception_handler(lambda loop, context: None)  # their exceptions: the first one was raised here

@@ -11,7 +11,7 @@ from infra.naming import TYPE_PREFIX
 from tests.infra.recording import ROOT
 
 MODULES = sorted((ROOT / "infra").glob("*.py"))
-COMPONENTS = 9
+COMPONENTS = 12
 
 
 def components() -> Iterator[ast.ClassDef]:
@@ -63,10 +63,32 @@ def test_infra_imports_no_other_room(module) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["settings", "naming", "roles", "start_task", "sql", "config_source", "settings_problems"]
+    "name",
+    [
+        "settings",
+        "pool_settings",
+        "cloud_settings",
+        "setting_types",
+        "settings_problems",
+        "config_source",
+        "naming",
+        "roles",
+        "start_task",
+        "sql",
+        "scaling",
+        "generations",
+        "alerts",
+        "settings_reference",
+    ],
 )
 def test_modules_of_plain_data_make_no_resource(name: str) -> None:
     assert "pulumi_azure_native" not in (ROOT / "infra" / f"{name}.py").read_text()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_a_component_has_at_most_250_lines(module) -> None:
+    text = module.read_text()
+    assert "ComponentResource):" not in text or len(text.splitlines()) <= 250
 
 
 def test_role_ids_and_config_are_each_written_or_read_in_one_module() -> None:

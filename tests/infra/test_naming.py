@@ -62,23 +62,33 @@ def test_role_assignment_guids_are_deterministic_and_cover_scope_principal_and_r
     assert first not in {naming.role_assignment(*parts) for parts in others}
 
 
-def test_pool_ids_change_with_content_and_not_with_order() -> None:
-    first = naming.pool("default", {"a": 1, "b": {"c": [1, 2]}})
-    assert first == naming.pool("default", {"b": {"c": [1, 2]}, "a": 1})
-    assert first != naming.pool("default", {"a": 1, "b": {"c": [2, 1]}})
-    assert re.fullmatch(r"default-[0-9a-f]{12}", first)
+def test_generations_change_with_content_and_not_with_order() -> None:
+    first = naming.generation({"a": 1, "b": {"c": [1, 2]}})
+    assert first == naming.generation({"b": {"c": [1, 2]}, "a": 1})
+    assert first != naming.generation({"a": 1, "b": {"c": [2, 1]}})
+    assert re.fullmatch(r"[0-9a-f]{12}", first)
 
 
 def test_the_longest_pool_name_that_settings_allow_fits_batch() -> None:
     longest = "p" * 51
     assert re.fullmatch(naming.POOL_PATTERN, longest)
     assert not re.fullmatch(naming.POOL_PATTERN, longest + "p")
-    assert len(naming.pool(longest, {})) == 64
+    assert len(naming.pool(longest, naming.generation({}))) == naming.POOL_NAME_LIMIT
 
 
-def test_a_pool_name_over_the_limit_is_refused_with_its_length() -> None:
-    with pytest.raises(ValueError, match="65 characters, Batch allows 64"):
-        naming.pool("p" * 52, {})
+@pytest.mark.parametrize(
+    ("size", "cores"),
+    [
+        ("Standard_D2ads_v5", 2),
+        ("Standard_D16ads_v5", 16),
+        ("Standard_NC24ads_A100_v4", 24),
+        ("Standard_E8-2ads_v5", 2),
+        ("Standard_D3_v2", None),
+        ("Standard_A1", None),
+    ],
+)
+def test_the_cores_of_a_size_are_in_its_name_from_version_3_on(size: str, cores: int | None) -> None:
+    assert naming.cores(size) == cores
 
 
 def test_fingerprints_depend_on_password_and_stack_and_show_neither() -> None:

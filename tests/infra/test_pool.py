@@ -7,84 +7,216 @@ from typing import Any
 
 import pytest
 
-from infra import naming, pool, registry_login
-from tests.infra.recording import PASSWORDS, Registered, Run, run_program, stack_config
+from infra import image, naming, start_task
+from infra.pool_properties import FIXED
+from tests.infra.recording import PASSWORDS, SUBSCRIPTION, Registered, Run, run_program, stack_config
 
 Program = Callable[..., Run]
 PATH = {"accountName", "resourceGroupName", "poolName"}
-CHANGES: Mapping[str, Callable[[dict[str, Any]], None]] = {
-    "vmSize": lambda config: config["pool"].update(vm_size="Standard_D8ads_v5"),
-    "taskSlotsPerNode": lambda config: config["pool"].update(task_slots_per_node=1),
-    "userAccounts": lambda config: config.update(adminPassword="another-password-for-tests"),
-    "deploymentConfiguration": lambda config: config["pool"].update(prefetch_worker_image=True),
+
+
+def pools(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda config: config["pools"]["default"].update(changes)
+
+
+CHANGES: Mapping[str, list[Callable[[dict[str, Any]], None]]] = {
+    "vmSize": [pools(vm_size="Standard_D8ads_v5")],
+    "taskSlotsPerNode": [pools(task_slots_per_node=1)],
+    "taskSchedulingPolicy": [pools(fill="pack")],
+    "userAccounts": [
+        lambda config: config.update(adminPassword="another-password-for-tests"),
+        lambda config: config.update(userPassword="another-password-for-tests"),
+        lambda config: config.update(users={"admin_name": "operator"}),
+    ],
+    "deploymentConfiguration": [
+        pools(prefetch_worker_image=True),
+        pools(node_image={"sku": "2204"}),
+        pools(node_image={"version": "24.04.2026092501"}),
+    ],
+    "networkConfiguration": [
+        pools(ssh_from=["203.0.113.0/24"]),
+        lambda config: config.update(network={"subnet_id": SUBNET}),
+        lambda config: config.update(network={"subnet_id": SUBNET, "public_ips": False}),
+    ],
+    "startTask": [pools(start_steps={"jq": "apt-get install -y jq"})],
 }
 IN_PLACE: Mapping[str, Callable[[dict[str, Any]], None]] = {
-    "scaleSettings": lambda config: config["pool"].update(dedicated_nodes=7),
+    "scaleSettings": pools(scale={"fixed": {"dedicated_nodes": 7}}),
+    "another scenario": pools(scale={"pending_tasks": {"max_nodes": 7}}),
     "another job family": lambda config: config["families"].append("more"),
     "another base image": lambda config: config["worker"].update(base_image="python:3.13-slim-bookworm"),
     "another database": lambda config: config["sql"].update(database="other"),
+    "another pool": lambda config: config["pools"].update(other=config["pools"]["default"]),
+    "another submitter": lambda config: config["submitters"].clear(),
 }
+SUBNET = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/hub/subnets/batch"
+)
 
 
 @pytest.fixture
-def dev_pool(program: Program) -> Registered:
-    return program("dev").only("batch:Pool")
+def prod_pool(program: Program) -> Registered:
+    return program("prod").only("batch:Pool")
 
 
-def pool_after(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], None]) -> Registered:
-    """The dev pool after a change of the stack's config."""
-    monkeypatch.setattr(registry_login, "exchange", lambda server, token: "token")
-    config = stack_config("dev")
+def pool_after(change: Callable[[dict[str, Any]], None]) -> Registered:
+    """The prod stack's default pool after a change of its config, built from source."""
+    config = stack_config("prod") | {"worker": {"base_image": "python:3.12-slim-bookworm"}}
     change(config)
-    return run_program("dev", config=config).only("batch:Pool")
+    return run_program("prod", config=config, preview=True).of_type("batch:Pool")[0]
 
 
-def test_every_input_is_either_fixed_or_updated_in_place_or_in_the_path(dev_pool: Registered) -> None:
-    assert set(dev_pool.inputs) == set(pool.FIXED) | PATH | {"scaleSettings"}
+@pytest.fixture(scope="module")
+def unchanged() -> Registered:
+    return pool_after(lambda config: None)
 
 
-def test_replacement_is_new_first_and_for_exactly_the_table(dev_pool: Registered) -> None:
-    assert dev_pool.delete_before_replace is False
-    assert sorted(dev_pool.replace_on_changes) == sorted(pool.FIXED)
-    assert dev_pool.ignore_changes == []
+def test_every_input_is_either_fixed_or_updated_in_place_or_in_the_path() -> None:
+    change = pools(ssh_from=["203.0.113.0/24"])
+    assert set(pool_after(change).inputs) == set(FIXED) | PATH | {"scaleSettings"}
+
+
+def test_what_is_in_the_hash_is_never_changed_in_place(prod_pool: Registered) -> None:
+    assert sorted(prod_pool.ignore_changes) == sorted(FIXED)
+    assert prod_pool.replace_on_changes == []
 
 
 def test_the_hash_covers_exactly_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     covered: list[set[str]] = []
-    real = naming.pool
-    monkeypatch.setattr(naming, "pool", lambda name, fixed: (covered.append(set(fixed)), real(name, fixed))[1])
-    pool_after(monkeypatch, lambda config: None)
-    assert covered == [set(pool.FIXED)]
+    real = naming.generation
+    monkeypatch.setattr(naming, "generation", lambda fixed: (covered.append(set(fixed)), real(fixed))[1])
+    pool_after(pools(ssh_from=["203.0.113.0/24"]))
+    assert covered == [set(FIXED)]
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize(("what", "change"), [(what, one) for what, all_of in CHANGES.items() for one in all_of])
 def test_a_change_of_a_fixed_property_makes_a_new_name(
-    monkeypatch: pytest.MonkeyPatch, dev_pool: Registered, what: str
+    unchanged: Registered, what: str, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    new = pool_after(monkeypatch, CHANGES[what])
-    assert new.inputs[what] != dev_pool.inputs[what]
-    assert new.inputs["poolName"] != dev_pool.inputs["poolName"]
+    new = pool_after(change)
+    assert new.inputs.get(what) != unchanged.inputs.get(what)
+    assert new.inputs["poolName"] != unchanged.inputs["poolName"]
+    assert new.name == new.inputs["poolName"]
 
 
-def test_a_changed_start_task_makes_a_new_name(monkeypatch: pytest.MonkeyPatch, dev_pool: Registered) -> None:
-    monkeypatch.setattr(pool.start_task, "command_line", lambda admin: "/bin/sh -c 'true'")
-    new = pool_after(monkeypatch, lambda config: None)
-    assert new.inputs["poolName"] != dev_pool.inputs["poolName"]
+def test_a_changed_start_task_makes_a_new_name(monkeypatch: pytest.MonkeyPatch, unchanged: Registered) -> None:
+    monkeypatch.setattr(start_task, "command_line", lambda steps, admin: "/bin/sh -c 'true'")
+    assert pool_after(lambda config: None).inputs["poolName"] != unchanged.inputs["poolName"]
+
+
+def test_a_prefetched_image_makes_a_new_name_when_its_source_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+    for tree in ("1" * 40, "2" * 40):
+        monkeypatch.setattr(image, "tree_id", lambda folder, tree=tree: tree)
+        names.append(pool_after(pools(prefetch_worker_image=True)).inputs["poolName"])
+    assert len(set(names)) == 2
 
 
 @pytest.mark.parametrize("what", IN_PLACE)
-def test_other_changes_keep_the_name(monkeypatch: pytest.MonkeyPatch, dev_pool: Registered, what: str) -> None:
-    assert pool_after(monkeypatch, IN_PLACE[what]).inputs["poolName"] == dev_pool.inputs["poolName"]
+def test_other_changes_keep_the_name(unchanged: Registered, what: str) -> None:
+    assert pool_after(IN_PLACE[what]).inputs["poolName"] == unchanged.inputs["poolName"]
+
+
+def test_the_order_of_networks_is_no_change() -> None:
+    ways = [["203.0.113.0/24", "198.51.100.7"], ["198.51.100.7/32", "203.0.113.0/24"]]
+    one, other = (pool_after(pools(ssh_from=networks)).inputs["poolName"] for networks in ways)
+    assert one == other
+
+
+def test_two_passwords_cost_two_slow_fingerprints_however_many_pools_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    real = naming.hashlib.scrypt
+    naming.fingerprint.cache_clear()
+    monkeypatch.setattr(naming.hashlib, "scrypt", lambda *args, **options: (made.append(1), real(*args, **options))[1])
+    pool_after(lambda config: config["pools"].update(other=config["pools"]["default"]))
+    assert len(made) == 2
+
+
+def test_the_name_is_known_in_the_first_preview_of_a_new_stack(program: Program) -> None:
+    assert program("dev", preview=True).only("batch:Pool").inputs["poolName"].startswith("default-")
 
 
 def test_the_worker_image_is_in_the_pool_only_with_prefetch_and_then_by_digest(program: Program) -> None:
     def images(run: Run) -> list[str] | None:
-        machine = run.only("batch:Pool").inputs["deploymentConfiguration"]["virtualMachineConfiguration"]
+        machine = run.named_like("default-").inputs["deploymentConfiguration"]["virtualMachineConfiguration"]
         return machine["containerConfiguration"].get("containerImageNames")
 
-    assert images(program("dev")) is None
-    assert images(program("prod")) == [program("prod").outputs["worker_image"]]
-    assert "@sha256:" in program("prod").outputs["worker_image"]
+    assert images(program("prod")) is None
+    assert images(program("full")) == [program("full").outputs["worker_image"]]
+    assert "@sha256:" in program("full").outputs["worker_image"]
+
+
+def test_ssh_is_open_to_the_named_networks_and_closed_to_the_rest(program: Program) -> None:
+    (nat,) = (
+        program("full")
+        .named_like("default-")
+        .inputs["networkConfiguration"]["endpointConfiguration"]["inboundNatPools"]
+    )
+    assert (nat["protocol"], nat["backendPort"]) == ("TCP", 22)
+    assert [(rule["access"], rule["sourceAddressPrefix"]) for rule in nat["networkSecurityGroupRules"]] == [
+        ("Allow", "198.51.100.7/32"),
+        ("Allow", "203.0.113.0/24"),
+        ("Deny", "*"),
+    ]
+    priorities = [rule["priority"] for rule in nat["networkSecurityGroupRules"]]
+    assert priorities == sorted(set(priorities))
+    assert min(priorities) >= 150
+
+
+def test_without_ssh_from_no_port_is_opened(program: Program) -> None:
+    assert "networkConfiguration" not in program("dev").only("batch:Pool").inputs
+
+
+def test_each_pool_has_its_own_machine_slots_scale_and_fill(program: Program) -> None:
+    run = program("full")
+    found = {
+        pool.name.rpartition("-")[0]: (
+            pool.inputs["vmSize"],
+            pool.inputs["taskSlotsPerNode"],
+            pool.inputs["taskSchedulingPolicy"]["nodeFillType"],
+            pool.inputs["deploymentConfiguration"]["virtualMachineConfiguration"]["nodeAgentSkuId"],
+        )
+        for pool in run.of_type("batch:Pool")
+    }
+    assert found == {
+        "default": ("Standard_D2ads_v5", 2, "Spread", "batch.node.ubuntu 24.04"),
+        "large": ("Standard_D16ads_v5", 16, "Pack", "batch.node.ubuntu 22.04"),
+        "office": ("Standard_D4ads_v5", 1, "Spread", "batch.node.ubuntu 24.04"),
+        "nightless": ("Standard_D4ads_v5", 4, "Spread", "batch.node.ubuntu 24.04"),
+    }
+    assert {name: pool["id"] for name, pool in run.outputs["pools"].items()} == {
+        pool.name.rpartition("-")[0]: pool.inputs["poolName"] for pool in run.of_type("batch:Pool")
+    }
+
+
+def test_the_start_task_runs_as_root_before_any_task(prod_pool: Registered) -> None:
+    start = prod_pool.inputs["startTask"]
+    assert start["userIdentity"] == {"autoUser": {"scope": "Pool", "elevationLevel": "Admin"}}
+    assert start["waitForSuccess"] is True
+    assert start["commandLine"].endswith("start-task batchadmin")
+    assert [item["name"] for item in start["environmentSettings"]] == [
+        "step_begin", "step_docker", "step_admin", "step_done",
+    ]  # fmt: skip
+
+
+def test_a_stack_without_users_has_no_account_no_password_and_no_step_for_them(program: Program) -> None:
+    run = program("dev")
+    inputs = run.only("batch:Pool").inputs
+    assert "userAccounts" not in inputs
+    assert run.only("batch:Pool").secret_inputs == set()
+    assert [item["name"] for item in inputs["startTask"]["environmentSettings"]] == [
+        "step_begin", "step_docker", "step_done",
+    ]  # fmt: skip
+    assert inputs["startTask"]["commandLine"].endswith(" start-task")
+
+
+def test_the_accounts_are_one_admin_and_one_not_with_secret_passwords(prod_pool: Registered) -> None:
+    accounts = {item["name"]: (item["elevationLevel"], item["password"]) for item in prod_pool.inputs["userAccounts"]}
+    assert accounts == {
+        "batchadmin": ("Admin", PASSWORDS["adminPassword"]),
+        "batchuser": ("NonAdmin", PASSWORDS["userPassword"]),
+    }
+    assert prod_pool.secret_inputs == {"userAccounts"}
 
 
 def test_nodes_pull_as_the_node_identity_without_any_password(program: Program) -> None:
@@ -104,27 +236,11 @@ def test_nodes_pull_as_the_node_identity_without_any_password(program: Program) 
     assert machine["nodeAgentSkuId"] == "batch.node.ubuntu 24.04"
 
 
-def test_the_start_task_runs_as_root_before_any_task(dev_pool: Registered) -> None:
-    start = dev_pool.inputs["startTask"]
-    assert start["userIdentity"] == {"autoUser": {"scope": "Pool", "elevationLevel": "Admin"}}
-    assert start["waitForSuccess"] is True
-    assert start["commandLine"].endswith("start-task batchadmin")
-
-
-def test_the_accounts_are_one_admin_and_one_not_with_secret_passwords(dev_pool: Registered) -> None:
-    accounts = {item["name"]: (item["elevationLevel"], item["password"]) for item in dev_pool.inputs["userAccounts"]}
-    assert accounts == {
-        "batchadmin": ("Admin", PASSWORDS["adminPassword"]),
-        "batchuser": ("NonAdmin", PASSWORDS["userPassword"]),
-    }
-    assert dev_pool.secret_inputs == {"userAccounts"}
-
-
 def test_the_size_is_fixed_and_shrinks_only_when_tasks_are_done(program: Program) -> None:
-    assert program("prod").only("batch:Pool").inputs["scaleSettings"] == {
+    assert program("dev").only("batch:Pool").inputs["scaleSettings"] == {
         "fixedScale": {
-            "targetDedicatedNodes": 4,
-            "targetLowPriorityNodes": 4,
+            "targetDedicatedNodes": 2,
+            "targetLowPriorityNodes": 0,
             "resizeTimeout": "PT15M",
             "nodeDeallocationOption": "TaskCompletion",
         }

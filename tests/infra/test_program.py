@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +13,11 @@ import pulumi
 import pytest
 
 from infra import registry_login
+from infra.cloud_settings import EXAMPLE_DIGEST, WorkerSettings
 from infra.image import build_args
 from infra.roles import Role
-from infra.settings import SettingsError, WorkerSettings
+from infra.setting_types import EXAMPLE_ID
+from infra.settings_problems import SettingsError
 from infra.worker_source import revision
 from tests.infra.conftest import REFRESH_TOKEN
 from tests.infra.recording import (
@@ -22,6 +26,7 @@ from tests.infra.recording import (
     DIGEST,
     PASSWORDS,
     ROOT,
+    SUBMITTERS,
     SUBSCRIPTION,
     TENANT,
     Registered,
@@ -34,6 +39,7 @@ from worker.docker_worker import VERSION
 Program = Callable[..., Run]
 ACCOUNT_PRINCIPAL = "principal-of-id-abp-dev-account"
 NODE_PRINCIPAL = "principal-of-id-abp-dev-node"
+GROUP = f"{SUBMITTERS}555555555555"
 
 
 @pytest.fixture
@@ -62,27 +68,92 @@ def test_every_identity_has_exactly_its_roles_at_the_smallest_scope(dev: Run) ->
         (NODE_PRINCIPAL, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "job-hello"),
         (NODE_PRINCIPAL, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "job-sql-check"),
         (NODE_PRINCIPAL, Role.ACR_PULL, registry),
-        (DEPLOYER, Role.AZURE_BATCH_DATA_CONTRIBUTOR, account),
-        (DEPLOYER, Role.STORAGE_BLOB_DATA_READER, storage),
+        (NODE_PRINCIPAL, Role.CONTAINER_REGISTRY_REPOSITORY_READER, registry),
+        (GROUP, Role.AZURE_BATCH_DATA_CONTRIBUTOR, account),
+        (GROUP, Role.STORAGE_BLOB_DATA_READER, storage),
     }
-    assert len(dev.of_type(":RoleAssignment")) == 6
+    assert len(dev.of_type(":RoleAssignment")) == 7
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod", "local"])
+@pytest.mark.parametrize("stack", ["dev", "prod", "local", "full"])
 def test_assignments_give_the_principals_type_and_deterministic_guids(program: Program, stack: str) -> None:
-    deployer = {"dev": "User", "prod": "ServicePrincipal", "local": "ServicePrincipal"}[stack]
     names = [item.inputs["roleAssignmentName"] for item in program(stack).of_type(":RoleAssignment")]
+    groups = {f"{SUBMITTERS}55555555555{'5' if stack == 'dev' else '6'}"}
     for item in program(stack).of_type(":RoleAssignment"):
-        expected = deployer if item.inputs["principalId"] == DEPLOYER else "ServicePrincipal"
+        expected = "Group" if item.inputs["principalId"] in groups else "ServicePrincipal"
         assert item.inputs["principalType"] == expected
         assert item.delete_before_replace is False
         assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", item.inputs["roleAssignmentName"])
     assert len(set(names)) == len(names)
 
 
-def test_a_subscription_owner_may_submit_and_read_only_because_of_the_submitters_roles(dev: Run) -> None:
-    own = {role for principal, role, _ in assignments(dev) if principal == DEPLOYER}
-    assert own == {Role.AZURE_BATCH_DATA_CONTRIBUTOR, Role.STORAGE_BLOB_DATA_READER}
+def test_who_may_submit_gets_no_right_on_pools_and_who_operates_does(program: Program) -> None:
+    def roles(number: str) -> set[Role]:
+        return {role for principal, role, _ in assignments(program("prod")) if principal == f"{SUBMITTERS}{number}"}
+
+    assert roles("555555555555") == {
+        Role.AZURE_BATCH_JOB_SUBMITTER,
+        Role.AZURE_BATCH_ACCOUNT_READER,
+        Role.STORAGE_BLOB_DATA_READER,
+    }
+    assert roles("555555555556") == {Role.AZURE_BATCH_DATA_CONTRIBUTOR, Role.STORAGE_BLOB_DATA_READER}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod", "full"])
+def test_two_deployers_get_one_plan(stack: str) -> None:
+    def registered(deployer: str) -> list[tuple[str, str, dict[str, Any]]]:
+        run = run_program(stack, preview=True, deployer=deployer)
+        return sorted(((item.name, item.type, item.inputs) for item in run.resources), key=lambda one: one[:2])
+
+    assert registered(DEPLOYER) == registered("00000000-0000-4000-8000-00000000dddd")
+
+
+def test_the_word_deployer_stands_for_whoever_deploys_under_one_name(program: Program) -> None:
+    other = "00000000-0000-4000-8000-00000000dddd"
+    runs = [program("local", preview=True), run_program("local", preview=True, deployer=other)]
+    names = [{item.name for item in run.of_type(":RoleAssignment")} for run in runs]
+    assert names[0] == names[1]
+    assert "submitter-access-azure-batch-data-contributor-deployer" in names[0]
+    assert other in {item.inputs["principalId"] for item in runs[1].of_type(":RoleAssignment")}
+
+
+def test_who_is_named_as_pusher_may_push_in_both_modes_of_a_registry(program: Program) -> None:
+    pusher = f"{SUBMITTERS}555555555557"
+    found = {role for principal, role, _ in assignments(program("full")) if principal == pusher}
+    assert found == {Role.ACR_PUSH, Role.CONTAINER_REGISTRY_REPOSITORY_WRITER}
+    assert waits_for(program("full").only(":Image")) >= {
+        f"pusher-access-acr-push-{pusher}",
+        f"pusher-access-container-registry-repository-writer-{pusher}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"submitters": [{"object_id": EXAMPLE_ID, "type": "Group"}]}, "submitters[0].object_id"),
+        ({"worker": {"image": f"docker-worker@{EXAMPLE_DIGEST}"}}, "worker.image"),
+    ],
+)
+def test_an_example_is_previewed_but_never_deployed(change: dict[str, Any], key: str) -> None:
+    config, run = stack_config("dev") | change, Run()
+    assert run_program("dev", config=config, preview=True).of_type("batch:Pool")
+    with pytest.raises(SettingsError, match=re.escape(f"{key}: expected your own value before `up`")):
+        run_program("dev", config=config, run=run)
+    assert run.resources == []
+
+
+def test_an_image_by_digest_needs_no_engine_and_is_found_in_the_stacks_registry(program: Program) -> None:
+    run = program("prod")
+    assert [item.type for item in run.resources if item.type.startswith("docker:")] == []
+    server = run.outputs["registry_server"]
+    assert run.outputs["worker_image"] == f"{server}/docker-worker@{DIGEST}"
+    assert run.outputs["pools"]["default"]["image"] == run.outputs["worker_image"]
+
+
+def test_an_image_with_a_server_is_taken_as_it_is() -> None:
+    image = f"shared.example.net:5000/team/docker-worker@{DIGEST}"
+    run = run_program("prod", config=stack_config("prod") | {"worker": {"image": image}}, preview=True)
+    assert run.outputs["worker_image"] == image
 
 
 def waits_for(resource: Registered) -> set[str]:
@@ -94,7 +165,7 @@ def test_the_batch_account_waits_for_its_identitys_right_on_the_storage_account(
 
 
 def test_the_pool_waits_for_the_image_and_for_all_of_the_node_identitys_rights(dev: Run) -> None:
-    expected = {"worker", "node-access-registry", "node-access-hello", "node-access-sql-check"}
+    expected = {"worker", "node-access-registry", "node-access-repositories", "node-access-hello"}
     assert expected <= waits_for(dev.only("batch:Pool"))
 
 
@@ -182,7 +253,9 @@ def test_preview_and_up_agree_on_every_name(program: Program) -> None:
 
 def test_outputs_are_the_contract_with_those_who_submit_work(dev: Run) -> None:
     outputs = dict(dev.outputs)
-    pool = outputs["pools"].pop("default")
+    pool = outputs["pools"]["default"]
+    generations = outputs.pop("pool_generations")
+    assert set(generations["default"]) == {"current", "kept", "made_of"}
     account = dev.only("batch:BatchAccount").inputs["accountName"]
     image = f"{account}.azurecr.io/docker-worker@{DIGEST}"
     node = dev.named("identity-node")
@@ -197,7 +270,7 @@ def test_outputs_are_the_contract_with_those_who_submit_work(dev: Run) -> None:
         "location": "westeurope",
         "batch_account": account,
         "batch_endpoint": f"https://{account}.westeurope.batch.azure.com",
-        "pools": {},
+        "pools": {"default": pool},
         "registry_server": f"{account}.azurecr.io",
         "worker_image": image,
         "storage_account": account,
@@ -223,7 +296,7 @@ def test_no_secret_is_an_output_or_a_plain_input(dev: Run) -> None:
 
 def test_components_of_the_program_carry_the_projects_prefix(dev: Run) -> None:
     components = {item.type for item in dev.resources if not item.custom}
-    assert len(components) == 9
+    assert len(components) == 10
     assert {kind.split(":")[0] for kind in components} == {"batch-platform"}
 
 
@@ -273,6 +346,120 @@ def test_prod_keeps_deleted_blobs_and_containers_and_dev_does_not(program: Progr
     assert dev.of_type(":BlobServiceProperties") == []
 
 
+def ids_of_ours(run: Run) -> set[str]:
+    return {item.name for item in run.resources if item.custom and ":RoleAssignment" not in item.type}
+
+
+EXISTING = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shared/providers"
+BROUGHT: dict[str, Any] = {
+    "registry": {"id": f"{EXISTING}/Microsoft.ContainerRegistry/registries/shared"},
+    "storage": {"id": f"{EXISTING}/Microsoft.Storage/storageAccounts/shared"},
+    "node_identity": {
+        "id": f"{EXISTING}/Microsoft.ManagedIdentity/userAssignedIdentities/nodes",
+        "client_id": "11111111-2222-3333-4444-0000000000c1",
+        "principal_id": "11111111-2222-3333-4444-0000000000b1",
+    },
+    "network": {"subnet_id": f"{EXISTING}/Microsoft.Network/virtualNetworks/hub/subnets/batch"},
+}
+
+
+def test_what_is_brought_along_is_used_and_nothing_of_it_is_made() -> None:
+    run = run_program("prod", config=stack_config("prod") | BROUGHT)
+    assert ids_of_ours(run) == {"group", "identity-account", "batch", run.only("batch:Pool").name}
+    named = {(role, scope) for principal, role, scope in assignments(run) if principal.endswith("b1")}
+    assert named == {
+        (Role.ACR_PULL, "shared"),
+        (Role.CONTAINER_REGISTRY_REPOSITORY_READER, "shared"),
+        *((Role.STORAGE_BLOB_DATA_CONTRIBUTOR, f"job-{family}") for family in ("hello", "sql-check", "nightly-load")),
+    }
+    pool = run.only("batch:Pool").inputs
+    assert pool["identity"]["userAssignedIdentities"] == [BROUGHT["node_identity"]["id"]]
+    assert pool["networkConfiguration"]["subnetId"] == BROUGHT["network"]["subnet_id"]
+    assert run.outputs["registry_server"] == "shared.azurecr.io"
+    assert run.outputs["blob_endpoint"] == "https://shared.blob.core.windows.net/"
+    assert run.outputs["worker_identity"]["client_id"] == BROUGHT["node_identity"]["client_id"]
+    assert run.outputs["job_containers"]["hello"] == "job-hello"
+
+
+def test_the_spelling_of_an_id_is_no_change() -> None:
+    shouted = {"network": {"subnet_id": BROUGHT["network"]["subnet_id"].replace("/providers/", "/PROVIDERS/") + "/"}}
+    assert plan("prod", **BROUGHT) == plan("prod", **{**BROUGHT, **shouted})
+
+
+def test_without_auto_storage_the_account_has_no_link_no_identity_and_no_role(program: Program) -> None:
+    run = program("full")
+    assert "autoStorage" not in run.only("batch:BatchAccount").inputs
+    assert run.only("batch:BatchAccount").inputs["identity"] == {"type": "None"}
+    assert "identity-account" not in ids_of_ours(run)
+    assert not [item for item in run.of_type(":RoleAssignment") if item.name.startswith("account-access")]
+
+
+def test_a_private_stack_allows_the_given_networks_and_has_endpoints_in_the_given_zones(program: Program) -> None:
+    run = program("full")
+    account = run.only("batch:BatchAccount").inputs
+    assert account["publicNetworkAccess"] == "Enabled"
+    assert account["networkProfile"] == {
+        "accountAccess": {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": "203.0.113.0/24"}]}
+    }
+    assert run.only("containerregistry:Registry").inputs["sku"] == {"name": "Premium"}
+    groups = [item.inputs["privateLinkServiceConnections"][0]["groupIds"] for item in run.of_type(":PrivateEndpoint")]
+    assert sorted(groups) == [["batchAccount"], ["blob"], ["nodeManagement"], ["registry"]]
+    zones = {
+        item.inputs["privateDnsZoneConfigs"][0]["privateDnsZoneId"].rpartition("/")[2]
+        for item in run.of_type(":PrivateDnsZoneGroup")
+    }
+    assert zones == {"privatelink.batch.azure.com", "privatelink.azurecr.io", "privatelink.blob.core.windows.net"}
+
+
+def test_with_no_network_allowed_only_private_endpoints_lead_to_the_account() -> None:
+    run = run_program("dev", config=stack_config("dev") | {"network": {"allowed_ips": []}}, preview=True)
+    assert run.only("batch:BatchAccount").inputs["publicNetworkAccess"] == "Disabled"
+
+
+def test_nodes_without_public_addresses_say_so() -> None:
+    network = {**BROUGHT["network"], "public_ips": False}
+    pool = run_program("dev", config=stack_config("dev") | {"network": network}, preview=True).only("batch:Pool")
+    assert pool.inputs["networkConfiguration"]["publicIPAddressConfiguration"] == {"provision": "NoPublicIPAddresses"}
+
+
+def test_five_alerts_and_a_budget_go_to_the_given_addresses(program: Program) -> None:
+    run = program("full")
+    alerts = {item.inputs["ruleName"]: item for item in run.resources if item.type.endswith(("Alert", "QueryRule"))}
+    assert set(alerts) == {
+        f"abp-full-{name}"
+        for name in ("start-task-failed", "unusable-nodes", "resize-errors", "task-failure-rate", "active-jobs")
+    }
+    assert [item["emailAddress"] for item in run.only(":ActionGroup").inputs["emailReceivers"]] == [
+        "batch-team@example.com"
+    ]
+    budget = run.only(":Budget").inputs
+    assert (budget["amount"], budget["timePeriod"]) == (500, {"startDate": "2026-12-01T00:00:00Z"})
+    assert {item["threshold"] for item in budget["notifications"].values()} == {80, 100}
+    assert len(run.of_type(":DiagnosticSetting")) == 3
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod", "local"])
+def test_a_stack_without_the_section_has_no_resource_of_it_not_even_a_component(program: Program, stack: str) -> None:
+    names = " ".join(item.type for item in program(stack).resources)
+    assert not [
+        word for word in ("monitor", "Monitoring", "consumption", "network", "PrivateEndpoints") if word in names
+    ]
+
+
+def test_a_preview_loads_no_module_of_azure_native_that_the_stack_does_not_use() -> None:
+    code = """if True:
+        import sys
+        sys.path.insert(0, ".")
+        from tests.infra.recording import run_program
+        run_program("prod", preview=True)
+        names = ("network", "monitor", "consumption")
+        used = [name for name in names if f"pulumi_azure_native.{name}._inputs" in sys.modules]
+        print(used, "pulumi_docker" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] False"
+
+
 def test_the_main_module_is_a_contents_page() -> None:
     source = (ROOT / "__main__.py").read_text()
     tree = ast.parse(source)
@@ -295,7 +482,7 @@ def plan(stack: str, **values: Any) -> list[tuple[str, str, dict[str, Any]]]:
         ("location", ("westeurope", "West Europe", "WestEurope", "WESTEUROPE", " west europe ")),
         ("vm_size", ("Standard_D2ads_v5", "standard_d2ads_v5", "STANDARD_D2ADS_V5", "Standard_d2ADS_V5")),
         ("vm_size", ("Standard_NC24ads_A100_v4", "standard_nc24ads_a100_v4")),
-        ("name", ("gpu", "GPU", "Gpu")),
+        ("pools", ("gpu", "GPU", "Gpu")),
         ("base_image", tuple(f"python@sha256:{digits}" for digits in ("ab" * 32, "AB" * 32, "aB" * 32))),
         ("submitters", ("0a0b0c0d-0000-4000-8000-00000000abcd", "0A0B0C0D-0000-4000-8000-00000000ABCD")),
     ],
@@ -305,8 +492,10 @@ def test_spellings_that_azure_takes_for_one_are_one_plan(key: str, spellings: tu
 
     def with_spelling(text: str) -> dict[str, Any]:
         config = stack_config("dev")
-        if key in ("vm_size", "name"):
-            return {"pool": config["pool"] | {key: text}}
+        if key == "vm_size":
+            return {"pools": {"default": config["pools"]["default"] | {key: text}}}
+        if key == "pools":
+            return {key: {text: config["pools"]["default"]}}
         if key == "base_image":
             return {"worker": config["worker"] | {key: text}}
         if key == "submitters":

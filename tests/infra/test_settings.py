@@ -9,13 +9,9 @@ import pulumi
 import pytest
 from pydantic import ValidationError
 
-from infra.settings import (
-    SQL_SERVER_PATTERN,
-    PrincipalType,
-    Settings,
-    SettingsError,
-    yaml_keys,
-)
+from infra.cloud_settings import SQL_SERVER_PATTERN, PrincipalType, SubmitterRole
+from infra.settings import Settings, yaml_keys
+from infra.settings_problems import SettingsError
 from tests.infra.recording import PASSWORDS, PROJECT, CloudMocks, Run, set_config, stack_config
 from worker.docker_worker import settings as worker_settings
 from worker.docker_worker.errors import SettingsError as SettingsOfWorkerError
@@ -28,13 +24,16 @@ def stack() -> None:
 
 
 def changed(**changes: Any) -> dict[str, Any]:
-    """The dev stack's config with other values; `pool__vm_size=...` changes one key of a section, None removes it."""
-    config = stack_config("dev")
+    """The dev stack's config with users and other values.
+
+    `sql__server=...` changes one key of a section, `pool__x=...` one of the default pool; None removes it.
+    """
+    config = stack_config("dev") | {"users": {}} | PASSWORDS
     for path, value in changes.items():
-        *sections, key = path.split("__")
+        *sections, key = re.sub("^pool__", "pools__default__", path).split("__")
         place = config
         for section in sections:
-            place[section] = dict(place[section])
+            place[section] = dict(place.get(section, {}))
             place = place[section]
         if value is None:
             del place[key]
@@ -56,7 +55,7 @@ def refused(**changes: Any) -> str:
     return error.value.user_message
 
 
-@pytest.mark.parametrize("name", ["dev", "prod", "local"])
+@pytest.mark.parametrize("name", ["dev", "prod", "local", "full"])
 def test_the_stacks_of_this_repository_are_valid(name: str) -> None:
     set_config(stack_config(name))
     settings = Settings.load(pulumi.Config())
@@ -66,91 +65,33 @@ def test_the_stacks_of_this_repository_are_valid(name: str) -> None:
 def test_the_local_stack_has_two_nodes_with_two_slots() -> None:
     set_config(stack_config("local"))
     settings = Settings.load(pulumi.Config())
-    assert (settings.pool.dedicated_nodes, settings.pool.task_slots_per_node) == (2, 2)
-    assert settings.deployer_type is PrincipalType.SERVICE_PRINCIPAL
+    pool = settings.pools["default"]
+    assert pool.scale.fixed is not None
+    assert (pool.scale.fixed.dedicated_nodes, pool.task_slots_per_node) == (2, 2)
+    assert [submitter.object_id for submitter in settings.submitters] == ["deployer"]
 
 
-@pytest.mark.parametrize("name", ["dev", "prod", "local"])
+@pytest.mark.parametrize("name", ["dev", "prod", "local", "full"])
 def test_stack_files_use_only_keys_that_settings_know(name: str) -> None:
     assert set(stack_config(name)) <= set(yaml_keys())
 
 
 def test_prefetch_is_off_unless_a_stack_turns_it_on() -> None:
-    assert load(pool__prefetch_worker_image=None).pool.prefetch_worker_image is False
+    assert load().pools["default"].prefetch_worker_image is False
 
 
 def test_a_value_out_of_range_names_key_expectation_value_file_and_fix() -> None:
-    assert refused(pool__dedicated_nodes=250) == (
+    assert refused(pool__scale__fixed__dedicated_nodes=250) == (
         "1 problem in the settings (Pulumi.dev.yaml):\n"
-        "  pool.dedicated_nodes: expected a whole number 0..100, got 250; "
-        "change it or raise MAX_NODES in infra/settings.py"
+        "  pools.default.scale.fixed.dedicated_nodes: expected a whole number 0..100, got 250; "
+        "change it or raise MAX_NODES in infra/setting_types.py"
     )
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"pool__task_slots_per_node": 0}, "pool.task_slots_per_node: expected a whole number 1..256, got 0; "),
-        ({"pool__dedicated_nodes": "two"}, "pool.dedicated_nodes: expected a whole number 0..100, got 'two'; "),
-        ({"pool__dedicated_nodes": True}, "pool.dedicated_nodes: expected a whole number 0..100, got True; "),
-        ({"pool__vm_size": "D2"}, "pool.vm_size: expected a VM size like Standard_D2ads_v5, got 'D2'; "),
-        ({"pool__prefetch_worker_image": "yes"}, "pool.prefetch_worker_image: expected true or false, got 'yes'; "),
-        ({"pool__vm_size": None}, "pool.vm_size: expected a VM size like Standard_D2ads_v5, but it is missing; "),
-        ({"pool": "big"}, "pool: expected a section with vm_size and dedicated_nodes, got 'big'; "),
-        ({"sql": None}, "sql: expected a section with server and database, but it is missing; see Pulumi.dev.yaml"),
-        ({"sql__server": "tcp:host;x"}, "sql.server: expected a host name, with ,port if not 1433, got 'tcp:host;x'; "),
-        (
-            {"families": ["ok", "not ok"]},
-            "families[1]: expected 1 to 64 letters, digits, - or _, like nightly-load, got ",
-        ),
-        ({"families": []}, "families: expected a list of at least one job family, got []; "),
-        ({"families": "{broken"}, "families: expected a list of at least one job family, got '{broken'; "),
-        ({"families": ["Hello", "hello"]}, "families: expected consistent values, got 'hello' and 'Hello' would share"),
-        ({"location": "west-europe"}, "location: expected an Azure region like westeurope, got 'west-europe'; "),
-        ({"prefix": "Too-Long-A-Prefix"}, "prefix: expected 2 to 8 lower-case letters or digits, a letter first, got "),
-        ({"storage": {"soft_delete_days": 366}}, "storage.soft_delete_days: expected a whole number 0..365, got 366; "),
-        ({"storage": {"days": 3}}, "storage.days: expected one of soft_delete_days, got the unknown key days; "),
-        (
-            {"subscription_id": "mine"},
-            "subscription_id: expected an id like 11111111-2222-3333-4444-555555555555, got ",
-        ),
-        ({"tenant_id": 12}, "tenant_id: expected an id like 11111111-2222-3333-4444-555555555555, got "),
-        ({"tags": ["prod"]}, "tags: expected names and texts like {environment: prod, owner: team-batch}, got "),
-        ({"tags": {"cost": 12}}, "tags.cost: expected names and texts like "),
-        ({"tags": {"a/b": "x"}}, "tags: expected consistent values, got the name 'a/b' cannot be used; take 1 to 128 "),
-        ({"tags": {"owner": ""}}, "tags: expected consistent values, got owner has 0 characters; write 1 to 256"),
-        ({"tags": {"owner": "x" * 257}}, "tags: expected consistent values, got owner has 257 characters; write 1 to "),
-        ({"tags": {"Owner": "x", "owner": "y"}}, "tags: expected consistent values, got Owner, owner differ in case "),
-        ({"tags": {f"t{n}": "x" for n in range(51)}}, "tags: expected consistent values, got there are 51, Azure "),
-        ({"protect": "sometimes"}, "protect: expected true or false, got 'sometimes'; "),
-        ({"deployer_type": "Robot"}, "deployer_type: expected User, Group or ServicePrincipal, got 'Robot'; "),
-        ({"submitters": [{"object_id": "me", "type": "User"}]}, "submitters[0].object_id: expected an object id like "),
-        ({"worker__base_image": "no image!"}, "worker.base_image: expected an image reference like "),
-        ({"worker__source": "git@host:x"}, "worker.source: expected an address like https://git.example/"),
-    ],
-)
-def test_each_bad_value_is_reported_under_its_yaml_key(changes: dict[str, Any], words: str) -> None:
-    assert f"\n  {words}" in refused(**changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "key", "hint"),
-    [
-        ({"locaton": "westeurope"}, "locaton", "did you mean location?"),
-        ({"pool__dedicatedNodes": 2}, "pool.dedicatedNodes", "did you mean dedicated_nodes?"),
-        ({"pool__prefetch_image": True}, "pool.prefetch_image", "did you mean prefetch_worker_image?"),
-        ({"adminpassword": "x"}, "adminpassword", "did you mean adminPassword?"),
-        ({"zzz": "x"}, "zzz", "remove it"),
-    ],
-)
-def test_unknown_keys_are_refused_with_the_nearest_known(changes: dict[str, Any], key: str, hint: str) -> None:
-    message = refused(**changes)
-    assert f"\n  {key}: expected one of " in message
-    assert message.endswith(hint)
-
-
 def test_all_problems_come_at_once() -> None:
-    message = refused(pool__dedicated_nodes=-1, sql__database="", location="", nonsense="1", adminPassword=None)
+    message = refused(
+        pool__scale__fixed__dedicated_nodes=-1, sql__database="", location="", nonsense="1", adminPassword=None
+    )
     assert message.startswith("5 problems in the settings (Pulumi.dev.yaml):")
     assert len(re.findall(r"^  \S+: expected", message, re.MULTILINE)) == 5
 
@@ -163,7 +104,7 @@ def test_a_missing_secret_names_the_command_that_sets_it(key: str) -> None:
 
 
 def test_a_secret_in_clear_text_is_refused_and_not_repeated() -> None:
-    set_config(stack_config("dev"), secret=("userPassword",))
+    set_config(changed(), secret=("userPassword",))
     with pytest.raises(SettingsError) as error:
         Settings.load(pulumi.Config())
     assert "adminPassword: expected an encrypted value, got one in clear text" in error.value.user_message
@@ -203,13 +144,16 @@ def test_settings_are_frozen_and_keep_passwords_out_of_sight() -> None:
     assert not [password for password in PASSWORDS.values() if password in shown]
 
 
-def test_the_deployer_submits_unless_the_stack_names_others() -> None:
-    (deployer,) = load().submitters_or("the-deployer")
-    assert (deployer.object_id, deployer.type) == ("the-deployer", PrincipalType.USER)
-    someone = {"object_id": "11111111-2222-3333-4444-555555555555", "type": "Group"}
-    (named,) = load(submitters=[someone]).submitters_or("the-deployer")
-    assert (named.object_id, named.type) == (someone["object_id"], PrincipalType.GROUP)
-    assert load(submitters=[]).submitters_or("the-deployer") == ()
+def test_submitters_are_named_or_the_deployer_on_purpose() -> None:
+    (deployer,) = load(submitters="deployer").submitters
+    assert deployer.role is SubmitterRole.OPERATE
+    assert deployer.resolved("me", "04b07795-8ddb-461a-bbee-02f9e1bf7b46") == ("me", PrincipalType.USER)
+    assert deployer.resolved("me", "11111111-1111-1111-1111-111111111111") == ("me", PrincipalType.SERVICE_PRINCIPAL)
+    someone = {"object_id": "33333333-2222-3333-4444-555555555555", "type": "Group"}
+    (named,) = load(submitters=[someone]).submitters
+    assert named.resolved("me", "x") == (someone["object_id"], PrincipalType.GROUP)
+    assert named.role is SubmitterRole.SUBMIT
+    assert load(submitters=[]).submitters == ()
 
 
 SQL = [

@@ -11,6 +11,7 @@ from typing import Any
 
 from jobs.errors import Conflict, NotFound
 from jobs.service.batch import (
+    LEAVING,
     Choice,
     Counts,
     JobState,
@@ -18,6 +19,7 @@ from jobs.service.batch import (
     NodeState,
     PoolState,
     PreparationState,
+    Running,
     Shown,
     TaskPage,
     TaskState,
@@ -91,6 +93,7 @@ class FakeBatch:
     users: list[dict[str, Any]] = field(default_factory=list)
     prepared: list[PreparationState] = field(default_factory=list)
     ends: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    schedules: dict[str, str] = field(default_factory=dict)  # id -> pool
 
     def create_job(self, definition: Mapping[str, Any]) -> None:
         if definition["id"] in self.definitions:
@@ -159,15 +162,23 @@ class FakeBatch:
     def preparations(self, job_id: str) -> Iterator[PreparationState]:
         yield from self.prepared
 
-    def disable_job(self, job_id: str) -> None:
-        self.order.append(f"disable {job_id}")
-        self.states[job_id] = replace(self.states[job_id], state="disabled")
+    def disable_job(self, job_id: str, running: Running) -> None:
+        self.order.append(f"disable {job_id} {running}")
+        busy = running == "wait" and any(task.state == "running" for task in self.task_states[job_id].values())
+        self.states[job_id] = replace(self.states[job_id], state="disabling" if busy else "disabled")
+
+    def mark_job(self, job_id: str, name: str, value: str) -> None:
+        assert name == LEAVING
+        self.order.append(f"mark {job_id} {value}".rstrip())
+        self.states[job_id] = replace(self.states[job_id], leaving=value)
 
     def enable_job(self, job_id: str) -> None:
         self.order.append(f"enable {job_id}")
         self.states[job_id] = replace(self.states[job_id], state="active")
 
     def move_job(self, job_id: str, pool_id: str) -> None:
+        if self.states[job_id].state != "disabled":
+            raise Conflict("the job is not disabled", "JobNotDisabled")
         self.order.append(f"move {job_id} to {pool_id}")
         self.states[job_id] = replace(self.states[job_id], pool_id=pool_id)
 
@@ -295,6 +306,9 @@ class FakeBatch:
 
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
         return "$TargetDedicatedNodes=3"
+
+    def schedules_on(self, pool_id: str) -> list[str]:
+        return [name for name, pool in self.schedules.items() if pool == pool_id]
 
     def image_ends(self) -> dict[tuple[str, str], datetime | None]:
         return self.ends

@@ -80,6 +80,7 @@ class Mood:
     before: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
     items: dict[str, float] = field(default_factory=dict)
+    stubborn: dict[str, int] = field(default_factory=dict)  # tasks: how often each still fails on the service's side
     capitals: bool = True
     shuffled: bool = False
     upper_ids: bool = False
@@ -174,6 +175,9 @@ class Service:
 
         if task["id"].startswith("bad"):
             return [item("ClientError", "InvalidPropertyValue")]
+        if self.mood.stubborn.get(task["id"], 0):
+            self.mood.stubborn[task["id"]] -= 1
+            return [item("ServerError", "InternalError")]
         exists = task["id"].lower() in self.tasks
         if fault in ("server", "missing", "phantom") and not exists:
             return {

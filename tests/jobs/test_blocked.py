@@ -123,7 +123,7 @@ def test_watch_says_that_a_job_is_disabled_or_that_its_preparation_failed(monkey
     with pytest.raises(watch.GaveUpWaiting):
         watch.follow(scene.session, "j", timeout=60)
     assert "\x1b[90mstill waiting; pool default-1a2b: no nodes" in scene.err.getvalue()
-    scene.batch.disable_job("j")
+    scene.batch.disable_job("j", "requeue")
     with pytest.raises(watch.GaveUpWaiting):
         watch.follow(scene.session, "j", timeout=60)
     assert "job j is disabled, by somebody or by a task's `job_action: disable`" in scene.err.getvalue()

@@ -6,6 +6,7 @@ A few seeds run every time; `make hostile` runs more (HOSTILE_SEEDS).
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import random
@@ -13,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,12 @@ import pytest
 
 from jobs.exits import Exit
 
-from .hostile import Mood, Service, hostile
-from .test_submit_process import COUNT, FIRST, IMPATIENT, Terminal, until
+from . import test_submit_process
+from .hostile import Mood, Service
+from .test_submit_process import COUNT, FIRST, IMPATIENT, MANY, SEEDS, Terminal, seed, service, terminal, until
 
-MANY = int(os.environ.get("HOSTILE_SEEDS", "0"))
-SEEDS = range(max(5, MANY // 20) if MANY else 2)
+__all__ = ["seed", "service", "terminal"]  # fixtures, found here by pytest
 GO_ON = ("big.yaml", "--yes", "--resume")
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with hostile(0) as found:
-        found.mood = Mood()
-        yield found
-
-
-@pytest.fixture
-def terminal(tmp_path: Path, service: Service) -> Terminal:
-    return Terminal(tmp_path, service.port)
 
 
 def is_complete(service: Service) -> bool:
@@ -56,12 +44,30 @@ def check_end(service: Service, code: int) -> None:
 # The display is never part of the work.
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("display", ["left", "full", "closed", "unread"])
 def test_what_happens_to_the_display_has_no_effect_on_the_work(
     terminal: Terminal, service: Service, display: str, seed: int
 ) -> None:
     service.mood = Mood(most_tasks=random.Random(seed).choice((7, 20, 50)))
+    code = submit_with(display, terminal)
+    assert (code, is_complete(service)) == (Exit.OK, True)
+    assert not (terminal.folder / ".jobs" / "big.checkpoint").exists()
+
+
+@pytest.mark.parametrize("display", ["left", "full", "closed", "unread"])
+def test_what_happens_to_the_display_has_no_effect_on_a_bad_end(
+    terminal: Terminal, service: Service, display: str, seed: int
+) -> None:
+    """The last words, the error and how to go on, wait for nobody either."""
+    service.mood = Mood(end="forbidden", end_after=seed)
+    began = time.monotonic()
+    assert submit_with(display, terminal) == Exit.SERVICE
+    assert time.monotonic() - began < 60
+    assert (terminal.folder / ".jobs" / "big.checkpoint").exists()
+
+
+def submit_with(display: str, terminal: Terminal) -> int:
+    """The exit code of a submission whose stderr (and stdout) is of this kind."""
     command = [sys.executable, "-c", IMPATIENT, "submit", *FIRST]
     shells = {"left": "{} 2>&1 | head -c 1", "full": "{} 2>/dev/full >/dev/full", "closed": "{} 2>&- >&-"}
     if display == "unread":
@@ -73,21 +79,17 @@ def test_what_happens_to_the_display_has_no_effect_on_the_work(
         except BlockingIOError:
             os.set_blocking(writer, True)
         done = subprocess.run(command, cwd=terminal.folder, env=terminal.environment, stderr=writer, timeout=120)
-        code = done.returncode
         os.close(reader)
         os.close(writer)
-    else:
-        line = "set -o pipefail; " + shells[display].format('"$@"')
-        run = ["bash", "-c", line, "bash", *command]
-        code = subprocess.run(run, cwd=terminal.folder, env=terminal.environment, timeout=120).returncode
-    assert (code, is_complete(service)) == (Exit.OK, True)
-    assert not (terminal.folder / ".jobs" / "big.checkpoint").exists()
+        return done.returncode
+    line = "set -o pipefail; " + shells[display].format('"$@"')
+    run = ["bash", "-c", line, "bash", *command]
+    return subprocess.run(run, cwd=terminal.folder, env=terminal.environment, timeout=120).returncode
 
 
 # What was checked is what is sent.
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("change", ["shrinks", "grows", "other", "gone"])
 def test_an_input_that_changes_while_it_is_sent_is_sent_as_it_was_checked(
     terminal: Terminal, service: Service, change: str, seed: int
@@ -127,10 +129,10 @@ def test_a_generator_is_run_once(terminal: Terminal, service: Service) -> None:
 
 
 def interrupted(terminal: Terminal, service: Service, requests: int = 30) -> str:
-    """A submission that was killed in the middle; what it said."""
+    """A submission that was killed in the middle, sooner or later by seed; what it said."""
     service.mood = Mood(most_tasks=7)
     with terminal.start(*FIRST) as process:
-        until(service, requests, process)
+        until(service, requests + service.dice.randrange(20), process)
         process.kill()
         said = process.communicate(timeout=60)[1]
     assert 0 < len(service.tasks) < COUNT
@@ -243,7 +245,6 @@ def test_a_job_made_beforehand_with_equal_settings_is_filled(terminal: Terminal,
 # Set-up and end are as patient as the middle.
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("fault", ["429", "503", "500", "reset", "reset+", "500+", "502"])
 def test_the_calls_before_and_after_the_tasks_are_repeated(
     terminal: Terminal, service: Service, fault: str, seed: int
@@ -296,7 +297,6 @@ def test_every_refused_task_is_named_with_its_line(terminal: Terminal, service: 
 # Outages, pauses, a clean stop.
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 def test_an_outage_and_a_stopped_process_are_waited_for(terminal: Terminal, service: Service, seed: int) -> None:
     service.mood = Mood(most_tasks=7)
     dice = random.Random(seed)
@@ -312,7 +312,6 @@ def test_an_outage_and_a_stopped_process_are_waited_for(terminal: Terminal, serv
     assert (process.returncode, is_complete(service)) == (Exit.OK, True), said
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("where", ["before", "after", "get"])
 def test_it_stops_within_five_seconds_also_while_requests_hang(
     terminal: Terminal, service: Service, where: str, seed: int
@@ -336,7 +335,91 @@ def test_it_stops_within_five_seconds_also_while_requests_hang(
     assert is_complete(service)
 
 
+def test_one_task_on_which_the_service_fails_twelve_times_is_not_given_up(
+    terminal: Terminal, service: Service, seed: int
+) -> None:
+    """Attempts are not counted; the patience is time."""
+    names = random.Random(seed).sample(range(1, COUNT + 1), 2)
+    service.mood = Mood(stubborn={f"task-{number}": 12 for number in names})
+    code, said = terminal.submit(*FIRST)
+    assert (code, is_complete(service)) == (Exit.OK, True), said
+    assert not any(service.mood.stubborn.values())
+
+
 # Disk and checkpoint.
+
+
+def test_all_of_a_long_checkpoint_but_its_beginning_may_be_lost(
+    terminal: Terminal, service: Service, seed: int
+) -> None:
+    """A power failure takes what the file system had not written: here the lines of nearly all tasks."""
+    count = 100_000 if MANY else 5000
+    terminal.write(f"sweep: {{number: {{range: [1, {count}]}}}}")
+    with terminal.start(*FIRST) as process:
+        until(service, count // 100 * 9 // 10 - 5 * seed, process)
+        process.kill()
+        process.communicate(timeout=60)
+    assert count // 2 < len(service.tasks) < count
+    path = terminal.folder / ".jobs" / "big.checkpoint"
+    data = path.read_bytes()
+    kept = data[: data.index(b"\n", 300 * seed) + 1]
+    path.write_bytes(kept + bytes(len(data) - len(kept)) if seed % 2 else kept)
+    code, said = terminal.submit(*GO_ON)
+    assert code == Exit.OK, said
+    assert len(service.tasks) == len(service.created) == count
+
+
+# No file below the folder `sys.argv[1]` can be made, written, renamed or removed; after `sys.argv[2]` writes, if given.
+READ_ONLY = """
+import errno, io, os, sys
+folder, left = sys.argv.pop(1), int(sys.argv.pop(1))
+real = {name: getattr(os, name) for name in ("open", "mkdir", "unlink", "replace", "rename", "pwrite", "ftruncate")}
+def refuse():
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+def inside(path):
+    return os.path.realpath(path if isinstance(path, int) is False else f"/proc/self/fd/{path}").startswith(folder)
+def changing(name):
+    def call(path, *more, **named):
+        global left
+        writes = name != "open" or more[0] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if writes and inside(path):
+            if left <= 0:
+                refuse()
+            left -= 1
+        return real[name](path, *more, **named)
+    return call
+for name in real:
+    setattr(os, name, changing(name))
+io_open = io.open
+def opened(file, mode="r", *more, **named):
+    if set(mode) & set("wax+") and not isinstance(file, int) and inside(file) and left <= 0:
+        refuse()
+    return io_open(file, mode, *more, **named)
+io.open = opened
+"""
+
+
+@pytest.mark.parametrize("read_only", ["from the start", "in the middle", "TMPDIR", "everything"])
+def test_a_read_only_disk_is_told_or_does_not_matter(
+    terminal: Terminal, service: Service, read_only: str, seed: int
+) -> None:
+    temporary = terminal.folder / "temporary"
+    temporary.mkdir()
+    folder = {"TMPDIR": temporary, "everything": Path("/")}.get(read_only, terminal.folder / ".jobs")
+    left = 4 + seed if read_only == "in the middle" else 0
+    environment = terminal.environment | {"TMPDIR": str(temporary)}
+    command = [sys.executable, "-c", READ_ONLY + IMPATIENT, str(folder.resolve()), str(left), "submit", *FIRST]
+    done = subprocess.run(command, cwd=terminal.folder, env=environment, capture_output=True, text=True, timeout=240)
+    assert "Traceback" not in done.stderr
+    if read_only == "everything":
+        assert "temporary" in done.stderr
+    elif read_only != "TMPDIR":  # then another folder is found
+        assert "Read-only file system" in done.stderr
+    if read_only in ("in the middle", "TMPDIR"):
+        assert (done.returncode, is_complete(service)) == (Exit.OK, True), done.stderr
+    else:
+        assert done.returncode == Exit.MACHINE, done.stderr
+        assert (service.requests, service.managed) == (0, [])
 
 
 def test_a_lost_tail_of_the_checkpoint_costs_requests_and_nothing_else(terminal: Terminal, service: Service) -> None:
@@ -389,8 +472,8 @@ def test_a_full_disk_is_told_or_does_not_matter(terminal: Terminal, service: Ser
 # Two submissions in one second.
 
 
-def test_two_submissions_in_one_second_both_get_an_id(tmp_path: Path) -> None:
-    """In one folder, under the default id: the second takes the next free one."""
+def test_submissions_in_one_second_all_get_an_id(tmp_path: Path, seed: int) -> None:
+    """In one folder, under the default id: each takes the next free one."""
     from jobs.service.batch import JobState
     from jobs.verbs import submit as verb
 
@@ -398,7 +481,9 @@ def test_two_submissions_in_one_second_both_get_an_id(tmp_path: Path) -> None:
     from .test_submit import HELLO, JOB
 
     scene = stage()
-    scene.batch.create_job({"id": JOB, "poolInfo": {"poolId": "default-1a2b"}})
+    taken = [JOB, *(f"{JOB}-{number}" for number in range(2, 1 + seed))]
+    for name in taken:
+        scene.batch.create_job({"id": name, "poolInfo": {"poolId": "default-1a2b"}})
     assert isinstance(scene.batch.states[JOB], JobState)
     here = Path.cwd()
     os.chdir(tmp_path)
@@ -410,5 +495,15 @@ def test_two_submissions_in_one_second_both_get_an_id(tmp_path: Path) -> None:
         assert verb.run(argparse.Namespace(file=HELLO, **given), scene.session) == Exit.OK
     finally:
         os.chdir(here)
-    assert len(scene.batch.sent[f"{JOB}-2"]) == 5
-    assert not scene.batch.sent[JOB]
+    assert len(scene.batch.sent[f"{JOB}-{1 + seed}"]) == 5
+    assert not any(scene.batch.sent[name] for name in taken)
+
+
+def test_every_behaviour_has_five_seeds_in_make_hostile() -> None:
+    """Each test of both files is one; its seed comes with the service."""
+    here = {**vars(test_submit_process), **globals()}
+    behaviours = {name: inspect.signature(value) for name, value in here.items() if name.startswith("test_") and
+                  inspect.isfunction(value)}  # fmt: skip
+    seedless = [name for name, one in behaviours.items() if not {"seed", "service", "terminal"} & one.parameters.keys()]
+    assert seedless == ["test_every_behaviour_has_five_seeds_in_make_hostile"]
+    assert not MANY or len(SEEDS) >= 5

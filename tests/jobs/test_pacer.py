@@ -25,8 +25,9 @@ def real_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     random.setstate(before)
 
 
-@pytest.mark.parametrize("retry_after", [None, 1.0])
-@pytest.mark.parametrize("latency", [0.004, 0.15])
+@pytest.mark.parametrize(
+    ("latency", "retry_after"), [(0.004, None), (0.004, 1.0), (0.01, None), (0.02, 1.0), (0.05, None), (0.15, 1.0)]
+)
 @pytest.mark.parametrize("workers", [8, 32])
 @pytest.mark.parametrize("burst", [40, 10])
 def test_a_limit_of_40_a_second_is_found_and_kept_to(

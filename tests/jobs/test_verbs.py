@@ -27,7 +27,7 @@ from jobs.service.batch import Failure, NodeState, PoolState, TaskState
 from jobs.service.registry import Manifest
 from jobs.signals import Ended
 from jobs.terminal.render import Render
-from jobs.verbs import connect, doctor, images, pools, retry, watch
+from jobs.verbs import connect, doctor, images, retry, watch
 
 from .fakes import START, Stage, stage
 
@@ -275,7 +275,6 @@ def test_a_pool_is_resized_by_the_stacks_name(scene: Stage) -> None:
         (("pools", "default", "--nodes", "-1", "--yes"), UsageError, "0 or more"),
         (("pools", "zebra", "--nodes", "1", "--yes"), NotFound, "zebra"),
         (("pools", "default", "--evaluate"), Conflict, "fixed size"),
-        (("pools", "default", "--move-jobs", "default", "--yes"), UsageError, "both pools"),
     ],
 )
 def test_mistakes_with_pools_are_told(scene: Stage, words: tuple[str, ...], kind: type[JobsError], said: str) -> None:
@@ -295,20 +294,6 @@ def test_a_pool_that_scales_itself_is_not_resized_but_evaluated(scene: Stage) ->
     assert "last evaluated 0 s ago" in scene.out.getvalue()
 
 
-def test_jobs_move_disabled_and_are_enabled_again(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.batch.pools_known["other"] = PoolState(id="other", state="active")
-    assert run(scene, "pools", "default", "--move-jobs", "other", "--yes") == Exit.OK
-    assert scene.batch.order[-3:] == ["disable j", "move j to other", "enable j"]
-
-    def refuse(_job: str, _pool: str) -> None:
-        raise Conflict("no", "JobNotDisabled")
-
-    monkeypatch.setattr(scene.batch, "move_job", refuse)
-    with pytest.raises(Conflict):
-        pools.move_jobs(scene.session, replace(scene.batch.pool("other")), "default-1a2b", yes=True)
-    assert scene.batch.states["j"].state == "active"
-
-
 def test_connect_makes_a_user_with_a_password_that_is_shown_once(scene: Stage) -> None:
     scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
     assert run(scene, "connect", "tvm", "--password", "--json") == Exit.OK
@@ -319,6 +304,27 @@ def test_connect_makes_a_user_with_a_password_that_is_shown_once(scene: Stage) -
     assert not made["isAdmin"]
     run(scene, "connect", "tvm1", "--remove", made["name"])
     assert scene.batch.order[-1] == f"delete user {made['name']}"
+
+
+def test_connect_names_the_setting_when_the_pool_maps_no_ssh(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.batch.node_list = [NodeState(id="tvm1", state="idle")]
+
+    def refuse(code: str) -> Any:
+        def ssh_address(pool: str, node: str) -> tuple[str, int]:
+            raise Conflict(f"node {node}: no ({code})", code)
+
+        return ssh_address
+
+    monkeypatch.setattr(scene.batch, "ssh_address", refuse("OperationNotValidOnNode"))
+    with pytest.raises(Conflict, match=r"`ssh_from: \[203.0.113.0/24\]`.*run up"):
+        run(scene, "connect", "tvm1", "--run", "true")
+    assert scene.batch.users == []
+    scene.batch.pools_known["default-1a2b"] = PoolState(id="default-1a2b", state="active", maps_ssh=True)
+    with pytest.raises(Conflict, match="node tvm1: no"):
+        run(scene, "connect", "tvm1", "--run", "true")
+    monkeypatch.setattr(scene.batch, "ssh_address", refuse("NodeNotReady"))
+    with pytest.raises(Conflict, match="NodeNotReady"):
+        run(scene, "connect", "tvm1", "--run", "true")
 
 
 def test_connect_removes_the_user_when_ssh_ends(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -522,6 +528,42 @@ def test_doctor_tells_reading_from_submitting(scene: Stage, monkeypatch: pytest.
     reading, submitting = doctor.batch(scene.session)
     assert (reading.outcome, submitting.outcome) == ("ok", "bad")
     assert (submitting.what, "Have yourself added" in submitting.fix) == ("you may not submit", True)
+
+
+CORES = [
+    ("Standard_D4ads_v5", 4),
+    ("STANDARD_D2S_V3", 2),
+    ("standard_nc24ads_a100_v4", 24),
+    ("Standard_HB120rs_v3", 120),
+    ("Standard_F8s_v2", 8),
+    ("Standard_A2m_v2", 2),
+    ("Standard_DS3_v2", None),
+    ("Standard_G5", None),
+    ("Basic_A1", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("size", "cores"), CORES)
+def test_the_cores_of_a_size_are_in_its_name_but_for_old_series(size: str, cores: int | None) -> None:
+    assert doctor.cores(size) == cores
+
+
+@pytest.mark.parametrize(
+    ("quota", "outcomes"),
+    [
+        (24, ["ok", "ok"]),  # 8 of this pool, 8 of another, 8 of a new generation
+        (23, ["ok", "warning", "ok"]),
+        (15, ["bad", "ok"]),
+        (None, ["ok"]),
+    ],
+)
+def test_doctor_counts_cores_for_a_second_generation(quota: int | None, outcomes: list[str]) -> None:
+    own = PoolState(id="own", state="active", vm_size="Standard_D4ads_v5", target_dedicated=2)
+    other = PoolState(id="other", state="active", vm_size="Standard_D8ads_v5", dedicated=1)
+    found = list(doctor.core_quota([own, other], [own], {"dedicated": quota, "spot": 0}))
+    assert [one.outcome for one in found] == outcomes
+    assert all(one.fix for one in found if one.outcome != "ok")
 
 
 def test_doctor_goes_on_after_a_check_that_could_not_be_made(scene: Stage) -> None:

@@ -97,3 +97,21 @@ def test_a_build_whose_connection_breaks_is_told_as_that(
     use(monkeypatch, Engine(lost=0, build_lost=True))
     with pytest.raises(PluginError, match="connection to the Docker engine was lost"):
         provider.create(TARGET, inputs, preview=False, timeout=0)
+
+
+def test_every_step_of_a_build_is_shown_and_of_other_progress_a_line_now_and_then() -> None:
+    """Without a terminal the CLI prints each line, and layers report many times a second."""
+    lines = [
+        (0.0, "Step 1/2 : FROM a"),
+        (0.1, "0a1b Pulling 1 MB"),
+        (0.2, "0a1b Pulling 2 MB"),
+        (0.3, "Step 2/2 : RUN b"),
+        (2.4, "Get:1"),
+        (2.5, "Get:2"),
+    ]
+    clock = {"now": 0.0}
+    shown: list[str] = []
+    show = building.thinned(shown.append, lambda: clock["now"])
+    for clock["now"], line in lines:
+        show(line)
+    assert shown == ["Step 1/2 : FROM a", "Step 2/2 : RUN b", "Get:1"]

@@ -15,6 +15,7 @@ from typing import Any
 import azure.mgmt.authorization.v2022_04_01.models as authorization
 import azure.mgmt.batch.models as batch
 import azure.mgmt.containerregistry.models as registry
+import azure.mgmt.keyvault.models as vaults
 import azure.mgmt.msi.v2024_11_30.models as msi
 import azure.mgmt.resource.resources.models as resources
 import azure.mgmt.storage.models as storage
@@ -29,6 +30,9 @@ from local.plugins.schema import sdk
 MODELS: dict[str, Any] = {
     "azure-native:resources:ResourceGroup": resources.ResourceGroup,
     "azure-native:managedidentity:UserAssignedIdentity": msi.Identity,
+    "azure-native:managedidentity:FederatedIdentityCredential": msi.FederatedIdentityCredential,
+    "azure-native:keyvault:Vault": vaults.VaultCreateOrUpdateParameters,
+    "azure-native:keyvault:Key": vaults.KeyCreateParameters,
     "azure-native:authorization:RoleAssignment": authorization.RoleAssignmentCreateParameters,
     "azure-native:containerregistry:Registry": registry.Registry,
     "azure-native:storage:StorageAccount": storage.StorageAccountCreateParameters,

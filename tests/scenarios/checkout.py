@@ -83,6 +83,9 @@ class Checkout:
         assert done.code == expect, f"python -m {' '.join(arguments)}: exit code {done.code}\n{done.text}"
         return done
 
+    def jobs(self, *words: str, expect: int = 0) -> Run:
+        return self.module("jobs", *words, expect=expect)
+
     def edit(self, name: str, old: str, new: str) -> None:
         """Change a file as a user would; the old text must be there."""
         text = (self.root / name).read_text()

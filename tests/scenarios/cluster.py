@@ -106,20 +106,27 @@ class Cluster:
     def submit(
         self, commands: Sequence[Sequence[str]], *, retries: int = 0, name: str = "drill", **environment: str
     ) -> str:
-        """A job with a task for each command, in the worker's image."""
+        """A job with a task for each command, in the worker's image, all with this environment."""
+        return self.submit_tasks([(command, environment) for command in commands], retries=retries, name=name)
+
+    def submit_tasks(
+        self, tasks: Sequence[tuple[Sequence[str], Mapping[str, str]]], *, retries: int = 0, name: str = "drill"
+    ) -> str:
+        """A job with tasks w0, w1, ...: each a command and its environment."""
         job = Job(family="hello", max_retries=retries)
         identifier = f"{name}-{datetime.now(UTC):%H%M%S%f}"
         self.batch.create_job(job_definition(job, identifier, self.outputs))
-        tasks = [
+        definitions = [
             task_definition(
-                Task(id=f"w{number}", command=list(command), environment=environment),
+                Task(id=f"w{number}", command=list(command), environment=dict(environment)),
                 job=job,
                 identifier=identifier,
                 outputs=self.outputs,
             )
-            for number, command in enumerate(commands)
+            for number, (command, environment) in enumerate(tasks)
         ]
-        answer = self.client.create_task_collection(identifier, models.BatchTaskGroup({"value": tasks})).as_dict()
+        group = models.BatchTaskGroup({"value": definitions})
+        answer = self.client.create_task_collection(identifier, group).as_dict()
         assert all(one["status"].casefold() == "success" for one in answer["value"]), answer
         self.batch.end_when_done(identifier)
         return identifier
@@ -148,9 +155,12 @@ class Cluster:
 
     def run(self, *command: str, expect: int = 0, **environment: str) -> str:
         """One task to its end; what it wrote, stdout and then stderr."""
-        job = self.submit([command], retries=0, name="drill", **environment)
-        info = self.wait_for_task(job)
-        text = self.text(job) + self.text(job, file="stderr.txt")
+        return self.end_of(self.submit([command], **environment), expect=expect)
+
+    def end_of(self, job: str, task: str = "w0", expect: int = 0) -> str:
+        """Wait for the task's end with this exit code; what it wrote, stdout and then stderr."""
+        info = self.wait_for_task(job, task)
+        text = self.text(job, task) + self.text(job, task, file="stderr.txt")
         assert info["exitCode"] == expect, f"{info}\n{text}"
         return text
 

@@ -1,4 +1,8 @@
-"""One deployed checkout serves a scenario; it is destroyed and stopped at the end, whatever happened."""
+"""Two checkouts serve all scenarios: the main job has one of its own, everything else shares the other.
+
+The shared one is first deployed by `deployed/test_interrupted_up.py`, where it runs; what a scenario changes of it, it
+sets right again. Both are destroyed and stopped at the end, whatever happened.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,30 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import FIGURES
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.places import Place, Subscription
 
-FIGURES: list[str] = []
-"""What scenarios measured, printed at the end of the run."""
+FIRST = "test_interrupted_up.py"
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The story of the interrupted deployment begins before anything is deployed."""
+    items.sort(key=lambda item: item.path.name != FIRST)
+
+
+@pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     place = Checkout(tmp_path_factory.mktemp("clone"))
     yield place
     place.run(str(place.python), "-m", "local", "reset", "--yes")
+
+
+@pytest.fixture(scope="session")
+def deployed(checkout: Checkout) -> Checkout:
+    """`make up` without its set-up, which the machine has had already."""
+    checkout.module("local", "tour")
+    return checkout
 
 
 @pytest.fixture(
@@ -53,10 +69,3 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Steps after a failed one say so instead of failing, too."""
     if failed := getattr(item.module, "failed_steps", []):  # pyright: ignore[reportAttributeAccessIssue]
         pytest.skip(f"an earlier step of the story failed: {failed[0]}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if FIGURES:
-        terminalreporter.section("measured")
-        for line in FIGURES:
-            terminalreporter.write_line(line)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +22,7 @@ from tests.scenarios.checkout import SOURCE, Run
 from tests.scenarios.places import Place
 
 failed_steps: list[str] = []
+TEMPLATE = "local/Pulumi.local.yaml"
 BATCH, STORAGE = "azure-native:batch", "azure-native:storage"
 PATIENCE = 120.0  # seconds for something to be seen, on a loaded machine
 
@@ -186,42 +186,43 @@ def test_the_nodes_really_have_both_images(local: Place, story: Story) -> None:
         assert digest in images
 
 
-def test_a_preview_says_that_a_changed_start_task_replaces_the_pool_new_one_first(place: Place) -> None:
-    place.checkout.edit("infra/start_task.sh", 'echo "start task on', 'echo "start task, second edition, on')
-    run = place.preview()
-    assert "replace" in run.out
-    if place.name == "local":
-        line = next(line for line in run.out.splitlines() if line.startswith(f" +- {BATCH}:Pool pool replace"))
-        assert "startTask" in line
-        assert "+-1 to replace" in run.out
-        assert set(changes(run)) == {f"{BATCH}:Pool pool"}
+def test_a_changed_start_task_without_keep_is_refused_with_what_to_write_and_changes_nothing(local: Place) -> None:
+    local.checkout.edit("infra/start_task.sh", 'echo "start task on', 'echo "start task, second edition, on')
+    before = local.outputs()
+    for verb in ("preview", "up"):
+        run = local.checkout.module("local", verb, expect=1)
+        assert "makes a new generation: the start task changed" in run.text
+        assert f"keep: [{before['pool_generations']['default']['current']}]" in run.text
+    assert local.outputs() == before
 
 
-def test_make_up_replaces_the_pool_and_for_a_moment_both_exist(place: Place, story: Story) -> None:
-    old, seen, over = story.pool, [], threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.1):
-            seen.append({str(pool.id): str(pool.state) for pool in place.clients.batch.list_pools()})
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        run = place.up("up, start task changed")
-    finally:
-        over.set()
-        looking.join()
-    story.outputs, story.job = place.outputs(), place.checkout.last_job(run)
+def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_lets_it_go(
+    local: Place, story: Story
+) -> None:
+    old = story.pool
+    nodes = {str(node.id): node.state for node in local.clients.nodes(old)}
+    keep = f"      keep: ['{old.removeprefix('default-')}']\n"
+    slots = "      task_slots_per_node: 2\n"
+    local.checkout.edit(TEMPLATE, slots, slots + keep)
+    preview = local.preview()
+    assert f"`python -m jobs pools drain {old}` moves its jobs" in preview.text
+    run = local.up("up, start task changed, old pool kept")
+    story.outputs, story.job = local.outputs(), local.checkout.last_job(run)
     assert story.pool != old
-    assert {old, story.pool} in [set(pools) for pools in seen]
-    assert [str(pool.id) for pool in place.clients.batch.list_pools()] == [story.pool]
-    for node in place.clients.nodes(story.pool):
-        said = place.clients.start_task_stdout(story.pool, str(node.id))
+    assert {kind_and_name: words for kind_and_name, words in changes(run).items() if ":Pool " in kind_and_name} == {
+        f"{BATCH}:Pool {story.pool}": "created"
+    }
+    assert {str(pool.id) for pool in local.clients.batch.list_pools()} == {old, story.pool}
+    assert set(nodes) == {str(node.id) for node in local.clients.nodes(old)}
+    for node in local.clients.nodes(story.pool):
+        said = local.clients.start_task_stdout(story.pool, str(node.id))
         assert said.startswith("start task, second edition, on node")
-    assert_job_ran(place, story, run)
-    if place.name == "local":
-        assert run.out.index("created replacement") < run.out.index("deleting original")
-        assert re.search(r"^    \+-1 replaced$", run.out, re.MULTILINE)
+    assert_job_ran(local, story, run)
+    local.checkout.edit(TEMPLATE, keep, "")
+    gone = local.up("up, old pool let go")
+    assert changes(gone)[f"{BATCH}:Pool {old}"] == "deleted"
+    assert [str(pool.id) for pool in local.clients.batch.list_pools()] == [story.pool]
+    story.outputs, story.job = local.outputs(), local.checkout.last_job(gone)
 
 
 def test_an_unchanged_preview_says_that_nothing_changes(local: Place) -> None:

@@ -5,6 +5,7 @@ The server is in this process, over the PostgreSQL that the tests of `local/azur
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -30,8 +31,12 @@ from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import IDENTITIES, Directory
 from local.azure.sql.stores.backend import Backend
+from local.azure.sql.stores.postgres.backend import PostgresBackend
+from local.azure.sql.stores.postgres.schema import ROLE
 from local.paths import Paths
 from tests.azure.sql.conftest import AUDIENCE, cluster, databases
+from worker.docker_worker import feed
+from worker.docker_worker.schema import KEY_END
 
 __all__ = ["cluster", "databases"]  # fixtures, found here by pytest
 
@@ -39,6 +44,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "worklist"
 CLIENT_ID, PRINCIPAL_ID = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
 HANDLERS = "tests.worker.steps"
+MIGRATED = "migrated"  # a database that each test gets a copy of
 
 
 class Imds(ThreadingHTTPServer):
@@ -203,14 +209,22 @@ class Place:
             cursor.execute(statement, values)
             return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
-    def enqueue(self, tmp_path: Path, queue: str, items: list[dict[str, Any]]) -> None:
-        file = tmp_path / f"{queue}.jsonl"
-        file.write_text("".join(json.dumps(item) + "\n" for item in items))
-        self.run("enqueue", "--queue", queue, "--key", "name", str(file))
+    def enqueue(self, queue: str, items: list[dict[str, Any]]) -> None:
+        """What `enqueue` adds, without its process: tests of `enqueue` itself run that."""
+        lines = "".join(json.dumps(item) + "\n" for item in items).encode()
+        for row in feed.rows(io.BytesIO(lines), "jsonl", "name"):
+            self.rows(
+                "INSERT INTO dbo.work_items (queue, item_key, exact_key, data, status, step, attempts, failures, "
+                "available_at, changed_at) VALUES (%s, %s, %s, %s, 'pending', 0, 0, 0, 0, 0)",
+                queue, row.key, row.key + KEY_END, row.data,
+            )  # fmt: skip
 
 
-def open_place(stack: ExitStack, home: Path, databases: Backend | None = None) -> Place:
-    """A cloud in this folder; everything ends with the stack. Without a backend the server is another process's."""
+def open_place(stack: ExitStack, home: Path, databases: Backend | None = None, *, let_in: bool = True) -> Place:
+    """A cloud in this folder; everything ends with the stack. Without a backend the server is another process's.
+
+    `let_in`: make the database, with a user for the node identity.
+    """
     cloud = Cloud.open(Paths(home))
     stack.callback(cloud.close)
     cloud.resources.put(
@@ -220,7 +234,7 @@ def open_place(stack: ExitStack, home: Path, databases: Backend | None = None) -
         )
     )  # fmt: skip
     made = Place(cloud, Imds(cloud), Directory(cloud.paths), 0, databases)
-    if databases is not None:
+    if databases is not None and let_in:
         made.let_in()
     stack.enter_context(made.imds)
     threading.Thread(target=made.imds.serve_forever, daemon=True).start()
@@ -229,15 +243,35 @@ def open_place(stack: ExitStack, home: Path, databases: Backend | None = None) -
     return made
 
 
-@pytest.fixture
-def place(tmp_path: Path, databases: Backend) -> Iterator[Place]:
-    """A migrated database with a running server."""
+@pytest.fixture(scope="session")
+def migrated(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> PostgresBackend:
+    """The store, with a database that `migrate` made once."""
+    store = PostgresBackend(cluster)
     with ExitStack() as stack:
-        made = open_place(stack, tmp_path / "home", databases)
+        made = open_place(stack, tmp_path_factory.mktemp("migrated"), store)
+        stack.callback(made.cut)
+        made.serve()
+        made.run("migrate", "--handler", f"{HANDLERS}:handle")
+    copy(store, DATABASE, MIGRATED)
+    return store
+
+
+def copy(store: PostgresBackend, name: str, to: str) -> None:
+    """A copy of a database. PostgreSQL makes none while somebody is connected to it: sessions are ended first."""
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    store._try(end, set())
+    store._try(f'CREATE DATABASE "{to}" OWNER {ROLE} TEMPLATE "{name}"', set())
+
+
+@pytest.fixture
+def place(tmp_path: Path, migrated: PostgresBackend, databases: Backend) -> Iterator[Place]:
+    """A migrated database with a running server."""
+    copy(migrated, MIGRATED, DATABASE)
+    with ExitStack() as stack:
+        made = open_place(stack, tmp_path / "home", databases, let_in=False)
         stack.callback(made.cut)
         made.serve()
         try:
-            made.run("migrate", "--handler", f"{HANDLERS}:handle")
             yield made
         finally:
             for worker in made.workers:

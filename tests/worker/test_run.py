@@ -36,8 +36,8 @@ def wait_for_file(file: Path, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_every_step_of_every_item_is_done_once(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}, {"name": "b"}])
+def test_every_step_of_every_item_is_done_once(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 3}, {"name": "b"}])
     worker = place.run(*RUN)
     assert steps(place) == [("a", 0), ("a", 1), ("a", 2), ("b", 0)]
     assert items(place) == {"a": ("done", 3, 1), "b": ("done", 1, 1)}
@@ -65,10 +65,8 @@ def test_migrating_again_changes_nothing_and_running_without_tables_is_78(place:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_signal_ends_the_step_and_gives_the_item_back(
-    place: Place, tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 60, "seconds": 0.2}])
+def test_a_signal_ends_the_step_and_gives_the_item_back(place: Place, number: signal.Signals, code: int) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 60, "seconds": 0.2}])
     worker = place.start(*RUN)
     worker.wait_for("claimed")
     worker.signal(number)
@@ -81,7 +79,7 @@ def test_a_signal_ends_the_step_and_gives_the_item_back(
 
 
 def test_a_second_signal_stops_at_once_and_the_step_is_undone(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 120, "writes_first": True, "mark": str(tmp_path / "mark")}])
+    place.enqueue("q", [{"name": "a", "seconds": 120, "writes_first": True, "mark": str(tmp_path / "mark")}])
     worker = place.start(*RUN, "--grace", "100")
     wait_for_file(tmp_path / "mark")
     worker.signal(signal.SIGTERM)
@@ -95,7 +93,7 @@ def test_a_second_signal_stops_at_once_and_the_step_is_undone(place: Place, tmp_
 
 
 def test_a_step_longer_than_the_grace_is_left_behind(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 120, "writes_first": True, "mark": str(tmp_path / "mark")}])
+    place.enqueue("q", [{"name": "a", "seconds": 120, "writes_first": True, "mark": str(tmp_path / "mark")}])
     worker = place.start(*RUN, "--grace", "2")
     wait_for_file(tmp_path / "mark")
     worker.signal(signal.SIGTERM)
@@ -104,8 +102,8 @@ def test_a_step_longer_than_the_grace_is_left_behind(place: Place, tmp_path: Pat
     assert steps(place) == []
 
 
-def test_the_nodes_notice_is_a_stop_signal(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 600, "seconds": 0.2}])
+def test_the_nodes_notice_is_a_stop_signal(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 600, "seconds": 0.2}])
     place.imds.events = [{"EventType": "Preempt", "Resources": ["node_8"]}]
     worker = place.start(*RUN)
     worker.wait_for("claimed")
@@ -118,8 +116,8 @@ def test_the_nodes_notice_is_a_stop_signal(place: Place, tmp_path: Path) -> None
     assert items(place)["a"][0] == "pending"
 
 
-def test_a_killed_workers_item_is_resumed_where_it_was(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 12, "seconds": 0.2}])
+def test_a_killed_workers_item_is_resumed_where_it_was(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 12, "seconds": 0.2}])
     worker = place.start(*RUN, "--lease", "2")
     worker.wait_for("claimed")
     while len(steps(place)) < 2:
@@ -133,8 +131,8 @@ def test_a_killed_workers_item_is_resumed_where_it_was(place: Place, tmp_path: P
     assert items(place)["a"] == ("done", 12, 2)
 
 
-def test_a_lost_lease_rolls_the_step_back(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 4}])
+def test_a_lost_lease_rolls_the_step_back(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "seconds": 4}])
     slow = place.start(*RUN, "--lease", "1")
     slow.wait_for("claimed")
     fast = place.run(*RUN, "--lease", "60")
@@ -144,8 +142,8 @@ def test_a_lost_lease_rolls_the_step_back(place: Place, tmp_path: Path) -> None:
     assert steps(place) == [("a", 0)]
 
 
-def test_a_poison_item_becomes_a_dead_letter_and_can_be_requeued(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "bad", "steps": 3, "fails_at": 1}, {"name": "good"}])
+def test_a_poison_item_becomes_a_dead_letter_and_can_be_requeued(place: Place) -> None:
+    place.enqueue("q", [{"name": "bad", "steps": 3, "fails_at": 1}, {"name": "good"}])
     worker = place.run(*RUN, "--max-attempts", "3")
     assert len(worker.events("failed")) == 2
     [letter] = worker.events("dead_letter")
@@ -160,8 +158,8 @@ def test_a_poison_item_becomes_a_dead_letter_and_can_be_requeued(place: Place, t
     assert items(place)["bad"][:2] == ("pending", 1)
 
 
-def test_an_item_that_kills_its_workers_becomes_a_dead_letter(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "dies_at": 0}])
+def test_an_item_that_kills_its_workers_becomes_a_dead_letter(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "dies_at": 0}])
     for _ in range(2):
         place.run(*RUN, "--lease", "1", expect=9)
     worker = place.run(*RUN, "--max-attempts", "2")
@@ -173,8 +171,8 @@ def test_an_item_that_kills_its_workers_becomes_a_dead_letter(place: Place, tmp_
     ("function", "said"),
     [("bad_statement", "no_such_table"), ("wrong_answer", "return MORE, DONE or nothing")],
 )
-def test_a_handlers_mistakes_are_its_items_failures(place: Place, tmp_path: Path, function: str, said: str) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a"}])
+def test_a_handlers_mistakes_are_its_items_failures(place: Place, function: str, said: str) -> None:
+    place.enqueue("q", [{"name": "a"}])
     words = ("run", "--queue", "q", "--until-empty", "--max-attempts", "1", "--handler", f"{HANDLERS}:{function}")
     assert said in place.run(*words).events("dead_letter")[0]["error"]
 
@@ -190,8 +188,8 @@ def test_a_handlers_mistakes_are_its_items_failures(place: Place, tmp_path: Path
     ],
     ids=lambda fault: f"{fault.kind} {fault.match}",
 )
-def test_transient_errors_are_tried_again(place: Place, tmp_path: Path, fault: Fault) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])
+def test_transient_errors_are_tried_again(place: Place, fault: Fault) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 3}])
     number = place.faults.set(fault)
     worker = place.run(*RUN)
     assert place.faults.state()[number]["fired"] == fault.times
@@ -201,9 +199,9 @@ def test_transient_errors_are_tried_again(place: Place, tmp_path: Path, fault: F
 
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("kind", ["deadlock", "cut"])
-def test_a_handler_cannot_keep_half_of_an_undone_step(place: Place, tmp_path: Path, kind: str, fails: bool) -> None:
+def test_a_handler_cannot_keep_half_of_an_undone_step(place: Place, kind: str, fails: bool) -> None:
     """The server undid the transaction, and the handler passes over that: the step is tried again, not committed."""
-    place.enqueue(tmp_path, "q", [{"name": "a", "fails": fails}])
+    place.enqueue("q", [{"name": "a", "fails": fails}])
     number = place.faults.set(Fault(kind, match="steps_done"))
     words = ("run", "--queue", "q", "--until-empty", "--max-attempts", "1")
     worker = place.run(*words, "--handler", f"{HANDLERS}:passes_over_errors")
@@ -214,9 +212,9 @@ def test_a_handler_cannot_keep_half_of_an_undone_step(place: Place, tmp_path: Pa
     assert items(place)["a"] == ("done", 1, 1)
 
 
-def test_a_commit_whose_answer_is_lost_is_not_repeated(place: Place, tmp_path: Path) -> None:
+def test_a_commit_whose_answer_is_lost_is_not_repeated(place: Place) -> None:
     """The worst moment: the server commits, and the connection goes before the answer."""
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 3}])
+    place.enqueue("q", [{"name": "a", "steps": 3}])
     number = place.faults.set(Fault("cut-after-commit", times=5))
     worker = place.run(*RUN)
     assert place.faults.state()[number]["fired"] == 5
@@ -225,8 +223,8 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(place: Place, tmp_path: P
     assert items(place)["a"] == ("done", 3, 1)
 
 
-def test_a_dead_database_is_75_after_the_patience(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 100, "seconds": 0.1}])
+def test_a_dead_database_is_75_after_the_patience(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 100, "seconds": 0.1}])
     worker = place.start(*RUN, "--patience", "2")
     worker.wait_for("claimed")
     place.cut()
@@ -235,8 +233,8 @@ def test_a_dead_database_is_75_after_the_patience(place: Place, tmp_path: Path) 
     assert worker.events("not_given_back")
 
 
-def test_a_signal_is_obeyed_while_the_database_is_away(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 100, "seconds": 0.1}])
+def test_a_signal_is_obeyed_while_the_database_is_away(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 100, "seconds": 0.1}])
     worker = place.start(*RUN, "--patience", "600", "--grace", "3")
     worker.wait_for("claimed")
     place.cut()
@@ -245,8 +243,8 @@ def test_a_signal_is_obeyed_while_the_database_is_away(place: Place, tmp_path: P
     assert worker.end(30) == 143
 
 
-def test_a_statement_that_is_always_too_slow_is_bounded_and_its_items_failure(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 30}])
+def test_a_statement_that_is_always_too_slow_is_bounded_and_its_items_failure(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "seconds": 30}])
     words = ("run", "--queue", "q", "--until-empty", "--handler", f"{HANDLERS}:slow_query", "--grace", "2")
     worker = place.run(*words, "--patience", "1", "--max-attempts", "1")
     assert "timeout" in worker.events("dead_letter")[0]["error"].lower()
@@ -266,7 +264,7 @@ REASONS = {
 """What a misbehaving handler's dead letter says."""
 
 
-def test_a_handler_that_misbehaves_fails_its_item_and_nothing_else(place: Place, tmp_path: Path) -> None:
+def test_a_handler_that_misbehaves_fails_its_item_and_nothing_else(place: Place) -> None:
     """One worker meets all of it, with good items between: it stays, each bad item is told with its reason, and nothing
     that was written is there twice, or without its item being done."""
     assert place.databases is not None
@@ -276,7 +274,7 @@ def test_a_handler_that_misbehaves_fails_its_item_and_nothing_else(place: Place,
     rows = [
         row for how, name in zip(MISBEHAVIOUR, good, strict=True) for row in ({"name": how, "how": how}, {"name": name})
     ]
-    place.enqueue(tmp_path, "q", rows)
+    place.enqueue("q", rows)
     words = ("--max-attempts", "2", "--lease", "100", "--patience", "30", "--handler", f"{HANDLERS}:misbehave")
     place.run("run", "--queue", "q", "--until-empty", "--retry-delay", "0", *words)
     letters = {key: (status, error) for key, status, error in
@@ -291,8 +289,23 @@ def test_a_handler_that_misbehaves_fails_its_item_and_nothing_else(place: Place,
     assert kept == Counter([*good, *(set(MISBEHAVIOUR) - bad), "commit all"])
 
 
-def test_a_row_of_another_tool_is_a_dead_letter_and_the_queue_goes_on(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": name} for name in ("text", "list", "deep", "good")])
+def test_what_a_handler_committed_before_its_worker_died_is_never_done_again(place: Place) -> None:
+    """A mark was in the transaction: whoever takes the item finds it, and a requeue makes a new beginning."""
+    place.enqueue("q", [{"name": "a"}])
+    words = ("run", "--queue", "q", "--until-empty", "--lease", "1", "--handler", f"{HANDLERS}:commits_and_dies")
+    place.run(*words, expect=9)
+    assert items(place)["a"][0] == "running"
+    [letter] = place.run(*RUN, "--lease", "1").events("dead_letter")
+    assert "in an earlier try, and what that had written is kept" in letter["error"]
+    assert steps(place) == [("a", 0)]
+    assert items(place)["a"][:2] == ("dead", 0)
+    place.run("requeue", "--queue", "q")
+    place.run(*RUN)
+    assert items(place)["a"][:2] == ("done", 1)
+
+
+def test_a_row_of_another_tool_is_a_dead_letter_and_the_queue_goes_on(place: Place) -> None:
+    place.enqueue("q", [{"name": name} for name in ("text", "list", "deep", "good")])
     for name, data in (("text", "not JSON"), ("list", "[1, 2]"), ("deep", "[" * 100_000)):
         place.rows("UPDATE dbo.work_items SET data = %s WHERE item_key = %s", data, name)
     worker = place.run(*RUN)
@@ -302,9 +315,9 @@ def test_a_row_of_another_tool_is_a_dead_letter_and_the_queue_goes_on(place: Pla
     assert ["JSON" in letter["error"] for letter in worker.events("dead_letter")] == [True] * 3
 
 
-def test_an_item_whose_step_never_passes_does_not_hold_up_the_queue(place: Place, tmp_path: Path) -> None:
+def test_an_item_whose_step_never_passes_does_not_hold_up_the_queue(place: Place) -> None:
     """Its error is one that passes, and never does; everybody else's statements are answered."""
-    place.enqueue(tmp_path, "q", [{"name": "a"}, {"name": "b"}])
+    place.enqueue("q", [{"name": "a"}, {"name": "b"}])
     place.faults.set(Fault("deadlock", match="steps_done", times=0))
     worker = place.run(*RUN, "--patience", "0.5", "--max-attempts", "2")
     assert {name: item[0] for name, item in items(place).items()} == {"a": "dead", "b": "dead"}
@@ -321,17 +334,17 @@ def test_an_item_whose_step_never_passes_does_not_hold_up_the_queue(place: Place
     ],
     ids=lambda fault: str(fault.number),
 )  # fmt: skip
-def test_microsofts_transient_numbers_are_tried_again(place: Place, tmp_path: Path, fault: Fault) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 2}])
+def test_microsofts_transient_numbers_are_tried_again(place: Place, fault: Fault) -> None:
+    place.enqueue("q", [{"name": "a", "steps": 2}])
     number = place.faults.set(fault)
     worker = place.run(*RUN)
     assert place.faults.state()[number]["fired"] == fault.times == len(worker.events("retry"))
     assert steps(place) == [("a", 0), ("a", 1)]
 
 
-def test_a_commit_that_takes_longer_than_our_wait_is_settled_by_the_database(place: Place, tmp_path: Path) -> None:
+def test_a_commit_that_takes_longer_than_our_wait_is_settled_by_the_database(place: Place) -> None:
     """It takes effect after we gave it up: the look waits for it, and the step is not done again."""
-    place.enqueue(tmp_path, "q", [{"name": "a", "steps": 2}])
+    place.enqueue("q", [{"name": "a", "steps": 2}])
     number = place.faults.set(Fault("slow-commit", match="COMMIT", seconds=6))
     began = time.monotonic()
     worker = place.run(*RUN, "--grace", "2")
@@ -343,9 +356,9 @@ def test_a_commit_that_takes_longer_than_our_wait_is_settled_by_the_database(pla
 
 
 @pytest.mark.parametrize("match", ["steps_done", DATABASE])
-def test_a_server_that_says_nothing_at_all_is_given_up_in_time(place: Place, tmp_path: Path, match: str) -> None:
+def test_a_server_that_says_nothing_at_all_is_given_up_in_time(place: Place, match: str) -> None:
     """It does not even answer a cancellation; at a login as in a statement."""
-    place.enqueue(tmp_path, "q", [{"name": "a"}])
+    place.enqueue("q", [{"name": "a"}])
     number = place.faults.set(Fault("mute", match=match, seconds=30))
     began = time.monotonic()
     worker = place.run(*RUN, "--grace", "2", "--patience", "20")
@@ -355,10 +368,8 @@ def test_a_server_that_says_nothing_at_all_is_given_up_in_time(place: Place, tmp
     assert steps(place) == [("a", 0)]
 
 
-def test_an_error_that_passes_after_a_step_longer_than_the_patience_is_tried_again(
-    place: Place, tmp_path: Path
-) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a", "seconds": 2}])
+def test_an_error_that_passes_after_a_step_longer_than_the_patience_is_tried_again(place: Place) -> None:
+    place.enqueue("q", [{"name": "a", "seconds": 2}])
     place.faults.set(Fault("deadlock", match="steps_done"))
     worker = place.run(*RUN, "--patience", "1")
     assert len(worker.events("retry")) == 1
@@ -403,7 +414,8 @@ def test_an_enqueue_whose_commit_was_not_answered_counts_its_rows_once(place: Pl
 
 FIRST_VERSION = (
     "DROP TABLE dbo.work_items",
-    "DELETE FROM dbo.docker_worker_schema WHERE component = 'docker_worker' AND version = 2",
+    "DROP TABLE dbo.work_open_steps",
+    "DELETE FROM dbo.docker_worker_schema WHERE component = 'docker_worker' AND version > 1",
     "CREATE TABLE dbo.work_items (id BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY, queue NVARCHAR(64) NOT NULL, "
     "item_key NVARCHAR(200) NOT NULL, data NVARCHAR(MAX) NOT NULL, status NVARCHAR(10) NOT NULL, step INT NOT NULL, "
     "attempts INT NOT NULL, failures INT NOT NULL, available_at BIGINT NOT NULL, owner NVARCHAR(300) NULL, "
@@ -416,17 +428,17 @@ FIRST_VERSION = (
 
 
 def test_tables_of_the_first_version_are_brought_to_exact_keys(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a"}])
     for statement in FIRST_VERSION:
         place.rows(statement)
-    assert place.run("migrate").events("migrated")[0]["version"] == 2
-    place.enqueue(tmp_path, "q", [{"name": "a"}, {"name": "A"}])
+    assert [event["version"] for event in place.run("migrate").events("migrated")] == [2, 3]
+    (tmp_path / "rows.jsonl").write_text('{"name": "a"}\n{"name": "A"}\n')
+    place.run("enqueue", "--queue", "q", "--key", "name", str(tmp_path / "rows.jsonl"))
     place.run(*RUN)
     assert {name: item[0] for name, item in items(place).items()} == {"a": "done", "A": "done"}
 
 
-def test_max_items_ends_a_run(place: Place, tmp_path: Path) -> None:
-    place.enqueue(tmp_path, "q", [{"name": "a"}, {"name": "b"}])
+def test_max_items_ends_a_run(place: Place) -> None:
+    place.enqueue("q", [{"name": "a"}, {"name": "b"}])
     place.run("run", "--queue", "q", "--max-items", "1", *HANDLE)
     assert [status for status, *_ in items(place).values()] == ["done", "pending"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
-import io
 import itertools
 import json
 import re
@@ -157,28 +156,47 @@ def _csv(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Map
 
 def _csv_rows(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, list[str]]]:
     """Cells of each row, with the line where the row begins."""
-    for began, line in lines:
-        if not line.strip(" \t\r\n"):
-            continue
-        text = line
-        while _open_quote(text):
-            following = next(lines, None)
-            if following is None:
-                raise _wrong(name, began, "a quote is never closed", "Close it, or double a quote that is meant as one")
-            text += following[1]
-            if len(text) > MOST_CELL * 8:
-                raise _wrong(name, began, "a quote is never closed, or its cell is too long", "Close it")
+    csv.field_size_limit(MOST_CELL)
+    numbered = _Numbered(lines)
+    reader = csv.reader(numbered, strict=True)
+    while True:
+        numbered.begin()
         try:
-            [cells] = csv.reader(io.StringIO(text, newline=""), strict=True)
-        except (csv.Error, ValueError) as error:
-            raise _wrong(name, began, f"it is no CSV: {error}", "Correct the row") from error
-        if any(len(cell) > MOST_CELL for cell in cells):
-            raise _wrong(name, began, f"a cell has more than {MOST_CELL} characters", "Shorten it")
-        yield began, cells
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise _wrong(
+                    name, numbered.first, "a quote is never closed", "Close it, or double a quote that is meant as one"
+                ) from error
+            raise _wrong(name, numbered.first, f"it is no CSV: {error}", "Correct the row") from error
+        if not numbered.blank:
+            yield numbered.first, cells
 
 
-def _open_quote(text: str) -> bool:
-    return text.count('"') % 2 == 1
+class _Numbered:
+    """Lines on their way to the CSV reader, which says only where a row ended."""
+
+    def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
+        self._lines = lines
+        self._begins = True
+        self.first = 1
+        self.blank = False
+
+    def begin(self) -> None:
+        """The next line is the first one of a row."""
+        self._begins, self.blank = True, False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        number, line = next(self._lines)
+        if self._begins:
+            self._begins, self.first = False, number
+            self.blank = not line.strip(" \t\r\n")
+        return line
 
 
 def _json(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

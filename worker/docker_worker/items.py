@@ -50,6 +50,9 @@ _BURY: Final = f"UPDATE dbo.work_items SET status = 'dead', error = ?, changed_a
 # UPDLOCK: a commit of ours whose answer we missed may still be under way; with row versions (READ_COMMITTED_SNAPSHOT,
 # the default of Azure SQL) a look without a lock would read what was before it.
 _LOOK: Final = "SELECT status, step FROM dbo.work_items WITH (UPDLOCK) WHERE id = ? AND owner = ? AND attempts = ?"
+# READPAST: a worker that lost its lease, and still is in its step, has a mark of which nobody knows yet what becomes.
+_MARKED: Final = "SELECT TOP (1) item_id FROM dbo.work_open_steps WITH (READPAST) WHERE item_id = ?"
+_FORGET_MARKS: Final = "DELETE FROM dbo.work_open_steps WITH (READPAST) WHERE item_id = ?"
 _OPEN: Final = "SELECT TOP (1) id FROM dbo.work_items WHERE queue = ? AND status IN ('pending', 'running')"
 # HOLDLOCK keeps the gap, so that of two who add the same key at once one waits and then sees the other's. `owner` names
 # the run of `enqueue` until somebody claims the item: so a commit whose answer was lost is found to have been ours.
@@ -101,6 +104,10 @@ class Queue:
         self._ours(len(rows), item)
         return rows[0][0], rows[0][1]
 
+    def was_kept(self, tx: Statements, item: Item) -> bool:
+        """Whether a handler committed what its step wrote, and its worker did not come to say so (`transaction.py`)."""
+        return bool(tx.query(_MARKED, item.id))
+
     def give_back(self, tx: Statements, item: Item, *, again: bool = False) -> bool:
         """Let others have the item, at the step it is at. False when it was not ours any more."""
         return self._did(tx, item, again, PENDING) or tx.execute(_GIVE_BACK, *self._key(item)) == 1
@@ -116,6 +123,7 @@ class Queue:
         """A dead letter without another try."""
         if not self._did(tx, item, again, DEAD):
             self._ours(tx.execute(_BURY, storable(error, ERROR_LENGTH), *self._key(item)), item)
+            tx.execute(_FORGET_MARKS, item.id)
 
     def _did(self, tx: Statements, item: Item, again: bool, status: str) -> bool:
         """Whether an earlier try, whose answer was lost, brought the item to this status."""

@@ -21,7 +21,7 @@ from .lines import Say, Seldom, bound
 from .session import Session
 from .signals import Stop
 from .sql_errors import safe_text
-from .transaction import Statements, Transaction
+from .transaction import KEPT, Statements, Transaction
 
 POLL_SECONDS: Final = (0.2, 1.0)  # between looks at a queue with nothing to claim: at random, not in step with others
 LONGEST_DELAY: Final = 300.0
@@ -84,6 +84,8 @@ class Runner:
         try:
             if item.problem:
                 self._bury(item, item.problem, say)
+            elif item.attempt > 1 and self._session.transact(lambda tx, again: self._queue.was_kept(tx, item)):
+                self._taken_away(item, TransactionTaken(KEPT, final=True), say)
             elif item.failures >= self._settings.max_attempts:
                 text = f"no worker came to the end of step {item.step}: its lease expired {item.failures} times"
                 self._bury(item, text, say)
@@ -133,7 +135,9 @@ class Runner:
                 status, step = self._queue.look(tx, item)
                 if step != item.step:  # the commit whose answer we missed took effect
                     return self._followed(tx, DONE if status == FINISHED else Next.MORE, again)
-            result = self._handled(item, tx.for_step(item.id, item.step))
+                if self._queue.was_kept(tx, item):
+                    raise TransactionTaken(KEPT, final=True)
+            result = self._handled(item, tx.for_step(item.id, item.step, item.attempt))
             self._queue.checkpoint(tx, item, done=result is DONE)
             return self._followed(tx, result, False)
 

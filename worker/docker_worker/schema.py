@@ -52,6 +52,11 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "ALTER TABLE dbo.work_items ADD CONSTRAINT uq_work_items_exact_key UNIQUE (queue, exact_key)",
         "CREATE INDEX ix_work_items_open ON dbo.work_items (queue, id) WHERE status IN ('pending', 'running')",
     ),
+    # 3: a row for each step whose handler did something that can end a transaction; `transaction.py` tells of it.
+    (
+        "CREATE TABLE dbo.work_open_steps (item_id BIGINT NOT NULL, attempt INT NOT NULL, "
+        "CONSTRAINT pk_work_open_steps PRIMARY KEY (item_id, attempt))",
+    ),
 )
 
 _ALREADY: Final = {2: "SELECT COL_LENGTH('dbo.work_items', 'exact_key')"}

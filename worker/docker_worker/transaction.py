@@ -3,6 +3,13 @@
 `Statements` are the worker's own. A handler gets a `Transaction`: the same transaction some levels deeper, so that a
 COMMIT of the handler's keeps nothing, and with a look at its end whether it still is what it was. May block: each
 statement up to the bound of its connection (`driver.py`).
+
+A handler can commit all levels all the same, and its worker can die before that look. So a mark is written into the
+transaction before the first statement that may end it: a row that says which item's step is open. The worker deletes it
+at the end of the step, in the same transaction. A mark that is found by anybody else was committed by the handler, with
+whatever else the step had written: that step is never done again. After such a statement the transaction is looked at
+before every other one, so that nothing is written beside a mark. One batch that rolls back, writes and commits is not
+seen by this: its mark is rolled back with the rest.
 """
 
 from __future__ import annotations
@@ -15,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .driver import Connection, Link, NoAnswer, OtherProcess
-from .errors import TransactionTaken, Transient, Unreachable, WorkerError
-from .sql_errors import Moment
+from .errors import StatementFailed, TransactionTaken, Transient, Unreachable, WorkerError
+from .sql_errors import DUPLICATE_KEY, Moment, same_again
 
 # S608: constants only; every value is a parameter.
 SAVE: Final = "INSERT INTO dbo.work_results (item_id, step, result) VALUES (?, ?, ?)"
@@ -31,6 +38,14 @@ OPEN: Final = "BEGIN TRANSACTION; " * LEVELS + _FACTS
 # What a handler may have set is set back, so that the rows of the checkpoint are counted.
 SETTLE: Final = f"{_FACTS}; WHILE @@TRANCOUNT > 1 COMMIT TRANSACTION; SET NOCOUNT OFF; SET ROWCOUNT 0"
 USER_OPTIONS: Final = "DBCC USEROPTIONS"
+_MARK: Final = "INSERT INTO dbo.work_open_steps (item_id, attempt) VALUES (?, ?)"
+_UNMARK: Final = "DELETE FROM dbo.work_open_steps WHERE item_id = ? AND attempt = ?"
+# Statements that end no transaction. Any other may be a COMMIT, or call a procedure that has one.
+_HARMLESS: Final = re.compile(
+    r"\s*(?:select|insert|update|delete|merge|with)\b(?!.*\b(?:commit|rollback|exec|execute)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+KEPT: Final = "the handler ended its step's transaction (COMMIT) in an earlier try, and what that had written is kept"
 # In a procedure and in a statement with parameters SQL Server sets the level back at the end. So a level that lasts was
 # set by a batch without parameters, and this word was in it; only then it is worth asking for.
 _ISOLATION: Final = re.compile("isolation", re.IGNORECASE)
@@ -102,9 +117,11 @@ class Statements:
 
         return self._run(statement, parameters, rows)
 
-    def for_step(self, item_id: int, step: int) -> Transaction:
+    def for_step(self, item_id: int, step: int, attempt: int) -> Transaction:
         """The same transaction for a handler, which knows whose results `save` keeps."""
-        return Transaction(self._link, self._cursors, self._translate, self.state, item_id=item_id, step=step)
+        return Transaction(
+            self._link, self._cursors, self._translate, self.state, item_id=item_id, step=step, attempt=attempt
+        )
 
     def for_handler(self) -> Statements:
         """The same transaction for statements that a team wrote: their errors are the team's."""
@@ -156,10 +173,11 @@ class Transaction(Statements):
     moment = Moment.HANDLER
 
     def __init__(
-        self, link: Link, cursors: Cursors, translate: Translate, state: State, *, item_id: int, step: int
+        self, link: Link, cursors: Cursors, translate: Translate, state: State, *, item_id: int, step: int, attempt: int
     ) -> None:
         super().__init__(link, cursors, translate, state)
-        self._place = (item_id, step)
+        self._place, self._claim = (item_id, step), (item_id, attempt)
+        self._marked = False
         self._began: tuple[Any, ...] | None = None
         self._isolation = self._ended = False
         self.waited = 0.0  # seconds in which the handler waited for the database
@@ -182,8 +200,7 @@ class Transaction(Statements):
             self.state.renew = True
             raise TransactionTaken(f"the handler left database {database_before} for {database} (USE)", final=False)
         if count == 0 or number != number_before:
-            raise TransactionTaken("the handler ended its step's transaction (COMMIT or ROLLBACK), or an error that it "
-                                   "passed over did", final=True)  # fmt: skip
+            raise _ended()
         if count != 1 + LEVELS:
             ended = "committed" if count < 1 + LEVELS else "left open a transaction of its own in"
             raise TransactionTaken(f"the handler {ended} its step's transaction", final=False)
@@ -197,6 +214,8 @@ class Transaction(Statements):
                 raise TransactionTaken(
                     f"the handler set the connection's isolation level to {level} (SET TRANSACTION)", final=False
                 )
+        if self._marked:
+            super()._run(_UNMARK, self._claim, _drain)
 
     def _run(self, statement: str, parameters: tuple[Any, ...], read: Callable[[Any], Any]) -> Any:
         if self._ended:
@@ -207,9 +226,36 @@ class Transaction(Statements):
                 self._began = super()._run(OPEN, (), _first_row)
             if not parameters and _ISOLATION.search(statement):
                 self._isolation = True
+            if self._marked:
+                self._check_that_it_is_open()
+            elif not _HARMLESS.match(statement):
+                self._mark()
             return super()._run(statement, parameters, read)
         finally:
             self.waited += time.monotonic() - began
+
+    def _mark(self) -> None:
+        """Raises TransactionTaken when an earlier try of this claim has its mark there."""
+        try:
+            super()._run(_MARK, self._claim, _drain)
+        except StatementFailed as error:
+            if same_again(error, DUPLICATE_KEY):
+                raise TransactionTaken(KEPT, final=True) from error
+            raise
+        self._marked = True
+
+    def _check_that_it_is_open(self) -> None:
+        """Before another statement: raises TransactionTaken when one before it ended the transaction."""
+        count, _, number, *_ = super()._run(_FACTS, (), _first_row)
+        assert self._began is not None
+        if count == 0 or number != self._began[2]:
+            raise _ended()
+
+
+def _ended() -> TransactionTaken:
+    return TransactionTaken(
+        "the handler ended its step's transaction (COMMIT or ROLLBACK), or an error that it passed over did", final=True
+    )
 
 
 def _first_row(cursor: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""ARM's own hooks that do more than keep a record: role assignments (any scope, GUID names, immutable).
+"""ARM's own hooks that do more than keep a record: role assignments (any scope, GUID names, immutable), key vaults.
 
 Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting and the REST reference 2022-04-01.
 """
@@ -6,6 +6,7 @@ Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshoot
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from local.azure.arm.errors import (
     InvalidRoleAssignmentId,
@@ -89,6 +90,30 @@ class AssignmentHooks(RecordHooks):
                     "The role assignment already exists. The ID of the conflicting role assignment is "
                     f"{other.name.replace('-', '')}."
                 )
+
+
+class VaultHooks(RecordHooks):
+    """A key vault's record, with its address. Its data plane is not here: nothing of the platform asks a vault."""
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """Where its data plane would answer."""
+        return {"vaultUri": f"https://{resource.name.lower()}.vault.azure.net/"}
+
+
+class KeyHooks(RecordHooks):
+    """A key's record. ARM makes the key once; a later PUT leaves it as it is (Keys - Create If Not Exist)."""
+
+    async def validate(self, new: Resource, old: Resource | None) -> None:
+        """Keep what there is."""
+        if old is not None:
+            new.properties = dict(old.properties)
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """Its addresses, without and with its version."""
+        vault, name = resource.id.split("/")[-3], resource.name
+        address = f"https://{vault.lower()}.vault.azure.net/keys/{name}"
+        version = uuid.uuid5(uuid.NAMESPACE_URL, f"{resource.id.lower()}{resource.created}").hex
+        return {"keyUri": address, "keyUriWithVersion": f"{address}/{version}"}
 
 
 def definition_id(cloud: Cloud, role_id: str) -> str:

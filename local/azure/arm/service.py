@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from local.azure.arm.hooks import AssignmentHooks, seed_deployer
+from local.azure.arm.hooks import AssignmentHooks, KeyHooks, VaultHooks, seed_deployer
 from local.azure.arm.journal import Journal
 from local.azure.arm.operations import GROUP_TYPE
 from local.azure.arm.routes import Pipeline
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.identity.authority import Authority
-from local.azure.identity.hooks import IdentityHooks
+from local.azure.identity.hooks import IDENTITIES, FederationHooks, IdentityHooks
 from local.azure.identity.metadata import metadata_routes
 from local.azure.platform.sites import Site
 
@@ -26,8 +26,11 @@ class ArmService:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         cloud.types.register(GROUP_TYPE, RecordHooks())
-        cloud.types.register("Microsoft.ManagedIdentity/userAssignedIdentities", IdentityHooks(cloud))
+        cloud.types.register(IDENTITIES, IdentityHooks(cloud))
         cloud.types.register("Microsoft.Authorization/roleAssignments", AssignmentHooks(cloud))
+        cloud.types.register(f"{IDENTITIES}/federatedIdentityCredentials", FederationHooks(cloud))
+        cloud.types.register("Microsoft.KeyVault/vaults", VaultHooks())
+        cloud.types.register("Microsoft.KeyVault/vaults/keys", KeyHooks())
         seed_deployer(cloud)
         self._journal = Journal(cloud)
         self._site = Site(self.application(), self.name, cloud.ports.reserve("arm"), cloud.paths)

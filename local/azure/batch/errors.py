@@ -69,6 +69,27 @@ class PropertyCannotBeUpdated(BatchError):
     default = "One of the properties specified cannot be updated."
 
 
+class AutoScalingFormulaSyntaxError(BatchError):
+    """A formula that cannot be read; which of its faults are found before it is taken is a guess."""
+
+    status, code = 400, "AutoScalingFormulaSyntaxError"
+    default = "The specified auto-scaling formula has a syntax error."
+
+
+class AutoScalingFormulaTooLong(BatchError):
+    """More than 8 KiB."""
+
+    status, code = 400, "AutoScalingFormulaTooLong"
+    default = "The specified auto-scaling formula exceeds lengths limit."
+
+
+class TooManyEnableAutoScaleRequests(BatchError):
+    """Two requests for one pool within 30 s (documented) [guess: status and text]."""
+
+    status, code = 409, "TooManyEnableAutoScaleRequests"
+    default = "Enable AutoScale requests for the same pool must be separated by at least 30 seconds."
+
+
 class InvalidAutoStorage(BatchError):
     """ARM: the linked storage account cannot be used [guess: code]."""
 
@@ -287,6 +308,12 @@ class NodeNotReady(BatchError):
     """The node exists and cannot be asked now."""
 
     status, code, default = 409, "NodeNotReady", "The specified node is not ready."
+
+
+class OperationNotValidOnNode(BatchError):
+    """The node is not of a kind that the verb is for (recorded; that remote login gets it is a guess)."""
+
+    status, code, default = 409, "OperationNotValidOnNode", "The specified operation is not valid on the node."
 
 
 class NodeAlreadyInTargetSchedulingState(BatchError):

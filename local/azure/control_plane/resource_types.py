@@ -28,6 +28,7 @@ _STORAGE = "azure.mgmt.storage.models"
 _REGISTRY = "azure.mgmt.containerregistry.models"
 _MSI = "azure.mgmt.msi.v2024_11_30.models"
 _RESOURCES = "azure.mgmt.resource.resources.models"
+_VAULTS = "azure.mgmt.keyvault.models"
 _AUTHORIZATION = "azure.mgmt.authorization.v2022_04_01.models"
 
 
@@ -138,6 +139,19 @@ TABLE: tuple[TypeSpec, ...] = (
     TypeSpec(
         "Microsoft.ManagedIdentity/userAssignedIdentities", f"{_MSI}:Identity", f"{_MSI}:IdentityUpdate",
         r"[A-Za-z0-9][-A-Za-z0-9_]{2,127}", "2024-11-30", tracked=True, created=201, shows_state=False,
+    ),
+    TypeSpec(
+        "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
+        f"{_MSI}:FederatedIdentityCredential", None, r"[A-Za-z0-9][-A-Za-z0-9_]{2,119}", "2024-11-30", created=201,
+        shows_state=False,
+    ),
+    TypeSpec(
+        "Microsoft.KeyVault/vaults", f"{_VAULTS}:VaultCreateOrUpdateParameters", f"{_VAULTS}:VaultPatchParameters",
+        r"[A-Za-z](?!.*--)[-A-Za-z0-9]{1,22}[A-Za-z0-9]", "2024-11-01", tracked=True, created=201, unique=True,
+    ),
+    TypeSpec(
+        "Microsoft.KeyVault/vaults/keys", f"{_VAULTS}:KeyCreateParameters", None, r"[-A-Za-z0-9]{1,127}",
+        "2024-11-01", shows_state=False,
     ),
     TypeSpec(
         "Microsoft.Authorization/roleAssignments", f"{_AUTHORIZATION}:RoleAssignmentCreateParameters", None,

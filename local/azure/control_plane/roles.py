@@ -164,6 +164,18 @@ ROLES: tuple[Role, ...] = (
         ),
     ),
     Role(
+        "12338af0-0e69-4776-bea7-57ae8d297424", "Key Vault Crypto User",
+        "Perform cryptographic operations using keys. Only works for key vaults that use the 'Azure role-based access "
+        "control' permission model.",
+        data_actions=tuple(
+            f"Microsoft.KeyVault/vaults/keys/{name}"
+            for name in (
+                "read", "update/action", "backup/action", "encrypt/action", "decrypt/action", "wrap/action",
+                "unwrap/action", "sign/action", "verify/action",
+            )
+        ),
+    ),
+    Role(
         "29fe4964-1e60-436b-bd3a-77fd4c178b3c", "Azure Batch Account Contributor",
         "Grants full access to manage all Batch resources, including Batch accounts, pools and jobs.",
         actions=("Microsoft.Authorization/*/read", f"{_BATCH}/*", *_COMMON_READ, "Microsoft.Resources/deployments/*"),

@@ -1,4 +1,4 @@
-"""The authority's OAuth2 errors.
+"""The authority's OAuth2 errors, and ARM's of identities.
 
 Codes: https://www.rfc-editor.org/rfc/rfc6749#section-5.2; texts (AADSTS...) as Entra sends them:
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
@@ -25,3 +25,10 @@ class InvalidOAuthRequest(AzureError):
     def __init__(self, message: str, *, reason: str = "invalid_request") -> None:
         self.code = reason
         super().__init__(message)
+
+
+class BadFederatedCredential(AzureError):
+    """ARM's refusal of a federated credential."""
+
+    status = 400
+    code = "BadRequest"

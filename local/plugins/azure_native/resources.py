@@ -92,6 +92,18 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         "2023-01-31",
         replaces=_LOCATION,
     ),
+    "azure-native:managedidentity:FederatedIdentityCredential": ResourceType(
+        _GROUP + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}"
+        "/federatedIdentityCredentials/{federatedIdentityCredentialResourceName}",
+        "2023-01-31",
+        Autoname.COPY,
+    ),
+    "azure-native:keyvault:Vault": ResourceType(
+        _GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}", "2024-11-01", replaces=_LOCATION
+    ),
+    "azure-native:keyvault:Key": ResourceType(
+        _GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}", "2024-11-01", Autoname.COPY
+    ),
     "azure-native:authorization:RoleAssignment": ResourceType(
         "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
         "2022-04-01",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ from .context import archive
 from .names import split
 
 KEPT_LINES: Final = 15
+SECONDS_BETWEEN_LINES: Final = 2.0
+"""Of progress that is shown. Layers report many times a second, and without a terminal the CLI prints every line."""
+
+Show = Callable[[str], None]
 _STEP: Final = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -62,12 +67,25 @@ class Progress:
             yield " ".join(str(message[key]) for key in ("id", "status", "progress") if message.get(key))
 
 
+def thinned(show: Show, now: Callable[[], float] = time.monotonic) -> Show:
+    """Show every step of a build, and of all other progress a line now and then."""
+    due = float("-inf")
+
+    def take(line: str) -> None:
+        nonlocal due
+        if now() >= due or _STEP.match(line):
+            show(line)
+            due = now() + SECONDS_BETWEEN_LINES
+
+    return take
+
+
 def build(
     client: docker.APIClient,
     name: str,
     spec: Mapping[str, Any],
     credentials: Credentials | None,
-    show: Callable[[str], None],
+    show: Show,
     is_cancelled: Callable[[], bool],
 ) -> str:
     """Build and tag; the image's id."""

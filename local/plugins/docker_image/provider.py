@@ -134,8 +134,8 @@ class DockerImages(Provider):
             )
         return building.build(client, name, spec, _credentials(inputs), self._shower(target), self.cancelled.is_set)
 
-    def _shower(self, target: Target) -> Any:
-        return lambda line: self.log.status(target.urn, line)
+    def _shower(self, target: Target) -> building.Show:
+        return building.thinned(lambda line: self.log.status(target.urn, line))
 
 
 def _unknown_type(token: str) -> str:

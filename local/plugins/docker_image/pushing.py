@@ -10,7 +10,7 @@ import requests
 from docker.errors import APIError
 
 from ..protocol.errors import Cancelled, PluginError
-from .building import Credentials
+from .building import Credentials, Show
 from .names import split
 
 ATTEMPTS: Final = 3
@@ -24,7 +24,7 @@ def push(
     client: docker.APIClient,
     name: str,
     credentials: Credentials | None,
-    show: Callable[[str], None],
+    show: Show,
     is_cancelled: Callable[[], bool],
 ) -> str:
     """Push `name`; returns repository@sha256:..., taken from the push itself (a tag may be moved by someone else)."""
@@ -48,7 +48,7 @@ def _push(
     client: docker.APIClient,
     name: str,
     credentials: Credentials | None,
-    show: Callable[[str], None],
+    show: Show,
     is_cancelled: Callable[[], bool],
 ) -> str:
     repository, tag = split(name)

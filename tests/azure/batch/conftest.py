@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from azure.core.credentials import AccessToken, AzureNamedKeyCredential
 from local.azure.batch.service import BatchService
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
+from local.azure.platform.clock import ManualClock, SystemClock
 from local.node.noop import NoopExecutor
 from local.paths import Paths
 
@@ -40,9 +42,10 @@ class TokenOf:
 class LocalBatch:
     """The service in a thread of its own; `executor` outlives a `restart`, as nodes do."""
 
-    def __init__(self, home: Path, automatic: bool) -> None:
-        self.paths = Paths(home)
-        self.executor = NoopExecutor(automatic=automatic)
+    def __init__(self, home: Path, automatic: bool, clock: ManualClock | None = None) -> None:
+        self.paths, self.clock = Paths(home), clock
+        now = SystemClock().now if clock is None else clock.now
+        self.executor = NoopExecutor(automatic=automatic, now=now)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -50,7 +53,7 @@ class LocalBatch:
         self._open()
 
     def _open(self) -> None:
-        self.cloud = Cloud.open(self.paths)
+        self.cloud = Cloud.open(self.paths, self.clock)
         self.service = BatchService(self.cloud, self.executor)
         self.run(self.service.start())
 
@@ -77,6 +80,12 @@ class LocalBatch:
             await asyncio.sleep(0)
             for account in self.service.accounts.all():
                 await account.dispatcher.mailbox.idle()
+
+    def wait(self, *, minutes: float) -> None:
+        """Move the clock, half a minute at a time, with everything settled in between."""
+        assert self.clock is not None, "only a clock that is moved by hand can be waited for"
+        for _ in range(round(minutes * 2)):
+            self.do(self.clock.advance, timedelta(seconds=30))
 
     def restart(self) -> None:
         """As after kill -9: nothing is written on the way out but what is on disk already."""
@@ -178,6 +187,15 @@ def manual(tmp_path: Path) -> Iterator[LocalBatch]:
 def azure(tmp_path: Path) -> Iterator[LocalBatch]:
     """Account and submitter; nodes come up and runs succeed by themselves."""
     local = LocalBatch(tmp_path / "home", automatic=True)
+    _furnish(local)
+    yield local
+    local.close()
+
+
+@pytest.fixture
+def timed(tmp_path: Path) -> Iterator[LocalBatch]:
+    """Account and submitter on a clock that `wait` moves; nodes come up by themselves, runs go on when told."""
+    local = LocalBatch(tmp_path / "home", automatic=False, clock=ManualClock(datetime.now(UTC)))
     _furnish(local)
     yield local
     local.close()

@@ -96,6 +96,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     paths = Paths(tmp_path_factory.mktemp("cluster"))
     paths.ensure()
     with Cluster(paths):
+        store = PostgresBackend(socket_of(paths))
+        for statement in (
+            "ALTER SYSTEM SET fsync = off",
+            "SELECT pg_reload_conf()",
+        ):  # nothing here outlives the machine
+            store._try(statement, set())
         yield socket_of(paths)
     shutil.rmtree(paths.sockets)
 

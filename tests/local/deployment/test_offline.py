@@ -66,9 +66,9 @@ def _text(value: object) -> object:
 SETTINGS: Mapping[str, tuple[str, str, str]] = {
     "an unknown key": (r"\bprefix:", "colour:", "colour: expected one of location, prefix"),
     "a value out of range": (
-        "dedicated_nodes: .*",
+        "dedicated_nodes: 2",
         "dedicated_nodes: 200",
-        "pool.dedicated_nodes: expected a whole number 0..100, got 200",
+        "pools.default.scale.fixed.dedicated_nodes: expected a whole number 0..100, got 200",
     ),
 }
 

@@ -26,7 +26,7 @@ def test_settings_are_the_template_the_machines_own_and_sealed_passwords(paths: 
     settings.prepare(paths, {WORKER: {"base_image": "made-here:1"}})
     config = content(paths)["config"]
     assert config[WORKER] == {"base_image": "made-here:1"}
-    assert config["azure-batch-platform:pool"] == settings.template_section("pool")
+    assert config["azure-batch-platform:pools"] == settings.template_section("pools")
     assert all(set(config[key]) == {"secure"} for key in SECRETS)
     for file in (settings.stack(paths).settings_file, paths.stack / "passphrase"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

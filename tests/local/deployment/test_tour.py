@@ -18,7 +18,7 @@ class Steps:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
-        self.up_code, self.job_code = 0, 0
+        self.up_code, self.job_code, self.nodes_code = 0, 0, 0
         patch.setattr(background, "start", lambda _paths: self.note("start", True))
         patch.setattr(tour, "prepare", lambda _paths: self.note("prepare", None))
         patch.setattr(tour, "settled_stack", lambda _paths: self.note("settle", None))
@@ -33,7 +33,8 @@ class Steps:
         return result
 
     def jobs(self, *arguments: str) -> int:
-        return self.note(f"jobs {arguments[0]}", self.job_code)
+        code = self.nodes_code if arguments == ("pools", "wait") else self.job_code
+        return self.note(f"jobs {arguments[0]}", code)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def steps(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Steps:
 
 def test_from_nothing_to_the_samples_output(paths: Paths, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
     assert tour.run(paths) == 0
-    assert steps.calls == ["start", "prepare", "settle", "up", "database", "jobs submit"]
+    assert steps.calls == ["start", "prepare", "settle", "up", "jobs pools", "database", "jobs submit"]
     said = capsys.readouterr()
     assert said.out == ""
     assert (
@@ -51,7 +52,7 @@ def test_from_nothing_to_the_samples_output(paths: Paths, steps: Steps, capsys: 
         < said.err.index("==> pulumi up (stack local)")
         < said.err.index("make destroy")
     )
-    assert said.err.count(": done (") == 5
+    assert said.err.count(": done (") == 6
 
 
 def test_unchanged_it_shows_the_last_run_again(paths: Paths, steps: Steps) -> None:
@@ -76,6 +77,12 @@ def test_a_failed_deployment_ends_it_with_its_exit_code(paths: Paths, steps: Ste
     assert steps.calls == ["start", "prepare", "settle", "up"]
 
 
+def test_nodes_that_do_not_come_end_it_with_the_exit_code_of_the_wait(paths: Paths, steps: Steps) -> None:
+    steps.nodes_code = 3
+    assert tour.run(paths) == 3
+    assert steps.calls == ["start", "prepare", "settle", "up", "jobs pools"]
+
+
 def test_a_failed_sample_is_run_again_next_time(paths: Paths, steps: Steps) -> None:
     steps.job_code = 1
     assert tour.run(paths) == 1
@@ -89,3 +96,11 @@ def test_a_damaged_note_of_the_last_run_is_no_last_run(paths: Paths, steps: Step
     (paths.stack / "last-run.json").write_text(text)
     assert tour.run(paths) == 0
     assert steps.calls[-1] == "jobs submit"
+
+
+def test_in_a_narrow_terminal_the_cli_prints_a_line_for_each_event(paths: Paths) -> None:
+    """Its table has no room there for the columns that change, and looks dead while the image is built."""
+    stack = project.Stack("local", paths.stack)
+    narrow, wide = (tour.command(stack, "up", columns) for columns in (80, 120))
+    assert [word for word in narrow if word not in wide] == ["--non-interactive"]
+    assert set(wide) < set(narrow)

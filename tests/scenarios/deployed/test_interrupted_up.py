@@ -1,4 +1,5 @@
-"""An `up` that fails or is killed half-way, twelve times over, on one stack; the next `up` makes it whole.
+"""A deployment from nothing that is interrupted, fails, and is killed half-way twelve times over; then `up` makes the
+stack whole, and all other scenarios use it.
 
 The tests are one story and run in this order: each goes on from where the one before left the stack. Which program is
 killed when follows from a seed (INTERRUPTED_UP_SEED, 1).
@@ -12,9 +13,9 @@ import os
 import random
 import re
 import signal
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,17 +47,6 @@ ROLE_OF_THE_ACCOUNT = """        assign(
             parent=self,
         )
 """
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A checkout with a running local Azure and no stack yet."""
-    checkout = Checkout(tmp_path_factory.mktemp("interrupted"))
-    try:
-        checkout.module("local", "start")
-        yield checkout
-    finally:
-        checkout.run(str(checkout.python), "-m", "local", "reset", "--yes")
 
 
 @dataclass(frozen=True)
@@ -132,23 +122,50 @@ def session_of(leader: int) -> list[str]:
     return found
 
 
-def test_without_the_account_identitys_role_the_batch_account_is_refused(place: Checkout) -> None:
-    program = (place.root / ACCESS).read_text()
-    place.edit(ACCESS, ROLE_OF_THE_ACCOUNT, "")
-    done = place.run(str(place.python), "-m", "local", "tour")
-    (place.root / ACCESS).write_text(program)
+def interrupt(place: Checkout, phase: str) -> None:
+    """`python -m local tour` with Ctrl-C, as a terminal sends it, when it shows the line of this phase."""
+    command = [str(place.python), "-m", "local", "tour"]
+    lines: list[str] = []
+    with subprocess.Popen(
+        command, cwd=place.root, env=place.environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        for line in run.stdout:
+            if phase in line and not any(phase in before for before in lines):
+                os.killpg(run.pid, signal.SIGINT)
+            lines.append(line)
+        code, text = run.wait(SECONDS), "".join(lines)
+    assert code == 130, f"Ctrl-C at {phase!r}: exit code {code}\n{text}"
+    assert "Traceback" not in text, text
+
+
+@pytest.mark.parametrize("phase", ["==> local Azure", "==> images and settings"])
+def test_ctrl_c_in_the_first_phases_is_130(checkout: Checkout, phase: str) -> None:
+    interrupt(checkout, phase)
+
+
+def test_without_the_account_identitys_role_the_batch_account_is_refused(checkout: Checkout) -> None:
+    program = (checkout.root / ACCESS).read_text()
+    checkout.edit(ACCESS, ROLE_OF_THE_ACCOUNT, "")
+    done = checkout.run(str(checkout.python), "-m", "local", "tour")
+    (checkout.root / ACCESS).write_text(program)
     assert done.code not in (0, 130), done.text
     assert "AutoStorageAccountAuthorizationFailed" in done.text
     assert "assign it the role Storage Blob Data Contributor" in done.text
     assert "Traceback" not in done.text
 
 
+def test_ctrl_c_while_the_pool_is_made_is_130(checkout: Checkout) -> None:
+    interrupt(checkout, "azure-native:batch:Pool default-")
+
+
 @pytest.mark.parametrize("plan", kills(SEED), ids=str)
-def test_a_run_may_be_killed_at_any_moment(place: Checkout, plan: Kill) -> None:
+def test_a_run_may_be_killed_at_any_moment(checkout: Checkout, plan: Kill) -> None:
     if plan.verb == "up":  # there must be something new to build and push
-        dockerfile = place.root / "worker" / "Dockerfile"
+        dockerfile = checkout.root / "worker" / "Dockerfile"
         dockerfile.write_text(dockerfile.read_text() + f"\nLABEL changed-at='{time.time()}'\n")
-    KILLED.append(kill(place, plan))
+    KILLED.append(kill(checkout, plan))
 
 
 def test_most_of_them_were_killed_in_time() -> None:
@@ -156,15 +173,21 @@ def test_most_of_them_were_killed_in_time() -> None:
     assert sum(KILLED) >= 8, KILLED
 
 
-def test_then_up_converges_and_nothing_is_doubled(place: Checkout) -> None:
-    place.module("local", "up")
-    place.module("local", "up", "--expect-no-changes")
-    stack = Stack(place)
-    state = json.loads(place.module("local", "pulumi", "stack", "export").out)["deployment"]
+def test_then_up_converges_and_nothing_is_doubled(checkout: Checkout) -> None:
+    checkout.module("local", "up")
+    checkout.module("local", "up", "--expect-no-changes")
+    stack = Stack(checkout)
+    state = json.loads(checkout.module("local", "pulumi", "stack", "export").out)["deployment"]
     assert not state.get("pending_operations")
     assert [urn for urn, count in Counter(one["urn"] for one in state["resources"]).items() if count > 1] == []
     assert sorted(in_state(state)) == sorted(in_cloud(stack))
     stack.steady(stack.pool_id, 2)
+
+
+def test_ctrl_c_during_the_sample_job_is_130(checkout: Checkout) -> None:
+    interrupt(checkout, "==> sample job")
+    checkout.module("local", "tour")
+    checkout.module("local", "preview", "--expect-no-changes")
 
 
 def in_state(state: dict[str, Any]) -> list[str]:

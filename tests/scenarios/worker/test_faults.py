@@ -65,13 +65,14 @@ def test_a_fault_that_passes_costs_tries_and_no_step(cluster: Cluster, faults: C
 
 
 @pytest.mark.parametrize(("kind", "code", "words"), REFUSALS)
-@pytest.mark.parametrize("command", ["check", "run --queue q --until-empty --patience 1 --handler " + DRILL])
 def test_a_login_that_stays_refused_has_its_exit_code(
-    cluster: Cluster, faults: Control, command: str, kind: str, code: int, words: str
+    cluster: Cluster, faults: Control, kind: str, code: int, words: str
 ) -> None:
     faults.set(Fault(kind, times=0))
-    said = cluster.run(*command.split(), expect=code)
-    assert words in said.splitlines()[-1]
+    run = ("run", "--queue", "q", "--until-empty", "--patience", "1", "--handler", DRILL)
+    job = cluster.submit([("check",), run])
+    for task in cluster.task_ids(job):
+        assert words in cluster.end_of(job, task, expect=code).splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from local.azure.executors import NODE_GATEWAY, TERMINATE_VARIABLE
 from local.azure.identity import events
+from tests.scenarios.checkout import Checkout
 from tests.scenarios.cluster import DRILL, Cluster
-from tests.scenarios.worker.conftest import Armed
 from tests.scenarios.worker.test_faults import REFUSALS
 from worker.docker_worker.exits import Exit
 
@@ -37,11 +37,26 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("code", "command", "environment", "words"), CASES)
-def test_each_exit_code(cluster: Cluster, code: int, command: str, environment: dict[str, str], words: str) -> None:
-    if environment.get("SQL_SERVER") == NODE_GATEWAY:  # the same server under a name that its certificate has not
-        environment = {"SQL_SERVER": f"{NODE_GATEWAY},{cluster.outputs.sql_server.partition(',')[2]}"}
-    assert words in cluster.run(*command.split(), expect=code, **environment)
+@pytest.fixture(scope="module")
+def cases_job(cluster: Cluster) -> str:
+    """A job with a task for each of the cases, in their order."""
+    port = cluster.outputs.sql_server.partition(",")[2]
+    return cluster.submit_tasks(
+        [
+            # by the gateway it is the same server under a name that its certificate has not
+            (
+                command.split(),
+                {name: value.replace(NODE_GATEWAY, f"{NODE_GATEWAY},{port}") for name, value in env.items()},
+            )
+            for _, command, env, _ in CASES
+        ]
+    )
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{code} {command}" for code, command, *_ in CASES])
+def test_each_exit_code(cluster: Cluster, cases_job: str, number: int) -> None:
+    code, _, _, words = CASES[number]
+    assert words in cluster.end_of(cases_job, f"w{number}", expect=code)
 
 
 def test_no_exit_code_is_without_a_case_on_a_node() -> None:
@@ -112,10 +127,10 @@ def test_terminating_the_task_with_term_gives_the_item_back_at_once(cluster: Clu
     assert "stopped by SIGTERM" in cluster.text(job, file="stderr.txt")
 
 
-def test_terminating_the_task_with_kill_leaves_it_to_the_lease(place: Armed, cluster: Cluster) -> None:
-    place.module("local", "stop")
-    place.more = {TERMINATE_VARIABLE: "kill"}
-    place.module("local", "start")
+def test_terminating_the_task_with_kill_leaves_it_to_the_lease(deployed: Checkout, cluster: Cluster) -> None:
+    deployed.module("local", "stop")
+    started = deployed.run("env", f"{TERMINATE_VARIABLE}=kill", str(deployed.python), "-m", "local", "start")
+    assert started.code == 0, started.text
     cluster.renew_nodes()
     job, queue = cluster.start("--lease", "3", steps=8, seconds=0.5)
     cluster.terminate(job)

@@ -11,6 +11,7 @@ from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
 from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.scheduling.allocation import Allocation
+from local.azure.batch.scheduling.autoscaling import Autoscaling
 from local.azure.batch.scheduling.dispatcher import Dispatcher
 from local.azure.batch.scheduling.run_specs import SpecWriter
 from local.azure.control_plane.cloud import Cloud
@@ -37,11 +38,13 @@ class Account:
         self.dispatcher = Dispatcher(self.state, cloud.clock, executor, specs)
         self.allocation = Allocation(self.dispatcher)
         self.allocation.on_pool_gone = self._pool_gone
+        self.autoscaling = Autoscaling(self.state, cloud.clock, self.dispatcher.timers, self.allocation)
 
     def resume(self) -> None:
         """Go on after a restart."""
         self.allocation.resume()
         self.dispatcher.resume()
+        self.autoscaling.resume()
 
     @property
     def modes(self) -> Collection[str]:
@@ -65,6 +68,7 @@ class Account:
 
     def _pool_gone(self, pool: Pool) -> None:
         """A pool deleted through the data plane is gone from ARM as well."""
+        self.autoscaling.forget(pool)
         self.cloud.resources.delete(f"{self.resource_id}/pools/{pool.id}")
 
     async def close(self) -> None:

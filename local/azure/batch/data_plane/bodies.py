@@ -13,6 +13,8 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPENDENCY_CHARACTERS = 64_000
 MAX_RELEASE_SECONDS = 15 * 60
 
+AUTOSCALE_INTERVAL = Duration("PT5M", "PT168H")
+
 ID = Text(64, r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, hyphens and underscores")
 NAME = Text(1024)
 COMMAND = Text()
@@ -243,6 +245,10 @@ POOL_RESIZE = Object(
     },
     name="PoolResizeParameter",
 )
+POOL_ENABLE_AUTOSCALE = Object(
+    {"autoScaleFormula": Text(), "autoScaleEvaluationInterval": AUTOSCALE_INTERVAL}, name="PoolEnableAutoScaleParameter"
+)
+POOL_EVALUATE_AUTOSCALE = Object({"autoScaleFormula": Text()}, ("autoScaleFormula",), "PoolEvaluateAutoScaleParameter")
 NODES_REMOVE = Object(
     {"nodeList": ListOf(Text(), 100), "resizeTimeout": Duration(), "nodeDeallocationOption": _DEALLOCATION},
     ("nodeList",),

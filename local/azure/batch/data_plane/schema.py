@@ -73,14 +73,21 @@ class Flag:
 
 @dataclass(frozen=True)
 class Duration:
-    """An ISO 8601 duration."""
+    """An ISO 8601 duration; the limits are durations too."""
+
+    least: str | None = None
+    most: str | None = None
 
     def check(self, value: Any, path: str) -> str:
-        """Form only; kept as sent."""
+        """Form and range; kept as sent."""
         try:
-            parse_duration(Text().check(value, path))
+            found = parse_duration(Text().check(value, path))
         except ValueError as error:
             raise errors.invalid(path, value, str(error)) from error
+        if self.least is not None and found < parse_duration(self.least):
+            raise errors.invalid(path, value, f"expected at least {self.least}")
+        if self.most is not None and found > parse_duration(self.most):
+            raise errors.invalid(path, value, f"expected at most {self.most}")
         return value
 
 

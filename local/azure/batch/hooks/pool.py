@@ -12,11 +12,13 @@ from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.account.images import SUPPORTED_IMAGES, is_supported
 from local.azure.batch.accounts import Accounts
+from local.azure.batch.data_plane.bodies import AUTOSCALE_INTERVAL
 from local.azure.batch.data_plane.operations.pools import view as pool_view
 from local.azure.batch.hooks import pool_shapes as arm_shapes
 from local.azure.batch.model import Pool
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import ALLOCATION, AllocationEvent
+from local.azure.batch.scheduling import autoscaling
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 
@@ -47,6 +49,7 @@ class PoolHooks:
         arm_shapes.refuse_missing(new.properties)
         body, secrets = arm_shapes.pool_body(new)
         self._check(body)
+        self._check_scale(new.properties)
         pool = account.state.pools.get(new.name.lower())
         if old is None or pool is None:
             return
@@ -67,6 +70,7 @@ class PoolHooks:
         arm_shapes.strip_secrets(new.properties)
         pool = account.state.pools.get(new.name.lower())
         now = account.clock.now()
+        scaling = None if pool is None else _scaling(pool)
         if pool is None:
             pool = Pool(
                 id=new.name, body=body, created=now, state_since=now, changed=now, allocation_since=now,
@@ -77,11 +81,14 @@ class PoolHooks:
             pool.secrets = {kind: {**pool.secrets.get(kind, {}), **found} for kind, found in secrets.items()}
             pool.touch(now)
         account.state.save(pool)
-        scale = arm_shapes.scale(new.properties)
-        dedicated, low_priority = int(scale["targetDedicatedNodes"]), int(scale["targetLowPriorityNodes"])
-        if (dedicated, low_priority) != (pool.target_dedicated, pool.target_low_priority):
-            option = str(scale.get("nodeDeallocationOption", "requeue")).lower()
-            account.allocation.resize(pool, dedicated, low_priority, option)
+        if pool.formula is None:
+            scale = arm_shapes.scale(new.properties)
+            dedicated, low_priority = int(scale["targetDedicatedNodes"]), int(scale["targetLowPriorityNodes"])
+            if (dedicated, low_priority) != (pool.target_dedicated, pool.target_low_priority):
+                option = str(scale.get("nodeDeallocationOption", "requeue")).lower()
+                account.allocation.resize(pool, dedicated, low_priority, option)
+        if scaling != _scaling(pool):
+            account.autoscaling.watch(pool)
         account.dispatcher.wake(pool.id)
 
     async def delete(self, resource: Resource) -> None:
@@ -92,7 +99,7 @@ class PoolHooks:
             await account.allocation.delete(pool).wait()
 
     async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        """stopResize; disableAutoScale has nothing to do on a fixed pool."""
+        """stopResize and disableAutoScale."""
         account = self._account(resource)
         pool = account.state.pools.get(resource.name.lower())
         if pool is None:
@@ -100,7 +107,9 @@ class PoolHooks:
         if name.lower() == "stopresize":
             if ALLOCATION.allows(pool.allocation, AllocationEvent.STOP):
                 account.allocation.stop_resize(pool)
-        elif name.lower() != "disableautoscale":
+        elif name.lower() == "disableautoscale":
+            account.autoscaling.disable(pool)
+        else:
             raise errors.ResourceNotFound(f"The action '{name}' of {resource.id} was not found.")
         properties = {**resource.properties, **self.view(resource), "provisioningState": resource.state}
         return {"id": resource.id, "name": resource.name, "type": resource.type, "properties": properties}
@@ -115,11 +124,6 @@ class PoolHooks:
         if account is None or pool is None:
             return hidden
         shown = pool_view(account, pool)
-        scale = {
-            **arm_shapes.scale(resource.properties),
-            "targetDedicatedNodes": pool.target_dedicated,
-            "targetLowPriorityNodes": pool.target_low_priority,
-        }
         status: dict[str, Any] = {
             "targetDedicatedNodes": pool.target_dedicated,
             "targetLowPriorityNodes": pool.target_low_priority,
@@ -136,7 +140,7 @@ class PoolHooks:
             "lastModified": stamp(pool.changed),
             "currentDedicatedNodes": shown["currentDedicatedNodes"],
             "currentLowPriorityNodes": shown["currentLowPriorityNodes"],
-            "scaleSettings": {"fixedScale": scale},
+            **_scale_view(resource, pool),
             "resizeOperationStatus": status,
             "taskSlotsPerNode": pool.slots,
             "taskSchedulingPolicy": {"nodeFillType": "Pack" if pool.packs else "Spread"},
@@ -150,6 +154,17 @@ class PoolHooks:
         if account is None:
             raise errors.ResourceNotFound(f"The Batch account '{name}' does not exist.")
         return account
+
+    @staticmethod
+    def _check_scale(properties: dict[str, Any]) -> None:
+        """Limits of the interval: those that the data plane documents."""
+        automatic = arm_shapes.autoscale(properties)
+        if automatic is None:
+            return
+        if (properties.get("scaleSettings") or {}).get("fixedScale") is not None:
+            raise errors.invalid("scaleSettings", "fixedScale, autoScale", "a pool has one of the two")
+        AUTOSCALE_INTERVAL.check(automatic["evaluationInterval"], "scaleSettings.autoScale.evaluationInterval")
+        autoscaling.accept(automatic["formula"])
 
     @staticmethod
     def _check(body: dict[str, Any]) -> None:
@@ -176,6 +191,26 @@ class PoolHooks:
                     f"The identity '{wanted}' of registry '{registry.get('registryServer')}' is not one of the pool's.",
                     details=[("PropertyName", "containerRegistries")],
                 )
+
+
+def _scaling(pool: Pool) -> tuple[object, ...]:
+    return pool.formula, pool.body.get("autoScaleEvaluationInterval")
+
+
+def _scale_view(resource: Resource, pool: Pool) -> dict[str, Any]:
+    """How the pool scales now (the data plane may have changed it), with the last evaluation."""
+    if pool.formula is None:
+        targets = {"targetDedicatedNodes": pool.target_dedicated, "targetLowPriorityNodes": pool.target_low_priority}
+        return {"scaleSettings": {"fixedScale": {**arm_shapes.scale(resource.properties), **targets}}}
+    interval = pool.body["autoScaleEvaluationInterval"]
+    shown: dict[str, Any] = {"scaleSettings": {"autoScale": {"formula": pool.formula, "evaluationInterval": interval}}}
+    if (run := pool.autoscale_run) is not None:
+        shown["autoScaleRun"] = {"evaluationTime": run["timestamp"], "results": run["results"]}
+        if "error" in run:
+            details = [{"code": value["name"], "message": value["value"]} for value in run["error"]["values"]]
+            wrong = {"code": run["error"]["code"], "message": run["error"]["message"], "details": details}
+            shown["autoScaleRun"]["error"] = wrong
+    return shown
 
 
 def _account_name(resource: Resource) -> str:

@@ -11,11 +11,18 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from local.azure.batch.data_plane import endpoints
 from local.azure.batch.errors import NotImplementedYet
+from local.azure.batch.scheduling.autoscaling import DEFAULT_INTERVAL
 from local.azure.control_plane.resources import Resource
 
-_NAMES = {"userName": "username", "nodeAgentSkuId": "nodeAgentSKUId"}
-_LOWER = frozenset({"elevationLevel", "scope", "nodeFillType", "caching", "storageAccountType", "policy", "loginMode"})
+_NAMES = {"userName": "username", "nodeAgentSkuId": "nodeAgentSKUId", "inboundNatPools": "inboundNATPools"}
+_LOWER = frozenset(
+    {
+        "elevationLevel", "scope", "nodeFillType", "caching", "storageAccountType", "policy", "loginMode",
+        "protocol", "access",
+    }
+)  # fmt: skip
 _FIRST_LOWER = frozenset({"workingDirectory", "type"})  # containerConfiguration.type: dockerCompatible
 
 _NOT_YET = (
@@ -33,12 +40,8 @@ def refuse_missing(properties: Mapping[str, Any]) -> None:
     for name, what in _NOT_YET:
         if properties.get(name):
             raise _not_yet(name, what)
-    if "autoScale" in (properties.get("scaleSettings") or {}):
-        raise _not_yet("scaleSettings.autoScale", "autoscale")
-    network = properties.get("networkConfiguration") or {}
-    for name, what in (("subnetId", "virtual networks"), ("endpointConfiguration", "inbound endpoints of pools")):
-        if network.get(name):
-            raise _not_yet(f"networkConfiguration.{name}", what)
+    if (properties.get("networkConfiguration") or {}).get("subnetId"):
+        raise _not_yet("networkConfiguration.subnetId", "virtual networks")
     machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
     for name, what in (("extensions", "VM extensions"), ("diskEncryptionConfiguration", "disk encryption")):
         if machine.get(name):
@@ -51,7 +54,7 @@ def _not_yet(path: str, what: str) -> NotImplementedYet:
 
 
 def pool_body(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the pool's body in the data plane's shape, its secrets) of an ARM pool."""
+    """(the pool's body in the data plane's shape, its secrets) of an ARM pool. Wrong endpoints are refused."""
     properties = _without_nulls(resource.properties)
     machine = properties.get("deploymentConfiguration", {}).get("virtualMachineConfiguration", {})
     body: dict[str, Any] = {
@@ -64,9 +67,15 @@ def pool_body(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
         "enableAutoScale": False,
         "resizeTimeout": scale(properties).get("resizeTimeout", "PT15M"),
     }
+    if (automatic := autoscale(properties)) is not None:
+        body["enableAutoScale"] = True
+        body["autoScaleFormula"] = automatic["formula"]
+        body["autoScaleEvaluationInterval"] = automatic["evaluationInterval"]
     for name in ("displayName", "networkConfiguration", "startTask", "userAccounts", "metadata", "upgradePolicy"):
         if properties.get(name):
             body[name] = _words(properties[name])
+    if "networkConfiguration" in body:
+        body["networkConfiguration"] = endpoints.checked(body["networkConfiguration"])
     if resource.identity and resource.identity.get("userAssignedIdentities"):
         assigned = resource.identity["userAssignedIdentities"]
         body["identity"] = {
@@ -80,6 +89,17 @@ def scale(properties: Mapping[str, Any]) -> dict[str, Any]:
     """`fixedScale`, with defaults."""
     given = ((properties.get("scaleSettings") or {}).get("fixedScale")) or {}
     return {**DEFAULT_SCALE["fixedScale"], **{name: value for name, value in given.items() if value is not None}}
+
+
+def autoscale(properties: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`autoScale` with its default interval, None for a pool of a fixed size."""
+    given = (properties.get("scaleSettings") or {}).get("autoScale")
+    if given is None:
+        return None
+    return {
+        "formula": given.get("formula") or "",
+        "evaluationInterval": given.get("evaluationInterval") or DEFAULT_INTERVAL,
+    }
 
 
 def strip_secrets(properties: dict[str, Any]) -> None:

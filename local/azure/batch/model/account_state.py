@@ -6,7 +6,7 @@ many are unfinished) and their durability. Decides nothing. Ids compare without 
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -40,7 +40,8 @@ class AccountState:
         self.runs: dict[str, Task] = {}
         self._running: dict[str, int] = defaultdict(int)
         self._unfinished: dict[str, int] = defaultdict(int)
-        self._indexed: dict[tuple[str, str], tuple[TaskState, str | None, str | None]] = {}
+        self._ended: dict[str, Counter[bool]] = defaultdict(Counter)  # by whether they succeeded
+        self._indexed: dict[tuple[str, str], tuple[TaskState, str | None, str | None, bool]] = {}
         self.job_tasks: dict[str, dict[tuple[str, JobTaskKind], JobTask]] = defaultdict(dict)
         self.job_task_runs: dict[str, JobTask] = {}
         for key, _ in store.items(SATISFIED, prefix):
@@ -75,6 +76,11 @@ class AccountState:
     def unfinished(self, job: Job) -> int:
         """How many of its tasks are not completed."""
         return self._unfinished[job.id.lower()]
+
+    def ended(self, job: Job) -> tuple[int, int]:
+        """How many of its tasks completed (with success, without)."""
+        counts = self._ended[job.id.lower()]
+        return counts[True], counts[False]
 
     def nodes_of(self, pool_id: str) -> list[Node]:
         """A pool's nodes in creation order."""
@@ -129,7 +135,7 @@ class AccountState:
                 self.store.delete(*self._place(one))
             for satisfied, _ in self.store.items(SATISFIED, f"{self.account}/{key}/"):
                 self.store.delete(SATISFIED, satisfied)
-        for index in (self._tasks, self.waiting, self._running, self._unfinished, self.job_tasks):
+        for index in (self._tasks, self.waiting, self._running, self._unfinished, self._ended, self.job_tasks):
             index.pop(key, None)
 
     def erase(self) -> None:
@@ -165,9 +171,12 @@ class AccountState:
             if task.node_id is not None and task.run_id is not None:
                 self.on_node[task.node_id][task.run_id] = task
                 self.runs[task.run_id] = task
+        succeeded = task.result == "success"
         if task.state is not TaskState.COMPLETED:
             self._unfinished[job] += 1
-        self._indexed[job, key] = (task.state, task.node_id, task.run_id)
+        else:
+            self._ended[job][succeeded] += 1
+        self._indexed[job, key] = (task.state, task.node_id, task.run_id, succeeded)
         if task.satisfies and self.jobs[job].uses_dependencies:
             for met in self.dependencies[job].satisfy(key):
                 dependent = self._tasks[job][met]
@@ -193,7 +202,7 @@ class AccountState:
         before = self._indexed.pop((job, key), None)
         if before is None:
             return
-        state, node_id, run_id = before
+        state, node_id, run_id, succeeded = before
         self.waiting[job].pop(key, None)
         if state in (TaskState.PREPARING, TaskState.RUNNING):
             self._running[job] -= 1
@@ -202,6 +211,8 @@ class AccountState:
                 self.runs.pop(run_id, None)
         if state is not TaskState.COMPLETED:
             self._unfinished[job] -= 1
+        else:
+            self._ended[job][succeeded] -= 1
 
 
 def _sorted(store: Store, kind: str, prefix: str, record: type[R]) -> list[R]:

@@ -23,6 +23,7 @@ class Pool(Stamped):
     target_low_priority: int = 0
     resize_errors: list[dict[str, Any]] = field(default_factory=list)
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
+    autoscale_run: dict[str, Any] | None = None  # the last evaluation, as the data plane shows it
 
     def delete(self, now: datetime) -> None:
         """Begin to disappear."""
@@ -35,6 +36,11 @@ class Pool(Stamped):
         if after is not self.allocation:
             self.allocation, self.allocation_since = after, now
         self.touch(now)
+
+    @property
+    def formula(self) -> str | None:
+        """By which it scales itself; None for a pool of a fixed size."""
+        return self.body.get("autoScaleFormula") if self.body.get("enableAutoScale") else None
 
     @property
     def slots(self) -> int:
@@ -66,4 +72,5 @@ class Pool(Stamped):
             "targetDedicatedNodes": self.target_dedicated,
             "targetLowPriorityNodes": self.target_low_priority,
             **({"resizeErrors": self.resize_errors} if self.resize_errors else {}),
+            **({"autoScaleRun": self.autoscale_run} if self.autoscale_run and self.formula is not None else {}),
         }

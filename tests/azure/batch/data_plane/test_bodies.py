@@ -11,7 +11,7 @@ import pytest
 from azure.batch._operations import _operations
 from azure.batch.models import _models
 
-from local.azure.batch.data_plane import bodies
+from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.coverage import coverage
 from local.azure.batch.data_plane.operations import files, jobs, nodes, pools, tasks
 from local.azure.batch.data_plane.routes import ROUTES, find
@@ -40,6 +40,11 @@ BODIES: list[tuple[object, str]] = [
     (bodies.USER_IDENTITY, "UserIdentity"),
     (bodies.POOL_INFO, "BatchPoolInfo"),
     (bodies.POOL_RESIZE, "BatchPoolResizeOptions"),
+    (bodies.POOL_ENABLE_AUTOSCALE, "BatchPoolEnableAutoScaleOptions"),
+    (bodies.POOL_EVALUATE_AUTOSCALE, "BatchPoolEvaluateAutoScaleOptions"),
+    (endpoints.ENDPOINTS, "BatchPoolEndpointConfiguration"),
+    (endpoints.NAT_POOL, "BatchInboundNatPool"),
+    (endpoints.RULE, "NetworkSecurityGroupRule"),
     (bodies.NODES_REMOVE, "BatchNodeRemoveOptions"),
     (bodies.NODE_USER, "BatchNodeUserCreateOptions"),
     (bodies.NODE_USER_UPDATE, "BatchNodeUserReplaceOptions"),

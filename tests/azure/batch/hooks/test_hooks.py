@@ -140,7 +140,6 @@ def test_passwords_are_taken_out_of_the_resource_and_given_to_the_nodes(azure: L
 @pytest.mark.parametrize(
     ("properties", "words"),
     [
-        ({"scaleSettings": {"autoScale": {"formula": "x"}}}, "autoscale"),
         ({"applicationPackages": [{"id": "x"}]}, "application packages"),
         ({"networkConfiguration": {"subnetId": "/x"}}, "virtual networks"),
     ],

@@ -94,10 +94,17 @@ async def get(call: Call) -> Answer:
 
 
 async def patch(call: Call) -> Answer:
-    """PATCH: what is given replaces whole sub-objects (recorded: constraints without retries set them to 0)."""
+    """PATCH: what is given replaces whole sub-objects (recorded: constraints without retries set them to 0).
+
+    With `poolInfo` it fails unless the job is disabled (documented), also when the pool is the one it has.
+    """
     job = call.job()
     call.check(job)
-    return _change(call, job, call.body(bodies.JOB_UPDATE))
+    given = call.body(bodies.JOB_UPDATE)
+    if "poolInfo" in given and job.state is not JobState.DISABLED:
+        refuse_ended(job)
+        raise errors.JobNotDisabled
+    return _change(call, job, given)
 
 
 async def put(call: Call) -> Answer:
@@ -125,8 +132,11 @@ def _change(call: Call, job: Job, given: dict[str, Any]) -> Answer:
     if "poolInfo" in given and given["poolInfo"]["poolId"].lower() != job.pool_id.lower():
         if job.state is not JobState.DISABLED:
             raise errors.JobNotDisabled
-        if given["poolInfo"]["poolId"].lower() not in call.account.state.pools:
+        target = call.account.state.pools.get(given["poolInfo"]["poolId"].lower())
+        if target is None:
             raise errors.PoolNotFound
+        if target.state is PoolState.DELETING:
+            raise errors.PoolBeingDeleted
     body = {**job.body, **given}
     job.body = with_defaults(body)
     job.touch(call.now)

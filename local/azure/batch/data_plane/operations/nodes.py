@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from local.azure.batch import errors
-from local.azure.batch.data_plane import bodies
+from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.query import page, select, shown
 from local.azure.batch.data_plane.wire import Answer
-from local.azure.batch.model import Node
+from local.azure.batch.model import Node, Pool
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import NODE, NodeEvent
 from local.node.contract import NodeState, NodeUnreachable, UserAccount
@@ -48,20 +48,21 @@ def view(call: Call, node: Node) -> dict[str, Any]:
             )
     if recent:
         body["recentTasks"] = recent
-    if not node.leaving and node.state is not NodeState.CREATING:
-        body["endpointConfiguration"] = {"inboundEndpoints": [_ssh(call, node)]}
+    is_up = not node.leaving and node.state is not NodeState.CREATING
+    if is_up and (inbound := _inbound_endpoints(call, node, pool)):
+        body["endpointConfiguration"] = {"inboundEndpoints": inbound}
     return body
 
 
-def _ssh(call: Call, node: Node) -> dict[str, Any]:
+def _inbound_endpoints(call: Call, node: Node, pool: Pool) -> list[dict[str, Any]]:
+    if not endpoints.nat_pools(pool.body):
+        return []
     try:
         address, port = call.account.executor.remote_login(node.id)
     except (NodeUnreachable, KeyError, OSError):
         address, port = "127.0.0.1", 0
-    return {
-        "name": f"SSHRule.{node.number}", "protocol": "tcp", "publicIPAddress": address, "publicFQDN": address,
-        "frontendPort": port, "backendPort": 22,
-    }  # fmt: skip
+    number = call.account.state.nodes_of(pool.id).index(node)
+    return list(endpoints.inbound(pool.body, number, address, port))
 
 
 async def list_all(call: Call) -> Answer:
@@ -111,8 +112,11 @@ async def enable_scheduling(call: Call) -> Answer:
 
 
 async def remote_login(call: Call) -> Answer:
-    """GET remoteloginsettings: where ssh is answered."""
+    """GET remoteloginsettings: where ssh is answered, on the nodes of a pool that maps its port."""
     node = _up(call)
+    if not endpoints.maps_ssh(call.pool().body):
+        reason = "The pool's endpointConfiguration has no inbound NAT pool for the backend port 22."
+        raise errors.OperationNotValidOnNode(details=[("Reason", reason)])
     try:
         address, port = call.account.executor.remote_login(node.id)
     except (NodeUnreachable, KeyError) as error:

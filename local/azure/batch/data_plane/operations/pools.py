@@ -7,6 +7,7 @@ from typing import Any
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.account.images import SUPPORTED_IMAGES
+from local.azure.batch.autoscale.syntax import SYNTAX, TOO_LONG
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.query import page, select, shown
@@ -14,6 +15,7 @@ from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Pool
 from local.azure.batch.model.states import ALLOCATION, AllocationEvent, AllocationState, PoolState
+from local.azure.batch.scheduling import autoscaling
 from local.node.contract import NodeState
 
 SHOWN = (
@@ -95,6 +97,8 @@ async def resize(call: Call) -> Answer:
     if "targetDedicatedNodes" not in body and "targetLowPriorityNodes" not in body:
         raise errors.MissingRequiredProperty(details=[("PropertyName", "targetDedicatedNodes")])
     _refuse_unready(pool, AllocationEvent.RESIZE)
+    if pool.formula is not None:  # documented: 409 [guess: code]
+        raise errors.OperationInvalidForCurrentState("A pool that scales itself cannot be resized: disable autoscale.")
     call.account.allocation.resize(
         pool,
         body.get("targetDedicatedNodes", pool.target_dedicated),
@@ -102,6 +106,52 @@ async def resize(call: Call) -> Answer:
         body.get("nodeDeallocationOption", "requeue"),
     )
     return _accepted(pool)
+
+
+async def enable_autoscale(call: Call) -> Answer:
+    """POST enableautoscale: 200. A fixed pool needs a formula; one that scales itself takes either part alone.
+
+    A new interval, or a pool that was fixed, begins the evaluations anew; a new formula alone is evaluated now as well
+    [guess].
+    """
+    pool = call.pool()
+    call.check(pool)
+    body = call.body(bodies.POOL_ENABLE_AUTOSCALE)
+    if pool.state is PoolState.DELETING:
+        raise errors.PoolBeingDeleted
+    if "autoScaleFormula" not in body and (pool.formula is None or "autoScaleEvaluationInterval" not in body):
+        raise errors.MissingRequiredProperty(details=[("PropertyName", "autoScaleFormula")])
+    formula = body.get("autoScaleFormula")
+    if formula is not None:
+        autoscaling.accept(formula)
+    call.account.autoscaling.enable(pool, formula, body.get("autoScaleEvaluationInterval"))
+    return Answer(etag=pool.etag, changed=pool.changed, headers={"DataServiceId": call.url})
+
+
+async def disable_autoscale(call: Call) -> Answer:
+    """POST disableautoscale: 200; the pool keeps the targets it has. On a fixed pool nothing happens [guess]."""
+    pool = call.pool()
+    call.check(pool)
+    call.account.autoscaling.disable(pool)
+    return Answer(etag=pool.etag, changed=pool.changed, headers={"DataServiceId": call.url})
+
+
+async def evaluate_autoscale(call: Call) -> Answer:
+    """POST evaluateautoscale: 200 also for what is wrong with values (recorded); the pool must scale itself."""
+    pool = call.pool()
+    formula = call.body(bodies.POOL_EVALUATE_AUTOSCALE)["autoScaleFormula"]
+    if pool.formula is None:
+        raise errors.OperationInvalidForCurrentState(  # [guess: code; that it is refused is documented]
+            "The pool does not scale itself: enable autoscale before a formula is evaluated."
+        )
+    found = call.account.autoscaling.preview(pool, formula)
+    if found.error is not None and found.error.code in (SYNTAX, TOO_LONG):
+        raise autoscaling.refusal(found.error)  # [guess: the codes are documented as those of a 400]
+    return Answer(
+        body=autoscaling.run_view(found),
+        entity="Microsoft.Azure.Batch.Protocol.Entities.AutoScaleRun",
+        headers={"DataServiceId": call.url},
+    )
 
 
 async def stop_resize(call: Call) -> Answer:

@@ -1,0 +1,71 @@
+"""`python -m ci.drift STACK...`: whether Azure is still what the program says; one issue tells what differs.
+
+The exit code: 0 if nothing differs or `--issue` told it, 7 (as Pulumi's) if something differs and no issue tells it,
+1 if a preview failed, 2 if it could not be run or told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from ci import comment, federation, github, pulumi, settings
+from ci.errors import PipelineError
+from ci.plan import WOULD_CHANGE
+from ci.preview import IMAGE_HELP
+
+MARKER: Final = "<!-- azure-batch-platform: drift -->"
+TITLE: Final = "Azure is not what the program says"
+OVER: Final = "The last check found no difference any more."
+
+
+def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
+    """Compare each stack with Azure; open, edit or close the issue."""
+    environment = dict(os.environ)
+    with (
+        tempfile.TemporaryDirectory(prefix="ci-") as folder,
+        federation.identity(environment, Path(folder)) as signed_in,
+    ):
+        environment |= signed_in
+        plans = []
+        for stack in stacks:
+            if promoted:
+                settings.deployed_image(stack, environment)
+            plans.append(pulumi.preview(stack, environment, "--refresh", "--expect-no-changes"))
+    failed = [plan for plan in plans if not plan.ok]
+    differing = [plan for plan in plans if plan.ok and plan.exit_code == WOULD_CHANGE]
+    for plan in plans:
+        print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}", file=sys.stderr)
+    if failed or differing:
+        github.write_summary(comment.drift([*failed, *differing], comment.SUMMARY_LIMIT), environment)
+    if told:
+        api = github.GitHub.of(environment)
+        if failed or differing:
+            done = api.issue(TITLE, MARKER, comment.drift([*failed, *differing]))
+        else:
+            done = api.close_issue(MARKER, OVER)
+        print(f"issue: {done}", file=sys.stderr)
+    if failed:
+        return 1
+    return WOULD_CHANGE if differing and not told else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ci.drift", description="Compare stacks with what is in Azure.")
+    parser.add_argument("stacks", nargs="+", metavar="STACK")
+    parser.add_argument("--issue", action="store_true", help="open, edit or close the issue that tells it")
+    parser.add_argument("--deployed-image", action="store_true", help=IMAGE_HELP)
+    options = parser.parse_args(arguments)
+    try:
+        return run(options.stacks, told=options.issue, promoted=options.deployed_image)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,379 @@
+"""What a stack file says of everything around the pools: worker image, registry, storage, network, monitoring, people.
+
+Plain data, checked. A section with an `id` names something that exists already: the program makes it not, changes
+nothing of it but role assignments, and never deletes it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from infra import naming
+from infra.setting_types import (
+    EXAMPLE_ID,
+    Flag,
+    Guid,
+    IdentityId,
+    Network,
+    RegistryId,
+    Section,
+    StorageId,
+    SubnetId,
+    WorkspaceId,
+    ZoneId,
+    networks_differ,
+)
+from infra.settings_problems import Expect, Refused
+
+MAX_SOFT_DELETE_DAYS: Final = 365
+"""Azure's limit (`DeleteRetentionPolicyArgs.days`)."""
+
+MAX_ALLOWED_IPS: Final = 200
+DOCKER_NETWORK: Final = ipaddress.IPv4Network("172.17.0.0/16")
+"""Docker's own bridge on every node: a subnet with the same addresses would be out of the containers' reach."""
+AZURE_RESERVED_ADDRESSES: Final = 5
+"""Of each subnet: network, gateway, two for DNS, broadcast (learn.microsoft.com/azure/virtual-network)."""
+
+# The worker reads both by the same rules (worker/docker_worker/settings.py); a test compares.
+SQL_SERVER_PATTERN: Final = (
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+    r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+)
+SQL_DATABASE_LENGTH: Final = 128
+"""Units of UTF-16: a database's name is a `sysname` (learn.microsoft.com/sql/relational-databases/databases)."""
+
+EXAMPLE_DIGEST: Final = "sha256:" + "0" * 64
+"""Stands in a stack file until an image is promoted there. `up` refuses it."""
+
+_HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+
+
+class WorkerSettings(Section):
+    """The worker image: built from `worker/` on a base image, or one that exists, by digest."""
+
+    base_image: Annotated[
+        str | None,
+        Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$"),
+        AfterValidator(lambda text: None if text is None else naming.image_reference(text)),
+        Expect(
+            "an image reference like python:3.12-slim-bookworm", "it needs python3 with venv, apt and ca-certificates"
+        ),
+    ] = None
+    source: Annotated[
+        str | None,
+        Field(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*/?$"),
+        Expect("an address like https://git.example/team/project", "the image's label says where its source is"),
+    ] = None
+    image: Annotated[
+        str | None,
+        Field(pattern=r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-][a-z0-9]+)*@sha256:[0-9a-fA-F]{64}$"),
+        AfterValidator(lambda text: None if text is None else naming.image_reference(text)),
+        Expect(
+            "an image by digest like docker-worker@sha256:...; without a server it is the stack's registry",
+            "`python -m ci.promote` copies an image and writes it here",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_built_or_given(self) -> Self:
+        if (self.base_image is None) == (self.image is None):
+            got = "neither" if self.image is None else "both"
+            raise Refused("", "either base_image (it is built) or image (it exists)", got, "see docs/settings.md")
+        if self.image is not None and self.source is not None:
+            raise Refused("source", "no source beside image", repr(self.source), "the image's own label says it")
+        return self
+
+
+class SqlSettings(Section):
+    """The database that tasks work on. It exists already; `docs/sql.md` says how the node identity gets in."""
+
+    server: Annotated[
+        str,
+        Field(pattern=SQL_SERVER_PATTERN),
+        Expect("a host name, with ,port if not 1433", "like my-server.database.windows.net"),
+    ]
+    database: Annotated[
+        str,
+        AfterValidator(lambda name: _database(name)),
+        Expect("a database name of 1 to 128 characters without blanks at its ends", "like worklist"),
+    ]
+
+
+def _database(name: str) -> str:
+    """A database's name: any printable characters (the worker quotes them), without blanks at its ends."""
+    units = sum(2 if ord(character) > 0xFFFF else 1 for character in name)
+    if not 0 < units <= SQL_DATABASE_LENGTH or name != name.strip():
+        raise PydanticCustomError("database_name", "not the name of a database")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise PydanticCustomError("database_name", "not the name of a database")
+    return name
+
+
+class StorageSettings(Section):
+    """The storage account: an existing one, or how long deleted job output can be brought back in our own."""
+
+    id: StorageId | None = None
+    """An existing account. It has a container for each family already (`job-<family>`)."""
+    blob_endpoint: Annotated[
+        str | None,
+        Field(pattern=rf"^https://{_HOST}/?$"),
+        Expect("an address like https://name.blob.core.windows.net", "`az storage account show` has primaryEndpoints"),
+    ] = None
+    """Of the existing account, if it is not `https://NAME.blob.core.windows.net/`."""
+    soft_delete_days: Annotated[
+        int,
+        Field(ge=0, le=MAX_SOFT_DELETE_DAYS, strict=True),
+        Expect(f"a whole number 0..{MAX_SOFT_DELETE_DAYS}", "0 deletes at once; kept blobs are paid for"),
+    ] = 0
+    """For blobs and whole containers alike."""
+
+    @model_validator(mode="after")
+    def _existing_or_our_own(self) -> Self:
+        if self.id is not None and self.soft_delete_days:
+            got = str(self.soft_delete_days)
+            raise Refused("soft_delete_days", "nothing beside id: an existing account is not changed", got, "remove it")
+        if self.id is None and self.blob_endpoint is not None:
+            raise Refused("blob_endpoint", "id beside it", "none", "Azure says the endpoint of an account of our own")
+        return self
+
+
+class PrincipalType(StrEnum):
+    """ARM's `principalType` values that a person, group or pipeline can have."""
+
+    USER = "User"
+    GROUP = "Group"
+    SERVICE_PRINCIPAL = "ServicePrincipal"
+
+
+class SubmitterRole(StrEnum):
+    """What a submitter may do."""
+
+    SUBMIT = "submit"
+    """Submit and manage jobs, read pools and output."""
+    OPERATE = "operate"
+    """Also change pools and nodes: resize, reboot, log in. May delete a pool."""
+
+
+DEPLOYER: Final = "deployer"
+"""Stands for whoever runs `pulumi`: right for one person's own stack, wrong where two deploy the same one."""
+
+_USER_CLIENTS: Final = frozenset({"", "04b07795-8ddb-461a-bbee-02f9e1bf7b46", "1950a258-227b-4e31-a9cf-717495945fc2"})
+"""Client ids with which a person is signed in: the Azure CLI's and Azure PowerShell's. A guess where there is none."""
+
+
+class Principal(Section):
+    """A person, group or service principal."""
+
+    object_id: Guid
+    type: Annotated[PrincipalType, Expect("User, Group or ServicePrincipal", "write what the object id belongs to")]
+
+    def resolved(self, object_id: str, client_id: str) -> tuple[str, PrincipalType]:
+        """Object id and type, where the deployer is signed in as `object_id` with the client `client_id`."""
+        if self.object_id != DEPLOYER:
+            return self.object_id, self.type
+        person = client_id.lower() in _USER_CLIENTS
+        return object_id, PrincipalType.USER if person else PrincipalType.SERVICE_PRINCIPAL
+
+
+class Submitter(Principal):
+    """Somebody who may submit jobs and read their output."""
+
+    role: Annotated[SubmitterRole, Expect("submit or operate", "operate may also resize, reboot and delete pools")] = (
+        SubmitterRole.SUBMIT
+    )
+
+
+def _or_deployer(value: Any) -> Any:
+    if value == DEPLOYER:  # no object id yet, so it is not validated
+        one = {"object_id": DEPLOYER, "type": PrincipalType.USER, "role": SubmitterRole.OPERATE}
+        return (Submitter.model_construct(**one),)
+    return value
+
+
+def _once_each(principals: tuple[Any, ...]) -> tuple[Any, ...]:
+    ids = [principal.object_id for principal in principals]
+    for one in ids:
+        if ids.count(one) > 1:
+            raise Refused("", "each object id once", f"{one} {ids.count(one)} times", "remove one of them")
+    return principals
+
+
+_PRINCIPALS: Final = Expect(
+    "a list of {object_id, type}, or the word deployer", "deployer is right for one person's own stack only"
+)
+SUBMITTERS: Final = Expect(
+    "a list of {object_id, type, role}, or the word deployer", "deployer is right for one person's own stack only"
+)
+Submitters = Annotated[tuple[Submitter, ...], BeforeValidator(_or_deployer), AfterValidator(_once_each), SUBMITTERS]
+Pushers = Annotated[tuple[Principal, ...], BeforeValidator(_or_deployer), AfterValidator(_once_each), _PRINCIPALS]
+
+
+class RegistrySettings(Section):
+    """The container registry: an existing one, and who may push to it."""
+
+    id: RegistryId | None = None
+    server: Annotated[
+        str | None,
+        Field(pattern=rf"^{_HOST}$"),
+        Expect("a host name like shared.azurecr.io", "`az acr show --query loginServer` says it"),
+    ] = None
+    """Of the existing registry, if it is not `NAME.azurecr.io`."""
+    pushers: Pushers = ()
+    """Who gets the right to push. Whoever is Contributor of a registry in classic mode has it without being named."""
+
+    @model_validator(mode="after")
+    def _server_of_an_existing_one(self) -> Self:
+        if self.id is None and self.server is not None:
+            raise Refused("server", "id beside it", "none", "Azure says the server of a registry of our own")
+        return self
+
+
+class NodeIdentitySettings(Section):
+    """An existing identity for nodes and tasks, with the two ids that `az identity show` prints of it."""
+
+    id: IdentityId
+    client_id: Guid
+    principal_id: Guid
+
+
+def _zone(word: str) -> Any:
+    def checked(zone_id: str) -> str:
+        name = zone_id.rpartition("/")[2].lower()
+        if not (name.startswith("privatelink.") and word in name):
+            raise Refused("", f"the zone privatelink.{word}...", repr(name), "each service has a zone of its own")
+        return zone_id
+
+    return AfterValidator(checked)
+
+
+class PrivateEndpoints(Section):
+    """Private endpoints in a given subnet, with their names in given DNS zones; what is left out gets no endpoint."""
+
+    subnet_id: SubnetId
+    batch_zone_id: Annotated[ZoneId, _zone("batch")] | None = None
+    registry_zone_id: Annotated[ZoneId, _zone("azurecr")] | None = None
+    blob_zone_id: Annotated[ZoneId, _zone("blob")] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_zone(self) -> Self:
+        if not (self.batch_zone_id or self.registry_zone_id or self.blob_zone_id):
+            zones = "batch_zone_id, registry_zone_id or blob_zone_id"
+            raise Refused("", f"at least one of {zones}", "none", "an endpoint is made for each zone")
+        return self
+
+
+class NetworkSettings(Section):
+    """Where nodes stand, and who reaches the account. Networks and zones exist already: the program makes none."""
+
+    subnet_id: SubnetId | None = None
+    subnet_range: Annotated[Network, Expect("the subnet's range like 10.20.0.0/24", "for checks only")] | None = None
+    """The subnet's addresses, which its id does not tell: with them the size is checked, and clashes are found."""
+    public_ips: Annotated[Flag, Expect("true or false", "false wants subnet_id, and a way out for the nodes")] = True
+    allowed_ips: (
+        Annotated[
+            tuple[Network, ...],
+            AfterValidator(networks_differ),
+            Field(max_length=MAX_ALLOWED_IPS),
+            Expect("a list of networks like 203.0.113.0/24", "leave it out to let every network reach the account"),
+        ]
+        | None
+    ) = None
+    """Who reaches the Batch account over the Internet; left out: everybody (with a right), an empty list: nobody."""
+    private_endpoints: PrivateEndpoints | None = None
+
+    @model_validator(mode="after")
+    def _nodes_have_a_network(self) -> Self:
+        if not self.public_ips and self.subnet_id is None:
+            raise Refused(
+                "public_ips", "subnet_id beside false", "none", "nodes without public addresses need a subnet"
+            )
+        if self.subnet_range is not None and DOCKER_NETWORK.overlaps(ipaddress.IPv4Network(self.subnet_range)):
+            expected = f"a range outside of {DOCKER_NETWORK}, which Docker uses on every node"
+            raise Refused("subnet_range", expected, self.subnet_range, "take another subnet")
+        return self
+
+    @property
+    def room(self) -> int | None:
+        """How many nodes the subnet can hold; None if its range is not given."""
+        if self.subnet_range is None:
+            return None
+        return ipaddress.IPv4Network(self.subnet_range).num_addresses - AZURE_RESERVED_ADDRESSES
+
+
+def _first_of_a_month(day: date) -> date:
+    if day.day != 1:
+        raise Refused("", "the first day of a month", str(day), f"write {day.replace(day=1)}")
+    return day
+
+
+class Budget(Section):
+    """What the stack's resource group may cost in a month before people are told. Nothing is switched off."""
+
+    monthly_amount: Annotated[
+        int,
+        Field(ge=1, le=10_000_000, strict=True),
+        Expect("a whole number of the subscription's currency, 1 or more", "per month"),
+    ]
+    since: Annotated[
+        date, AfterValidator(_first_of_a_month), Expect("a date like 2026-12-01", "the first day of a month")
+    ]
+    """The first month, which Azure cannot change afterwards."""
+
+
+class MonitoringSettings(Section):
+    """Logs and metrics to a workspace, and five alerts by mail."""
+
+    workspace_id: WorkspaceId
+    emails: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(pattern=r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$"),
+                Expect("a mail address", "like team@example.com"),
+            ],
+            ...,
+        ],
+        Field(min_length=1, max_length=20),
+        Expect("a list of 1 to 20 mail addresses", "they get alerts and the budget's warnings"),
+    ]
+    task_failure_percent: Annotated[
+        int, Field(ge=1, le=100, strict=True), Expect("a whole number 1..100", "of the tasks that end in 30 minutes")
+    ] = 25
+    active_jobs: Annotated[
+        int,
+        Field(ge=1, le=100_000, strict=True),
+        Expect("a whole number 1..100000", "somewhat less than the account's quota of active jobs (default 300)"),
+    ] = 250
+    budget: Budget | None = None
+
+
+AutoStorage = Literal["managed_identity", "none"]
+
+
+def example_values(section: Section, key: str = "") -> list[tuple[str, str]]:
+    """The keys under which examples still stand, and the examples: what only the stack's owner knows is missing."""
+    found: list[tuple[str, str]] = []
+    for name in type(section).model_fields:
+        found += _examples_in(getattr(section, name), f"{key}.{name}" if key else name)
+    return found
+
+
+def _examples_in(value: Any, key: str) -> list[tuple[str, str]]:
+    if isinstance(value, Section):
+        return example_values(value, key)
+    if isinstance(value, dict):
+        return [found for name, item in value.items() for found in _examples_in(item, f"{key}.{name}")]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [found for at, item in enumerate(value) for found in _examples_in(item, f"{key}[{at}]")]
+    if isinstance(value, str) and re.search(f"{EXAMPLE_ID[:-1]}|{EXAMPLE_DIGEST}", value):
+        return [(key, value)]
+    return []

@@ -1,0 +1,118 @@
+"""The kinds of values that settings are made of: ids of Azure, networks, counts. Plain data, checked by pydantic."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Annotated, ClassVar, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from infra.settings_problems import Expect, Refused
+
+MAX_NODES: Final = 100
+"""Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below."""
+
+EXAMPLE_ID: Final = "11111111-2222-3333-4444-555555555555"
+"""Stands in stack files and examples for an id that only a tenant knows. `up` refuses it."""
+
+MIN_PREFIX_LENGTH: Final = 8
+"""The widest network that a rule may allow: a /8 is 16 million addresses. /0 would be everybody."""
+
+
+class Section(BaseModel):
+    """Frozen, and closed: a key that is not declared is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    RETIRED: ClassVar[Mapping[str, str]] = {}
+    """Keys that an older version of the program had, and what is written instead."""
+
+
+Nodes = Annotated[
+    int,
+    Field(ge=0, le=MAX_NODES, strict=True),
+    Expect(f"a whole number 0..{MAX_NODES}", "change it or raise MAX_NODES in infra/setting_types.py"),
+]
+Guid = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
+    AfterValidator(str.lower),
+    Expect(f"an object id like {EXAMPLE_ID}", "find it with `az ad signed-in-user show`"),
+]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _arm_id(provider: str, *types: str) -> Callable[[str], str]:
+    """A validator for the id of a resource of one type. Ids have no case: Azure's own spelling comes out."""
+    parts = "/".join(f"{kind}/[A-Za-z0-9._()-]+" for kind in types)
+    pattern = re.compile(
+        rf"/subscriptions/[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"
+        rf"/resourceGroups/[\w.()-]{{1,90}}/providers/{re.escape(provider)}/{parts}",
+        re.IGNORECASE,
+    )
+    spelling = {word.lower(): word for word in ("subscriptions", "resourceGroups", "providers", provider, *types)}
+
+    def checked(text: str) -> str:
+        found = text.strip().rstrip("/")
+        if not pattern.fullmatch(found):
+            form = f"/subscriptions/{EXAMPLE_ID}/resourceGroups/NAME/providers/{provider}/"
+            form += "/".join(f"{kind}/NAME" for kind in types)
+            raise Refused("", f"an id like {form}", repr(text), "copy it from `az resource show --query id`")
+        # "", subscriptions, ID, resourceGroups, NAME, providers, PROVIDER, TYPE, NAME, ...
+        words = found.lower().split("/")[:3] + found.split("/")[3:]
+        return "/".join(spelling[word.lower()] if at % 2 or at == 6 else word for at, word in enumerate(words))
+
+    return checked
+
+
+_AN_ID: Final = Expect("an Azure resource id", "copy it from `az resource show --query id`")
+SubnetId = Annotated[str, AfterValidator(_arm_id("Microsoft.Network", "virtualNetworks", "subnets")), _AN_ID]
+ZoneId = Annotated[str, AfterValidator(_arm_id("Microsoft.Network", "privateDnsZones")), _AN_ID]
+WorkspaceId = Annotated[str, AfterValidator(_arm_id("Microsoft.OperationalInsights", "workspaces")), _AN_ID]
+RegistryId = Annotated[str, AfterValidator(_arm_id("Microsoft.ContainerRegistry", "registries")), _AN_ID]
+StorageId = Annotated[str, AfterValidator(_arm_id("Microsoft.Storage", "storageAccounts")), _AN_ID]
+IdentityId = Annotated[str, AfterValidator(_arm_id("Microsoft.ManagedIdentity", "userAssignedIdentities")), _AN_ID]
+
+
+def _ipv4_network(text: str) -> str:
+    """A public IPv4 network in CIDR form, narrow enough to be somebody's; a bare address is a network of one."""
+    fix = "write the networks that people come from, like 203.0.113.0/24; `curl https://ifconfig.me` shows yours"
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise Refused("", "a network like 203.0.113.0/24", repr(text), fix) from None
+    if network.version == 6:
+        reason = "an IPv4 network (Batch gives nodes and account endpoints IPv4 addresses only)"
+        raise Refused("", reason, repr(text), fix)
+    if network.prefixlen < MIN_PREFIX_LENGTH:
+        whom = "everybody" if network.prefixlen == 0 else f"{network.num_addresses:,} addresses"
+        reason = f"a network of /{MIN_PREFIX_LENGTH} or narrower (this one would let {whom} try passwords)"
+        raise Refused("", reason, repr(text), fix)
+    if str(network.network_address) != text.strip().partition("/")[0]:
+        raise Refused(
+            "", f"a network's first address ({network})", repr(text), f"write {network}, or the address alone"
+        )
+    return str(network)
+
+
+Network = Annotated[str, AfterValidator(_ipv4_network), Expect("a network like 203.0.113.0/24", "in CIDR form")]
+
+
+def networks_differ(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """The networks in the order of their addresses, so that another order in the file is no change."""
+    known = sorted(map(ipaddress.IPv4Network, networks))
+    for one, next_one in pairwise(known):
+        if one.overlaps(next_one):
+            raise Refused("", "networks that do not overlap", f"{one} and {next_one}", f"remove {next_one}")
+    return tuple(map(str, known))
+
+
+def whole_text(value: object) -> object:
+    """YAML reads 2404 as a number; here it is a name."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(whole_text)]

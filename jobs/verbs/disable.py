@@ -1,0 +1,40 @@
+"""`disable JOB ...`: hold jobs. Their tasks stay; what runs is waited for, given back to the queue, or ended."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from .. import moves
+from ..errors import Conflict
+from ..exits import Exit
+from ..parser import batch_id
+from ..session import Session
+from .move import add_running, add_timeout
+
+EXAMPLES: Final = ("disable nightly-7", "disable nightly-7 --running requeue --wait")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("jobs", type=batch_id, metavar="JOB", nargs="+")
+    add_running(parser, ("wait", "requeue", "terminate"))
+    parser.add_argument("--wait", action="store_true", help="until none of their tasks runs")
+    add_timeout(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    render, batch = session.render, session.batch
+    found = [batch.job(job_id) for job_id in dict.fromkeys(arguments.jobs)]  # all exist, or nothing is done
+    if over := [f"{job.id} is {job.state}" for job in found if job.state in moves.OVER]:
+        raise Conflict(f"job {', '.join(over)}: it runs nothing any more. Name jobs that go on")
+    for job in found:
+        if job.state == "active":
+            batch.disable_job(job.id, arguments.running)
+        if render.as_json:
+            render.record({"job": job.id, "disabled": True})
+        render.words(f"job {job.id}: no task of it begins. Go on: python -m jobs enable {job.id}")
+    until = moves.deadline(session, arguments.timeout)
+    while arguments.wait and (left := [job.id for job in found if batch.job(job.id).state == "disabling"]):
+        moves.pause(session, until, f"tasks of {', '.join(left[:3])} still run")
+    return Exit.OK
