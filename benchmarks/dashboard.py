@@ -1,7 +1,7 @@
 """How long the dashboard's pages take with many tasks and nodes, `python -m benchmarks.dashboard`.
 
-The local Azure's Batch service in this process with the `noop` executor: a pool, a job whose tasks run and end at once,
-and the dashboard before it, asked over HTTP as the pages ask. Each page is asked for three times, with nothing kept
+The local Azure's Batch service in this process with the `noop` executor: a pool, a job whose tasks have run, and the
+dashboard before it, asked over HTTP as the pages ask. Each page is asked for three times, with nothing kept
 from before. Prints a line for each: the best and the worst, in milliseconds, and how often the service was asked.
 """
 
@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jobs.clock import SystemClock
@@ -22,11 +23,14 @@ from jobs.dashboard.server import Dashboard, serve
 from jobs.report import page, read
 from jobs.service.connection import Connection, SharedKey
 from jobs.session import Session
-from jobs.submission import Options, submit_tasks
 from jobs.terminal.render import Render
+from local.azure.batch.model.states import TaskState
+from local.azure.batch.model.task import Task, with_defaults
 from tests.azure.batch.conftest import BATCH_DATA_CONTRIBUTOR, SUBMITTER, LocalBatch
 
 ROUNDS = 3
+CHUNK = 5_000  # tasks that are put into the service's state at a time
+FAILS = 50  # one of so many
 
 
 def session_of(local: LocalBatch) -> Session:
@@ -40,19 +44,35 @@ def session_of(local: LocalBatch) -> Session:
 
 
 def fill(local: LocalBatch, session: Session, tasks: int, nodes: int) -> str:
-    """The pool and the job; the node that ran its first task."""
-    # Two at once, and the rest later: the executor's nodes are up at once, but each is a thing to be scheduled.
+    """The pool, and the job with tasks that have run: put into the service's state, which takes seconds, where running
+    them one by one takes minutes. Gives the node of the first task."""
     local.pool("pool", nodes=nodes, account="bench", taskSlotsPerNode=4)
     local.settle()
     session.batch.create_job({"id": "large", "poolInfo": {"poolId": "pool"}})
+    account = local.service.account("bench")
+    assert account is not None
+    state, names, now = account.state, local.node_ids(), datetime.now(UTC)
+    definition = with_defaults({"commandLine": "true"}, 0)
+
+    async def put(numbers: range) -> None:
+        with state.store.transaction():
+            for number in numbers:
+                begun = now - timedelta(seconds=(tasks - number) / 50)
+                code = 9 if number % FAILS == 7 else 0
+                state.save(
+                    Task(
+                        id=f"task-{number:06d}", job_id="large", body={**definition, "id": f"task-{number:06d}"},
+                        created=now - timedelta(hours=1), state_since=begun, changed=begun, number=state.next_number(),
+                        state=TaskState.COMPLETED, pool_id="pool", node_id=names[number % len(names)], started=begun,
+                        ended=begun + timedelta(seconds=3), exit_code=code, result="failure" if code else "success",
+                    )
+                )  # fmt: skip
+
     began = time.perf_counter()
-    definitions = ({"id": f"task-{number:06d}", "commandLine": "true"} for number in range(tasks))
-    submit_tasks(session.batch, "large", definitions, Options(total=tasks))
-    while (counts := session.batch.counts("large")).completed < tasks:
-        print(f"{counts.completed} of {tasks} tasks ended", flush=True)
-        time.sleep(5)
-    print(f"{tasks} tasks on {nodes} nodes ran in {time.perf_counter() - began:.0f} s", flush=True)
-    return session.batch.task("large", "task-000000").node_id or ""
+    for first in range(0, tasks, CHUNK):
+        local.run(put(range(first, min(tasks, first + CHUNK))))
+    print(f"{tasks} tasks on {nodes} nodes are there after {time.perf_counter() - began:.0f} s", flush=True)
+    return names[0]
 
 
 def main() -> None:
