@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
+from typing import Final
 
 from ..errors import UsageError
 from ..exits import Exit
 from ..session import Session
 from ..signals import Ended
+
+EXAMPLES: Final = ("dashboard", "dashboard --operate", "dashboard --stack dev --port 8321")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +31,9 @@ def _port(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    from ..dashboard.access import Access  # loads aiohttp, which `--help` does not need
+    import asyncio  # loaded here, as aiohttp is: `--help` needs neither
+
+    from ..dashboard.access import Access
     from ..dashboard.server import Dashboard, serve
 
     access = Access(operate=arguments.operate)

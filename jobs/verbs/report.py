@@ -10,17 +10,27 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from .. import outputs_of, text
 from ..errors import NotFound, UsageError
 from ..exits import Exit
 from ..parser import batch_id
 from ..progress import SMALL, describe
-from ..report import figures, page, read, words
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..terminal.render import add_raw
 
+if TYPE_CHECKING:
+    from ..report.figures import Figures
+
+EXAMPLES: Final = (
+    "report",
+    "report nightly-7",
+    "report --family nightly",
+    "report nightly-7 --html nightly-7.html",
+    "report nightly-7 --figures --json",
+)
 STDOUT = "stdout.txt"
 MOST = 8192  # bytes of each stdout that are shown
 MOST_FAILED = 20  # of a job with more than `SMALL` tasks only so many failed ones are shown
@@ -47,7 +57,9 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         return write(session, job_id, arguments.html, arguments.job_file)
     if not arguments.figures:
         return show(session, job_id)
-    found = read.read(session, job_id).figures(session)
+    from ..report.read import read  # what reads and draws figures takes long to load, and `--help` needs none of it
+
+    found = read(session, job_id).figures(session)
     _tell(session, found)
     return exit_of(found)
 
@@ -62,9 +74,12 @@ def write(session: Session, job_id: str, path: Path, job_file: Path | None) -> E
             raise UsageError(f"{job_file}:{error.line}: cannot be read: {error}") from error
     if path.is_dir():
         raise UsageError(f"{path} is a folder. Name a file, for example {path / f'{job_id}.html'}")
-    reading = read.read(session, job_id)
+    from ..report.page import page
+    from ..report.read import read
+
+    reading = read(session, job_id)
     found = reading.figures(session)
-    made = page.page(reading, found, job_file=shown).encode()
+    made = page(reading, found, job_file=shown).encode()
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -80,17 +95,19 @@ def write(session: Session, job_id: str, path: Path, job_file: Path | None) -> E
     return exit_of(found)
 
 
-def exit_of(found: figures.Figures) -> Exit:
+def exit_of(found: Figures) -> Exit:
     """Whether a task failed, or, of a job that is over, did not succeed."""
     over = found.job.state in ("completed", "deleting")
     return Exit.TASKS_FAILED if found.failed or (over and found.succeeded < found.total) else Exit.OK
 
 
-def _tell(session: Session, found: figures.Figures) -> None:
+def _tell(session: Session, found: Figures) -> None:
+    from ..report.words import lines
+
     if session.render.as_json:
         session.render.record(found.plain())
         return
-    for line in words.lines(found):
+    for line in lines(found):
         session.render.data(line)
 
 
@@ -113,8 +130,10 @@ def newest(session: Session, family: str) -> JobState:
 def show(session: Session, job_id: str) -> Exit:
     """Print all tasks, of a large job failed ones, and the figures; the exit code says whether one failed, or, of a job
     that is over, did not succeed."""
+    from ..report.read import read
+
     render = session.render
-    reading = read.read(session, job_id)
+    reading = read(session, job_id)
     job, every = reading.job, sorted(reading.tasks, key=lambda task: task.id)
     if not render.as_json:
         render.data(f"job {job.id} ({job.state}) on pool {job.pool_id}")
