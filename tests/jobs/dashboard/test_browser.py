@@ -27,6 +27,7 @@ from .pictures import PAGES, enter, show
 from .test_attacks import SCRIPT
 
 SIZES = {"phone": (360, 740, 1), "desk": (1280, 860, 1)}
+LOOKS = [("desk", "light"), ("phone", "dark")]
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 
@@ -137,19 +138,18 @@ def test_what_is_looked_at_stays_while_new_data_comes(page: Page) -> None:
     expect(summary).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_passes_axe_and_fits_its_width(browser: Browser, _registry: None, scheme: str) -> None:
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_every_page_passes_axe_and_fits_its_width(browser: Browser, _registry: None, size: str, scheme: str) -> None:
     axe = Axe()
-    for size in SIZES.values():
-        with served(busy_day(nodes=60, tasks=120).session, operate=True) as access:
-            found = enter(browser, address(access), size=size, scheme=scheme)
-            for path in PAGES.values():
-                show(found, path)
-                wide = found.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                assert wide <= 0, (path, size)
-                violations = axe.run(found, options=RULES).response["violations"]
-                assert [(one["id"], one["nodes"][0]["html"][:200]) for one in violations] == [], (path, size)
-            found.context.close()
+    with served(busy_day(nodes=60, tasks=120).session, operate=True) as access:
+        found = enter(browser, address(access), size=SIZES[size], scheme=scheme)
+        for path in PAGES.values():
+            show(found, path)
+            wide = found.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, path
+            violations = axe.run(found, options=RULES).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in violations] == [], path
+        found.context.close()
 
 
 def test_a_script_in_ids_and_outputs_does_nothing(browser: Browser) -> None:
@@ -221,31 +221,30 @@ def test_a_page_of_another_site_neither_reads_nor_changes_nor_frames_it(page: Pa
         server.server_close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_opens_from_a_file_and_passes_axe(browser: Browser, tmp_path: Path, scheme: str) -> None:
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_the_report_opens_from_a_file_and_passes_axe(browser: Browser, tmp_path: Path, size: str, scheme: str) -> None:
     found = made_up.reading(600)
     file = tmp_path / "report.html"
     file.write_text(report_page(found, compute(found.job, found.tasks, found.nodes, slots=2, now=START)))
-    for size in SIZES.values():
-        seen = enter(browser, "", size=size, scheme=scheme)
-        asked: list[str] = []
-        wrong: list[str] = []
-        seen.on("request", lambda request, asked=asked: asked.append(request.url))
-        seen.on("console", lambda line, wrong=wrong: wrong.append(line.text) if line.type == "error" else None)
-        seen.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
-        seen.goto(file.as_uri())
-        expect(seen.locator("#view")).to_contain_text("600 of 600 tasks")
-        canvas = seen.locator("canvas")
-        canvas.focus()
-        seen.keyboard.press("+")
-        expect(seen.locator("#view")).not_to_contain_text("600 of 600")
-        seen.keyboard.press("0")
-        box = canvas.bounding_box()
-        assert box is not None
-        seen.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
-        expect(seen.locator("#tip")).to_contain_text("tvm-")
-        assert seen.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-        violations = Axe().run(seen, options=RULES).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in violations] == []
-        assert asked == [file.as_uri()] and wrong == []
-        seen.context.close()
+    seen = enter(browser, "", size=SIZES[size], scheme=scheme)
+    asked: list[str] = []
+    wrong: list[str] = []
+    seen.on("request", lambda request: asked.append(request.url))
+    seen.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+    seen.on("pageerror", lambda error: wrong.append(str(error)))
+    seen.goto(file.as_uri())
+    expect(seen.locator("#view")).to_contain_text("600 of 600 tasks")
+    canvas = seen.locator("canvas")
+    canvas.focus()
+    seen.keyboard.press("+")
+    expect(seen.locator("#view")).not_to_contain_text("600 of 600")
+    seen.keyboard.press("0")
+    box = canvas.bounding_box()
+    assert box is not None
+    seen.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    expect(seen.locator("#tip")).to_contain_text("tvm-")
+    assert seen.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    violations = Axe().run(seen, options=RULES).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in violations] == []
+    assert asked == [file.as_uri()] and wrong == []
+    seen.context.close()
