@@ -44,6 +44,7 @@ KEPT: Final = {
 }
 JOBS_ON_PAGE: Final = 25
 TASKS_ON_PAGE: Final = 100
+MOST_LISTINGS: Final = 500  # filters whose pages are known
 MOST_FAILURES: Final = 10
 JOBS_ASKED_FOR_IMAGES: Final = 30
 ASKING: Final = 8
@@ -243,6 +244,8 @@ class Views:
         """One page of the tasks, in the service's order. Only pages up to the next one are known."""
         key = (job_id, shown, prefix)
         with self._lock:
+            if len(self._listings) > MOST_LISTINGS:
+                self._listings.clear()
             tokens = self._listings.setdefault(key, [""])
             if page >= len(tokens):
                 raise NotFound(f"page {page + 1} of these tasks is not known any more. Begin with the first")
