@@ -5,8 +5,9 @@ PYTHON ?= python3
 STACK ?= local
 VENV_PYTHON := .venv/bin/python
 # A file's tests stay in one process, with its fixtures; so do all tests with Docker, which share an engine: one after the
-# other in one process, while the others do the rest (tests/conftest.py).
+# other in one process, while the others do the rest (tests/conftest.py). That one waits more than it computes.
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile
+WITH_DOCKER := -n $(shell expr $$(nproc) + 1) --maxprocesses 8 --dist loadfile
 # In CI a test that does not run is a failure; only those that need a subscription may be skipped.
 NO_SKIPS := $(if $(CI),--no-skips)
 
@@ -50,7 +51,7 @@ clean:          ## stop, and delete state, caches and packages of this checkout 
 test: setup     ## static checks, then all tests
 	@$(PYTHON) -m tools.setup browser
 	@$(VENV_PYTHON) -m tools.check
-	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(PARALLEL)
+	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(WITH_DOCKER)
 
 test-fast:      ## the tests that need neither Docker nor root, in less than two minutes
 	@$(PYTHON) -m tools.setup offline

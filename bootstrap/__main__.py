@@ -10,7 +10,7 @@ import pulumi
 from pulumi_azure_native import authorization, keyvault, managedidentity, resources, storage
 
 from bootstrap.rights import Scope, assignment_condition, identities
-from bootstrap.settings import AUDIENCE, ISSUER, Names, Settings, variables
+from bootstrap.settings import AUDIENCE, ISSUER, Names, Settings, exposed_by, variables
 
 RECOVERY_DAYS = 90
 ASSIGNMENTS = uuid.UUID("5b8f3c9e-2f0a-5d55-9a57-0f4f8f1f2a61")
@@ -18,6 +18,8 @@ ASSIGNMENTS = uuid.UUID("5b8f3c9e-2f0a-5d55-9a57-0f4f8f1f2a61")
 settings = Settings.load(pulumi.Config())
 deployer = authorization.get_client_config()
 names = Names(settings.prefix, deployer.subscription_id)
+if warning := exposed_by(settings.environments, deployer.subscription_id):
+    pulumi.warn(warning)
 # Without the state nobody knows what is deployed, without the keys nobody can read it.
 kept = pulumi.ResourceOptions(protect=True)
 

@@ -119,6 +119,18 @@ class Names:
         return f"azurekeyvault://{self.vault}.vault.azure.net/keys/{self.key(environment)}"
 
 
+def exposed_by(environments: Mapping[str, Environment], own_subscription: str) -> str | None:
+    """What to warn of: environments that deploy to the subscription in which all states and keys lie. None if none do."""
+    found = [name for name, one in environments.items() if one.subscription_id == own_subscription.lower()]
+    if not found:
+        return None
+    return (
+        f"{', '.join(found)} deploys to the subscription in which the state of every environment lies: as a Contributor "
+        "there its pipeline could delete the states and keys of the others. Next step: run this signed in to a "
+        "subscription of its own (ARM_SUBSCRIPTION_ID)"
+    )
+
+
 def variables(names: Names, environments: Mapping[str, Environment], of: tuple[str, ...]) -> dict[str, str]:
     """Variables of a GitHub environment that say where its stacks are; the script takes those of the stack's name."""
     found: dict[str, str] = {}

@@ -55,7 +55,15 @@ def run(stack: str, *, recover_lock: bool, smoke: str, promote_from: str | None 
 
 def promote(source: str, stack: str, environment: Mapping[str, str]) -> int:
     """Give the stack the image that another one runs, by digest: the same bytes, copied between the registries."""
-    command = [sys.executable, "-m", "ci.promote", pulumi.check_name(source), pulumi.check_name(stack)]
+    command = [
+        sys.executable,
+        "-m",
+        "ci.promote",
+        "--from",
+        pulumi.check_name(source),
+        "--to",
+        pulumi.check_name(stack),
+    ]
     return subprocess.run(command, cwd=pulumi.ROOT, env=dict(environment), check=False).returncode
 
 

@@ -13,6 +13,7 @@ Exit code: 0 done or nothing to do, 1 the copy failed, 2 wrong arguments or a st
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
@@ -20,6 +21,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from ci import pulumi
+from ci.errors import PipelineError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _REFERENCE: Final = re.compile(r"(?P<server>[^/@]+)/(?P<repository>[^@]+)@(?P<digest>sha256:[0-9a-f]{64})")
@@ -91,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
         before = file.read_text()
         server = options.registry or _output(options.target, "registry_server")
         promotion = plan(_output(options.source, "worker_image"), server, before)
-    except (PromotionError, OSError) as problem:
+    except (PromotionError, PipelineError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     if promotion.copy is not None:
@@ -111,7 +115,8 @@ def _output(stack: str, name: str) -> str:
     """One output of a deployed stack."""
     command = ["pulumi", "stack", "output", name, "--stack", stack]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        environment = pulumi.for_stack(stack, os.environ)  # each stack may have a state of its own
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise PromotionError("there is no `pulumi` on PATH") from None
     if done.returncode:

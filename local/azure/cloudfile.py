@@ -1,6 +1,8 @@
 """`cloud.json`: what any client of the local Azure needs, rewritten whenever what it names comes or goes.
 
-Owns the file's content. It holds the deployer's secret, hence mode 0600. The account named is the newest of its type.
+Owns the file's content. It holds the deployer's secret, hence mode 0600. The accounts named are those of the stack
+"local", which `local/Pulumi.local.yaml` gives a tag (`STACK_TAG`): whatever else is made beside them, the file goes on
+naming these. While a replacement goes on, the newest of a type counts.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ _BATCH = "Microsoft.Batch/batchAccounts"
 _STORAGE = "Microsoft.Storage/storageAccounts"
 _REGISTRY = "Microsoft.ContainerRegistry/registries"
 _NAMED = (_BATCH, _STORAGE, _REGISTRY)
+STACK_TAG = ("stack", "local")
 SQL_NAME = "sql.azure.test"  # what nodes call it (and its certificate)
 SQL_DATABASE = "worklist"
 
@@ -43,7 +46,7 @@ def document(cloud: Cloud) -> dict[str, Any]:
             "database": SQL_DATABASE,
         },
     }
-    batch, storage, registry = (_newest(cloud, one) for one in _NAMED)
+    batch, storage, registry = (_of_stack(cloud, one) for one in _NAMED)
     if batch is not None:
         found["resource_group"] = ids.split(ids.group_of(batch.id) or "")[-1]
         endpoint = _view(cloud, batch).get("accountEndpoint")
@@ -74,8 +77,12 @@ def keep_written(cloud: Cloud) -> Callable[[Resource, bool], None]:
     return changed
 
 
-def _newest(cloud: Cloud, kind: str) -> Resource | None:
-    ready = [one for one in cloud.resources.list(kind) if one.state == "Succeeded"]
+def _of_stack(cloud: Cloud, kind: str) -> Resource | None:
+    name, value = STACK_TAG
+    ready = [
+        one for one in cloud.resources.list(kind)
+        if one.state == "Succeeded" and (one.tags or {}).get(name) == value
+    ]  # fmt: skip
     return max(ready, key=lambda one: one.created, default=None)
 
 

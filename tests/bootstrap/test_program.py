@@ -1,4 +1,4 @@
-"""The bootstrap's program: state and keys nobody loses, one identity for each GitHub environment, and only least roles."""
+"""The bootstrap's program: state and keys nobody loses, an identity for each GitHub environment, and least roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bootstrap.rights import ALL_ENVIRONMENTS, assignment_condition
-from bootstrap.settings import SettingsError
+from bootstrap.settings import Environment, SettingsError, exposed_by
 from infra.roles import Role
 from tests.bootstrap.program import OF_PROD, bootstrap
 from tests.infra.recording import SUBSCRIPTION, Run
@@ -93,6 +93,12 @@ def test_the_variables_of_every_github_environment_are_printed_and_hold_no_secre
     assert "PULUMI_BACKEND_URL_PROD" not in printed["dev"] and "PULUMI_BACKEND_URL_PROD" in printed["preview"]
     assert printed["prod"]["AZURE_SUBSCRIPTION_ID_PROD"] == OF_PROD
     assert run.secret_outputs == set()
+
+
+def test_an_environment_in_the_subscription_of_the_states_is_warned_of() -> None:
+    environments = {"dev": Environment(subscription_id=SUBSCRIPTION), "prod": Environment(subscription_id=OF_PROD)}
+    assert (exposed_by(environments, SUBSCRIPTION.upper()) or "").startswith("dev deploys to the subscription")
+    assert exposed_by(environments, "cccccccc-0000-4000-8000-000000000000") is None
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

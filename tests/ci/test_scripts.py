@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ci import deploy, destroy, drift, preview, pulumi
+from ci import deploy, destroy, drift, preview, pulumi, settings
 from ci.errors import PipelineError
 from tests.ci import github_server
 from tests.ci.digests import RAN, STORAGE, digest, replaced_pool, step, urn, violation
@@ -193,6 +193,36 @@ def test_a_step_that_fails_gives_its_exit_code_and_ends_the_deployment(cli: Fake
     verbs["fail"] = "pools"
     assert deploy.main(["dev"]) == 3
     assert [asked[1] for asked in verbs["asked"]] == ["pools"]
+
+
+def test_the_image_is_promoted_before_anything_is_deployed(
+    cli: FakeCli, verbs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(deploy, "promote", lambda source, stack, environment: asked.append((source, stack)) or 1)
+    assert deploy.main(["prod", "--promote-from", "dev"]) == 1
+    assert asked == [("dev", "prod")] and cli.asked == [] and verbs["asked"] == []
+
+
+def test_each_stack_has_its_own_state_and_subscription_where_variables_name_them() -> None:
+    told = {"PULUMI_BACKEND_URL_DEV": "azblob://state-dev", "AZURE_SUBSCRIPTION_ID_DEV": "1", "PULUMI_BACKEND_URL": "x"}
+    assert pulumi.for_stack("dev", told)["PULUMI_BACKEND_URL"] == "azblob://state-dev"
+    assert pulumi.for_stack("dev", told)["ARM_SUBSCRIPTION_ID"] == "1"
+    assert pulumi.for_stack("prod", told)["PULUMI_BACKEND_URL"] == "x"
+
+
+def test_a_stack_that_takes_its_image_by_digest_is_previewed_with_the_one_that_is_deployed(
+    cli: FakeCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pulumi, "ROOT", tmp_path)
+    old, new = (f"docker-worker@sha256:{digit * 64}" for digit in "ab")
+    (tmp_path / "Pulumi.prod.yaml").write_text(f"config:\n  azure-batch-platform:worker:\n    image: {old}\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  azure-batch-platform:worker: {base_image: python}\n")
+    cli.plays("stack", "output", out={"worker_image": f"x.azurecr.io/{new}"})
+    assert settings.deployed_image("dev", os.environ) is None
+    assert settings.deployed_image("prod", os.environ) == f"x.azurecr.io/{new}"
+    assert new in (tmp_path / "Pulumi.prod.yaml").read_text() and old not in (tmp_path / "Pulumi.prod.yaml").read_text()
+    assert cli.verbs == ["stack output"]
 
 
 def locked(user: str, host: str = "runner-7f2", pid: int = 4242) -> str:

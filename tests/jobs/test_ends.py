@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -198,6 +199,25 @@ def test_text_from_outside_is_shown_and_never_obeyed_on_a_terminal() -> None:
     assert err.getvalue() == f"{SHOWN}\n"
     assert out.getvalue().startswith(f"{SHOWN}\nid\n\\x1b]0;title")
     assert not set(out.getvalue()) & set("\x1b\x07\x9b\u202e\r\x00\x7f\ud800")
+
+
+def test_words_for_a_pipe_that_nobody_reads_are_dropped_and_later_ones_come_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jobs.terminal.render.LONGEST_WAIT", 0.05)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"." * 4096)
+    os.set_blocking(writer, True)
+    with os.fdopen(reader, "rb", buffering=0) as left, os.fdopen(writer, "w") as err:
+        render = Render(err=err)
+        render.words("error: " + "long " * 10_000)
+        render.words("python -m jobs submit --resume")
+        assert set(left.read(1 << 20)) == {ord(".")}
+        render.words("é")
+        assert left.read(100) == "é\n".encode()
 
 
 def test_to_a_pipe_and_with_raw_data_is_as_it_is() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from docker.errors import APIError
 
 from local.plugins.docker_image import building, engine, pushing
 from local.plugins.docker_image.provider import IMAGE, DockerImages
@@ -115,3 +116,48 @@ def test_every_step_of_a_build_is_shown_and_of_other_progress_a_line_now_and_the
     for clock["now"], line in lines:
         show(line)
     assert shown == ["Step 1/2 : FROM a", "Step 2/2 : RUN b", "Get:1"]
+
+
+class Registry(Engine):
+    """An engine whose registry answers about an image as told."""
+
+    def __init__(self, answer: Exception | None) -> None:
+        super().__init__(lost=0)
+        self.answer, self.asked = answer, ""
+
+    def inspect_distribution(self, name: str, auth_config: Any = None) -> dict[str, Any]:
+        self.asked = name
+        if self.answer is not None:
+            raise self.answer
+        return {"Descriptor": {"digest": DIGEST}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "there"),
+    [
+        (None, True),
+        (APIError("404 Client Error", explanation="manifest unknown"), False),
+        (APIError("404 Client Error", explanation="errors: name unknown: repository is not there"), False),
+        (APIError("500 Server Error", explanation="Get https://x/v2/: dial tcp: connect: connection refused"), False),
+        (APIError("401 Client Error", explanation="unauthorized: authentication required"), True),
+        (requests.exceptions.ConnectionError("the engine is away"), True),
+    ],
+)
+def test_a_refresh_forgets_an_image_that_its_registry_lost_and_no_other(
+    provider: DockerImages, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, answer: Exception, there: bool
+) -> None:
+    registry = Registry(answer)
+    use(monkeypatch, registry)  # type: ignore[arg-type]
+    state = {"repoDigest": f"registry.example:5000/app@{DIGEST}"}
+    found = provider.read(TARGET, NAME, state, inputs)
+    assert (found is not None) is there
+    assert registry.asked == state["repoDigest"]
+
+
+def test_an_image_that_was_never_pushed_is_not_asked_for(
+    provider: DockerImages, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(None)
+    use(monkeypatch, registry)  # type: ignore[arg-type]
+    assert provider.read(TARGET, NAME, {"repoDigest": "sha256:x"}, {**inputs, "skipPush": True}) is not None
+    assert registry.asked == ""

@@ -1,7 +1,8 @@
 """Every body that `translate` makes is one that the management SDKs know: no name is lost on the way, at any depth.
 
 For each type an input with *every* property that the Pulumi SDK has is generated from its Args classes, translated, and
-taken through the management SDK's model and back.
+taken through the management SDK's model and back. Types without a management SDK here are taken through the local
+ARM's own check, whose schema is generated from the Pulumi SDK.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import enum
 import inspect
 import re
 import typing
+from pathlib import Path
 from typing import Any
 
 import azure.mgmt.authorization.v2022_04_01.models as authorization
@@ -22,6 +24,10 @@ import azure.mgmt.storage.models as storage
 import pytest
 from pulumi import _types as pulumi_types
 
+from local.azure.arm.check import check
+from local.azure.control_plane.resource_types import TABLE, TypeSpec
+from local.azure.control_plane.shapes import model_shape
+from local.plugins.azure_native import wire_schema
 from local.plugins.azure_native.resources import TYPES, describe
 from local.plugins.azure_native.translate import translate
 from local.plugins.schema import check as schema_check
@@ -41,6 +47,8 @@ MODELS: dict[str, Any] = {
     "azure-native:batch:BatchAccount": batch.BatchAccountCreateParameters,
     "azure-native:batch:Pool": batch.Pool,
 }
+
+BODIES = Path(__file__).parents[2] / "local/azure/control_plane/azure_native_bodies.json"
 
 # In the Pulumi SDK (REST 2023-01-01-preview) but no longer in the installed management SDK (a later version).
 GONE = {"azure-native:containerregistry:Registry": {"softDeletePolicy"}}
@@ -92,7 +100,41 @@ def known_only(model: Any, body: dict[str, Any]) -> None:
                 known_only(item, raw)
 
 
-@pytest.mark.parametrize("token", TYPES)
+def row_of(token: str) -> TypeSpec:
+    """The local ARM's row of the type that a token's path names."""
+    path = TYPES[token].path.rpartition("/providers/")[2].split("/")
+    kind = "/".join([path[0], *path[1::2]])
+    return next(spec for spec in TABLE if spec.type == kind)
+
+
+@pytest.mark.parametrize("token", wire_schema.TOKENS)
+def test_every_property_reaches_the_local_arm_without_loss(token: str):
+    args = sdk.args_class(token)
+    assert args
+    inputs = full(args, {"subnet", "applicationSecurityGroups"})
+    for name in {"id", "name"} - {*TYPES[token].parameters}:
+        inputs.pop(name, None)  # the resource's own, which only answers have
+    if "subnet" in sdk.properties(args):
+        inputs |= {"subnet": {"id": "/s"}, "applicationSecurityGroups": [{"id": "/g"}]}
+    assert list(schema_check.check(describe(token), inputs)) == []
+    body = translate(token, inputs, "sub").body
+    assert check(body, row_of(token).shape(update=False)) == body
+    assert row_of(token).create_model == token
+
+
+def test_the_local_arms_schemas_are_those_of_the_installed_pulumi_sdk():
+    assert BODIES.read_text() == wire_schema.document(), (
+        "run `python -m local.plugins.azure_native.wire_schema > local/azure/control_plane/azure_native_bodies.json`"
+    )
+
+
+def test_the_lock_of_a_group_has_the_body_of_the_lock_by_scope():
+    token = "azure-native:authorization:ManagementLockAtResourceGroupLevel"
+    body = translate(token, {"resourceGroupName": "g", "lockName": "l", "level": "CanNotDelete"}, "sub").body
+    assert check(body, model_shape("azure-native:authorization:ManagementLockByScope")) == body
+
+
+@pytest.mark.parametrize("token", MODELS)
 def test_every_property_reaches_the_management_sdk_without_loss(token: str):
     args = sdk.args_class(token)
     assert args

@@ -155,7 +155,7 @@ class Cluster:
 
     def run(self, *command: str, expect: int = 0, **environment: str) -> str:
         """One task to its end; what it wrote, stdout and then stderr."""
-        return self.end_of(self.submit([command], **environment), expect=expect)
+        return self.end_of(self.submit_tasks([(command, environment)]), expect=expect)
 
     def end_of(self, job: str, task: str = "w0", expect: int = 0) -> str:
         """Wait for the task's end with this exit code; what it wrote, stdout and then stderr."""

@@ -19,8 +19,11 @@ FIRST = "test_interrupted_up.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The story of the interrupted deployment begins before anything is deployed."""
-    items.sort(key=lambda item: item.path.name != FIRST)
+    """Of the scenarios the story of the interrupted deployment comes first: it begins before anything is deployed."""
+    story = [item for item in items if item.path.name == FIRST]
+    others = [item for item in items if item.path.name != FIRST]
+    place = next((place for place, item in enumerate(others) if "scenarios" in item.path.parts), len(others))
+    items[:] = [*others[:place], *story, *others[place:]]
 
 
 @pytest.fixture(scope="session")

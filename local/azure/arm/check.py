@@ -112,7 +112,20 @@ def _value(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
             return value
         item = shape.item or Shape("any")
         return {key: _value(one, item, f"{path}['{key}']", problems) for key, one in value.items()}
+    if shape.kind == "one_of":
+        return _best(value, shape, path, problems)
     return _scalar(value, shape, path, problems)
+
+
+def _best(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
+    """The value as the alternative takes it that has the fewest objections."""
+    attempts: list[tuple[list[str], Any]] = []
+    for one in shape.alternatives:
+        objections: list[str] = []
+        attempts.append((objections, _value(value, one, path, objections)))
+    objections, kept = min(attempts, key=lambda attempt: len(attempt[0]))
+    problems += objections
+    return kept
 
 
 def _scalar(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:

@@ -41,8 +41,6 @@ class Directory:
             return self.register
         if method == "POST" and last == "checknameavailability":
             return self.check_name
-        if method == "GET" and last == "quotas" and target.namespace.lower() == "microsoft.batch":
-            return self.batch_quotas
         return self.table.get((method, target.type.lower()))
 
     def subscriptions(self, target: ids.Target, query: Query, body: Document) -> Document:
@@ -122,21 +120,19 @@ class Directory:
         if spec is None:
             raise InvalidResourceNamespace(f"The resource namespace '{target.namespace}' has no global names.")
         name = str(body.get("name", ""))
+        batch = spec.namespace == "Microsoft.Batch"
         try:
             spec.check_name(name)
         except InvalidResourceName as error:
-            return {"nameAvailable": False, "reason": "AccountNameInvalid", "message": error.message}
+            if batch:
+                return {"nameAvailable": False, "reason": "Invalid", "message": _batch_name_problem(name)}
+            return {"nameAvailable": False, "reason": spec.invalid_name or "Invalid", "message": error.message}
         if self._cloud.resources.by_name(spec.type, name) is not None:
-            return {
-                "nameAvailable": False,
-                "reason": "AlreadyExists",
-                "message": f"The name '{name}' is already taken.",
-            }
+            message = (
+                f"An account named '{name}' is already in use." if batch else f"The name '{name}' is already taken."
+            )
+            return {"nameAvailable": False, "reason": "AlreadyExists", "message": message}
         return {"nameAvailable": True}
-
-    def batch_quotas(self, target: ids.Target, query: Query, body: Document) -> Document:
-        """Batch accounts allowed in a region (a new subscription's default)."""
-        return {"accountQuota": 3}
 
     def _provider(self, namespace: str) -> Document:
         rows = self._cloud.types.namespaces().get(namespace.lower())
@@ -182,3 +178,10 @@ class Directory:
                 ],
             },
         }
+
+
+def _batch_name_problem(name: str) -> str:
+    """Batch's words (recorded for the length)."""
+    if not 3 <= len(name) <= 24:
+        return "Account name must be at least 3 characters and at most 24 characters."
+    return "Account name must contain only lowercase letters and numbers."

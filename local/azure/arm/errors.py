@@ -203,3 +203,52 @@ class InvalidRoleAssignmentId(AzureError):
 
     status = 400
     code = "InvalidRoleAssignmentId"
+
+
+class ScopeLocked(AzureError):
+    """A management lock forbids it."""
+
+    status = 409
+    code = "ScopeLocked"
+
+
+class InvalidLockLevel(AzureError):
+    """A lock that would lock nothing. The code is a GUESS."""
+
+    status = 400
+    code = "InvalidLockLevel"
+
+
+class BadRequest(AzureError):
+    """Azure Monitor's and Network's refusal of a body that fits its schema, where no better code is known."""
+
+    status = 400
+    code = "BadRequest"
+
+
+class Conflict(AzureError):
+    """Azure Monitor's refusal of what another setting has already."""
+
+    status = 409
+    code = "Conflict"
+
+
+class InvalidResourceReference(AzureError):
+    """A property names a resource that does not exist (Microsoft.Network's code)."""
+
+    status = 400
+    code = "InvalidResourceReference"
+
+
+class InvalidFilterInQueryString(AzureError):
+    """A `$filter` that cannot be read."""
+
+    status = 400
+    code = "InvalidFilterInQueryString"
+
+
+class InvalidTag(AzureError):
+    """A tag that breaks a documented limit. The code is that of name limits as users report them."""
+
+    status = 400
+    code = "InvalidTagNameCharacters"

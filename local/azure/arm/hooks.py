@@ -11,7 +11,6 @@ from typing import Any
 from local.azure.arm.errors import (
     InvalidRoleAssignmentId,
     PrincipalNotFound,
-    ResourceNotFound,
     RoleAssignmentExists,
     RoleAssignmentUpdateNotPermitted,
     RoleDefinitionDoesNotExist,
@@ -35,11 +34,9 @@ class AssignmentHooks(RecordHooks):
         self._directory = Directory(cloud)
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
-        """Scope, role and principal exist; nothing but the description changes later."""
+        """Role and principal exist; nothing but the description changes later."""
         _check_name(new.name)
         scope = ids.join(ids.split(new.id)[:-4])
-        if scope.lower() != self._cloud.subscription_scope.lower() and self._cloud.resources.get(scope) is None:
-            raise ResourceNotFound(f"The Resource '{scope}' was not found.")
         properties = new.properties
         role = role_of(str(properties["roleDefinitionId"]))
         if role is None:
@@ -121,12 +118,22 @@ def definition_id(cloud: Cloud, role_id: str) -> str:
     return f"{cloud.subscription_scope}/providers/Microsoft.Authorization/roleDefinitions/{role_id}"
 
 
+_DEPLOYER_ROLES = (
+    "b24988ac-6180-42a0-ab88-20f7382dd24c",  # Contributor
+    "f58310d9-a9f6-439a-9e8d-f62e7b41a168",  # Role Based Access Control Administrator
+    "28bf596f-4eb7-45ce-b5bc-6cf482fec137",  # Locks Contributor
+)
+
+
 def seed_deployer(cloud: Cloud) -> None:
-    """The deployer's two roles on the subscription, made once: removing one later is respected."""
-    if cloud.store.get("settings", "seeded") is not None:
+    """The deployer's roles on the subscription, each made once: removing one later is respected."""
+    seeded = cloud.store.get("settings", "seeded") or {}
+    made = seeded.get("roles", list(_DEPLOYER_ROLES[:2]) if seeded else [])
+    missing = [role_id for role_id in _DEPLOYER_ROLES if role_id not in made]
+    if not missing:
         return
     now = cloud.clock.now().isoformat()
-    for role_id in ("b24988ac-6180-42a0-ab88-20f7382dd24c", "f58310d9-a9f6-439a-9e8d-f62e7b41a168"):
+    for role_id in missing:
         name = str(uuid.uuid5(uuid.UUID(cloud.settings.deployer_object_id), role_id))
         properties = {
             "roleDefinitionId": definition_id(cloud, role_id),
@@ -138,7 +145,7 @@ def seed_deployer(cloud: Cloud) -> None:
         }
         resource_id = f"{cloud.subscription_scope}/providers/{_TYPE}/{name}"
         cloud.resources.put(Resource(resource_id, _TYPE, name, properties=properties, created=now, changed=now))
-    cloud.store.put("settings", "seeded", {"at": now})
+    cloud.store.put("settings", "seeded", {"at": now, "roles": list(_DEPLOYER_ROLES)})
 
 
 def _check_name(name: str) -> None:

@@ -1,30 +1,40 @@
-"""Lists: by group, by subscription, under a parent, and of all resources; filtered by what may be read, in pages."""
+"""Lists: by group, by subscription, under a parent, and of all resources; filtered by what may be read, in pages.
+
+Filters: https://learn.microsoft.com/rest/api/resources/resources/list, .../resource-groups/list,
+https://learn.microsoft.com/rest/api/authorization/role-assignments/list-for-scope.
+"""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
-from local.azure.arm.errors import InvalidQueryParameter, ParentResourceNotFound, ResourceGroupNotFound
+from local.azure.arm.errors import (
+    InvalidFilterInQueryString,
+    InvalidQueryParameter,
+    ParentResourceNotFound,
+    ResourceGroupNotFound,
+)
+from local.azure.arm.locks import scope_of
 from local.azure.arm.wire import resource_body
-from local.azure.control_plane import ids
+from local.azure.control_plane import ids, odata
+from local.azure.control_plane.access import covers
 from local.azure.control_plane.cloud import Cloud
-from local.azure.control_plane.errors import NotImplementedHere
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 
 _PAGE = 100
 _GROUPS = "Microsoft.Resources/resourceGroups"
-_ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
-_FILTERS = {
-    "type": re.compile(r"resourceType\s+eq\s+'([^']+)'", re.IGNORECASE),
-    "principal": re.compile(r"(?:principalId\s+eq\s+|assignedTo\()'([^']+)'\)?", re.IGNORECASE),
-    "name": re.compile(r"name\s+eq\s+'([^']+)'", re.IGNORECASE),
-}
+_INHERITED = ("Microsoft.Authorization/roleAssignments", "Microsoft.Authorization/locks")
+"""Extension types that hold below their scope: a list at a scope has those from above, too."""
+_NAMES = odata.Names(
+    ("name", "resourceType", "resourceGroup", "location", "tagName", "tagValue", "identity/principalId", "principalId",
+     "type", "roleDefinitionId", "level", "provisioningState", "properties/provisioningState", "plan/name"),
+    {"atScope": False, "assignedTo": True, "asTarget": False},
+)  # fmt: skip
 
 
 def page(
@@ -32,18 +42,29 @@ def page(
 ) -> web.Response:
     """One page of the resources a list path names."""
     assert caller is not None
-    found = _candidates(cloud, target, spec)
-    found = _filtered(found, spec, target, request.query.get("$filter", ""))
+    found = _filtered(_candidates(cloud, target, spec), target, request.query.get("$filter", ""))
     found = [one for one in found if _readable(cloud, caller, one)]
     after = request.query.get("$skiptoken", "")
     found = sorted((one for one in found if one.id.lower() > after.lower()), key=lambda one: one.id.lower())
     size = _size(request)
-    body: dict[str, Any] = {"value": [resource_body(one, cloud.types.get(one.type)) for one in found[:size]]}
+    shown = [resource_body(one, cloud.types.get(one.type)) for one in found[:size]]
+    if spec is None:  # the list of all resources does not show their properties
+        shown = [_outline(one, body, request.query.get("$expand", "")) for one, body in zip(found, shown, strict=False)]
+    body: dict[str, Any] = {"value": shown}
     if len(found) > size:
         kept = [(name, value) for name, value in request.query.items() if name.lower() != "$skiptoken"]
         query = "&".join(f"{quote(name)}={quote(value)}" for name, value in [*kept, ("$skiptoken", found[size - 1].id)])
         body["nextLink"] = f"{cloud.arm_url}{request.path}?{query}"
     return web.json_response(body)
+
+
+def _outline(resource: Resource, body: dict[str, Any], expand: str) -> dict[str, Any]:
+    shown = {name: value for name, value in body.items() if name not in ("properties", "etag")}
+    extra = {
+        "createdTime": resource.created, "changedTime": resource.changed, "provisioningState": resource.state,
+    }  # fmt: skip
+    wanted = {one.strip().lower() for one in expand.split(",")}
+    return shown | {name: value for name, value in extra.items() if name.lower() in wanted}
 
 
 def _candidates(cloud: Cloud, target: ids.Target, spec: TypeSpec | None) -> list[Resource]:
@@ -66,34 +87,55 @@ def _candidates(cloud: Cloud, target: ids.Target, spec: TypeSpec | None) -> list
                 f"'{holder}' could not be found."
             )
         scope = parent
+    if spec.extension and spec.type not in _INHERITED:
+        return [one for one in cloud.resources.list(spec.type, scope) if scope_of(one).lower() == scope.lower()]
     found = cloud.resources.list(spec.type, scope)
     if spec.extension and target.scope:  # what holds at the scope is above and below it
-        above = [one for one in cloud.resources.list(spec.type) if _above(one, target.scope)]
-        found = [*found, *(one for one in above if one.id not in {other.id for other in found})]
+        known = {one.id for one in found}
+        found += [
+            one for one in cloud.resources.list(spec.type)
+            if one.id not in known and covers(scope_of(one), target.scope)
+        ]  # fmt: skip
     return found
 
 
-def _above(assignment: Resource, scope: str) -> bool:
-    own = str(assignment.properties.get("scope", "")).rstrip("/").lower()
-    return scope.lower().startswith(own + "/")
-
-
-def _filtered(found: list[Resource], spec: TypeSpec | None, target: ids.Target, text: str) -> list[Resource]:
-    text = text.strip()
-    if not text:
+def _filtered(found: list[Resource], target: ids.Target, text: str) -> list[Resource]:
+    if not text.strip():
         return found
-    if spec is None and (match := _FILTERS["type"].fullmatch(text)):
-        return [one for one in found if one.type.lower() == match[1].lower()]
-    if spec is not None and spec.type == _ASSIGNMENTS:
-        if text.lower() == "atscope()":
-            return [one for one in found if not one.id.lower().startswith(f"{target.scope}/".lower() + "resource")]
-        if match := _FILTERS["principal"].search(text):
-            return [one for one in found if str(one.properties["principalId"]).lower() == match[1].lower()]
-    if match := _FILTERS["name"].fullmatch(text):
-        return [one for one in found if one.name.lower() == match[1].lower()]
-    raise NotImplementedHere(
-        f"$filter '{text}' on a list of {spec.type if spec else 'resources'} is not supported here."
-    )
+    try:
+        predicate = odata.parse(text, _NAMES)
+    except odata.InvalidFilter as error:
+        raise InvalidFilterInQueryString(f"Invalid $filter '{text}' specified in the query string: {error}.") from None
+    return [
+        one for one in found
+        if any(predicate(_item(one, target, *tag)) for tag in (one.tags or {"": ""}).items())
+    ]  # fmt: skip
+
+
+def _item(resource: Resource, target: ids.Target, tag: str, value: str) -> dict[str, Any]:
+    """What filters see of a resource, and one of its tags: `tagName` and `tagValue` are those of the same tag."""
+    properties = resource.properties
+    group = ids.group_of(resource.id)
+    principal = properties.get("principalId")
+    return {
+        "name": resource.name,
+        "resourcetype": resource.type,
+        "type": resource.type,
+        "resourcegroup": None if group is None else ids.split(group)[-1],
+        "location": resource.location,
+        "tagname": tag or None,
+        "tagvalue": value,
+        "principalid": principal,
+        "identity/principalid": (resource.identity or {}).get("principalId"),
+        "roledefinitionid": properties.get("roleDefinitionId"),
+        "level": properties.get("level"),
+        "provisioningstate": resource.state,
+        "properties/provisioningstate": resource.state,
+        "plan/name": None,
+        "atscope()": lambda _: covers(scope_of(resource), target.scope),
+        "astarget()": lambda _: False,
+        "assignedto()": lambda wanted: str(principal).lower() == str(wanted).lower(),
+    }
 
 
 def _readable(cloud: Cloud, caller: Caller, resource: Resource) -> bool:

@@ -5,6 +5,8 @@ Source: https://learn.microsoft.com/azure/reliability/regions-list (most of it; 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from local.azure.arm.errors import LocationNotAvailableForResourceType, LocationRequired
 
 _DISPLAY_NAMES = (
@@ -20,14 +22,15 @@ _DISPLAY_NAMES = (
 LOCATIONS = {name.replace(" ", "").lower(): name for name in _DISPLAY_NAMES}
 
 
-def location_name(given: object, type: str) -> str:
-    """`West Europe` as `westeurope`; an error for anything that is no region."""
+def location_name(given: object, type: str, places: Collection[str] = ()) -> str:
+    """`West Europe` as `westeurope`; an error for anything that is no region, or not one of `places` if there are."""
     if given is None or not str(given).strip():
         raise LocationRequired
     name = str(given).replace(" ", "").lower()
-    if name not in LOCATIONS:
+    known = places or LOCATIONS
+    if name not in known:
         raise LocationNotAvailableForResourceType(
             f"The provided location '{given}' is not available for resource type '{type}'. List of available regions "
-            f"for the resource type is '{','.join(LOCATIONS)}'."
+            f"for the resource type is '{','.join(known)}'."
         )
     return name

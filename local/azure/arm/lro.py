@@ -16,8 +16,14 @@ from local.azure.control_plane.errors import NotFound
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
 
+_ID_LENGTH = 36
 _RETRY_AFTER = "1"  # azure-core takes 0 for "not said" and then waits 30 s
 _GROUPS = "Microsoft.Resources/resourceGroups"
+_ACCOUNTS = "Microsoft.Batch/batchAccounts"
+_POOLS = f"{_ACCOUNTS}/pools"
+RESULTS = ("operationresults", "accountoperationresults", "pooloperationresults")
+STATUSES = "operationstatuses"
+"""The last types of the paths that answer for an operation, in lower case."""
 
 
 def first_answer(
@@ -35,11 +41,14 @@ def first_answer(
 
 
 def poll(cloud: Cloud, journal: Journal, operation_id: str, kind: str, request: web.Request) -> web.Response:
-    """`operationResults` answers 202, then as the operation itself; `operationStatuses` always 200 with a status."""
-    operation = journal.find(operation_id)
+    """`operationResults` answers 202, then as the operation itself; `operationStatuses` always 200 with a status.
+
+    The id is the last 36 characters of the path's last name: Batch puts names in front of it.
+    """
+    operation = journal.find(operation_id[-_ID_LENGTH:])
     if operation is None:
         raise NotFound(f"The operation '{operation_id}' is not known (operations are remembered for a day).")
-    if kind == "operationstatuses":
+    if kind == STATUSES:
         return _status(operation)
     if operation.status == "InProgress":
         return web.Response(status=202, headers={"Location": str(request.url), "Retry-After": _RETRY_AFTER})
@@ -64,8 +73,17 @@ def _status(operation: Operation) -> web.Response:
 
 
 def _url(cloud: Cloud, operation: Operation, spec: TypeSpec, kind: str) -> str:
+    """Where to ask; Batch has forms of its own (recorded), the others share one."""
     scope, version = cloud.arm_url + cloud.subscription_scope, f"api-version={spec.api_version}"
     if spec.type == _GROUPS:
         return f"{scope}/operationresults/{operation.id}?{version}"
+    if spec.type == _ACCOUNTS and operation.verb == "put":
+        return f"{cloud.arm_url}{operation.resource_id}/operationResults/{operation.id}?{version}"
+    if spec.type == _POOLS:
+        account, _, pool = operation.resource_id.rpartition("/pools/")
+        return f"{cloud.arm_url}{account}/poolOperationResults/{operation.verb}-{pool}-{operation.id}?{version}"
+    if spec.type == _ACCOUNTS:
+        kind = "accountOperationResults"
     location = operation.target.get("location") or cloud.settings.location
-    return f"{scope}/providers/{spec.namespace}/locations/{location}/{kind}/{operation.id}?{version}"
+    name = f"{operation.target['name']}-{operation.id}" if spec.type == _ACCOUNTS else operation.id
+    return f"{scope}/providers/{spec.namespace}/locations/{location}/{kind}/{name}?{version}"

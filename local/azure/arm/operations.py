@@ -11,7 +11,7 @@ import uuid
 from collections import defaultdict
 from typing import Any
 
-from local.azure.arm.attach import attach_identities
+from local.azure.arm.attach import attach_identities, check_links
 from local.azure.arm.errors import (
     AnotherOperationInProgress,
     InvalidResourceGroupLocation,
@@ -25,6 +25,7 @@ from local.azure.arm.errors import (
 )
 from local.azure.arm.journal import Journal, Operation
 from local.azure.arm.locations import location_name
+from local.azure.arm.wire import shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import TypeSpec
@@ -78,9 +79,10 @@ class Operations:
         async with self._locks[resource_id.lower()]:
             old = self._resources.get(resource_id)
             self._check_surroundings(resource_id, spec)
-            self._check_old(old, match)
+            self._check_old(old, match, spec)
             new = self._build(resource_id, spec, body, old)
             attach_identities(self._cloud, new, caller)
+            check_links(self._cloud, new, spec, caller)
             return await self._write(new, old, spec)
 
     async def patch(
@@ -95,7 +97,7 @@ class Operations:
         async with self._locks[resource_id.lower()]:
             old = self.get(resource_id, spec)
             self._check_surroundings(resource_id, spec)
-            self._check_old(old, match)
+            self._check_old(old, match, spec)
             new = old.copy()
             for key in ("sku", "kind", "tags", "identity"):
                 if key in body:
@@ -104,6 +106,8 @@ class Operations:
             new.envelope.update({key: value for key, value in body.items() if key not in _TOP_LEVEL})
             if "identity" in body:  # else nothing is linked anew: tags ask for no right on identities
                 attach_identities(self._cloud, new, caller)
+            if "properties" in body:
+                check_links(self._cloud, new, spec, caller)
             return await self._write(new, old, spec)
 
     async def delete(self, resource_id: str, spec: TypeSpec) -> tuple[int, Operation | None]:
@@ -129,8 +133,8 @@ class Operations:
 
     async def act(
         self, resource_id: str, spec: TypeSpec, name: str, body: dict[str, Any], caller: Caller
-    ) -> dict[str, Any]:
-        """A POST action."""
+    ) -> dict[str, Any] | None:
+        """A POST action; None when its answer has no content."""
         resource = self.get(resource_id, spec)
         return await spec.work().action(resource, name, body, caller)
 
@@ -145,6 +149,10 @@ class Operations:
                 raise ResourceGroupBeingDeleted(
                     f"The resource group '{holder.name}' is in deprovisioning state and cannot perform this operation."
                 )
+        if spec.extension:
+            scope = ids.join(ids.split(resource_id)[:-4])
+            if scope.lower() != self._cloud.subscription_scope.lower() and self._resources.get(scope) is None:
+                raise ResourceNotFound(f"The Resource '{scope}' was not found.")
         parent = None if spec.extension else ids.parent_of(resource_id)
         if parent is not None and spec.type.lower() == f"{BLOB_SERVICES}/containers".lower():
             parent = ids.parent_of(parent)  # the account's one blob service always exists
@@ -154,10 +162,10 @@ class Operations:
                 f"resource '{parent}' could not be found."
             )
 
-    def _check_old(self, old: Resource | None, match: tuple[str | None, str | None]) -> None:
+    def _check_old(self, old: Resource | None, match: tuple[str | None, str | None], spec: TypeSpec) -> None:
         if_match, if_none_match = match
         if (if_none_match == "*" and old is not None) or (
-            if_match not in (None, "*") and (old is None or old.etag != if_match)
+            if_match not in (None, "*") and (old is None or shown_etag(old, spec) != if_match)
         ):
             raise PreconditionFailed("The condition specified by the ETag is not satisfied.")
         if old is not None and old.state in (_DELETING, "Creating"):
@@ -169,7 +177,7 @@ class Operations:
     def _build(self, resource_id: str, spec: TypeSpec, body: dict[str, Any], old: Resource | None) -> Resource:
         location = body.get("location")
         if spec.tracked:
-            location = location_name(location, spec.type)
+            location = location_name(location, spec.type, spec.places)
         if spec.type == GROUP_TYPE and old is not None and location != old.location:
             raise InvalidResourceGroupLocation(
                 f"Invalid resource group location '{location}'. The Resource group already exists in location "

@@ -10,6 +10,8 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from aiohttp import web
@@ -23,16 +25,20 @@ from local.azure.arm.errors import (
     MethodNotAllowed,
     MissingApiVersionParameter,
     RequestContentTooLarge,
+    ResourceNotFound,
 )
 from local.azure.arm.journal import Journal, Operation
 from local.azure.arm.listing import page
-from local.azure.arm.lro import first_answer, poll
+from local.azure.arm.locks import check_locks
+from local.azure.arm.lro import RESULTS, STATUSES, first_answer, poll
 from local.azure.arm.operations import GROUP_TYPE, Operations
-from local.azure.arm.wire import error_body, resource_body
+from local.azure.arm.tags import TAGS_TYPE, Tags
+from local.azure.arm.wire import error_body, resource_body, shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import AuthenticationFailed, NotFound, nearest
-from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.resource_types import Document, TypeSpec
+from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 from local.azure.platform.errors import AzureError, unexpected
 from local.azure.platform.json_body import parse
@@ -43,6 +49,14 @@ _QUERY = frozenset(
     ("api-version", "$filter", "$top", "$expand", "$skiptoken", "$skip", "$select", "maxresults", "$maxpagesize")
 )
 _SUFFIX = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Pragma": "no-cache",
+    "Expires": "-1",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer (recorded)."""
 _log = logging.getLogger("local.azure.arm")
 
 
@@ -69,8 +83,10 @@ class Pipeline:
         self._journal = journal
         self._operations = Operations(cloud, journal)
         self._directory = Directory(cloud)
+        self._tag_operations = Tags(cloud)
         self.steps: tuple[Callable[[Context], Awaitable[None]], ...] = (
-            self.parse, self.api_version, self.authenticate, self.route, self.authorize, self.read_body, self.operate,
+            self.parse, self.api_version, self.authenticate, self.route, self.authorize, self.locks, self.read_body,
+            self.operate,
         )  # fmt: skip
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -83,13 +99,14 @@ class Pipeline:
                     break
             answer = context.answer or web.json_response({}, status=500)
         except AzureError as error:
-            answer = web.json_response(error_body(error), status=error.status, headers=error.headers)
+            answer = web.json_response(self._error(error, context), status=error.status, headers=error.headers)
         except Exception as error:
             _log.exception("request broke", extra={"path": request.path, "request": context.request_id})
             broken = unexpected(error) or AzureError(
                 f"The local Azure failed: {type(error).__name__}; see its log for {context.request_id}."
             )
-            answer = web.json_response(error_body(broken), status=broken.status)
+            answer = web.json_response(self._error(broken, context), status=broken.status)
+        answer.headers.update(_HEADERS)
         answer.headers["x-ms-request-id"] = context.request_id
         answer.headers["x-ms-correlation-request-id"] = request.headers.get(
             "x-ms-correlation-request-id", context.request_id
@@ -98,6 +115,9 @@ class Pipeline:
         if given is not None:
             answer.headers["x-ms-client-request-id"] = given
         return answer
+
+    def _error(self, error: AzureError, context: Context) -> dict[str, Any]:
+        return error_body(error, context.request_id, self._cloud.clock.now())
 
     async def parse(self, context: Context) -> None:
         """Take the path apart."""
@@ -133,8 +153,15 @@ class Pipeline:
         if len(segments) > 1 and segments[0].lower() == "subscriptions":
             self._directory.check_subscription(segments[1])
         last = target.types[-1].lower() if target.types else ""
-        if last in ("operationresults", "operationstatuses") and target.is_item:
+        if last in (*RESULTS, STATUSES) and target.is_item:
             context.answer = poll(self._cloud, self._journal, target.names[-1], last, context.request)
+            return
+        if target.type.lower() == TAGS_TYPE.lower() and target.is_item:
+            context.answer = await self._tags(context)
+            return
+        published = self._cloud.types.document(target.type) if method == "GET" else None
+        if published is not None:
+            context.answer = web.json_response(self._published(published, context))
             return
         document = self._directory.find(method, target)
         if document is not None:
@@ -152,6 +179,27 @@ class Pipeline:
         if method != "POST" and not target.is_item and method != "GET":
             raise MethodNotAllowed(f"The method {method} is not supported on a list of {context.spec.type}.")
 
+    async def _tags(self, context: Context) -> web.Response:
+        """The tags of a scope as a resource of their own."""
+        assert context.caller is not None
+        method, scope = context.request.method, context.target.scope
+        body = await self._json(context) if method in ("PUT", "PATCH") else {}
+        done = self._tag_operations.act(method, scope, body, context.caller)
+        return web.Response(status=200) if done is None else web.json_response(done)
+
+    def _published(self, document: Document, context: Context) -> dict[str, Any]:
+        """A read-only answer of a service; its names are those of the path, its scope the resource that they name."""
+        target = context.target
+        scope = target.scope
+        if target.types[0].lower() != "locations" and target.names:
+            kinds = zip(target.types, target.names, strict=False)
+            scope += f"/providers/{target.namespace}" + "".join(f"/{kind}/{name}" for kind, name in kinds)
+            if self._cloud.resources.get(scope) is None:
+                raise ResourceNotFound(f"The Resource '{scope}' was not found.")
+        assert context.caller is not None
+        self._cloud.access.require(context.caller, document.action, scope)
+        return document.answer(target.names, context.request.query)
+
     async def authorize(self, context: Context) -> None:
         """The caller's roles allow it: `Microsoft.Batch/batchAccounts/write` at the resource, for instance."""
         target, spec, caller = context.target, context.spec, context.caller
@@ -168,6 +216,11 @@ class Pipeline:
         if words is None:
             raise MethodNotAllowed(f"The method {context.request.method} is not supported on {spec.type}.")
         self._cloud.access.require(caller, f"{access_type(spec)}/{words}", context.resource_id)
+
+    async def locks(self, context: Context) -> None:
+        """No lock stands in the way."""
+        if context.spec is not None and context.request.method not in ("GET", "HEAD"):
+            check_locks(self._cloud.resources, context.request.method, context.spec, context.resource_id)
 
     async def read_body(self, context: Context) -> None:
         """The body fits the type's schema."""
@@ -196,11 +249,12 @@ class Pipeline:
             case "GET":
                 found = self._operations.get(context.resource_id, spec)
                 context.answer = web.json_response(resource_body(found, spec))
+                self._stamp(context, found, spec)
             case "HEAD":
                 self._head(context, spec)
             case "POST":
                 done = await self._operations.act(context.resource_id, spec, context.action or "", context.body, caller)
-                context.answer = web.json_response(done)
+                context.answer = web.Response(status=204) if done is None else web.json_response(done)
             case "DELETE":
                 status, operation = await self._operations.delete(context.resource_id, spec)
                 context.answer = first_answer(self._cloud, status, None, operation, spec)
@@ -210,8 +264,16 @@ class Pipeline:
                 context.answer = first_answer(
                     self._cloud, status, resource_body(resource, self._spec(spec)), operation, spec
                 )
-                if spec.shows_etag:
-                    context.answer.headers["ETag"] = resource.etag
+                self._stamp(context, resource, spec)
+
+    def _stamp(self, context: Context, resource: Resource, spec: TypeSpec) -> None:
+        """ETag and Last-Modified, for types that have them."""
+        assert context.answer is not None
+        if spec.shows_etag or spec.stamped:
+            context.answer.headers["ETag"] = shown_etag(resource, self._spec(spec))
+        if spec.stamped:
+            changed = datetime.fromisoformat(resource.changed or resource.created)
+            context.answer.headers["Last-Modified"] = format_datetime(changed.astimezone(UTC), usegmt=True)
 
     def _spec(self, spec: TypeSpec) -> TypeSpec:
         return self._cloud.types.get(spec.type)

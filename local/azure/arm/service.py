@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from local.azure.arm import monitor, network
 from local.azure.arm.hooks import AssignmentHooks, KeyHooks, VaultHooks, seed_deployer
 from local.azure.arm.journal import Journal
+from local.azure.arm.locks import LOCK_TYPE, LockHooks
 from local.azure.arm.operations import GROUP_TYPE
 from local.azure.arm.routes import Pipeline
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.identity.authority import Authority
+from local.azure.identity.graph import Graph
 from local.azure.identity.hooks import IDENTITIES, FederationHooks, IdentityHooks
 from local.azure.identity.metadata import metadata_routes
 from local.azure.platform.sites import Site
@@ -31,16 +34,20 @@ class ArmService:
         cloud.types.register(f"{IDENTITIES}/federatedIdentityCredentials", FederationHooks(cloud))
         cloud.types.register("Microsoft.KeyVault/vaults", VaultHooks())
         cloud.types.register("Microsoft.KeyVault/vaults/keys", KeyHooks())
+        cloud.types.register(LOCK_TYPE, LockHooks())
+        monitor.register(cloud)
+        network.register(cloud)
         seed_deployer(cloud)
         self._journal = Journal(cloud)
         self._site = Site(self.application(), self.name, cloud.ports.reserve("arm"), cloud.paths)
 
     def application(self) -> web.Application:
-        """The routes: health, metadata, authority, and everything else to the pipeline."""
+        """The routes: health, metadata, authority, Graph, and everything else to the pipeline."""
         app = web.Application(client_max_size=4 * _MEGABYTE)
         app.router.add_get("/healthz", self._health)
         app.router.add_routes(metadata_routes(self._cloud))
         app.router.add_routes(Authority(self._cloud).routes())
+        app.router.add_routes(Graph(self._cloud).routes())
         app.router.add_route("*", "/{path:[\\s\\S]*}", Pipeline(self._cloud, self._journal).handle)
         return app
 

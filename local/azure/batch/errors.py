@@ -12,6 +12,8 @@ from local.azure.platform.errors import AzureError
 class BatchError(AzureError):
     """Any refusal of the Batch service."""
 
+    target = "BatchAccount"
+
 
 class InvalidPropertyValue(BatchError):
     """A value is wrong."""
@@ -94,13 +96,6 @@ class InvalidAutoStorage(BatchError):
     """ARM: the linked storage account cannot be used [guess: code]."""
 
     status, code, default = 400, "InvalidAutoStorageAccount", "The specified auto-storage account is invalid."
-
-
-class AutoStorageAuthorizationFailed(BatchError):
-    """ARM: the account's identity has no right on the linked storage account [guess: code]."""
-
-    status, code = 400, "AutoStorageAccountAuthorizationFailed"
-    default = "The Batch account's identity is not authorized for the auto-storage account."
 
 
 class SharedKeyNotAllowed(BatchError):

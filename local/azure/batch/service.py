@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from local.azure.batch.account.account import Account
 from local.azure.batch.accounts import ACCOUNT_TYPE, Accounts
+from local.azure.batch.hooks import documents
 from local.azure.batch.hooks.account import AccountHooks
 from local.azure.batch.hooks.pool import PoolHooks
 from local.azure.control_plane.cloud import Cloud
@@ -24,6 +25,7 @@ class BatchService:
         self.accounts = Accounts(cloud, executor)
         cloud.types.register(ACCOUNT_TYPE, AccountHooks(self.accounts))
         cloud.types.register(POOL_TYPE, PoolHooks(self.accounts))
+        documents.publish(cloud.types)
 
     async def start(self) -> None:
         """Open the executor, go on with what was begun, then answer."""

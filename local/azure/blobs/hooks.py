@@ -9,6 +9,7 @@ from typing import Any
 
 from local.azure.blobs.azurite import Azurite
 from local.azure.blobs.errors import ServerBusy, StorageUnavailable, UnknownStorageAction
+from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.tokens import Caller
 from local.azure.platform.ports import HOST, Ports
@@ -75,6 +76,7 @@ class AccountHooks:
             "primaryLocation": resource.location,
             "statusOfPrimary": "available",
             "creationTime": resource.created,
+            "privateEndpointConnections": shown_connections(self._resources, resource),
         }
 
 

@@ -6,8 +6,8 @@ containers that came or went.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
@@ -20,6 +20,7 @@ from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS, SERVICES, AccountHooks
 from local.azure.blobs.operations import Operation, read_operation
 from local.azure.blobs.wire import error_response
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
 from local.azure.platform.sites import Site
 
@@ -40,9 +41,18 @@ class BlobService:
         cloud.types.register(ACCOUNTS, AccountHooks(cloud.resources, cloud.ports, self._azurite))
         cloud.types.register(SERVICES, ServiceHooks())
         cloud.types.register(CONTAINERS, ContainerHooks(self._azurite))
+        cloud.types.publish(
+            Document("Microsoft.Storage/locations/usages", "Microsoft.Storage/locations/usages/read", self._usages)
+        )
         app = web.Application()
         app.router.add_route("*", "/{path:[\\s\\S]*}", self._handle)
         self._site = Site(app, "blobs", cloud.ports.reserve("blobs"), cloud.paths)
+
+    def _usages(self, names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
+        """How many accounts a region has, and may have (Azure's default)."""
+        count = sum(one.location == names[0].lower() for one in self._cloud.resources.list(ACCOUNTS))
+        name = {"value": "StorageAccounts", "localizedValue": "Storage Accounts"}
+        return {"value": [{"unit": "Count", "currentValue": count, "limit": 250, "name": name}]}
 
     async def start(self) -> None:
         """Serve the endpoint."""

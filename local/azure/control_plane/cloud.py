@@ -65,6 +65,11 @@ class Cloud:
         return (*ARM_AUDIENCES, self.arm_url)
 
     @property
+    def batch_audience(self) -> str:
+        """What the metadata document names as the audience of tokens for Batch, beside Azure's own."""
+        return f"{self.arm_url}/batch"
+
+    @property
     def subscription_scope(self) -> str:
         """The id of the subscription."""
         return f"/subscriptions/{self.settings.subscription_id}"

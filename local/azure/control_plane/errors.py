@@ -63,10 +63,14 @@ class InvalidResourceNamespace(AzureError):
 
 
 class InvalidResourceName(AzureError):
-    """The name breaks the type's rule."""
+    """The name breaks the type's rule; some providers have a `code` of their own."""
 
     status = 400
     code = "InvalidResourceName"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        self.code = code or type(self).code
+        super().__init__(message)
 
 
 class NotImplementedHere(AzureError):

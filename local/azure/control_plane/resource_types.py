@@ -7,7 +7,7 @@ refused by name (501).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from local.azure.control_plane.errors import (
     nearest,
 )
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.shapes import Shape, model_shape
+from local.azure.control_plane.shapes import RECORD, Shape, model_shape, partial_shape, with_read_only
 from local.azure.control_plane.tokens import Caller
 
 _BATCH = "azure.mgmt.batch.models"
@@ -30,6 +30,7 @@ _MSI = "azure.mgmt.msi.v2024_11_30.models"
 _RESOURCES = "azure.mgmt.resource.resources.models"
 _VAULTS = "azure.mgmt.keyvault.models"
 _AUTHORIZATION = "azure.mgmt.authorization.v2022_04_01.models"
+_MONITOR = "azure-native:monitor"
 
 
 class TypeHooks(Protocol):
@@ -47,8 +48,10 @@ class TypeHooks(Protocol):
         """Undo the work; what is gone already is no error."""
         ...
 
-    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        """Do a POST action (`listKeys`, ...); raise an AzureError for an unknown name."""
+    async def action(
+        self, resource: Resource, name: str, body: dict[str, Any], caller: Caller
+    ) -> dict[str, Any] | None:
+        """Do a POST action (`listKeys`, ...), None for an answer without content; an AzureError for an unknown name."""
         ...
 
     def view(self, resource: Resource) -> dict[str, Any]:
@@ -68,13 +71,28 @@ class RecordHooks:
     async def delete(self, resource: Resource) -> None:
         """Nothing to do."""
 
-    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    async def action(
+        self, resource: Resource, name: str, body: dict[str, Any], caller: Caller
+    ) -> dict[str, Any] | None:
         """No actions."""
         raise NotFound(f"{resource.type} has no action '{name}'.")
 
     def view(self, resource: Resource) -> dict[str, Any]:
         """Nothing to add."""
         return {}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A property that names another resource which must exist, and on which the caller needs a right of its own."""
+
+    path: tuple[str, ...]
+    type: str
+    action: str
+
+
+_SUBNETS = "Microsoft.Network/virtualNetworks/subnets"
+_JOIN_SUBNET = f"{_SUBNETS}/join/action"
 
 
 @dataclass(frozen=True)
@@ -96,7 +114,14 @@ class TypeSpec:
     shows_state: bool = True  # properties.provisioningState
     shows_etag: bool = False
     extension: bool = False  # lives under any other resource
+    places: tuple[str, ...] = ()  # the locations it has, where these are not Azure's regions: ("global",)
+    empty_tags: bool = False  # answers `"tags": {}` where there are none; other types leave the member out
+    shows_identity: bool = False  # answers an identity of type None where there is none
+    shown: tuple[str, ...] = ()  # read-only properties that `create_model` lacks (paths with slashes)
+    links: tuple[Link, ...] = ()
+    stamped: bool = False  # answers have the headers ETag and Last-Modified
     unique: bool = False  # its name is unique in all Azure
+    invalid_name: str | None = None  # the code for a name outside the rule, where the provider has its own
     actions: tuple[str, ...] = ()
     read_model: str | None = None  # what GET shows, where that is a class of its own: its fields may be PUT back
     hooks: TypeHooks | None = None
@@ -107,8 +132,11 @@ class TypeSpec:
         return self.type.split("/", 1)[0]
 
     def shape(self, *, update: bool) -> Shape:
-        """What a body must look like."""
-        return model_shape(self.update_model if update and self.update_model else self.create_model)
+        """What a body must look like; a PATCH with the PUT's model needs nothing."""
+        shape = model_shape(self.update_model if update and self.update_model else self.create_model)
+        if self.shown:
+            shape = with_read_only(shape, self.shown)
+        return partial_shape(shape) if update and self.update_model == self.create_model else shape
 
     def read_shape(self) -> Shape | None:
         """What GET shows, when that differs."""
@@ -117,6 +145,11 @@ class TypeSpec:
     def check_name(self, name: str) -> None:
         """Raise InvalidResourceName for a name outside the type's rule."""
         if re.fullmatch(self.name, name) is None:
+            if self.invalid_name is not None:
+                raise InvalidResourceName(
+                    f"{name} is not a valid storage account name. Storage account name must be between 3 and 24 "
+                    "characters in length and use numbers and lower-case letters only.", code=self.invalid_name,
+                )  # fmt: skip
             raise InvalidResourceName(
                 f"'{name}' is not a valid name for {self.type}; it must match the regular expression {self.name}"
             )
@@ -139,6 +172,7 @@ TABLE: tuple[TypeSpec, ...] = (
     TypeSpec(
         "Microsoft.ManagedIdentity/userAssignedIdentities", f"{_MSI}:Identity", f"{_MSI}:IdentityUpdate",
         r"[A-Za-z0-9][-A-Za-z0-9_]{2,127}", "2024-11-30", tracked=True, created=201, shows_state=False,
+        empty_tags=True,
     ),
     TypeSpec(
         "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
@@ -160,20 +194,20 @@ TABLE: tuple[TypeSpec, ...] = (
     TypeSpec(
         "Microsoft.Batch/batchAccounts", f"{_BATCH}:BatchAccountCreateParameters",
         f"{_BATCH}:BatchAccountUpdateParameters", r"[a-z0-9]{3,24}", "2024-07-01", tracked=True, created=202,
-        slow_delete=True, unique=True,
-        actions=(
-            "listKeys", "regenerateKeys", "syncAutoStorageKeys",
-        ),
+        slow_delete=True, unique=True, shows_identity=True, stamped=True,
+        actions=("listKeys", "regenerateKeys", "syncAutoStorageKeys"),
         read_model=f"{_BATCH}:BatchAccount",
     ),
     TypeSpec(
         "Microsoft.Batch/batchAccounts/pools", f"{_BATCH}:Pool", f"{_BATCH}:Pool", r"[-\w]{1,64}", "2024-07-01",
-        slow_delete=True, shows_etag=True, actions=("disableAutoScale", "stopResize"),
+        slow_delete=True, shows_etag=True, stamped=True, actions=("disableAutoScale", "stopResize"),
+        links=(Link(("networkConfiguration", "subnetId"), _SUBNETS, _JOIN_SUBNET),),
     ),
     TypeSpec(
         "Microsoft.Storage/storageAccounts", f"{_STORAGE}:StorageAccountCreateParameters",
         f"{_STORAGE}:StorageAccountUpdateParameters", r"[a-z0-9]{3,24}", "2024-01-01", tracked=True, created=202,
-        unique=True, actions=("listKeys", "regenerateKey", "ListAccountSas", "ListServiceSas"),
+        unique=True, actions=("listKeys", "regenerateKey", "ListAccountSas", "ListServiceSas"), empty_tags=True,
+        invalid_name="AccountNameInvalid",
         read_model=f"{_STORAGE}:StorageAccount",
     ),
     TypeSpec(
@@ -188,9 +222,85 @@ TABLE: tuple[TypeSpec, ...] = (
     TypeSpec(
         "Microsoft.ContainerRegistry/registries", f"{_REGISTRY}:Registry", f"{_REGISTRY}:RegistryUpdateParameters",
         r"[A-Za-z0-9]{5,50}", "2023-07-01", tracked=True, created=201, slow_delete=True, async_header=True, unique=True,
-        actions=("listCredentials", "regenerateCredential", "generateCredentials", "listUsages"),
+        actions=("listCredentials", "regenerateCredential", "generateCredentials"), empty_tags=True,
+    ),
+    TypeSpec(
+        "Microsoft.Authorization/locks", "azure-native:authorization:ManagementLockByScope", None,
+        r"[^<>%&?/]{1,89}[^<>%&?/.]", "2020-05-01", created=201, shows_state=False, extension=True,
+    ),
+    TypeSpec(
+        "Microsoft.Insights/diagnosticSettings", "azure-native:monitor:DiagnosticSetting", None,
+        r"[^<>*%&:\\?+/]{1,260}", "2021-05-01-preview", shows_state=False, extension=True,
+    ),
+    TypeSpec(
+        "Microsoft.Insights/actionGroups", f"{_MONITOR}:ActionGroup", f"{_MONITOR}:ActionGroup",
+        r"[^:<>+/&%\\?|]{1,260}", "2024-10-01-preview", tracked=True, created=201, shows_state=False,
+        places=("global", "swedencentral", "germanywestcentral", "northcentralus", "southcentralus"),
+        shown=("emailReceivers/status", "smsReceivers/status"),
+    ),
+    TypeSpec(
+        "Microsoft.Insights/metricAlerts", f"{_MONITOR}:MetricAlert", f"{_MONITOR}:MetricAlert",
+        r"[^*#&+:<>?@%{}\\/]{1,260}", "2018-03-01", tracked=True, shows_state=False, places=("global",),
+    ),
+    TypeSpec(
+        "Microsoft.Insights/scheduledQueryRules", f"{_MONITOR}:ScheduledQueryRule", f"{_MONITOR}:ScheduledQueryRule",
+        r"[^*#&+:<>?@%{}\\/]{1,260}", "2025-01-01-preview", tracked=True, created=201, shows_state=False,
+        shown=("createdWithApiVersion", "isLegacyLogAnalyticsRule", "isWorkspaceAlertsStorageConfigured"),
+    ),
+    TypeSpec(
+        "Microsoft.Insights/activityLogAlerts", f"{_MONITOR}:ActivityLogAlert", f"{_MONITOR}:ActivityLogAlert",
+        r"[^*#&+:<>?@%{}\\/]{1,260}", "2020-10-01", tracked=True, created=201, shows_state=False,
+        places=("global", "westeurope", "northeurope"),
+    ),
+    TypeSpec(
+        "Microsoft.Consumption/budgets", "azure-native:consumption:Budget", None, r"[-\w]{1,63}", "2024-08-01",
+        created=201, shows_state=False, extension=True, shown=("currentSpend", "forecastSpend"),
+    ),
+    TypeSpec(
+        "Microsoft.Network/privateEndpoints", "azure-native:network:PrivateEndpoint", None,
+        r"[A-Za-z0-9]([-\w.]{0,78}\w)?", "2024-05-01", tracked=True, created=201, slow_delete=True,
+        async_header=True, shows_etag=True,
+        shown=(
+            "provisioningState", "networkInterfaces", "privateLinkServiceConnections/properties/provisioningState",
+            "manualPrivateLinkServiceConnections/properties/provisioningState",
+        ),
+        links=(Link(("subnet", "id"), _SUBNETS, _JOIN_SUBNET),),
+    ),
+    TypeSpec(
+        "Microsoft.Network/privateEndpoints/privateDnsZoneGroups", "azure-native:network:PrivateDnsZoneGroup", None,
+        r"[A-Za-z0-9]([-\w.]{0,78}\w)?", "2024-05-01", created=201, slow_delete=True, async_header=True,
+        shows_etag=True, shown=("provisioningState",),
+    ),
+    # What a company has already, and a stack only names by id: records that tests and set-ups put.
+    TypeSpec(
+        "Microsoft.Network/virtualNetworks", RECORD, None, r"[A-Za-z0-9]([-\w.]{0,62}\w)?", "2024-05-01",
+        tracked=True, created=201, slow_delete=True, shows_etag=True,
+    ),
+    TypeSpec(
+        _SUBNETS, RECORD, None, r"[A-Za-z0-9]([-\w.]{0,78}\w)?", "2024-05-01", created=201, slow_delete=True,
+        shows_etag=True,
+    ),
+    TypeSpec(
+        "Microsoft.Network/privateDnsZones", RECORD, None, r"[-\w]+(\.[-\w]+)+", "2024-06-01", tracked=True,
+        created=201, slow_delete=True, shows_etag=True, places=("global",),
+    ),
+    TypeSpec(
+        "Microsoft.OperationalInsights/workspaces", RECORD, None, r"[A-Za-z0-9][-A-Za-z0-9]{2,61}[A-Za-z0-9]",
+        "2023-09-01", tracked=True, created=201,
     ),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Document:
+    """A read-only answer below a type or a location (`Microsoft.Batch/locations/virtualMachineSkus`).
+
+    `answer` gets the names in the path and the query. `action` is what the caller needs at the scope.
+    """
+
+    type: str
+    action: str
+    answer: Callable[[Sequence[str], Mapping[str, str]], dict[str, Any]]
 
 
 class Types:
@@ -198,6 +308,15 @@ class Types:
 
     def __init__(self, table: tuple[TypeSpec, ...] = TABLE) -> None:
         self._table = {spec.type.lower(): spec for spec in table}
+        self._documents: dict[str, Document] = {}
+
+    def publish(self, document: Document) -> None:
+        """Add a read-only answer."""
+        self._documents[document.type.lower()] = document
+
+    def document(self, type: str) -> Document | None:
+        """The read-only answer at a path's type."""
+        return self._documents.get(type.lower())
 
     def register(self, type: str, hooks: TypeHooks) -> None:
         """Say who does the work of a type."""

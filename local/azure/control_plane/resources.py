@@ -14,6 +14,8 @@ from typing import Any
 from local.azure.platform.store import Store
 
 _KIND = "resource"
+SYSTEM_IDENTITY = "identity"
+"""In `Resource.system`: principalId and clientId of the resource's system-assigned identity."""
 
 
 @dataclass

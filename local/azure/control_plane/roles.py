@@ -108,6 +108,30 @@ ROLES: tuple[Role, ...] = (
         ),
     ),
     Role(
+        "28bf596f-4eb7-45ce-b5bc-6cf482fec137", "Locks Contributor", "Can Manage Locks Operations.",
+        actions=("Microsoft.Authorization/locks/read", "Microsoft.Authorization/locks/write",
+                 "Microsoft.Authorization/locks/delete"),
+    ),
+    Role(
+        "4d97b98b-1d4f-4787-a291-c67834d212e7", "Network Contributor",
+        "Lets you manage networks, but not access to them.",
+        actions=(
+            "Microsoft.Authorization/*/read", *_COMMON_READ, "Microsoft.Network/*",
+            "Microsoft.ResourceHealth/availabilityStatuses/read", "Microsoft.Resources/deployments/*",
+            "Microsoft.Support/*",
+        ),
+    ),
+    Role(
+        "749f88d5-cbae-40b8-bcfc-e573ddc772fa", "Monitoring Contributor",
+        "Can read all monitoring data and update monitoring settings.",
+        actions=(
+            "*/read", "Microsoft.Insights/actiongroups/*", "Microsoft.Insights/activityLogAlerts/*",
+            "Microsoft.Insights/AlertRules/*", "Microsoft.Insights/DiagnosticSettings/*",
+            "Microsoft.Insights/metricAlerts/*", "Microsoft.Insights/scheduledqueryrules/*",
+            "Microsoft.OperationalInsights/workspaces/write", "Microsoft.Support/*",
+        ),
+    ),
+    Role(
         "7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPull", "acr pull",
         actions=(f"{_REGISTRY}/pull/read",),
     ),
@@ -131,6 +155,20 @@ ROLES: tuple[Role, ...] = (
             f"{_REGISTRY}/repositories/content/read", f"{_REGISTRY}/repositories/metadata/read",
             f"{_REGISTRY}/repositories/content/write", f"{_REGISTRY}/repositories/metadata/write",
         ),
+    ),
+    Role(
+        "2efddaa5-3f1f-4df3-97df-af3f13818f4c", "Container Registry Repository Contributor",
+        "Allows for read, write, and delete access to Azure Container Registry repositories, but excluding catalog "
+        "listing.",
+        data_actions=tuple(
+            f"{_REGISTRY}/repositories/{part}/{verb}"
+            for part in ("metadata", "content") for verb in ("read", "write", "delete")
+        ),
+    ),
+    Role(
+        "bfdb9389-c9a5-478a-bb2f-ba9ca092c3c7", "Container Registry Repository Catalog Lister",
+        "Allows for listing all repositories in an Azure Container Registry.",
+        data_actions=(f"{_REGISTRY}/catalog/read",),
     ),
     Role(
         "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "Storage Blob Data Reader",
@@ -178,14 +216,16 @@ ROLES: tuple[Role, ...] = (
     Role(
         "29fe4964-1e60-436b-bd3a-77fd4c178b3c", "Azure Batch Account Contributor",
         "Grants full access to manage all Batch resources, including Batch accounts, pools and jobs.",
-        actions=("Microsoft.Authorization/*/read", f"{_BATCH}/*", *_COMMON_READ, "Microsoft.Resources/deployments/*"),
-        data_actions=(f"{_BATCH}/*",),
+        actions=(
+            "Microsoft.Authorization/*/read", "Microsoft.Batch/*", *_COMMON_READ, "Microsoft.Resources/deployments/*",
+        ),
+        data_actions=("Microsoft.Batch/*",),
     ),
     Role(
         "11076f67-66f6-4be0-8f6b-f0609fd05cc9", "Azure Batch Account Reader",
         "Lets you view all resources including pools and jobs in the Batch account.",
-        actions=(f"{_BATCH}/read", f"{_BATCH}/*/read", "Microsoft.Resources/subscriptions/resourceGroups/read"),
-        data_actions=(f"{_BATCH}/*/read",),
+        actions=("Microsoft.Batch/*/read", "Microsoft.Resources/subscriptions/resourceGroups/read"),
+        data_actions=("Microsoft.Batch/*/read",),
     ),
     Role(
         "6aaa78f1-f7de-44ca-8722-c64a23943cae", "Azure Batch Data Contributor",

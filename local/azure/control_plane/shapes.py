@@ -1,7 +1,9 @@
 """What a request body may look like, read from the management SDKs' own models: no schema is written by hand.
 
 Knows the two generations of SDK models: msrest (`_attribute_map`, `_validation`: batch, msi, authorization) and the
-newer `rest_field` ones (storage, containerregistry, resource). Checking a body against a shape is `check.py`.
+newer `rest_field` ones (storage, containerregistry, resource). For types whose management SDK is no dependency of ours
+the bodies come from the Pulumi SDK, through the generated file `azure_native_bodies.json`
+(`local/plugins/azure_native/wire_schema.py` has its form). Checking a body against a shape is `arm/check.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ import datetime
 import enum
 import importlib
 import inspect
+import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 _BASIC: Mapping[object, str] = {
@@ -27,12 +31,24 @@ _MSREST = {
 }  # fmt: skip
 
 
+RECORD = "record"
+"""A reference for types of which we keep whatever is sent: the envelope is checked, `properties` are not."""
+_RECORD_BODY: Mapping[str, Any] = {
+    "object": {
+        "location": "string", "tags": {"map": "string"}, "sku": {"map": "any"}, "kind": "string",
+        "identity": {"map": "any"}, "zones": {"list": "string"}, "properties": {"map": "any"},
+    }
+}  # fmt: skip
+_BODIES = Path(__file__).with_name("azure_native_bodies.json")
+
+
 @dataclass(frozen=True)
 class Shape:
-    """A value: kind is string, integer, number, boolean, datetime, duration, any, list, map or model."""
+    """A value: kind is string, integer, number, boolean, datetime, duration, any, list, map, one_of or model."""
 
     kind: str
     item: Shape | None = None
+    alternatives: tuple[Shape, ...] = ()  # of kind one_of
     model: Any = None  # the SDK class of kind model; its fields are read when first needed
     choices: tuple[str, ...] = ()
     limits: Mapping[str, Any] = field(default_factory=dict)
@@ -48,15 +64,78 @@ class Field:
     inner: Mapping[str, Field] | None = None  # the msrest generation flattens `properties`; here it is nested again
 
 
+@dataclass(frozen=True, eq=False)
+class SchemaObject:
+    """An object of the generated file, in place of an SDK class."""
+
+    fields: Mapping[str, Field]
+
+
 def model_shape(reference: str) -> Shape:
-    """The shape of `"module:Class"`."""
+    """The shape of `"module:Class"`, of a Pulumi token (`"azure-native:monitor:ActionGroup"`) or of `RECORD`."""
+    if reference == RECORD or reference.startswith("azure-native:"):
+        return _generated(reference)
     module, _, name = reference.partition(":")
     return Shape("model", model=getattr(importlib.import_module(module), name))
+
+
+def partial_shape(shape: Shape) -> Shape:
+    """The shape of a PATCH that may leave out what a PUT of this shape requires."""
+    fields = {name: replace(one, required=False) for name, one in fields_of(shape.model).items()}
+    properties = fields.get("properties")
+    if properties is not None and isinstance(properties.shape.model, SchemaObject):
+        fields["properties"] = replace(properties, shape=partial_shape(properties.shape))
+    return Shape("model", model=SchemaObject(fields))
+
+
+def with_read_only(shape: Shape, names: Iterable[str]) -> Shape:
+    """The shape, with further properties that answers have and requests may therefore bring along.
+
+    A name is a path below `properties`; it goes through lists: `emailReceivers/status`.
+    """
+    for name in names:
+        shape = _with(shape, ["properties", *name.split("/")])
+    return shape
+
+
+def _with(shape: Shape, path: list[str]) -> Shape:
+    """The shape, with the read-only property at the end of the path."""
+    if shape.item is not None:
+        return replace(shape, item=_with(shape.item, path))
+    fields = dict(fields_of(shape.model))
+    if len(path) == 1:
+        fields[path[0]] = Field(Shape("any"), read_only=True)
+    else:
+        fields[path[0]] = replace(fields[path[0]], shape=_with(fields[path[0]].shape, path[1:]))
+    return Shape("model", model=SchemaObject(fields))
+
+
+@cache
+def _generated(reference: str) -> Shape:
+    bodies = {RECORD: _RECORD_BODY, **json.loads(_BODIES.read_text())}
+    return _schema_shape(bodies[reference])
+
+
+def _schema_shape(schema: Any) -> Shape:
+    if isinstance(schema, str):
+        return Shape(schema)
+    [(kind, inner)] = schema.items()
+    match kind:
+        case "enum":
+            return Shape("string", choices=tuple(inner))
+        case "one_of":
+            return Shape("one_of", alternatives=tuple(_schema_shape(one) for one in inner))
+        case "object":
+            fields = {name.rstrip("*"): Field(_schema_shape(one), name.endswith("*")) for name, one in inner.items()}
+            return Shape("model", model=SchemaObject(fields))
+    return Shape(kind, item=_schema_shape(inner))
 
 
 @cache
 def fields_of(model: Any) -> Mapping[str, Field]:
     """The fields of an SDK model class, by wire name."""
+    if isinstance(model, SchemaObject):
+        return model.fields
     return _old_fields(model) if hasattr(model, "_attribute_map") else _new_fields(model)
 
 

@@ -26,6 +26,7 @@ ARM_AUDIENCES = ("https://management.azure.com/", "https://management.core.windo
 BATCH_AUDIENCES = ("https://batch.core.windows.net/",)
 STORAGE_AUDIENCES = ("https://storage.azure.com/",)
 REGISTRY_AUDIENCES = ("https://containerregistry.azure.net",)
+GRAPH_AUDIENCES = ("https://graph.microsoft.com", "https://graph.windows.net")
 SQL_AUDIENCES = ("https://database.windows.net/",)
 
 

@@ -9,6 +9,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.tokens import (
     ARM_AUDIENCES,
     BATCH_AUDIENCES,
+    GRAPH_AUDIENCES,
     REGISTRY_AUDIENCES,
     SQL_AUDIENCES,
     STORAGE_AUDIENCES,
@@ -17,7 +18,7 @@ from local.azure.identity.errors import InvalidOAuthRequest
 
 KNOWN = (
     *ARM_AUDIENCES, *BATCH_AUDIENCES, *STORAGE_AUDIENCES, *REGISTRY_AUDIENCES, *SQL_AUDIENCES,
-    "https://vault.azure.net", "https://graph.microsoft.com", "https://graph.windows.net",
+    *GRAPH_AUDIENCES, "https://vault.azure.net",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The authority's OAuth2 errors, and ARM's of identities.
+"""The authority's OAuth2 errors, Graph's, and ARM's of identities.
 
 Codes: https://www.rfc-editor.org/rfc/rfc6749#section-5.2; texts (AADSTS...) as Entra sends them:
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
@@ -32,3 +32,25 @@ class BadFederatedCredential(AzureError):
 
     status = 400
     code = "BadRequest"
+
+
+class GraphNotFound(AzureError):
+    """Graph: no such object."""
+
+    status = 404
+    code = "Request_ResourceNotFound"
+
+
+class GraphBadRequest(AzureError):
+    """Graph: a request that cannot be read."""
+
+    status = 400
+    code = "Request_BadRequest"
+
+
+class GraphForbidden(AzureError):
+    """Graph: only the deployer may change the directory here."""
+
+    status = 403
+    code = "Authorization_RequestDenied"
+    default = "Insufficient privileges to complete the operation."

@@ -7,35 +7,37 @@ from typing import Any
 from aiohttp import web
 
 from local.azure.control_plane.cloud import Cloud
-from local.azure.control_plane.tokens import ARM_AUDIENCES, BATCH_AUDIENCES
 from local.azure.platform.ports import HOST
 
 
 def metadata_document(cloud: Cloud) -> dict[str, Any]:
-    """The cloud's description. Suffixes are what the SDKs append to account names; here accounts have ports instead."""
+    """The cloud's description; nothing in it leads off this machine.
+
+    Suffixes are what the SDKs append to account names; here accounts have ports instead.
+    """
     url = cloud.arm_url
     return {
         "name": "LocalAzure",
         "portal": url,
         "authentication": {
             "loginEndpoint": url,
-            "audiences": [*ARM_AUDIENCES, url],
+            "audiences": [url],
             "tenant": "common",
             "identityProvider": "AAD",
         },
         "resourceManager": url,
-        "batch": BATCH_AUDIENCES[0],
+        "batch": cloud.batch_audience,
         "gallery": url,
-        "graph": "https://graph.windows.net/",
-        "graphAudience": "https://graph.windows.net/",
-        "microsoftGraphResourceId": "https://graph.microsoft.com/",
-        "media": "https://rest.media.azure.net",
+        "graph": f"{url}/",
+        "graphAudience": f"{url}/",
+        "microsoftGraphResourceId": f"{url}/",
+        "media": url,
         "sqlManagement": url,
         "vmImageAliasDoc": f"{url}/aliases.json",
         "suffixes": {
             "storage": HOST,
             "acrLoginServer": HOST,
-            "keyVaultDns": "vault.azure.net",
+            "keyVaultDns": "vault.azure.test",
             "sqlServerHostname": "azure.test",
         },
     }

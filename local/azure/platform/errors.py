@@ -18,6 +18,8 @@ class AzureError(Exception):
     status: int = 500
     code: str = "InternalServerError"
     default: ClassVar[str] = "The server encountered an internal error. Please retry the request."
+    target: ClassVar[str | None] = None
+    """What ARM's answer names as the error's target."""
 
     def __init__(
         self,

@@ -28,15 +28,29 @@ REFRESH_LIFE: Final = timedelta(hours=3)
 ACCESS_LIFE: Final = timedelta(minutes=75)
 ADMIN: Final = "admin-user"  # the principal of a registry's admin user: may do all, in its registry
 
-_PULL = "Microsoft.ContainerRegistry/registries/pull/read"
-_PUSH = "Microsoft.ContainerRegistry/registries/push/write"
-_DELETE = "Microsoft.ContainerRegistry/registries/artifacts/delete"
+_REGISTRY = "Microsoft.ContainerRegistry/registries"
+_PULL, _PUSH, _DELETE = f"{_REGISTRY}/pull/read", f"{_REGISTRY}/push/write", f"{_REGISTRY}/artifacts/delete"
+# Actions, and the data actions of the repository roles:
 # https://learn.microsoft.com/azure/role-based-access-control/permissions/containers#microsoftcontainerregistry;
-# which operation metadata and catalog need is a guess: reading needs pull, writing needs push.
+# which action metadata and catalog need is a guess: reading needs pull, writing needs push.
 OPERATIONS: Final = {
     "repository": {"pull": _PULL, "push": _PUSH, "delete": _DELETE, "metadata_read": _PULL, "metadata_write": _PUSH},
     "registry": {"catalog:*": _PULL},
 }
+DATA_OPERATIONS: Final = {
+    "repository": {
+        "pull": f"{_REGISTRY}/repositories/content/read", "push": f"{_REGISTRY}/repositories/content/write",
+        "delete": f"{_REGISTRY}/repositories/content/delete",
+        "metadata_read": f"{_REGISTRY}/repositories/metadata/read",
+        "metadata_write": f"{_REGISTRY}/repositories/metadata/write",
+    },
+    "registry": {"catalog:*": f"{_REGISTRY}/catalog/read"},
+}  # fmt: skip
+ABAC: Final = "AbacRepositoryPermissions"
+LEGACY: Final = "LegacyRegistryPermissions"
+"""`roleAssignmentMode`: with ABAC, actions (AcrPull, AcrPush, Contributor, Owner) give no right on images; the data
+actions of the repository roles give theirs in both modes. Conditions on role assignments are not known here.
+docs/azure-facts.md#roles-of-a-registry"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,8 @@ class Grants:
 
     def refresh_token(self, registry: Resource, principal: str) -> str:
         """For a principal with any right on the registry; Unauthorized for others, as ACR answers the exchange."""
-        if not any(self._may(registry, principal, operation) for operation in (_PULL, _PUSH, _DELETE)):
+        rights = [(kind, action) for kind, actions in OPERATIONS.items() for action in actions]
+        if not any(self._may(registry, principal, kind, action) for kind, action in rights):
             raise Unauthorized
         return self._sign(registry, principal, REFRESH_LIFE, {"grant_type": "refresh_token"})
 
@@ -107,12 +122,18 @@ class Grants:
         table = OPERATIONS[scope.kind]
         if scope.kind == "registry":
             wanted = [action for action in scope.actions if f"{scope.name}:{action}" in table]
-            return [a for a in wanted if self._may(registry, principal, table[f"{scope.name}:{a}"])]
+            return [a for a in wanted if self._may(registry, principal, scope.kind, f"{scope.name}:{a}")]
         wanted = list(table) if "*" in scope.actions else [action for action in scope.actions if action in table]
-        return [action for action in wanted if self._may(registry, principal, table[action])]
+        return [action for action in wanted if self._may(registry, principal, scope.kind, action)]
 
-    def _may(self, registry: Resource, principal: str, operation: str) -> bool:
-        return principal == ADMIN or self._access.allows(principal, operation, registry.id, data=False)
+    def _may(self, registry: Resource, principal: str, kind: str, action: str) -> bool:
+        """Whether the principal has the right `OPERATIONS[kind][action]`, in the registry's mode."""
+        if principal == ADMIN:
+            return True
+        if self._access.allows(principal, DATA_OPERATIONS[kind][action], registry.id, data=True):
+            return True
+        legacy = registry.properties.get("roleAssignmentMode", LEGACY) != ABAC
+        return legacy and self._access.allows(principal, OPERATIONS[kind][action], registry.id, data=False)
 
     def _sign(self, registry: Resource, principal: str, life: timedelta, claims: dict[str, Any]) -> str:
         now = self._clock.now()

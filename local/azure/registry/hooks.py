@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.tokens import Caller
 from local.azure.platform.ports import HOST, Ports
 from local.azure.registry.errors import CredentialOperationsRefused, UnknownRegistryAction
+from local.azure.registry.grants import LEGACY
 from local.azure.registry.upstream import Images
 
 REGISTRIES = "Microsoft.ContainerRegistry/registries"
@@ -61,14 +63,11 @@ class RegistryHooks:
         self._ports.release(port_name(resource.name))
 
     async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        """listCredentials, regenerateCredential, listUsages."""
+        """listCredentials, regenerateCredential."""
         verb = name.lower()
-        if verb == "listusages":
-            return {"value": []}
         if verb not in ("listcredentials", "regeneratecredential"):
             raise UnknownRegistryAction(
-                f"The local Azure has no registry action '{name}'; it has listCredentials, regenerateCredential and "
-                "listUsages."
+                f"The local Azure has no registry action '{name}'; it has listCredentials and regenerateCredential."
             )
         if not resource.properties.get("adminUserEnabled"):
             raise CredentialOperationsRefused(
@@ -87,7 +86,18 @@ class RegistryHooks:
 
     def view(self, resource: Resource) -> dict[str, Any]:
         """What GET adds."""
-        return {"loginServer": login_server(self._ports, resource.name), "creationDate": resource.created}
+        return {
+            "loginServer": login_server(self._ports, resource.name),
+            "creationDate": resource.created,
+            "roleAssignmentMode": resource.properties.get("roleAssignmentMode", LEGACY),
+            "privateEndpointConnections": shown_connections(self._resources, resource),
+        }
+
+
+def usages(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
+    """The limits of a Basic registry; what is used is not counted here."""
+    size = {"name": "Size", "limit": 10737418240, "currentValue": 0, "unit": "Bytes"}
+    return {"value": [size, {"name": "Webhooks", "limit": 2, "currentValue": 0, "unit": "Count"}]}
 
 
 def _password() -> str:

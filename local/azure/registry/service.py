@@ -12,12 +12,13 @@ from typing import Final
 from aiohttp import web
 
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
 from local.azure.platform.sites import Site
 from local.azure.registry.catalog import Catalog
 from local.azure.registry.errors import RegistryError, RepositoryUnknown, Unauthorized, Unsupported
 from local.azure.registry.grants import Grants, Scope
-from local.azure.registry.hooks import REGISTRIES, RegistryHooks, port_name
+from local.azure.registry.hooks import REGISTRIES, RegistryHooks, port_name, usages
 from local.azure.registry.oauth import OAuth
 from local.azure.registry.proxy import Proxy
 from local.azure.registry.upstream import Images
@@ -50,6 +51,7 @@ class RegistryService:
         self._started = False
         hooks = RegistryHooks(cloud.resources, cloud.ports, images, opened=self.open, closed=self.close)
         cloud.types.register(REGISTRIES, hooks)
+        cloud.types.publish(Document(f"{REGISTRIES}/listUsages", f"{REGISTRIES}/listUsages/read", usages))
 
     async def start(self) -> None:
         """Serve every registry that exists."""

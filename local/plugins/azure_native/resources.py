@@ -5,7 +5,8 @@ docstring ("Uses Azure REST API version ..."; a test compares). `replaces`: azur
 force a replacement (provider/pkg/gen/replacement.go), and x-ms-mutability of the REST descriptions; there is no Batch
 entry, so every other change of a pool is planned as an update, which Batch refuses. `renames`:
 x-ms-client-name in the REST descriptions, that is, where the name in the SDK is not the name on the wire (a test
-compares with the management SDKs).
+compares with the management SDKs); `properties/groupIds` is a name inside of an object that the SDK leaves out
+(x-ms-client-flatten). `references`: objects of which a program gives the id only; the SDK has the whole resource there.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class ResourceType:
     autoname: Autoname = Autoname.RANDOM
     replaces: frozenset[str] = frozenset()
     renames: Mapping[str, str] = field(default_factory=dict)
+    references: frozenset[str] = frozenset()
 
     @property
     def parameters(self) -> list[str]:
@@ -57,10 +59,16 @@ class ResourceType:
         return self.autoname is Autoname.DEFAULT
 
 
+WHOLE_IDS: Final = frozenset({"scope", "resourceUri"})
+"""Path parameters that are the id of another resource (or of a group or subscription), with its slashes."""
+
 _GROUP: Final = "subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _STORAGE: Final = _GROUP + "/providers/Microsoft.Storage/storageAccounts/{accountName}"
 _BATCH: Final = _GROUP + "/providers/Microsoft.Batch/batchAccounts/{accountName}"
+_INSIGHTS: Final = _GROUP + "/providers/Microsoft.Insights"
+_ENDPOINT: Final = _GROUP + "/providers/Microsoft.Network/privateEndpoints/{privateEndpointName}"
 _LOCATION: Final = frozenset({"location"})
+_SCOPE: Final = frozenset({"scope"})
 
 _STORAGE_ACCOUNT_RENAMES: Final = {
     "enableHttpsTrafficOnly": "supportsHttpsTrafficOnly",
@@ -84,6 +92,20 @@ _POOL_RENAMES: Final = {
         "startTask.containerSettings.registry",
     )
 }
+
+_ENDPOINT_RENAMES: Final = {
+    f"{place}.{name}": f"properties/{name}"
+    for place, names in (
+        *(
+            (f"{kind}rivateLinkServiceConnections", (
+                "groupIds", "privateLinkServiceId", "privateLinkServiceConnectionState", "requestMessage",
+            ))
+            for kind in ("p", "manualP")
+        ),
+        ("ipConfigurations", ("groupId", "memberName", "privateIPAddress")),
+    )
+    for name in names
+}  # fmt: skip
 
 TYPES: Final[Mapping[str, ResourceType]] = {
     "azure-native:resources:ResourceGroup": ResourceType(_GROUP, "2024-03-01", replaces=_LOCATION),
@@ -129,7 +151,40 @@ TYPES: Final[Mapping[str, ResourceType]] = {
     "azure-native:batch:Pool": ResourceType(
         _BATCH + "/pools/{poolName}", "2024-07-01", Autoname.COPY, renames=_POOL_RENAMES
     ),
-}
+    "azure-native:authorization:ManagementLockByScope": ResourceType(
+        "{scope}/providers/Microsoft.Authorization/locks/{lockName}", "2020-05-01", replaces=_SCOPE
+    ),
+    "azure-native:authorization:ManagementLockAtResourceGroupLevel": ResourceType(
+        _GROUP + "/providers/Microsoft.Authorization/locks/{lockName}", "2020-05-01"
+    ),
+    "azure-native:monitor:DiagnosticSetting": ResourceType(
+        "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}", "2021-05-01-preview",
+    ),
+    "azure-native:monitor:ActionGroup": ResourceType(
+        _INSIGHTS + "/actionGroups/{actionGroupName}", "2024-10-01-preview", replaces=_LOCATION
+    ),
+    "azure-native:monitor:MetricAlert": ResourceType(
+        _INSIGHTS + "/metricAlerts/{ruleName}", "2018-03-01", replaces=_LOCATION,
+        renames={"criteria.odataType": "odata.type"},
+    ),
+    "azure-native:monitor:ScheduledQueryRule": ResourceType(
+        _INSIGHTS + "/scheduledQueryRules/{ruleName}", "2025-01-01-preview", replaces=_LOCATION
+    ),
+    "azure-native:monitor:ActivityLogAlert": ResourceType(
+        _INSIGHTS + "/activityLogAlerts/{activityLogAlertName}", "2020-10-01", replaces=_LOCATION
+    ),
+    "azure-native:consumption:Budget": ResourceType(
+        "{scope}/providers/Microsoft.Consumption/budgets/{budgetName}", "2024-08-01", replaces=_SCOPE
+    ),
+    "azure-native:network:PrivateEndpoint": ResourceType(
+        _ENDPOINT, "2024-05-01", replaces=_LOCATION, renames=_ENDPOINT_RENAMES,
+        references=frozenset({"subnet", "applicationSecurityGroups"}),
+    ),
+    "azure-native:network:PrivateDnsZoneGroup": ResourceType(
+        _ENDPOINT + "/privateDnsZoneGroups/{privateDnsZoneGroupName}", "2024-05-01", Autoname.COPY,
+        renames={"privateDnsZoneConfigs.privateDnsZoneId": "properties/privateDnsZoneId"},
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 from ..protocol.errors import InvalidInput
 from ..protocol.property_values import UNKNOWN
-from .resources import ResourceType, resource_type
+from .resources import WHOLE_IDS, ResourceType, resource_type
 
-# Azure Resource Manager's resource envelope (common-types of the REST descriptions, and `managedBy` of resource
-# groups).
+# Azure Resource Manager's resource envelope (common-types of the REST descriptions, `managedBy` of resource groups, and
+# `eTag` of budgets).
 ENVELOPE: Final = frozenset(
-    {"location", "tags", "sku", "identity", "kind", "zones", "plan", "managedBy", "extendedLocation"}
+    {"location", "tags", "sku", "identity", "kind", "zones", "plan", "managedBy", "extendedLocation", "eTag"}
 )
 
 
@@ -50,19 +50,19 @@ def resource_path(token: str, inputs: Mapping[str, Any], subscription_id: str) -
         if value is UNKNOWN or not isinstance(value, str) or not value:
             shown = "not known yet" if value is UNKNOWN else "missing" if not value else repr(value)
             raise InvalidInput(f"{token}: '{name}' is part of the resource's path and is {shown}; give it as a string")
-        path = path.replace("{" + name + "}", value.strip("/") if name == "scope" else quote(value, safe="-._~()"))
+        path = path.replace("{" + name + "}", value.strip("/") if name in WHOLE_IDS else quote(value, safe="-._~()"))
     return f"/{path}"
 
 
 def parse_path(token: str, resource_id: str) -> dict[str, str]:
     """The path parameters in an id: what `resource_path` put there."""
     kind = resource_type(token)
-    pattern = re.sub(r"{scope}", "(?P<scope>.+)", re.sub(r"{(?!scope)(\w+)}", r"(?P<\1>[^/]+)", kind.path))
+    pattern = re.sub(r"{(\w+)}", lambda m: f"(?P<{m[1]}>{'.+' if m[1] in WHOLE_IDS else '[^/]+'})", kind.path)
     found = re.fullmatch(pattern, resource_id.strip("/"), re.IGNORECASE)
     if found is None:
         raise InvalidInput(f"{resource_id!r} is not the id of a {token}; expected /{kind.path}")
     values = {name: value for name, value in found.groupdict().items() if name != "subscriptionId"}
-    return {name: f"/{value}" if name == "scope" else value for name, value in values.items()}
+    return {name: f"/{value}" if name in WHOLE_IDS else value for name, value in values.items()}
 
 
 def _body(kind: ResourceType, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,12 +84,16 @@ def _top(name: str, value: Any) -> Any:
 
 def _to_wire(renames: Mapping[str, str], value: Any, path: str) -> Any:
     if isinstance(value, dict):
-        steps = {name: f"{path}.{name}" if path else name for name in sorted(value)}
-        return {
-            renames.get(step, name): _to_wire(renames, value[name], step)
-            for name, step in steps.items()
-            if value[name] is not None
-        }
+        body: dict[str, Any] = {}
+        for name in sorted(value):
+            step = f"{path}.{name}" if path else name
+            if value[name] is not None:
+                *outer, wire = renames.get(step, name).split("/")
+                place = body
+                for container in outer:
+                    place = place.setdefault(container, {})
+                place[wire] = _to_wire(renames, value[name], step)
+        return body
     if isinstance(value, list):
         return [_to_wire(renames, item, path) for item in value]
     return value

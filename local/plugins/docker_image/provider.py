@@ -91,7 +91,25 @@ class DockerImages(Provider):
     def read(self, target: Target, resource_id: str, state: Values, inputs: Values | None) -> Existing | None:
         if inputs is None:
             raise Refused("an image cannot be imported: its build context is not stored anywhere; declare and build it")
+        if self._is_gone(target, state, inputs):
+            return None
         return Existing(resource_id, state, inputs)
+
+    def _is_gone(self, target: Target, state: Values, inputs: Values) -> bool:
+        """Whether the registry no longer has what was pushed: then the next `up` pushes it again.
+
+        The real plugin does not look: with it an image of a registry that was made anew is pushed again when something
+        else of the image changes (`replacement_trigger` in a program sees to that).
+        """
+        digest = state.get("repoDigest")
+        if inputs.get("skipPush") or not isinstance(digest, str) or os.environ.get(OFFLINE):
+            return False
+        try:
+            found = pushing.in_registry(engine.connect(self._host), digest, _credentials(inputs))
+        except PluginError as error:
+            self.log.warning(target.urn, f"whether {digest} is still in its registry could not be seen: {error}")
+            return False
+        return not found
 
     def delete(self, target: Target, resource_id: str, state: Values, *, timeout: float) -> None:
         """Nothing: pulumi-docker leaves tags in the registry, which may be in use."""

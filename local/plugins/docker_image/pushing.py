@@ -14,6 +14,10 @@ from .building import Credentials, Show
 from .names import split
 
 ATTEMPTS: Final = 3
+_GONE: Final = (
+    "manifest unknown", "name unknown", "repository_unknown", "not found", "no such host", "connection refused",
+)  # fmt: skip
+"""What the engine says when the registry has no such image, or there is no such registry."""
 
 
 class AnswerLost(PluginError):
@@ -42,6 +46,23 @@ def push(
                 ) from None
             show(f"the answer to the push was lost ({type(error).__name__}); pushing again")
     raise AssertionError("every attempt returns or raises")
+
+
+def in_registry(client: docker.APIClient, digest: str, credentials: Credentials | None) -> bool:
+    """Whether the registry has the image `repository@sha256:...`; False also where no registry answers any more.
+
+    Raises PluginError when it cannot be told: the sign-in has expired, or the Docker engine does not answer.
+    """
+    try:
+        client.inspect_distribution(digest, auth_config=credentials.auth if credentials else None)
+    except APIError as error:
+        text = str(error.explanation or error).lower()
+        if any(word in text for word in _GONE):
+            return False
+        raise PluginError(str(error.explanation or error)) from None
+    except requests.exceptions.RequestException as error:
+        raise PluginError(f"the Docker engine did not answer ({error})") from None
+    return True
 
 
 def _push(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
 from local.azure.identity.directory import Directory
+from local.azure.platform.errors import AzureError
 from tests.azure.running import RunningAzure
 
 ARM = "https://management.azure.com/.default"
@@ -61,6 +65,29 @@ def test_the_metadata_document_is_one_object_with_every_part(azure: RunningAzure
     assert wanted <= set(document)
     assert {"loginEndpoint", "audiences"} <= set(document["authentication"])
     assert {"storage", "acrLoginServer", "keyVaultDns", "sqlServerHostname"} <= set(document["suffixes"])
+
+
+def test_nothing_in_the_metadata_leads_off_the_machine(azure: RunningAzure) -> None:
+    def texts(value: object) -> Iterator[str]:
+        if isinstance(value, dict | list):
+            for one in value.values() if isinstance(value, dict) else value:
+                yield from texts(one)
+        else:
+            yield str(value)
+
+    for text in texts(fetch(azure, "/metadata/endpoints?api-version=2022-09-01")):
+        host = urlsplit(text).hostname if "://" in text else None
+        assert host in (None, "127.0.0.1"), text
+        assert not re.search(r"(windows|azure|microsoft(online)?)\.(net|com)", text), text
+
+
+def test_each_audience_of_the_metadata_gets_a_token_and_no_service_takes_anothers(azure: RunningAzure) -> None:
+    document = fetch(azure, "/metadata/endpoints?api-version=2022-09-01")
+    for audience in (*document["authentication"]["audiences"], document["batch"], document["microsoftGraphResourceId"]):
+        assert azure.credential().get_token(f"{audience.rstrip('/')}/.default").token
+    batch = azure.credential().get_token(f"{document['batch']}/.default").token
+    with pytest.raises(AzureError, match="wrong audience"):
+        azure.cloud.tokens.verify(batch, azure.cloud.arm_audiences)
 
 
 def test_another_application_can_be_registered(azure: RunningAzure) -> None:

@@ -94,7 +94,7 @@ def test_logs_mask_what_looks_like_a_token() -> None:
     assert "eyJ" not in line["message"]
 
 
-def test_cloud_json_follows_the_accounts_and_is_private(tmp_path: Path) -> None:
+def test_cloud_json_names_the_stacks_accounts_and_no_others_and_is_private(tmp_path: Path) -> None:
     cloud = Cloud.open(Paths(tmp_path / "home"))
     cloudfile.keep_written(cloud)
     first = json.loads(cloud.paths.cloud_json.read_text())
@@ -103,7 +103,9 @@ def test_cloud_json_follows_the_accounts_and_is_private(tmp_path: Path) -> None:
     assert not {"batch", "storage", "registry", "resource_group"} & set(first)
     group = f"{cloud.subscription_scope}/resourceGroups/rg1"
     account = f"{group}/providers/Microsoft.Batch/batchAccounts/b1"
-    cloud.resources.put(Resource(account, "Microsoft.Batch/batchAccounts", "b1"))
+    cloud.resources.put(Resource(account, "Microsoft.Batch/batchAccounts", "b1", tags={"stack": "local"}, created="1"))
+    other = account.replace("rg1", "rg2").replace("b1", "b2")
+    cloud.resources.put(Resource(other, "Microsoft.Batch/batchAccounts", "b2", created="2"))
     shown = json.loads(cloud.paths.cloud_json.read_text())
     assert (shown["resource_group"], shown["batch"]["account"]) == ("rg1", "b1")
     cloud.resources.delete(account)

@@ -25,6 +25,10 @@ ROLES = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
     "AcrPush": "8311e382-0749-4cb8-b61a-304f252e45ec",
     "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "Reader": "b93aa761-3e63-49ed-ac28-beffa264f7ac",
+    "Writer": "2a1e307c-b015-4ebd-883e-5b7698a07328",
+    "Repository Contributor": "2efddaa5-3f1f-4df3-97df-af3f13818f4c",
+    "Catalog Lister": "bfdb9389-c9a5-478a-bb2f-ba9ca092c3c7",
 }
 
 

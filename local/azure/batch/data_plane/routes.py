@@ -50,6 +50,8 @@ class Route:
     def action(self) -> str:
         """The operation in Azure's role language."""
         top = self.path.split("/")[1]
+        if top == "supportedimages":  # a Job Submitter is refused them (reported); a reader of the account is not
+            return f"Microsoft.Batch/batchAccounts/{self.verb}"
         area = {"jobs": "jobs", "jobschedules": "jobSchedules", "applications": "applications"}.get(top, "pools")
         return f"Microsoft.Batch/batchAccounts/{area}/{self.verb}"
 

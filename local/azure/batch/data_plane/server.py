@@ -43,7 +43,7 @@ class AccountServer:
         self._account = account
         cloud = account.cloud
         challenge = f"{cloud.arm_url}/{cloud.settings.tenant_id}"
-        audiences = (*BATCH_AUDIENCES, f"{account.url}/")
+        audiences = (*BATCH_AUDIENCES, cloud.batch_audience, f"{account.url}/")
         self._authentication = Authentication(account.name, cloud.tokens, audiences, challenge)
 
     def app(self) -> web.Application:

@@ -5,30 +5,30 @@ Properties and quotas: https://learn.microsoft.com/rest/api/batchmanagement/batc
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from local.azure.batch.account.account import Account, allowed_modes
 from local.azure.batch.account.authentication import SHARED_KEY
+from local.azure.batch.account.vm_sizes import families
 from local.azure.batch.accounts import Accounts
 from local.azure.batch.errors import (
-    AutoStorageAuthorizationFailed,
     InvalidAutoStorage,
+    InvalidPropertyValue,
     NotImplementedYet,
     ResourceNotFound,
     SharedKeyNotAllowed,
 )
-from local.azure.control_plane.resources import Resource
+from local.azure.batch.model.durations import stamp
+from local.azure.control_plane.private_links import shown_connections
+from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
 from local.azure.control_plane.tokens import Caller
 
 STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
-_BLOB_WRITE = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
+_CORES = 900
 _BY_IDENTITY = "BatchAccountManagedIdentity"
-_NOT_YET = (
-    ("poolAllocationMode", "UserSubscription"),
-    ("publicNetworkAccess", "Disabled"),
-    ("publicNetworkAccess", "SecuredByPerimeter"),
-)
+_NOT_YET = (("poolAllocationMode", "UserSubscription"), ("publicNetworkAccess", "SecuredByPerimeter"))
 
 
 class AccountHooks:
@@ -47,6 +47,7 @@ class AccountHooks:
             raise NotImplementedYet("The local Azure does not have customer-managed keys yet (property 'encryption').")
         if properties.get("autoStorage"):
             self._check_auto_storage(new, properties["autoStorage"])
+        _check_network(properties)
 
     async def put(self, new: Resource, old: Resource | None) -> None:
         """Open the account's port."""
@@ -57,11 +58,17 @@ class AccountHooks:
         """Remove pools, jobs, nodes, keys and the port."""
         await self._accounts.remove(resource.name)
 
-    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    async def action(
+        self, resource: Resource, name: str, body: dict[str, Any], caller: Caller
+    ) -> dict[str, Any] | None:
         """listKeys, regenerateKeys, syncAutoStorageKeys."""
         verb = name.lower()
         if verb == "syncautostoragekeys":
-            return {}
+            if not resource.properties.get("autoStorage"):
+                raise InvalidAutoStorage(f"The Batch account '{resource.name}' has no auto-storage account.")
+            resource.system["lastKeySync"] = stamp(self._accounts.cloud.clock.now())
+            self._accounts.cloud.resources.put(resource)
+            return None
         account = self._accounts.account(resource.name)
         if account is None or verb not in ("listkeys", "regeneratekeys"):
             raise ResourceNotFound(f"The action '{name}' of {resource.id} was not found.")
@@ -86,28 +93,28 @@ class AccountHooks:
             "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
             "allowedAuthenticationModes": list(allowed_modes(properties)),
             "encryption": properties.get("encryption") or {"keySource": "Microsoft.Batch"},
-            "dedicatedCoreQuota": 900,
-            "lowPriorityCoreQuota": 900,
-            "dedicatedCoreQuotaPerVMFamily": [],
-            "dedicatedCoreQuotaPerVMFamilyEnforced": False,
+            "dedicatedCoreQuota": _CORES,
+            "lowPriorityCoreQuota": _CORES,
+            "dedicatedCoreQuotaPerVMFamily": [{"name": name, "coreQuota": _CORES} for name in families()],
+            "dedicatedCoreQuotaPerVMFamilyEnforced": True,
             "poolQuota": 100,
             "activeJobAndJobScheduleQuota": 300,
-            "privateEndpointConnections": [],
+            "privateEndpointConnections": shown_connections(self._accounts.cloud.resources, resource),
         }
         if properties.get("autoStorage"):
             mode = properties["autoStorage"].get("authenticationMode") or "StorageKeys"
             shown["autoStorage"] = {
                 **properties["autoStorage"],
                 "authenticationMode": mode,
-                "lastKeySync": resource.created,
+                "lastKeySync": resource.system.get("lastKeySync", resource.created),
             }
         return shown
 
     def _check_auto_storage(self, account: Resource, linked: dict[str, Any]) -> None:
-        """The storage account and identities exist, and the account's identity may write blobs (texts: [guess]).
+        """The storage account and identities exist (texts: [guess]).
 
-        With BatchAccountManagedIdentity the account's own identity needs its role on the storage account before the
-        Batch account is made (docs/azure-facts.md#auto-storage-by-identity).
+        Whether the account's identity may write there is not asked: templates assign the role afterwards
+        (docs/azure-facts.md#auto-storage-by-identity).
         """
         cloud = self._accounts.cloud
         storage_id = str(linked.get("storageAccountId", ""))
@@ -121,20 +128,26 @@ class AccountHooks:
                 raise InvalidAutoStorage(f"The identity '{node}' of autoStorage.nodeIdentityReference does not exist.")
         if linked.get("authenticationMode") != _BY_IDENTITY:
             return
-        assigned = (account.identity or {}).get("userAssignedIdentities") or {}
-        if not assigned:
+        assigned = (account.identity or {}).get("userAssignedIdentities")
+        if not assigned and SYSTEM_IDENTITY not in account.system:
             raise InvalidAutoStorage(
                 f"autoStorage.authenticationMode is {_BY_IDENTITY}, but the Batch account has no managed identity."
             )
-        for resource_id in assigned:
-            identity = cloud.resources.get(resource_id)
-            principal = None if identity is None else {**identity.properties, **identity.system}.get("principalId")
-            if principal is not None and cloud.access.allows(str(principal), _BLOB_WRITE, storage.id, data=True):
-                return
-        raise AutoStorageAuthorizationFailed(
-            f"The Batch account's identity has no access to the auto-storage account '{storage.id}': "
-            "assign it the role Storage Blob Data Contributor there."
-        )
+
+
+def _check_network(properties: dict[str, Any]) -> None:
+    """IP rules are IPv4 addresses or ranges. They keep nobody out here: all clients are on this machine."""
+    for access in ("accountAccess", "nodeManagementAccess"):
+        for rule in ((properties.get("networkProfile") or {}).get(access) or {}).get("ipRules") or ():
+            try:
+                ipaddress.IPv4Network(str(rule.get("value")))
+            except ValueError as error:
+                details = [
+                    ("Reason", f"'{rule.get('value')}' is not an IPv4 address or address range in CIDR form: {error}"),
+                    ("PropertyName", "value"),
+                    ("PropertyPath", f"properties.networkProfile.{access}.ipRules"),
+                ]
+                raise InvalidPropertyValue(details=details) from None
 
 
 def _keys(account: Account, keys: dict[str, str]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
-from local.azure.batch.account.images import SUPPORTED_IMAGES, is_supported
 from local.azure.batch.accounts import Accounts
 from local.azure.batch.data_plane.bodies import AUTOSCALE_INTERVAL
 from local.azure.batch.data_plane.operations.pools import view as pool_view
 from local.azure.batch.hooks import pool_shapes as arm_shapes
+from local.azure.batch.hooks.pool_checks import check_pool
 from local.azure.batch.model import Pool
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import ALLOCATION, AllocationEvent
@@ -31,10 +31,9 @@ FIXED = (
     ("taskSchedulingPolicy", "taskSchedulingPolicy"),
     ("userAccounts", "userAccounts"),
     ("mountConfiguration", "mountConfiguration"),
-    ("startTask", "startTask"),
 )
-"""What ARM cannot change in place: (data plane's name, ARM's name). `startTask` is our reading [guess]: Azure may
-accept a new start task, but nodes that exist never run it, so that a program that relies on it needs a new pool."""
+"""What ARM cannot change in place: (data plane's name, ARM's name). A start task, scale settings, metadata and the
+display name can change; nodes that are there keep what they began with until they boot again (documented)."""
 
 
 class PoolHooks:
@@ -47,21 +46,20 @@ class PoolHooks:
         """Refuse what is not there yet, what cannot work, and changes that Batch cannot make."""
         account = self._account(new)
         arm_shapes.refuse_missing(new.properties)
+        check_pool(new.properties, (new.identity or {}).get("userAssignedIdentities") or {})
         body, secrets = arm_shapes.pool_body(new)
-        self._check(body)
         self._check_scale(new.properties)
         pool = account.state.pools.get(new.name.lower())
         if old is None or pool is None:
             return
         for name, arm_name in FIXED:
-            if body.get(name) != pool.body.get(name):
-                raise errors.PropertyCannotBeUpdated(details=[("PropertyName", arm_name)])
+            if _comparable(name, body.get(name)) != _comparable(name, pool.body.get(name)):
+                raise _fixed(arm_name)
         changed = {
             kind for kind in secrets for key in secrets[kind] if secrets[kind][key] != pool.secrets[kind].get(key)
         }
         if changed:
-            name = "userAccounts" if "users" in changed else "deploymentConfiguration"
-            raise errors.PropertyCannotBeUpdated(details=[("PropertyName", name)])
+            raise _fixed("userAccounts" if "users" in changed else "deploymentConfiguration")
 
     async def put(self, new: Resource, old: Resource | None) -> None:
         """Make the pool and ask for its nodes, or change what can change."""
@@ -145,7 +143,8 @@ class PoolHooks:
             "taskSlotsPerNode": pool.slots,
             "taskSchedulingPolicy": {"nodeFillType": "Pack" if pool.packs else "Spread"},
             "interNodeCommunication": "Enabled" if pool.body["enableInterNodeCommunication"] else "Disabled",
-            "currentNodeCommunicationMode": "Simplified",
+            **({"currentNodeCommunicationMode": "Simplified"} if account.state.nodes_of(pool.id) else {}),
+            "etag": f'W/"{pool.etag}"',
         }
 
     def _account(self, resource: Resource) -> Account:
@@ -166,31 +165,16 @@ class PoolHooks:
         AUTOSCALE_INTERVAL.check(automatic["evaluationInterval"], "scaleSettings.autoScale.evaluationInterval")
         autoscaling.accept(automatic["formula"])
 
-    @staticmethod
-    def _check(body: dict[str, Any]) -> None:
-        machine = body["virtualMachineConfiguration"]
-        reference, agent = machine.get("imageReference") or {}, machine.get("nodeAgentSKUId") or ""
-        if not body["vmSize"]:
-            raise errors.MissingRequiredProperty(details=[("PropertyName", "vmSize")])
-        if not is_supported(reference, agent):
-            known = "; ".join(
-                f"{one['imageReference']['publisher']}/{one['imageReference']['offer']}/{one['imageReference']['sku']} "
-                f"with {one['nodeAgentSKUId']}"
-                for one in SUPPORTED_IMAGES
-            )
-            wanted = "/".join(str(reference.get(name)) for name in ("publisher", "offer", "sku"))
-            raise errors.InvalidPropertyValue(
-                f"The image {wanted} with node agent '{agent}' is not supported. Supported here: {known}.",
-                details=[("PropertyName", "deploymentConfiguration")],
-            )
-        own = {one["resourceId"].lower() for one in body.get("identity", {}).get("userAssignedIdentities", ())}
-        for registry in (machine.get("containerConfiguration") or {}).get("containerRegistries") or ():
-            wanted = (registry.get("identityReference") or {}).get("resourceId")
-            if wanted is not None and wanted.lower() not in own:
-                raise errors.InvalidPropertyValue(
-                    f"The identity '{wanted}' of registry '{registry.get('registryServer')}' is not one of the pool's.",
-                    details=[("PropertyName", "containerRegistries")],
-                )
+
+def _fixed(arm_name: str) -> errors.PropertyCannotBeUpdated:
+    return errors.PropertyCannotBeUpdated(
+        details=[("PropertyName", arm_name), ("PropertyPath", f"properties.{arm_name}")]
+    )
+
+
+def _comparable(name: str, value: Any) -> Any:
+    """Sizes of VMs have no case."""
+    return str(value).lower() if name == "vmSize" else value
 
 
 def _scaling(pool: Pool) -> tuple[object, ...]:

@@ -40,8 +40,6 @@ def refuse_missing(properties: Mapping[str, Any]) -> None:
     for name, what in _NOT_YET:
         if properties.get(name):
             raise _not_yet(name, what)
-    if (properties.get("networkConfiguration") or {}).get("subnetId"):
-        raise _not_yet("networkConfiguration.subnetId", "virtual networks")
     machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
     for name, what in (("extensions", "VM extensions"), ("diskEncryptionConfiguration", "disk encryption")):
         if machine.get(name):

@@ -19,10 +19,15 @@ def history(name: str, values: Sequence[float], *, now: datetime = NOW, missing:
 
 
 def pool(
-    histories: Mapping[str, Sequence[float]] | None = None, *, dedicated: int = 0, spot: int = 0, missing: int = 0
+    histories: Mapping[str, Sequence[float]] | None = None,
+    *,
+    dedicated: int = 0,
+    spot: int = 0,
+    missing: int = 0,
+    now: datetime = NOW,
 ) -> Pool:
     """A pool with these histories (names without `$`); every other metric is 0 and has no sample."""
     metrics = {name: Metric(name, 0.0) for name in METRICS}
     for name, values in (histories or {}).items():
-        metrics[f"${name}"] = history(f"${name}", values, missing=missing)
+        metrics[f"${name}"] = history(f"${name}", values, missing=missing, now=now)
     return Pool(dedicated, spot, metrics)

@@ -40,14 +40,14 @@ def arm_client(tmp_path: Path) -> Iterator[tuple[LocalBatch, BatchManagementClie
     local.close()
 
 
-def a_pool(nodes: int = 1, command: str = "prepare") -> arm.Pool:
+def a_pool(nodes: int = 1, command: str = "prepare", slots: int = 2) -> arm.Pool:
     return arm.Pool(
         vm_size="STANDARD_D2S_V3",
         deployment_configuration=arm.DeploymentConfiguration(virtual_machine_configuration=MACHINE),
         scale_settings=arm.ScaleSettings(fixed_scale=arm.FixedScaleSettings(target_dedicated_nodes=nodes)),
         start_task=arm.StartTask(command_line=command, wait_for_success=True),
         user_accounts=[arm.UserAccount(name="admin", password="hush-hush", elevation_level="Admin")],
-        task_slots_per_node=2,
+        task_slots_per_node=slots,
     )
 
 
@@ -70,8 +70,9 @@ def test_an_account_and_a_pool_live_and_die_through_arm(
     )
     assert local.executor.nodes[local.node_ids()[0]].user_accounts[0].password == "hush-hush"
     client.pool.create("group", "armbatch", "pool", a_pool(nodes=2))
+    client.pool.create("group", "armbatch", "pool", a_pool(nodes=2, command="other"))
     with pytest.raises(HttpResponseError) as caught:
-        client.pool.create("group", "armbatch", "pool", a_pool(nodes=2, command="other"))
+        client.pool.create("group", "armbatch", "pool", a_pool(nodes=2, slots=3))
     assert caught.value.status_code == 400
     assert caught.value.error is not None and caught.value.error.code == "PropertyCannotBeUpdated"
     with pytest.raises(HttpResponseError) as keys:

@@ -16,7 +16,6 @@ from tests.azure.batch.data_plane.test_jobs import add, make_job
 
 CALLER = Caller("principal", "client", "app", "audience")
 ACCOUNTS, POOLS = "Microsoft.Batch/batchAccounts", "Microsoft.Batch/batchAccounts/pools"
-BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 
 
 def hooks_of(azure: LocalBatch, type_: str) -> Any:
@@ -58,7 +57,11 @@ def test_a_deleted_account_leaves_nothing_behind(azure: LocalBatch) -> None:
     ("properties", "words"),
     [
         ({"poolAllocationMode": "UserSubscription"}, "UserSubscription"),
-        ({"publicNetworkAccess": "Disabled"}, "publicNetworkAccess"),
+        ({"publicNetworkAccess": "SecuredByPerimeter"}, "publicNetworkAccess"),
+        (
+            {"networkProfile": {"accountAccess": {"defaultAction": "Deny", "ipRules": [{"value": "10.0.0.300"}]}}},
+            "value provided",
+        ),
         ({"autoStorage": {"storageAccountId": "/nowhere"}}, "'/nowhere' does not exist"),
     ],
 )
@@ -67,7 +70,7 @@ def test_an_account_that_cannot_work_is_refused(azure: LocalBatch, properties: d
         azure.account("other", **properties)
 
 
-def test_auto_storage_by_identity_needs_the_identity_and_its_role(azure: LocalBatch) -> None:
+def test_auto_storage_by_identity_needs_the_identity_but_not_yet_its_role(azure: LocalBatch) -> None:
     storage = Resource(
         id=f"{azure.group}/providers/Microsoft.Storage/storageAccounts/linked", name="linked",
         type="Microsoft.Storage/storageAccounts",
@@ -84,9 +87,6 @@ def test_auto_storage_by_identity_needs_the_identity_and_its_role(azure: LocalBa
     with pytest.raises(errors.InvalidAutoStorage, match="no managed identity"):
         azure.put(ACCOUNTS, account_id, {"autoStorage": linked})
     assigned = {"type": "UserAssigned", "userAssignedIdentities": {identity.id: {}}}
-    with pytest.raises(errors.AutoStorageAuthorizationFailed, match="Storage Blob Data Contributor"):
-        azure.put(ACCOUNTS, account_id, {"autoStorage": linked}, identity=assigned)
-    azure.grant("44444444-4444-4444-4444-444444444444", BLOB_CONTRIBUTOR, storage.id)
     made = azure.put(ACCOUNTS, account_id, {"autoStorage": linked}, identity=assigned)
     assert hooks_of(azure, ACCOUNTS).view(made)["autoStorage"]["authenticationMode"] == "BatchAccountManagedIdentity"
 
@@ -97,7 +97,6 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("taskSchedulingPolicy", {"taskSchedulingPolicy": {"nodeFillType": "Pack"}}),
     ("interNodeCommunication", {"interNodeCommunication": "Enabled"}),
     ("deploymentConfiguration", {"containers": True}),
-    ("startTask", {"startTask": {"commandLine": "other"}}),
     ("userAccounts", {"userAccounts": [{"name": "a", "password": "new"}]}),
     ("networkConfiguration", {"networkConfiguration": {"enableAcceleratedNetworking": True}}),
 ]
@@ -114,7 +113,7 @@ def test_what_batch_cannot_change_in_a_pool_is_refused_by_name(
     azure.pool(**copy.deepcopy(base))
     with pytest.raises(errors.PropertyCannotBeUpdated) as caught:
         azure.pool(**copy.deepcopy(base | change))
-    assert caught.value.details == (("PropertyName", name),)
+    assert caught.value.details == (("PropertyName", name), ("PropertyPath", f"properties.{name}"))
     assert azure.client().get_pool("pool").vm_size == "STANDARD_D2S_V3"
 
 
@@ -141,7 +140,6 @@ def test_passwords_are_taken_out_of_the_resource_and_given_to_the_nodes(azure: L
     ("properties", "words"),
     [
         ({"applicationPackages": [{"id": "x"}]}, "application packages"),
-        ({"networkConfiguration": {"subnetId": "/x"}}, "virtual networks"),
     ],
 )
 def test_what_a_pool_cannot_have_here_is_refused_by_name(
@@ -151,18 +149,121 @@ def test_what_a_pool_cannot_have_here_is_refused_by_name(
         azure.pool(**properties)
 
 
-def test_an_unknown_image_is_refused_with_the_known_ones(azure: LocalBatch) -> None:
-    machine = {"imageReference": {"publisher": "canonical", "offer": "x", "sku": "y"}, "nodeAgentSkuId": "z"}
-    with pytest.raises(errors.InvalidPropertyValue, match="ubuntu-hpc/2404"):
-        azure.pool(deploymentConfiguration={"virtualMachineConfiguration": machine})
+def machine(reference: dict[str, Any], agent: str = "batch.node.ubuntu 24.04") -> dict[str, Any]:
+    return {"virtualMachineConfiguration": {"imageReference": reference, "nodeAgentSkuId": agent}}
+
+
+GALLERY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/x/images/y/versions/1.0.0"
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("vmSize", {"vmSize": "STANDARD_D2S_V33"}, "vmSize 'STANDARD_D2S_V33' is not supported"),
+    ("vmSize", {"vmSize": "Standard_B2s"}, "'Standard_B2s' is not supported"),
+    ("taskSlotsPerNode", {"taskSlotsPerNode": 1000}, "has 2 cores, so it has 1 to 8 task slots"),
+    ("taskSlotsPerNode", {"taskSlotsPerNode": 0}, "1 to 8"),
+    ("taskSlotsPerNode", {"taskSlotsPerNode": 257, "vmSize": "Standard_D96s_v5"}, "1 to 256"),
+    ("targetDedicatedNodes", {"scaleSettings": {"fixedScale": {"targetDedicatedNodes": -1}}}, "less than 0"),
+    ("targetLowPriorityNodes", {"scaleSettings": {"fixedScale": {"targetLowPriorityNodes": -1}}}, "less than 0"),
+    ("resizeTimeout", {"scaleSettings": {"fixedScale": {"resizeTimeout": "PT4M59S"}}}, "between 5 minutes"),
+    ("resizeTimeout", {"scaleSettings": {"fixedScale": {"resizeTimeout": "P8D"}}}, "7 days"),
+    ("commandLine", {"startTask": {"commandLine": " "}}, "cannot be empty"),
+    ("maxTaskRetryCount", {"startTask": {"commandLine": "x", "maxTaskRetryCount": -2}}, "less than -1"),
+    (
+        "imageReference",
+        {"deploymentConfiguration": machine({"publisher": "a", "offer": "b", "sku": "c"}, "")},
+        "The specified imageReference with publisher a offer b sku c is not supported.",
+    ),
+    ("imageReference", {"deploymentConfiguration": machine({"id": GALLERY, "publisher": "a"})}, "not both"),
+    ("id", {"deploymentConfiguration": machine({"id": "/nowhere"})}, "not the id of a managed image"),
+    ("nodeAgentSkuId", {"deploymentConfiguration": machine({"id": GALLERY}, "ubuntu")}, "'ubuntu' is not supported"),
+    (
+        "provision",
+        {"networkConfiguration": {"publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"}}},
+        "must be in a virtual network",
+    ),
+    (
+        "ipAddressIds",
+        {"networkConfiguration": {"publicIPAddressConfiguration": {"ipAddressIds": ["/x"]}}},
+        "provisioning type UserManaged",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "properties", "reason"), REFUSED)
+def test_a_value_that_batch_does_not_take_is_refused_by_its_name(
+    azure: LocalBatch, name: str, properties: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(errors.InvalidPropertyValue) as caught:
+        azure.pool(**properties)
+    details = dict(caught.value.details)
+    assert details["PropertyName"] == name
+    assert details["PropertyPath"].startswith("properties.")
+    assert reason in details["Reason"]
+    assert caught.value.details[0][0] == "Reason"
+    assert azure.cloud.store.count("batch.pool") == 0
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"vmSize": "standard_f4s_v2", "taskSlotsPerNode": 16},
+        {"vmSize": "Standard_NC24ads_A100_v4"},
+        {"deploymentConfiguration": machine({"id": GALLERY})},
+        {"scaleSettings": {"fixedScale": {"targetDedicatedNodes": 0, "resizeTimeout": "PT5M"}}},
+        {"startTask": {"commandLine": "x", "maxTaskRetryCount": -1}},
+        {
+            "networkConfiguration": {
+                "subnetId": "/subnet", "publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"},
+            },
+        },
+    ],
+)  # fmt: skip
+def test_what_batch_takes_is_taken(azure: LocalBatch, properties: dict[str, Any]) -> None:
+    azure.pool(nodes=0, **properties)
+    assert azure.cloud.store.count("batch.pool") == 1
+
+
+def test_a_start_task_and_the_case_of_a_size_change_in_place(azure: LocalBatch) -> None:
+    azure.pool(startTask={"commandLine": "one"})
+    azure.pool(startTask={"commandLine": "two"}, vmSize="standard_d2s_v3")
+    assert azure.client().get_pool("pool").start_task.command_line == "two"
+
+
+def test_an_accounts_network_rules_and_private_endpoints_are_shown(azure: LocalBatch) -> None:
+    rules = {"accountAccess": {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": "203.0.113.0/24"}]}}
+    account = azure.account("private", publicNetworkAccess="Disabled", networkProfile=rules)
+    kind = "Microsoft.Network/privateEndpoints"
+    endpoint = {"privateLinkServiceId": account.id.upper(), "groupIds": ["batchAccount"]}
+    azure.do(
+        azure.cloud.resources.put,
+        Resource(
+            f"{azure.group}/providers/{kind}/pe", kind, "pe",
+            properties={"privateLinkServiceConnections": [{"name": "c", "properties": endpoint}]},
+        ),
+    )  # fmt: skip
+    shown = hooks_of(azure, ACCOUNTS).view(account)
+    assert shown["publicNetworkAccess"] == "Disabled"
+    [connection] = shown["privateEndpointConnections"]
+    assert connection["properties"]["privateEndpoint"]["id"].endswith("/pe")
+    assert hooks_of(azure, ACCOUNTS).view(azure.account("other"))["privateEndpointConnections"] == []
+
+
+def test_storage_keys_are_synchronised_without_a_word(azure: LocalBatch) -> None:
+    storage = Resource(
+        f"{azure.group}/providers/Microsoft.Storage/storageAccounts/s", "Microsoft.Storage/storageAccounts", "s"
+    )
+    azure.do(azure.cloud.resources.put, storage)
+    account = azure.account("synced", autoStorage={"storageAccountId": storage.id})
+    before = hooks_of(azure, ACCOUNTS).view(account)["autoStorage"]["lastKeySync"]
+    assert azure.run(hooks_of(azure, ACCOUNTS).action(account, "syncAutoStorageKeys", {}, CALLER)) is None
+    assert hooks_of(azure, ACCOUNTS).view(account)["autoStorage"]["lastKeySync"] != before
+    with pytest.raises(errors.InvalidAutoStorage, match="no auto-storage account"):
+        azure.run(hooks_of(azure, ACCOUNTS).action(azure.account("none"), "syncAutoStorageKeys", {}, CALLER))
 
 
 def test_a_registry_identity_must_be_the_pools(azure: LocalBatch) -> None:
     registry = {"registryServer": "r", "identityReference": {"resourceId": "/stranger"}}
-    machine = {
-        "imageReference": {"publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2404"},
-        "nodeAgentSkuId": "batch.node.ubuntu 24.04",
-        "containerConfiguration": {"type": "DockerCompatible", "containerRegistries": [registry]},
-    }
-    with pytest.raises(errors.InvalidPropertyValue, match="/stranger"):
-        azure.pool(deploymentConfiguration={"virtualMachineConfiguration": machine})
+    wanted = machine({"publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2404"})
+    containers = {"type": "DockerCompatible", "containerRegistries": [registry]}
+    wanted["virtualMachineConfiguration"]["containerConfiguration"] = containers
+    with pytest.raises(errors.InvalidPropertyValue) as caught:
+        azure.pool(deploymentConfiguration=wanted)
+    assert "/stranger" in dict(caught.value.details)["Reason"]
