@@ -15,7 +15,7 @@ NO_SKIPS := $(if $(CI),--no-skips)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview golden destroy down clean test test-fast hostile chaos bench sbom lint lock
+.PHONY: help setup up preview golden destroy down clean test test-fast hostile chaos bench sbom pictures lint lock
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -49,6 +49,7 @@ clean:          ## stop, and delete state, caches and packages of this checkout 
 	@$(PYTHON) -m tools.setup cache
 
 test: setup     ## static checks, then all tests
+	@$(PYTHON) -m tools.setup browser
 	@$(VENV_PYTHON) -m tools.check
 	@$(VENV_PYTHON) -m pytest $(NO_SKIPS) $(WITH_DOCKER)
 
@@ -72,6 +73,11 @@ chaos: up       ## kill workers, nodes and the database at random, in processes 
 sbom:           ## what is in the worker image, as CycloneDX (SBOM=worker.cdx.json; IMAGE=... adds its Debian packages)
 	@$(PYTHON) -m tools.setup offline
 	@$(VENV_PYTHON) -m tools.sbom $(if $(IMAGE),--image $(IMAGE)) $(or $(SBOM),worker.cdx.json)
+
+pictures:       ## the pictures in docs/pictures, made with Chromium
+	@$(PYTHON) -m tools.setup offline
+	@$(PYTHON) -m tools.setup browser
+	@$(VENV_PYTHON) -m tests.jobs.dashboard.pictures
 
 lint:           ## the static checks, side by side (docs/ci.md)
 	@$(PYTHON) -m tools.setup offline

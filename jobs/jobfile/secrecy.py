@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from .lines import Place
 from .model import JobFile, Program
@@ -22,6 +22,8 @@ VALUES: Final = re.compile(
     r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\bgh[pousr]_\w{30}|\bAKIA[0-9A-Z]{16}\b|(?<![\w+/])[\w+/]{86}==",
     re.IGNORECASE,
 )
+HIDDEN: Final = "(looks like a secret: not shown)"
+HIDDEN_KEYS: Final = ("password", "accountKey", "sasKey")  # of registries and of file shares in a definition
 ADVICE: Final = "everybody who may read the job would see it; let the task use its node's identity instead"
 
 
@@ -58,3 +60,16 @@ def _in_environment(place: Place, environment: Mapping[str, str]) -> Iterator[tu
     for name, value in environment.items():
         if VALUES.search(value) or (NAMES.search(name) and value.strip()):
             yield (*place, name), f"looks like a secret; {ADVICE}"
+
+
+def masked(wire: Any) -> Any:
+    """A definition from the service for people to look at or to pass on: what looks like a secret is not in it."""
+    if isinstance(wire, Mapping):
+        named = NAMES.search(str(wire.get("name", ""))) and isinstance(wire.get("value"), str)
+        return {
+            key: HIDDEN if (named and key == "value") or key in HIDDEN_KEYS else masked(value)
+            for key, value in wire.items()
+        }
+    if isinstance(wire, list | tuple):
+        return [masked(item) for item in wire]
+    return HIDDEN if isinstance(wire, str) and VALUES.search(wire) else wire

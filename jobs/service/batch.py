@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..submission.transport import Transport
 
 Choice = Literal["failed", "running", "unended", "changed"]
+Shown = Literal["all", "active", "running", "succeeded", "failed"]  # which tasks a page of a listing has
 Running = Literal["wait", "requeue", "terminate"]  # what becomes of the running tasks of a job that is disabled
 COMPLETED = "completed"
 LEAVING = "leaving_pool"  # name in a job's metadata
@@ -57,7 +58,8 @@ class TaskState:
     """A task as the service sees it. `result` and `exit_code` are None until it completed (or never started).
 
     `parents` and `parent_ranges` (first and last number) are what it depends on; `blocks`: it ended in a way that those
-    which depend on it never run. `display_name`: `again.py` marks a later run of a task in it.
+    which depend on it never run. `display_name`: `again.py` marks a later run of a task in it. `created`, `image` and
+    `slots` are known where the service was asked for them (`Batch.task_records`).
     """
 
     id: str
@@ -76,6 +78,8 @@ class TaskState:
     parents: tuple[str, ...] = ()
     parent_ranges: tuple[tuple[int, int], ...] = ()
     blocks: bool = False
+    image: str = ""
+    slots: int = 1
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
@@ -98,6 +102,8 @@ class TaskState:
             ended=_time(execution.get("endTime")),
             parents=tuple(depends_on.get("taskIds") or ()),
             parent_ranges=tuple((span["start"], span["end"]) for span in depends_on.get("taskIdRanges") or ()),
+            image=(wire.get("containerSettings") or {}).get("imageName") or "",
+            slots=wire.get("requiredSlots") or 1,
         )
         conditions = wire.get("exitConditions")
         return task if not task.completed else replace(task, blocks=task.blocking(conditions))
@@ -218,8 +224,32 @@ class PreparationState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecentTask:
+    """A task that runs on a node or ran there lately, as the node knows it."""
+
+    job_id: str
+    task_id: str
+    state: str
+    started: datetime | None = None
+    ended: datetime | None = None
+    exit_code: int | None = None
+
+    @classmethod
+    def parse(cls, wire: Mapping[str, Any]) -> Self:
+        execution: Mapping[str, Any] = wire.get("executionInfo") or {}
+        return cls(
+            job_id=wire.get("jobId") or "",
+            task_id=wire.get("taskId") or "",
+            state=str(wire.get("taskState", "")).casefold(),
+            started=_time(execution.get("startTime")),
+            ended=_time(execution.get("endTime")),
+            exit_code=execution.get("exitCode"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeState:
-    """A compute node, with what is wrong with it."""
+    """A compute node, with what is wrong with it, its start task, and the tasks that it knows of."""
 
     id: str
     state: str
@@ -230,22 +260,76 @@ class NodeState:
     errors: tuple[str, ...] = ()
     start_task_exit_code: int | None = None
     start_task_failure: Failure | None = None
+    start_task_command: str = ""
+    start_task_state: str = ""
+    start_task_started: datetime | None = None
+    start_task_ended: datetime | None = None
+    vm_size: str = ""
+    ip_address: str = ""
+    allocated: datetime | None = None
+    booted: datetime | None = None
+    slots_used: int = 0
+    tasks_run: int = 0
+    tasks_succeeded: int = 0
+    recent_tasks: tuple[RecentTask, ...] = ()
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
         start: Mapping[str, Any] = wire.get("startTaskInfo") or {}
         errors = wire.get("errors") or ()
+        running = wire.get("runningTasksCount") or 0
         return cls(
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
-            running_tasks=wire.get("runningTasksCount") or 0,
+            running_tasks=running,
             scheduling=str(wire.get("schedulingState") or "enabled").casefold() == "enabled",
             dedicated=wire.get("isDedicated", True) is not False,
             since=_time(wire.get("stateTransitionTime")),
             errors=tuple(f"{error.get('code', '')}: {error.get('message', '')}" for error in errors),
             start_task_exit_code=start.get("exitCode"),
             start_task_failure=Failure.parse(start.get("failureInfo")),
+            start_task_command=(wire.get("startTask") or {}).get("commandLine") or "",
+            start_task_state=str(start.get("state") or "").casefold(),
+            start_task_started=_time(start.get("startTime")),
+            start_task_ended=_time(start.get("endTime")),
+            vm_size=wire.get("vmSize") or "",
+            ip_address=wire.get("ipAddress") or "",
+            allocated=_time(wire.get("allocationTime")),
+            booted=_time(wire.get("lastBootTime")),
+            slots_used=wire.get("runningTaskSlotsCount") or running,
+            tasks_run=wire.get("totalTasksRun") or 0,
+            tasks_succeeded=wire.get("totalTasksSucceeded") or 0,
+            recent_tasks=tuple(RecentTask.parse(one) for one in wire.get("recentTasks") or ()),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFile:
+    """A file or folder on a node. `name` is relative to the folder that was listed; a folder has no size."""
+
+    name: str
+    size: int = 0
+    folder: bool = False
+    modified: datetime | None = None
+
+    @classmethod
+    def parse(cls, wire: Mapping[str, Any]) -> Self:
+        properties: Mapping[str, Any] = wire.get("properties") or {}
+        return cls(
+            name=wire["name"],
+            size=int(properties.get("contentLength") or 0),
+            folder=bool(wire.get("isDirectory")),
+            modified=_time(properties.get("lastModified")),
+        )
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """One page of a listing. `following` is what asks for the next page, empty after the last; it is the service's and
+    stays in this process, as it is an address that the client would send its token to."""
+
+    tasks: tuple[TaskState, ...]
+    following: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +432,11 @@ class Batch(Protocol):
     def task_definition(self, job_id: str, task_id: str) -> dict[str, Any]: ...
     def tasks(self, job_id: str, changed_since: datetime | None = None) -> Iterator[TaskState]: ...
     def some_tasks(self, job_id: str, chosen: Choice, most: int, since: datetime | None = None) -> list[TaskState]: ...
+    def task_page(
+        self, job_id: str, *, shown: Shown = "all", prefix: str = "", most: int = 100, following: str = ""
+    ) -> TaskPage: ...
+    def task_records(self, job_id: str) -> Iterator[TaskState]: ...
+    def first_definition(self, job_id: str) -> dict[str, Any] | None: ...
     def output_definitions(self, job_id: str) -> Iterator[dict[str, Any]]: ...
     def failed_definitions(self, job_id: str) -> Iterator[dict[str, Any]]: ...
     def terminate_task(self, job_id: str, task_id: str) -> None: ...
@@ -366,5 +455,7 @@ class Batch(Protocol):
     def create_user(self, pool_id: str, node_id: str, user: Mapping[str, Any]) -> None: ...
     def delete_user(self, pool_id: str, node_id: str, name: str) -> None: ...
     def ssh_address(self, pool_id: str, node_id: str) -> tuple[str, int]: ...
+    def task_files(self, job_id: str, task_id: str) -> list[NodeFile]: ...
+    def node_files(self, pool_id: str, node_id: str) -> list[NodeFile]: ...
     def read_task_file(self, job_id: str, task_id: str, path: str, start: int = 0) -> Iterator[bytes]: ...
     def read_node_file(self, pool_id: str, node_id: str, path: str) -> Iterator[bytes]: ...

@@ -38,10 +38,13 @@ from .batch import (
     Choice,
     Counts,
     JobState,
+    NodeFile,
     NodeState,
     PoolState,
     PreparationState,
     Running,
+    Shown,
+    TaskPage,
     TaskState,
     autoscale_problem,
 )
@@ -51,6 +54,7 @@ from .credentials import token_credential
 TASK_FIELDS: Final = [
     "id", "displayName", "state", "stateTransitionTime", "executionInfo", "nodeInfo", "dependsOn", "exitConditions",
 ]  # fmt: skip
+RECORD_FIELDS: Final = [*TASK_FIELDS, "creationTime", "containerSettings", "requiredSlots"]
 OUTPUT_FIELDS: Final = ["id", "state", "executionInfo", "outputFiles", "environmentSettings"]
 # Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
 # `executionInfo/result` and `stateTransitionTime` can be filtered on is documented nowhere we found [guess]: refused,
@@ -61,6 +65,18 @@ CHOICES: Final[Mapping[Choice, tuple[str, Callable[[TaskState], bool]]]] = {
     "unended": ("state ne 'completed'", lambda task: not task.completed),
     "changed": ("", lambda task: True),
 }
+# Filters of `task_page`; a service that refuses one is asked for a wider one, and the rest is chosen here.
+SHOWN: Final[Mapping[Shown, tuple[tuple[str, ...], Callable[[TaskState], bool]]]] = {
+    "all": ((), lambda task: True),
+    "active": (("state eq 'active'",), lambda task: task.state == "active"),
+    "running": (("state eq 'running'",), lambda task: task.state == "running"),
+    "succeeded": (("executionInfo/result eq 'success'", "state eq 'completed'"), lambda task: task.succeeded),
+    "failed": (
+        ("executionInfo/result eq 'failure'", "state eq 'completed'"),
+        lambda task: task.completed and not task.succeeded,
+    ),
+}
+MOST_FILES: Final = 1000  # listed of a task or node, which is one page
 API_VERSION: Final = "2025-06-01"
 JSON: Final = {"Content-Type": "application/json; odata=minimalmetadata"}
 PAGE: Final = 1000  # the most that one answer lists
@@ -206,6 +222,42 @@ class AzureBatch:
         found = (task for task in self.tasks(job_id, since) if fits(task))
         return list(itertools.islice(found, most))
 
+    def task_page(
+        self, job_id: str, *, shown: Shown = "all", prefix: str = "", most: int = 100, following: str = ""
+    ) -> TaskPage:
+        """At most so many tasks in the service's order, in one request. `prefix`: how their ids begin.
+
+        Where the service refuses a filter, a page has fewer tasks than asked for, and there may be more behind it.
+        """
+        filters, fits = SHOWN[shown]
+        wanted = next((text for text in filters if text not in self._refused), "")
+        parts = [text for text in (wanted, f"startswith(id,'{prefix}')" if prefix else "") if text]
+        try:
+            with self._translated(f"job {job_id}"):
+                pages = self._client.list_tasks(
+                    job_id, filter=" and ".join(parts) or None, select=TASK_FIELDS, max_results=min(most, PAGE)
+                ).by_page(continuation_token=following or None)
+                tasks = [TaskState.parse(task.as_dict()) for task in next(iter(pages), [])]
+        except Refused:
+            if not wanted or following:
+                raise
+            self._refused.add(wanted)
+            return self.task_page(job_id, shown=shown, prefix=prefix, most=most)
+        token = getattr(pages, "continuation_token", None)
+        return TaskPage(tuple(task for task in tasks if fits(task)), token or "")
+
+    def task_records(self, job_id: str) -> Iterator[TaskState]:
+        """All tasks with all that `TaskState` has: for figures about a whole job."""
+        with self._translated(f"job {job_id}"):
+            for task in self._client.list_tasks(job_id, select=RECORD_FIELDS):
+                yield TaskState.parse(task.as_dict())
+
+    def first_definition(self, job_id: str) -> dict[str, Any] | None:
+        """The definition of one task of the job, the first in the service's order; None while it has none."""
+        with self._translated(f"job {job_id}"):
+            pages = self._client.list_tasks(job_id, max_results=1).by_page()
+            return next((task.as_dict() for task in next(iter(pages), [])), None)
+
     def output_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Each task's state and output files, and what its patterns may name."""
         with self._translated(f"job {job_id}"):
@@ -316,6 +368,18 @@ class AzureBatch:
         with self._translated(f"pool {pool_id}"):
             for node in self._client.list_nodes(pool_id):
                 yield NodeState.parse(node.as_dict())
+
+    def task_files(self, job_id: str, task_id: str) -> list[NodeFile]:
+        """What is in the task's folder on its node, with its folders; at most one page."""
+        with self._translated(f"the files of task {task_id}"):
+            pages = self._client.list_task_files(job_id, task_id, recursive=True, max_results=MOST_FILES).by_page()
+            return [NodeFile.parse(one.as_dict()) for one in next(iter(pages), [])]
+
+    def node_files(self, pool_id: str, node_id: str) -> list[NodeFile]:
+        """What is on the node below Batch's root folder, with its folders; at most one page."""
+        with self._translated(f"the files of node {node_id}"):
+            pages = self._client.list_node_files(pool_id, node_id, recursive=True, max_results=MOST_FILES).by_page()
+            return [NodeFile.parse(one.as_dict()) for one in next(iter(pages), [])]
 
     def read_task_file(self, job_id: str, task_id: str, path: str, start: int = 0) -> Iterator[bytes]:
         """The file from `start` on. Past its end is nothing, not an error."""

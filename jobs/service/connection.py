@@ -90,13 +90,17 @@ class ClientSecret:
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Everything that `client.py` and `storage.py` need. `credential` None: whatever azure-identity finds."""
+    """Everything that `client.py` and `storage.py` need. `credential` None: whatever azure-identity finds.
+
+    `home` is the local Azure's folder, None for every other stack.
+    """
 
     batch_endpoint: str
     credential: SharedKey | ClientSecret | None
     outputs: Outputs | None = None
     ca: Path | None = None
     arm: str = AZURE_ARM
+    home: Path | None = None
 
 
 def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[str, str]) -> Connection:
@@ -145,6 +149,7 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
         outputs=outputs,
         ca=ca if ca.is_absolute() else home.resolve().parent / ca,
         arm=facts.get("arm") or AZURE_ARM,
+        home=home,
     )
 
 

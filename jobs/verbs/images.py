@@ -126,7 +126,7 @@ def show(arguments: argparse.Namespace, session: Session, repository: str | None
         Image(
             registry=registry.server,
             manifest=one,
-            pools=_pools(used, registry.server, one),
+            pools=pools_with(used, registry.server, one),
             is_worker=worker.endswith(one.digest),
         )
         for one in manifests
@@ -250,7 +250,7 @@ def users(session: Session, server: str) -> dict[str, list[str]]:
     return found
 
 
-def _pools(used: dict[str, list[str]], server: str, one: Manifest) -> list[str]:
+def pools_with(used: dict[str, list[str]], server: str, one: Manifest) -> list[str]:
     name = f"{server}/{one.repository}"
     references = [f"{name}@{one.digest}", *(f"{name}:{tag}" for tag in one.tags)]
     return sorted({pool for reference in references for pool in used.get(reference, ())})

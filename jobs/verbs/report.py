@@ -1,31 +1,48 @@
-"""`report JOB`: each task's exit code and stdout, the first from the job's container, the others from their nodes.
+"""`report JOB`: each task's exit code and stdout, then the job in figures; with `--html` the figures as one file.
 
-A task whose node is gone is read from the container too; the source is always named.
+The first stdout is from the job's container, the others are from their nodes. A task whose node is gone is read from
+the container too; the source is always named.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Final
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from .. import outputs_of
+from .. import outputs_of, text
 from ..errors import NotFound, UsageError
 from ..exits import Exit
 from ..parser import batch_id
-from ..progress import describe
+from ..progress import SMALL, describe
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..terminal.render import add_raw
 
-EXAMPLES: Final = ("report", "report nightly-7", "report --family nightly")
+if TYPE_CHECKING:
+    from ..report.figures import Figures
+
+EXAMPLES: Final = (
+    "report",
+    "report nightly-7",
+    "report --family nightly",
+    "report nightly-7 --html nightly-7.html",
+    "report nightly-7 --figures --json",
+)
 STDOUT = "stdout.txt"
 MOST = 8192  # bytes of each stdout that are shown
+MOST_FAILED = 20  # of a job with more than `SMALL` tasks only so many failed ones are shown
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     default = "default: the newest job (with --family: of that family)"
     parser.add_argument("job", type=batch_id, metavar="JOB", nargs="?", help=default)
     parser.add_argument("--family", help="the newest job of this family")
+    parser.add_argument("--figures", action="store_true", help="only the job in figures (with --json: one object)")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the figures, with a picture, as one HTML file")
+    parser.add_argument("--job-file", type=Path, metavar="FILE", help="with --html: show this job file in it")
     add_raw(parser)
     parser.set_defaults(run=run)
 
@@ -33,7 +50,71 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     if arguments.job and arguments.family:
         raise UsageError("JOB and --family both say which job. Give one of them")
-    return show(session, arguments.job or newest(session, arguments.family or "").id)
+    if arguments.job_file and not arguments.html:
+        raise UsageError("--job-file is shown in the file that --html writes. Give both")
+    job_id = arguments.job or newest(session, arguments.family or "").id
+    if arguments.html:
+        return write(session, job_id, arguments.html, arguments.job_file)
+    if not arguments.figures:
+        return show(session, job_id)
+    from ..report.read import read  # what reads and draws figures takes long to load, and `--help` needs none of it
+
+    found = read(session, job_id).figures(session)
+    _tell(session, found)
+    return exit_of(found)
+
+
+def write(session: Session, job_id: str, path: Path, job_file: Path | None) -> Exit:
+    """Write the HTML file, whole or not at all; nothing is read from the service when the job file cannot be."""
+    shown = None
+    if job_file is not None:
+        try:
+            shown = (job_file.name, text.decode(job_file.read_bytes()))
+        except text.TextError as error:
+            raise UsageError(f"{job_file}:{error.line}: cannot be read: {error}") from error
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder. Name a file, for example {path / f'{job_id}.html'}")
+    from ..report.page import page
+    from ..report.read import read
+
+    reading = read(session, job_id)
+    found = reading.figures(session)
+    made = page(reading, found, job_file=shown).encode()
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(made)
+        Path(temporary).chmod(0o644 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    if session.render.as_json:
+        session.render.record({"job": job_id, "file": str(path), "bytes": len(made), "tasks": found.total})
+    session.render.words(f"{path}: {found.total} tasks, {len(made) / 1e6:.1f} MB. Open it in a browser")
+    return exit_of(found)
+
+
+def exit_of(found: Figures) -> Exit:
+    """Whether a task failed, or, of a job that is over, did not succeed."""
+    over = found.job.state in ("completed", "deleting")
+    return Exit.TASKS_FAILED if found.failed or (over and found.succeeded < found.total) else Exit.OK
+
+
+def _tell(session: Session, found: Figures) -> None:
+    from ..report.words import lines
+
+    if session.render.as_json:
+        session.render.record(found.plain())
+        return
+    for line in lines(found):
+        session.render.data(line)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def newest(session: Session, family: str) -> JobState:
@@ -47,13 +128,23 @@ def newest(session: Session, family: str) -> JobState:
 
 
 def show(session: Session, job_id: str) -> Exit:
-    """Print all tasks; the exit code says whether one failed, or, of a job that is over, did not succeed."""
-    render, job = session.render, session.batch.job(job_id)
-    every = sorted(session.batch.tasks(job_id), key=lambda task: task.id)
+    """Print all tasks, of a large job failed ones, and the figures; the exit code says whether one failed, or, of a job
+    that is over, did not succeed."""
+    from ..report.read import read
+
+    render = session.render
+    reading = read(session, job_id)
+    job, every = reading.job, sorted(reading.tasks, key=lambda task: task.id)
     if not render.as_json:
         render.data(f"job {job.id} ({job.state}) on pool {job.pool_id}")
     blob_shown = False
-    for task in every:
+    shown = every
+    if len(every) > SMALL and not render.as_json:
+        shown = [task for task in every if task.completed and not task.succeeded][:MOST_FAILED]
+        render.words(
+            f"of {len(every)} tasks {len(shown)} that failed are shown; all: --json, or python -m jobs logs {job.id}"
+        )
+    for task in shown:
         if render.lost:
             break  # nobody reads the rest
         found = None if blob_shown else outputs_of.from_blob(session, job, task.id, STDOUT)
@@ -64,9 +155,11 @@ def show(session: Session, job_id: str) -> Exit:
             or outputs_of.from_blob(session, job, task.id, STDOUT)
         )
         _show_task(session, job_id, task, found)
-    over = job.state in ("completed", "deleting")  # known before the tasks were read: they are final then
-    failed = any(not task.succeeded for task in every if task.completed or over)
-    return Exit.TASKS_FAILED if failed else Exit.OK
+    found = reading.figures(session)
+    if not render.as_json and not render.lost:
+        render.data("")
+        _tell(session, found)
+    return exit_of(found)  # the job was read before its tasks: those of one that is over are final
 
 
 def _show_task(session: Session, job_id: str, task: TaskState, found: outputs_of.Found | None) -> None:

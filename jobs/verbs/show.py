@@ -67,7 +67,7 @@ def show_job(session: Session, job: JobState) -> Exit:
             f"next: python -m jobs show {job.id} {failures[0].id}; run them again: python -m jobs retry {job.id}"
         )
     if counts.active and not counts.running:
-        reasons = list(_why_waiting(session, job, counts))
+        reasons = list(why_waiting(session, job, counts))
         if not batch.counts(job.id).running:  # a task may have begun while we looked for reasons
             for line in reasons:
                 render.advice(f"  {line}")
@@ -91,7 +91,7 @@ def _job_facts(session: Session, job: JobState, counts: Counts) -> Iterator[tupl
     yield "output", f"{job.container}/{job.id}/" if job.container else "on its nodes (submitted without a stack)"
 
 
-def _why_waiting(session: Session, job: JobState, counts: Counts) -> Iterator[str]:
+def why_waiting(session: Session, job: JobState, counts: Counts) -> Iterator[str]:
     """Nothing runs: because of the job, because of tasks that failed, or mostly because of the nodes."""
     if job.state != "active":
         yield f"nothing runs: the job is {job.state}"
@@ -123,7 +123,7 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
     wire = session.batch.task_definition(job.id, task_id)
     task = TaskState.parse(wire)
     failed = task.completed and not task.succeeded
-    evidence = list(_node_evidence(session, job, task)) if failed else []
+    evidence = list(node_evidence(session, job, task)) if failed else []
     nothing = outputs_of.of_task(session, job, wire)
     outputs = _outputs(session, job, task)
     if render.as_json:
@@ -132,7 +132,7 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
         render.record({**_plain(task), **found})
         return Exit.TASKS_FAILED if failed else Exit.OK
     _facts(session, _task_facts(job, task, wire, session.clock.now()))
-    for line in (*causes.why(task), *evidence, *_parents(session, job, task)):
+    for line in (*causes.why(task), *evidence, *waits_for(session, job, task)):
         render.advice(f"  {line}")
     if outputs:
         render.data(f"outputs    {counted(len(outputs), 'file')} in {job.container}/{job.id}/{task.id}/")
@@ -189,7 +189,7 @@ def _outputs(session: Session, job: JobState, task: TaskState) -> list[dict[str,
         return []  # who may not read the container is still shown the rest
 
 
-def _parents(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
+def waits_for(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
     """What a task that has not begun waits for. Of a large job only failures and a few parents are looked at."""
     if task.state != "active" or not task.depends:
         return
@@ -216,7 +216,7 @@ def _some_around(session: Session, job: JobState, task: TaskState) -> list[TaskS
     return found
 
 
-def _node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
+def node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator[str]:
     """How the node is now: one that is gone or broken explains much."""
     if task.node_id is None:
         return

@@ -15,10 +15,13 @@ from jobs.service.batch import (
     Choice,
     Counts,
     JobState,
+    NodeFile,
     NodeState,
     PoolState,
     PreparationState,
     Running,
+    Shown,
+    TaskPage,
     TaskState,
 )
 from jobs.service.connection import Connection, Outputs
@@ -78,7 +81,7 @@ class FakeBatch:
     sent: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     task_states: dict[str, dict[str, TaskState]] = field(default_factory=dict)
     files: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
-    node_files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    node_contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     answers: list[Any] = field(default_factory=list)
     asked: list[datetime | None] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
@@ -219,6 +222,40 @@ class FakeBatch:
         node = {"nodeInfo": {"nodeId": task.node_id}} if task.node_id else {}
         return {**self.sent[job_id][task_id], "state": task.state, "executionInfo": info, **node}
 
+    def task_page(
+        self, job_id: str, *, shown: Shown = "all", prefix: str = "", most: int = 100, following: str = ""
+    ) -> TaskPage:
+        self.job(job_id)
+        fits = {
+            "all": lambda task: True,
+            "active": lambda task: task.state == "active",
+            "running": lambda task: task.state == "running",
+            "succeeded": lambda task: task.succeeded,
+            "failed": lambda task: task.completed and not task.succeeded,
+        }[shown]
+        every = [task for task in self.task_states[job_id].values() if fits(task) and task.id.startswith(prefix)]
+        start = int(following or 0)
+        more = str(start + most) if start + most < len(every) else ""
+        return TaskPage(tuple(every[start : start + most]), more)
+
+    def task_records(self, job_id: str) -> Iterator[TaskState]:
+        for task in list(self.task_states[job_id].values()):
+            container = self.sent[job_id].get(task.id, {}).get("containerSettings") or {}
+            yield replace(task, image=task.image or container.get("imageName", ""))
+
+    def first_definition(self, job_id: str) -> dict[str, Any] | None:
+        first = next(iter(self.task_states[job_id]), None)
+        return None if first is None else self.task_definition(job_id, first)
+
+    def task_files(self, job_id: str, task_id: str) -> list[NodeFile]:
+        self.task(job_id, task_id)
+        found = [(path, data) for (job, task, path), data in self.files.items() if (job, task) == (job_id, task_id)]
+        return [NodeFile(name=path, size=len(data), modified=START) for path, data in found]
+
+    def node_files(self, pool_id: str, node_id: str) -> list[NodeFile]:
+        found = [(path, data) for (node, path), data in self.node_contents.items() if node == node_id]
+        return [NodeFile(name=path, size=len(data), modified=START) for path, data in found]
+
     def output_definitions(self, job_id: str) -> Iterator[dict[str, Any]]:
         for task in self.task_states[job_id].values():
             yield self.task_definition(job_id, task.id)
@@ -300,9 +337,9 @@ class FakeBatch:
         yield self.files[job_id, task_id, path][start:]
 
     def read_node_file(self, pool_id: str, node_id: str, path: str) -> Iterator[bytes]:
-        if (node_id, path) not in self.node_files:
+        if (node_id, path) not in self.node_contents:
             raise NotFound(path, "FileNotFound")
-        yield self.node_files[node_id, path]
+        yield self.node_contents[node_id, path]
 
 
 @dataclass

@@ -196,7 +196,7 @@ def test_show_says_where_the_preparation_failed_and_what_it_wrote() -> None:
     scene = chain(jobPreparationTask={"commandLine": "warm"})
     good = PreparationState(node_id="n2", pool_id="default-1a2b", task="preparation", state="completed", exit_code=0)
     scene.batch.prepared = [PREPARED, good]
-    scene.batch.node_files["n1", f"{PREPARED.folder}/stderr.txt"] = b"warm: not found\n"
+    scene.batch.node_contents["n1", f"{PREPARED.folder}/stderr.txt"] = b"warm: not found\n"
     run(scene, "show", "j")
     shown = scene.out.getvalue()
     assert "preparation completed on 1 nodes, failed on 1 nodes" in shown

@@ -337,7 +337,7 @@ def test_a_failed_start_task_is_told_with_the_end_of_its_log() -> None:
     failure = Failure(category="usererror", code="FailureExitCode", message="exit code 3")
     failed = NodeState(id="n0", state="starttaskfailed", start_task_exit_code=3, start_task_failure=failure)
     made.batch.node_list = [failed, NodeState(id="n1", state="starting")]
-    made.batch.node_files["n0", "startup/stderr.txt"] = b"docker: no such group\n"
+    made.batch.node_contents["n0", "startup/stderr.txt"] = b"docker: no such group\n"
     made.clock.on_sleep = [lambda: made.batch.node_list.__setitem__(1, NodeState(id="n1", state="idle"))]
     assert run(made, "pools", "wait", "--json") == Exit.SERVICE
     told = json.loads(made.out.getvalue())

@@ -332,7 +332,7 @@ def test_nodes_tell_why_a_start_task_failed(scene: Stage) -> None:
         NodeState(id="n2", state="starttaskfailed", start_task_exit_code=3, start_task_failure=failure),
         NodeState(id="n3", state="unusable", errors=("DiskFull: no space",)),
     ]
-    scene.batch.node_files["n2", "startup/stderr.txt"] = b"no docker here\n"
+    scene.batch.node_contents["n2", "startup/stderr.txt"] = b"no docker here\n"
     nodes.run(parse(["nodes"]), scene.session)
     shown = scene.out.getvalue()
     assert shown.startswith("pool default-1a2b: 3 nodes\n")

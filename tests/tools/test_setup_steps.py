@@ -140,7 +140,7 @@ def test_a_wrong_mode_is_refused_with_the_right_ones() -> None:
         check=False,
     )
     assert run.returncode == 2
-    assert "all|preview|offline|stop-engine" in run.stderr and "everything" in run.stderr
+    assert "all|browser|preview|offline|stop-engine" in run.stderr and "everything" in run.stderr
 
 
 def test_without_npm_azurite_is_told_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,6 +334,7 @@ def test_an_interrupted_set_up_leaves_no_program_behind(
     ("mode", "names"),
     [
         ("offline", {"Python packages"}),
+        ("browser", {"Chromium"}),
         ("preview", {"Python packages", "Pulumi CLI"}),
         ("all", {"Python packages", "Pulumi CLI", "Debian packages", "Docker engine", "Azurite"}),
     ],

@@ -1,4 +1,4 @@
-"""`python3 -m tools.setup [all|preview|offline|stop-engine|cache|uv]`: prepare this machine (see `tools.setup.steps`).
+"""`python3 -m tools.setup [all|browser|preview|offline|stop-engine|cache|uv]`: prepare this machine (see `steps`).
 
 Only the version of Python is looked at here, before an older one stumbles over the other modules.
 """

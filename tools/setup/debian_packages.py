@@ -26,6 +26,7 @@ ALWAYS = {
 # PostgreSQL's package would start a database of the machine's own on port 5432. Nobody asked for that: ours is a child
 # of the SQL server. Written before the installation, and only where the package never was.
 CLUSTER_SETTINGS = Path("/etc/postgresql-common/createcluster.conf")
+FOR_BROWSER_TESTS = {"chromium": "tests of the dashboard and the report in a browser, and the pictures of docs"}
 FOR_VENV = {"python3-venv": "creates the virtual environment"}
 FOR_ENGINE = {"docker.io": "the Docker engine", "iptables": "networks of the Docker engine"}
 

@@ -1,6 +1,7 @@
 """The steps of the set-up, which of them a mode takes, what is checked before the first, and what runs side by side.
 
 all          everything: for targets that deploy and for all tests
+browser      Chromium, for the tests in a browser (`make test`) and the pictures of docs
 preview      Python packages and the Pulumi CLI: needs neither root nor Docker; names a stack that must exist
 offline      Python packages alone (`make test-fast`, `make lint`)
 stop-engine  stop the Docker engine that this checkout started
@@ -75,6 +76,11 @@ DEBIAN_PACKAGES = Step(
     lambda say, show: debian_packages.ensure(debian_packages.ALWAYS, say, show),
     lambda: debian_packages.check(debian_packages.ALWAYS),
 )
+CHROMIUM = Step(
+    "Chromium",
+    lambda say, show: debian_packages.ensure(debian_packages.FOR_BROWSER_TESTS, say, show),
+    lambda: debian_packages.check(debian_packages.FOR_BROWSER_TESTS),
+)
 DOCKER_ENGINE = Step("Docker engine", docker_engine.ensure, docker_engine.check)
 AZURITE = Step("Azurite", azurite.ensure, azurite.check, _azurite_room)
 
@@ -82,6 +88,7 @@ AZURITE = Step("Azurite", azurite.ensure, azurite.check, _azurite_room)
 # while the others wait for the network and the disk; it stands first, for a narrow terminal cuts the line of states.
 MODES: dict[str, tuple[tuple[Step, ...], ...]] = {
     "all": ((PULUMI_CLI,), (PYTHON_PACKAGES,), (DEBIAN_PACKAGES, DOCKER_ENGINE), (AZURITE,)),
+    "browser": ((CHROMIUM,),),
     "preview": ((PULUMI_CLI,), (PYTHON_PACKAGES,)),
     "offline": ((PYTHON_PACKAGES,),),
 }
