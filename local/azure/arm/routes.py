@@ -32,7 +32,7 @@ from local.azure.arm.listing import page
 from local.azure.arm.locks import check_locks
 from local.azure.arm.lro import RESULTS, STATUSES, first_answer, poll
 from local.azure.arm.operations import GROUP_TYPE, Operations
-from local.azure.arm.tags import TAGS_TYPE, Tags
+from local.azure.arm.providers.tags import TAGS_TYPE, Tags
 from local.azure.arm.wire import error_body, resource_body, shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud

@@ -124,7 +124,10 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         _GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}", "2024-11-01", replaces=_LOCATION
     ),
     "azure-native:keyvault:Key": ResourceType(
-        _GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}", "2024-11-01", Autoname.COPY
+        _GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}",
+        "2024-11-01",
+        Autoname.COPY,
+        renames={"properties.releasePolicy": "release_policy"},
     ),
     "azure-native:authorization:RoleAssignment": ResourceType(
         "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",

@@ -1,1 +1,1 @@
-"""Providers whose resources are checked records: Azure Monitor with budgets, and networks. Each registers its types."""
+"""Providers whose resources are checked records: Azure Monitor with budgets, networks, and tags."""
