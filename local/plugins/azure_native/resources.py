@@ -127,7 +127,11 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         _GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}",
         "2024-11-01",
         Autoname.COPY,
-        renames={"properties.releasePolicy": "release_policy"},
+        renames={
+            "properties.releasePolicy": "release_policy",
+            "properties.attributes.expires": "exp",
+            "properties.attributes.notBefore": "nbf",
+        },
     ),
     "azure-native:authorization:RoleAssignment": ResourceType(
         "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
