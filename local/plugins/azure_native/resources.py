@@ -128,9 +128,9 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         "2024-11-01",
         Autoname.COPY,
         renames={
-            "properties.releasePolicy": "release_policy",
-            "properties.attributes.expires": "exp",
-            "properties.attributes.notBefore": "nbf",
+            "releasePolicy": "release_policy",
+            "attributes.expires": "exp",
+            "attributes.notBefore": "nbf",
         },
     ),
     "azure-native:authorization:RoleAssignment": ResourceType(
