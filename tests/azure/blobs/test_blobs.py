@@ -63,8 +63,9 @@ async def test_a_data_contributor_uses_containers_and_blobs(world: World) -> Non
 
 async def test_shared_key_works_on_an_account_that_allows_it(world: World) -> None:
     account = await world.add_account("open1")
-    keys = (await world.cloud.types.get(ACCOUNTS).work().action(account, "listKeys", {}, CALLER))["keys"]
-    await to_thread(use_everything, world.client(keys[1]["value"], "open1"))
+    answer = await world.cloud.types.get(ACCOUNTS).work().action(account, "listKeys", {}, CALLER)
+    assert answer is not None
+    await to_thread(use_everything, world.client(answer["keys"][1]["value"], "open1"))
 
 
 async def test_a_wrong_key_is_refused(world: World) -> None:

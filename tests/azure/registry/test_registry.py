@@ -203,6 +203,7 @@ async def test_an_admin_user_that_was_switched_on_may_push(world: World) -> None
     world.registry.properties["adminUserEnabled"] = True
     world.cloud.resources.put(world.registry)
     credentials = await world.cloud.types.get(REGISTRIES).work().action(world.registry, "listCredentials", {}, CALLER)
+    assert credentials is not None
     login = aiohttp.encode_basic_auth(credentials["username"], credentials["passwords"][0]["value"])
     query = {"service": world.server, "scope": PUSH}
     async with world.client.get(f"{world.url}/oauth2/token", params=query, headers={"Authorization": login}) as answer:

@@ -227,7 +227,8 @@ def test_what_batch_takes_is_taken(azure: LocalBatch, properties: dict[str, Any]
 def test_a_start_task_and_the_case_of_a_size_change_in_place(azure: LocalBatch) -> None:
     azure.pool(startTask={"commandLine": "one"})
     azure.pool(startTask={"commandLine": "two"}, vmSize="standard_d2s_v3")
-    assert azure.client().get_pool("pool").start_task.command_line == "two"
+    start_task = azure.client().get_pool("pool").start_task
+    assert start_task is not None and start_task.command_line == "two"
 
 
 def test_an_accounts_network_rules_and_private_endpoints_are_shown(azure: LocalBatch) -> None:

@@ -156,7 +156,7 @@ def test_an_action_that_the_job_makes_no_use_of_is_refused(
         add(client, "t", exit_conditions=on_code(1, **options))
     assert code_of(refused) == (400, "InvalidPropertyValue")
     details = {detail.code: detail.message for detail in refused.value.error.details}  # type: ignore[union-attr]
-    assert details["PropertyName"] == path.rsplit(".", 1)[-1] and details["Reason"].startswith(f"{path}: ")
+    assert details["PropertyName"] == path.rsplit(".", 1)[-1] and str(details["Reason"]).startswith(f"{path}: ")
 
 
 def test_a_range_of_codes_goes_upwards(azure: LocalBatch) -> None:

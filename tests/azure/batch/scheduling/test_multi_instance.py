@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from azure.batch import models
 
@@ -90,7 +92,7 @@ def test_terminating_ends_it_while_it_coordinates(cluster: LocalBatch) -> None:
 
 
 @pytest.mark.parametrize("properties", [{}, {"interNodeCommunication": "Enabled", "taskSlotsPerNode": 2}])
-def test_on_another_kind_of_pool_it_stays_active(manual: LocalBatch, properties: dict[str, object]) -> None:
+def test_on_another_kind_of_pool_it_stays_active(manual: LocalBatch, properties: dict[str, Any]) -> None:
     manual.pool(nodes=2, **properties)
     for node in manual.node_ids():
         manual.do(manual.executor.node_up, node)
