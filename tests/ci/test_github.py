@@ -131,7 +131,7 @@ def test_a_missing_variable_is_told_with_the_line_that_sets_it() -> None:
 
 
 def test_a_summary_is_added_to_the_one_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "summary.md"
+    file = tmp_path / "step-summary"
     file.write_text("before\n")
     github.write_summary("after", {"GITHUB_STEP_SUMMARY": str(file)})
     assert file.read_text() == "before\nafter\n"

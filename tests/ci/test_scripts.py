@@ -44,7 +44,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeGitHub
             "GITHUB_TOKEN": TOKEN,
             "GITHUB_EVENT_NAME": "pull_request",
             "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "step-summary"),
         }.items():
             monkeypatch.setenv(name, value)
         yield running
@@ -63,7 +63,7 @@ def test_both_stacks_are_in_one_comment_that_the_next_push_edits(
     (comment,) = fake.comments
     assert comment["issue"] == 7
     assert "Stack `dev`" in comment["body"] and "Stack `prod`: nothing changes" in comment["body"]
-    assert "**new generation**" in (tmp_path / "summary.md").read_text()
+    assert "**new generation**" in (tmp_path / "step-summary").read_text()
 
 
 def test_the_policy_pack_runs_in_every_preview_and_its_results_are_in_the_comment(
