@@ -1,5 +1,5 @@
-"""A deployment from nothing that is interrupted, fails, and is killed half-way twelve times over; then `up` makes the
-stack whole, and all other scenarios use it.
+"""A deployment from nothing that is interrupted, and killed half-way twelve times over; then `up` makes the stack whole,
+and all other scenarios use it.
 
 The tests are one story and run in this order: each goes on from where the one before left the stack. Which program is
 killed when follows from a seed (INTERRUPTED_UP_SEED, 1).
@@ -37,8 +37,6 @@ VICTIMS = (CLI, "local.plugins.language_python", "local.plugins.azure_native", "
 DESTROYERS = (CLI, "local.plugins.azure_native")  # `destroy` runs no program, and no image is built
 PROGRESS = re.compile(r" ?\S{1,2}  \S+ \S+ (creat|updat|delet|replac)")  # a line of Pulumi's display
 KILLED: list[bool] = []
-ACCESS = "infra/access.py"
-CONDITION_OF_THE_ROLE = "if args.identities.account is not None:"
 
 
 @dataclass(frozen=True)
@@ -135,17 +133,6 @@ def interrupt(place: Checkout, phase: str) -> None:
 @pytest.mark.parametrize("phase", ["==> local Azure", "==> images and settings"])
 def test_ctrl_c_in_the_first_phases_is_130(checkout: Checkout, phase: str) -> None:
     interrupt(checkout, phase)
-
-
-def test_without_the_account_identitys_role_the_batch_account_is_refused(checkout: Checkout) -> None:
-    program = (checkout.root / ACCESS).read_text()
-    checkout.edit(ACCESS, CONDITION_OF_THE_ROLE, "if False:")
-    done = checkout.run(str(checkout.python), "-m", "local", "tour")
-    (checkout.root / ACCESS).write_text(program)
-    assert done.code not in (0, 130), done.text
-    assert "AutoStorageAccountAuthorizationFailed" in done.text
-    assert "assign it the role Storage Blob Data Contributor" in done.text
-    assert "Traceback" not in done.text
 
 
 def test_ctrl_c_while_the_pool_is_made_is_130(checkout: Checkout) -> None:
