@@ -1,5 +1,6 @@
-"""A deployment from nothing, interrupted and killed half-way twelve times over; then `up` makes the stack whole, and all
-other scenarios use it.
+"""A deployment from nothing that is interrupted and killed half-way twelve times; then `up` makes the stack whole.
+
+All other scenarios use it then.
 
 The tests are one story and run in this order: each goes on from where the one before left the stack. Which program is
 killed when follows from a seed (INTERRUPTED_UP_SEED, 1).
