@@ -26,11 +26,16 @@ LABELS = {SUBSCRIPTION: "<subscription>", DEPLOYER: "<deployer object id>"}
 LABELS |= {password: f"<secret {key}>" for key, password in PASSWORDS.items()}
 
 
+def requests(run: Run) -> Iterator[tuple[Registered, Any]]:
+    """What ARM is sent for each resource."""
+    for resource in run.resources:
+        if resource.type.startswith("azure-native:"):
+            yield resource, translate(resource.type, whole_numbers(resource.inputs), SUBSCRIPTION)
+
+
 def bodies(run: Run) -> Iterator[tuple[Registered, Any]]:
     """The requests of those resources of which a management SDK's models are here."""
-    for resource in run.resources:
-        if resource.type in MODELS:
-            yield resource, translate(resource.type, whole_numbers(resource.inputs), SUBSCRIPTION)
+    return ((resource, request) for resource, request in requests(run) if resource.type in MODELS)
 
 
 def whole_numbers(value: Any) -> Any:
@@ -51,7 +56,7 @@ def labelled(text: str) -> str:
 def golden(run: Run) -> dict[str, str]:
     """File name to content."""
     files: dict[str, str] = {}
-    for resource, request in bodies(run):
+    for resource, request in requests(run):
         content = {"type": resource.type, "path": request.path, "apiVersion": request.api_version, "body": request.body}
         name = resource.name
         if resource.type.endswith("batch:Pool"):  # without its hash, so that a change is seen as one
@@ -60,10 +65,6 @@ def golden(run: Run) -> dict[str, str]:
         if "containerImageNames" in text:  # the hash of a pool that fetches the image follows the worker's source
             text = text.replace(resource.name.rpartition("-")[2], "<generation>")
         files[f"{name}.json"] = text
-    for resource in run.resources:  # monitoring and network: as the program says it
-        if resource.type.startswith("azure-native:") and resource.type not in MODELS:
-            content = {"type": resource.type, "inputs": whole_numbers(resource.inputs)}
-            files[f"{resource.name}.json"] = labelled(json.dumps(content, indent=2, sort_keys=True)) + "\n"
     return files
 
 

@@ -175,7 +175,7 @@ def test_a_file_is_read_from_an_offset_and_past_its_end_is_nothing(server: Serve
 
 ERRORS = [
     (401, "AuthenticationFailed", Forbidden, "submitters"),
-    (403, "InsufficientAccountPermissions", Forbidden, "Azure Batch Data Contributor"),
+    (403, "InsufficientAccountPermissions", Forbidden, "added to the stack's `submitters`"),
     (404, "JobNotFound", NotFound, "job j does not exist (JobNotFound)"),
     (409, "JobExists", Conflict, "no (JobExists)"),
     (409, "ActiveJobAndScheduleQuotaReached", QuotaExceeded, "more quota"),

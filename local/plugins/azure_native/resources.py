@@ -6,7 +6,8 @@ force a replacement (provider/pkg/gen/replacement.go), and x-ms-mutability of th
 entry, so every other change of a pool is planned as an update, which Batch refuses. `renames`:
 x-ms-client-name in the REST descriptions, that is, where the name in the SDK is not the name on the wire (a test
 compares with the management SDKs); `properties/groupIds` is a name inside of an object that the SDK leaves out
-(x-ms-client-flatten). `references`: objects of which a program gives the id only; the SDK has the whole resource there.
+(x-ms-client-flatten). `references`: objects of which a program gives the id only, where the SDK has the whole resource,
+and the properties that its class sets by itself.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class ResourceType:
     autoname: Autoname = Autoname.RANDOM
     replaces: frozenset[str] = frozenset()
     renames: Mapping[str, str] = field(default_factory=dict)
-    references: frozenset[str] = frozenset()
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def parameters(self) -> list[str]:
@@ -93,6 +94,7 @@ _POOL_RENAMES: Final = {
     )
 }
 
+_SUBNET_DEFAULTS: Final = ("privateEndpointNetworkPolicies", "privateLinkServiceNetworkPolicies")
 _ENDPOINT_RENAMES: Final = {
     f"{place}.{name}": f"properties/{name}"
     for place, names in (
@@ -103,6 +105,7 @@ _ENDPOINT_RENAMES: Final = {
             for kind in ("p", "manualP")
         ),
         ("ipConfigurations", ("groupId", "memberName", "privateIPAddress")),
+        ("subnet", _SUBNET_DEFAULTS),
     )
     for name in names
 }  # fmt: skip
@@ -185,7 +188,7 @@ TYPES: Final[Mapping[str, ResourceType]] = {
     ),
     "azure-native:network:PrivateEndpoint": ResourceType(
         _ENDPOINT, "2024-05-01", replaces=_LOCATION, renames=_ENDPOINT_RENAMES,
-        references=frozenset({"subnet", "applicationSecurityGroups"}),
+        references={"subnet": _SUBNET_DEFAULTS, "applicationSecurityGroups": ()},
     ),
     "azure-native:network:PrivateDnsZoneGroup": ResourceType(
         _ENDPOINT + "/privateDnsZoneGroups/{privateDnsZoneGroupName}", "2024-05-01", Autoname.COPY,

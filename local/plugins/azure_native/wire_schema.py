@@ -80,7 +80,10 @@ def _schema(kind: ResourceType, description: Description, one: Kind, path: str, 
         case ["list" | "map" as container, inner]:
             return {container: _alternatives(kind, description, inner, path, within)}
         case ["object", name] if path in kind.references:
-            return {"object": {"id*": "string"}}
+            fields = {"id*": "string"}
+            for inner in kind.references[path]:
+                _put(fields, kind, f"{path}.{inner}", required=False, schema="string")
+            return {"object": fields}
         case ["object", name] if name not in within:
             fields: dict[str, Any] = {}
             for inner, (kinds, required) in description.objects[name].items():

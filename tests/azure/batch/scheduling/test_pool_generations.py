@@ -32,7 +32,7 @@ class Generations:
     def __init__(self, local: LocalBatch) -> None:
         self.local, self.clock, self.said = local, FakeClock(), io.StringIO()
         local.account(allowedAuthenticationModes=["AAD", "SharedKey"])
-        local.pool(OLD, nodes=2, taskSlotsPerNode=SLOTS)
+        local.pool(OLD, nodes=2, taskSlotsPerNode=SLOTS, vmSize="STANDARD_D8S_V3")
         self.nodes_up()
         self.old_nodes = set(local.node_ids())
         self.client: BatchClient = local.client()
@@ -46,7 +46,7 @@ class Generations:
             local.do(local.executor.begin, run)
         machine = {"imageReference": {**IMAGE, "sku": "2204"}, "nodeAgentSkuId": "batch.node.ubuntu 22.04"}
         local.pool(
-            NEW, nodes=2, taskSlotsPerNode=SLOTS, vmSize="STANDARD_D4S_V3",
+            NEW, nodes=2, taskSlotsPerNode=SLOTS, vmSize="STANDARD_D16S_V3",
             deploymentConfiguration={"virtualMachineConfiguration": machine},
         )  # fmt: skip
         self.nodes_up()
