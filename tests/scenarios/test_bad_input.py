@@ -80,7 +80,11 @@ def deployed_now(checkout: Checkout) -> tuple[list[str], Any]:
 def test_settings_out_of_range_change_nothing(deployed: Checkout) -> None:
     before = deployed_now(deployed)
     with edited(deployed, TEMPLATE, "dedicated_nodes: 2", "dedicated_nodes: 200000"):
-        refused(local(deployed, "up"), "expected a whole number 0..100, got 200000", "pool.dedicated_nodes")
+        refused(
+            local(deployed, "up"),
+            "expected a whole number 0..100, got 200000",
+            "pools.default.scale.fixed.dedicated_nodes",
+        )
     assert deployed_now(deployed) == before
 
 
