@@ -4,6 +4,7 @@
 # So each line is a whole statement; what would be another script on one line is refused at preview.
 # Idempotent: it runs again when a node reboots. Everything it proves is in the start task's stdout, and what is known
 # of the node when it fails in its stderr. $1 is the admin user's name, empty in pools without users.
+# shellcheck disable=SC2154  # $step and $steps are set by the command line
 
 ## begin: how failures are told
 set -eu

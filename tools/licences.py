@@ -24,6 +24,7 @@ ALLOWED: Final = (
 """Patterns of licences that may be used and passed on: permissive ones, and those that bind a file only (MPL)."""
 
 NAMED: Final[Mapping[str, str]] = {
+    "axe-playwright-python": "MIT, in its LICENSE file; the axe-core in it MPL-2.0",
     "mssql-python": "MIT, in its LICENSE file",
     "mssql-python-odbc": "Microsoft ODBC Driver 18: passed on inside of an application; its files are in the image",
 }

@@ -18,7 +18,7 @@ START: Final = f"/bin/sh -c 'echo started by $(id -un); usermod --append --group
 
 
 def create(stack: Stack, pool_id: str, *, start: str, nodes: int = 1, slots: int = 2) -> None:
-    """A pool of the stack's node image and node identity, with three users and a start task that runs as root."""
+    """A pool with the stack's node image, identity and endpoints, three users, and a start task that runs as root."""
     like = stack.batch_management.pool.get(stack.group, stack.cloud["batch"]["account"], stack.pool_id)
     assert like.deployment_configuration is not None
     machine = like.deployment_configuration.virtual_machine_configuration
@@ -37,6 +37,7 @@ def create(stack: Stack, pool_id: str, *, start: str, nodes: int = 1, slots: int
         ),
         scale_settings=arm.ScaleSettings(fixed_scale=arm.FixedScaleSettings(target_dedicated_nodes=nodes)),
         task_slots_per_node=slots,
+        network_configuration=like.network_configuration,
         user_accounts=[
             arm.UserAccount(name=name, password=secrets.token_urlsafe(16) + "aA1!", elevation_level=level)
             for name, level in ((ADMIN, "Admin"), (MEMBER, "NonAdmin"), (USER, "NonAdmin"))

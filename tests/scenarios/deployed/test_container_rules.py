@@ -45,7 +45,7 @@ def test_unless_the_run_options_name_a_user(stack: Stack, job: Job) -> None:
 def test_an_image_that_does_not_exist_is_the_users_error(stack: Stack, job: Job) -> None:
     image = f"{stack.outputs['registry_server']}/docker-worker:none"
     ended = job.run("no-image", "-c true", container_settings=models.BatchTaskContainerSettings(image_name=image))
-    assert (ended.failure.category, ended.failure.code) == ("usererror", "ContainerInvalidImage")
+    assert (ended.failure.category, ended.failure.code) == ("UserError", "ContainerInvalidImage")
 
 
 def test_a_job_none_of_whose_tasks_is_accepted_is_deleted_again(
