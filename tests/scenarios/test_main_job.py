@@ -108,6 +108,7 @@ def test_make_up_gives_each_step_its_time_and_says_what_to_try_next(local: Place
         "local Azure",
         "images and settings of this machine",
         "pulumi up (stack local)",
+        "nodes of the pools",
         "database user of the node identity",
         "sample job",
     ]
