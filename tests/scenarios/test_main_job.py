@@ -340,7 +340,7 @@ def test_the_real_stacks_are_previewed_offline(local: Place, stack: str) -> None
     run = local.checkout.make("preview", f"STACK={stack}")
     assert f"Previewing update ({stack})" in run.out
     assert re.search(r"^    \+ \d+ to create$", run.out, re.MULTILINE)
-    assert "placeholder-object-id-of-the-deployer" in run.out
+    assert re.search(r"^ \+  azure-native:batch:BatchAccount batch create", run.out, re.MULTILINE)
     assert machine.leftovers(local.checkout.root, local.paths) == []
 
 
