@@ -45,10 +45,7 @@ class Job(Stamped):
 
     def happen(self, event: JobEvent, now: datetime) -> None:
         """Go to the next state; IllegalTransition when there is none."""
-        after = JOB.next(self.state, event)
-        if after is not self.state:
-            before, self.state = self.state, after
-            self.moved(before, now)
+        JOB.advance(self, event, now)
 
     @property
     def pool_id(self) -> str:

@@ -27,10 +27,7 @@ class JobSchedule(Stamped):
 
     def happen(self, event: JobScheduleEvent, now: datetime) -> None:
         """Go to the next state; IllegalTransition when there is none."""
-        after = JOB_SCHEDULE.next(self.state, event)
-        if after is not self.state:
-            before, self.state = self.state, after
-            self.moved(before, now)
+        JOB_SCHEDULE.advance(self, event, now)
 
     @property
     def key(self) -> str:

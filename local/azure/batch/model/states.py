@@ -8,8 +8,9 @@ each verb (learn.microsoft.com/rest/api/batchservice); pairs marked [guess] are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from local.node.contract import NodeState
 
@@ -25,6 +26,16 @@ class IllegalTransition(Exception):
         self.state, self.event = state, event
 
 
+class Moving(Protocol[S]):
+    """A record in one of the states, which remembers the one before."""
+
+    state: S
+
+    def moved(self, state: StrEnum, now: datetime) -> None:
+        """Remember `state`, which is being left, as the previous one."""
+        ...
+
+
 class Table(Generic[S, E]):
     """Transitions of one machine: (state, event) -> next state."""
 
@@ -38,6 +49,13 @@ class Table(Generic[S, E]):
             return self._transitions[state, event]
         except KeyError:
             raise IllegalTransition(self.name, state, event) from None
+
+    def advance(self, record: Moving[S], event: E, now: datetime) -> None:
+        """Bring the record to the state after the event; IllegalTransition when there is none."""
+        after = self.next(record.state, event)
+        if after is not record.state:
+            before, record.state = record.state, after
+            record.moved(before, now)
 
     def allows(self, state: S, event: E) -> bool:
         """Whether the event can happen in the state."""

@@ -69,10 +69,7 @@ class Task(Stamped, Execution):
 
     def happen(self, event: TaskEvent, now: datetime) -> None:
         """Go to the next state; IllegalTransition when there is none."""
-        after = TASK.next(self.state, event)
-        if after is not self.state:
-            before, self.state = self.state, after
-            self.moved(before, now)
+        TASK.advance(self, event, now)
 
     @property
     def key(self) -> str:
