@@ -14,11 +14,10 @@ from enum import Enum
 from typing import Final
 
 from .errors import Conflict, GaveUpWaiting, NotFound
-from .service.batch import LEAVING, JobState, Running
+from .service.batch import LEAVING, OVER, JobState, Running
 from .session import Session
 
 PAUSE: Final = 2.0  # seconds between two looks
-OVER: Final = ("completed", "terminating", "deleting")
 UNDER_WAY: Final = ("active", "disabling", "disabled", "enabling")
 
 
@@ -33,6 +32,14 @@ class Step(Enum):
     UNMARK = "unmark"
     DONE = "done"
     GONE = "gone"  # it ended, or is being deleted
+
+
+def going_on(session: Session, ids: Iterable[str]) -> list[JobState]:
+    """The jobs of these ids, each once: all of them exist and go on, or it raises and nothing is done."""
+    found = [session.batch.job(job_id) for job_id in dict.fromkeys(ids)]
+    if over := [f"{job.id} is {job.state}" for job in found if job.state in OVER]:
+        raise Conflict(f"job {', '.join(over)}: it runs nothing any more. Name jobs that go on")
+    return found
 
 
 def next_step(job: JobState, target: str) -> Step:

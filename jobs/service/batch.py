@@ -16,6 +16,7 @@ Choice = Literal["failed", "running", "unended", "changed"]
 Shown = Literal["all", "active", "running", "succeeded", "failed"]  # which tasks a page of a listing has
 Running = Literal["wait", "requeue", "terminate"]  # what becomes of the running tasks of a job that is disabled
 COMPLETED = "completed"
+OVER = (COMPLETED, "terminating", "deleting")  # states of a job that runs nothing any more
 LEAVING = "leaving_pool"  # name in a job's metadata
 SUCCESS = "success"
 SSH = 22

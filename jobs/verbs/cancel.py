@@ -8,12 +8,12 @@ from typing import Final
 from ..errors import Conflict
 from ..exits import Exit
 from ..parser import batch_id
+from ..service.batch import OVER
 from ..session import Session
 from ..terminal import asking
 
 EXAMPLES: Final = ("cancel nightly-7", "cancel nightly-7 sim-3 sim-4", "cancel nightly-7 --yes")
 REASON = "UserTerminate"
-OVER = ("completed", "terminating", "deleting")
 
 
 def options(parser: argparse.ArgumentParser) -> None:

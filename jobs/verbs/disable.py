@@ -6,7 +6,6 @@ import argparse
 from typing import Final
 
 from .. import moves
-from ..errors import Conflict
 from ..exits import Exit
 from ..parser import batch_id
 from ..session import Session
@@ -25,9 +24,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render, batch = session.render, session.batch
-    found = [batch.job(job_id) for job_id in dict.fromkeys(arguments.jobs)]  # all exist, or nothing is done
-    if over := [f"{job.id} is {job.state}" for job in found if job.state in moves.OVER]:
-        raise Conflict(f"job {', '.join(over)}: it runs nothing any more. Name jobs that go on")
+    found = moves.going_on(session, arguments.jobs)
     for job in found:
         if job.state == "active":
             batch.disable_job(job.id, arguments.running)
