@@ -9,9 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from ci import federation, pulumi
@@ -24,10 +22,7 @@ SMOKE: Final = "jobs/samples/sql-check.yaml"
 def run(stack: str, *, recover_lock: bool, smoke: str, promote_from: str | None = None) -> int:
     """Deploy, wait, prove."""
     environment = dict(os.environ)
-    with (
-        tempfile.TemporaryDirectory(prefix="ci-") as folder,
-        federation.identity(environment, Path(folder)) as signed_in,
-    ):
+    with federation.signed_in(environment) as signed_in:
         environment = {**pulumi.for_stack(stack, environment), **signed_in}
         if promote_from is not None:
             _say(f"promote the image of stack {promote_from} to {stack}")

@@ -9,9 +9,7 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ci import federation, pulumi
@@ -35,10 +33,7 @@ def run(stack: str, typed: str, *, recover_lock: bool) -> int:
             f"the typed name is {typed!r}, the stack is {stack!r}", next_step="type the stack's name exactly"
         )
     environment = dict(os.environ)
-    with (
-        tempfile.TemporaryDirectory(prefix="ci-") as folder,
-        federation.identity(environment, Path(folder)) as signed_in,
-    ):
+    with federation.signed_in(environment) as signed_in:
         environment |= signed_in
         if guarded := protected(deployment(stack, environment)):
             raise PipelineError(

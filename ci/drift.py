@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
-from pathlib import Path
 from typing import Final
 
 from ci import comment, federation, github, pulumi, settings
@@ -26,10 +24,7 @@ OVER: Final = "The last check found no difference any more."
 def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
     """Compare each stack with Azure; open, edit or close the issue."""
     environment = dict(os.environ)
-    with (
-        tempfile.TemporaryDirectory(prefix="ci-") as folder,
-        federation.identity(environment, Path(folder)) as signed_in,
-    ):
+    with federation.signed_in(environment) as signed_in:
         environment |= signed_in
         plans = []
         for stack in stacks:

@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import sys
+import tempfile
 import threading
 import urllib.parse
 import urllib.request
@@ -63,6 +64,13 @@ class Issuer:
         if not value:
             raise PipelineError("GitHub's answer has no identity token", next_step="give the job `id-token: write`")
         return str(value)
+
+
+@contextlib.contextmanager
+def signed_in(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """`identity`, with a folder of its own that is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="ci-") as folder, identity(environment, Path(folder)) as variables:
+        yield variables
 
 
 @contextlib.contextmanager

@@ -9,8 +9,6 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Final
 
 from ci import comment, federation, github, golden, pulumi, settings
@@ -45,10 +43,7 @@ def run(stacks: list[str], *, base: str | None, commented: bool, promoted: bool)
     request = None
     if commented or environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         request = github.pull_request(environment)
-    with (
-        tempfile.TemporaryDirectory(prefix="ci-") as folder,
-        federation.identity(environment, Path(folder)) as signed_in,
-    ):
+    with federation.signed_in(environment) as signed_in:
         environment |= signed_in
         plans = []
         for stack in stacks:
