@@ -1,5 +1,7 @@
 """The platform, top to bottom: each component takes the earlier ones. Settings in, outputs out."""
 
+import gc
+
 import pulumi
 from pulumi_azure_native import authorization
 
@@ -16,6 +18,9 @@ from infra.pool import Pools, PoolsArgs, plan_pools
 from infra.registry import Registry, RegistryArgs
 from infra.settings import Settings
 from infra.storage import Storage, StorageArgs
+
+# To look for garbage among ten thousand classes, now and at exit, costs a tenth of each preview: this program is short.
+gc.disable()
 
 # What this stack wants, where, and which pools of the last `up` stay. What is refused here changes nothing.
 st = Settings.load(pulumi.Config())
@@ -60,3 +65,4 @@ private_endpoints.declare("private", st.network.private_endpoints, place, accoun
 monitoring.declare("monitoring", st.monitoring, place, account, registry, storage)
 
 export(st, place, ids, storage, registry, image, account, pools)
+gc.freeze()

@@ -25,7 +25,8 @@ MIN_PREFIX_LENGTH: Final = 8
 class Section(BaseModel):
     """Frozen, and closed: a key that is not declared is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Only the outermost section needs a validator of its own, which has those of all others in it.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     RETIRED: ClassVar[Mapping[str, str]] = {}
     """Keys that an older version of the program had, and what is written instead."""
