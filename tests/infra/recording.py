@@ -7,6 +7,7 @@ monitor underneath it is subclassed and keeps each registration request.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import runpy
 from collections.abc import Iterator, Mapping
@@ -269,6 +270,8 @@ def run_program(
     try:
         loop.run_until_complete(pulumi.runtime.run_in_stack(main))
     finally:
+        gc.unfreeze()  # the program ends its process; the one of the tests lives on
+        gc.enable()
         left = asyncio.all_tasks(loop)  # after a failure the SDK leaves registrations half way, and nobody asks for
         loop.set_exception_handler(lambda loop, context: None)  # their exceptions: the first one was raised here
         for task in left:
