@@ -62,8 +62,11 @@ THICK: Final = (3.0, 6.0)  # refusals, less half of those accepted between, that
 ALONE: Final = 0.5  # what a refusal that stood alone adds to it
 LEAST_NOISE: Final = 0.015  # share of refusals below which their cause makes no difference
 SHARE_OF: Final = 1.0  # seconds in which refusals are compared with what was accepted
+LATELY: Final = 0.2  # seconds over which a growing rate is measured, at least
+LATELY_WAYS: Final = 4.0  # times the way, at least
 FEW: Final = 5  # refusals that say nothing of a share
 TRIAL: Final = 6.0  # refusals that a trial at a lower rate has to meet, were they noise
+SURE: Final = 3  # refusals at a lower rate that are noise for sure: the trial may end
 LONGEST_TRIAL: Final = 4.0  # seconds
 LOWER: Final = 0.7  # times the rate
 HIGHER: Final = 2.5
@@ -197,8 +200,8 @@ class Pacer:
             refused = sum(slot[2] for slot in self._slots if now - slot[0] <= passed)
             # What it is at least: so few may be more by chance.
             share = self._share(now, passed) * max(0.0, 1 - refused**-0.5)
-            if refused >= FEW and share > 1.2 * self._noise + LEAST_NOISE:
-                self._try(now, share, self._within(now, passed) / passed, higher=False)
+            if refused >= FEW and not self._is_gentle(now) and share > 1.2 * self._noise + LEAST_NOISE:
+                self._try(now, share, self._lately(now, passed), higher=False)
         return None
 
     def retry_in(self, retry_after: float | None) -> float:
@@ -289,7 +292,8 @@ class Pacer:
         """When enough was seen. At a higher rate a limit would refuse most; at a lower one it would refuse nothing."""
         trial = self._trial
         assert trial is not None
-        if trial.seen < (HIGHER_FOR if trial.higher else TRIAL / trial.share) and now - trial.began < LONGEST_TRIAL:
+        enough = trial.seen >= (HIGHER_FOR if trial.higher else TRIAL / trial.share)
+        if not enough and now - trial.began < LONGEST_TRIAL and (trial.higher or trial.refused < SURE):
             return
         if trial.higher and trial.refused > MOST_NOISE * trial.seen:
             return self._slow_down(now, None)
@@ -360,6 +364,12 @@ class Pacer:
 
     def _within(self, now: float, seconds: float) -> float:
         return sum(slot[1] for slot in self._slots if now - slot[0] <= seconds)
+
+    def _lately(self, now: float, passed: float) -> float:
+        """Requests a second that are accepted: in the beginning more at the end of the last second than in all of it,
+        and a trial at less than it could be costs more than what it finds out."""
+        short = min(passed, max(LATELY, LATELY_WAYS * self._way))
+        return max(self._within(now, passed) / passed, self._within(now, short) / (short + SLOT))
 
     def _share(self, now: float, seconds: float) -> float:
         refused = sum(slot[2] for slot in self._slots if now - slot[0] <= seconds)

@@ -29,7 +29,7 @@ from local.paths import Paths
 HOME_LABEL = "org.local-azure.home"
 NODE_LABEL = "org.local-azure.node"
 _STOP_SECONDS = 30
-_REVIVE_SECONDS = 30  # Azure recovers nodes by itself; one that dies again within this time stays down
+_REVIVE_SECONDS = 30  # between two revivals of a node; Azure recovers nodes by itself, too
 _SSH_PORT = "22/tcp"
 
 
@@ -63,7 +63,7 @@ class DockerExecutor(AgentNodes):
         self._shut_off = ""  # the network whose rule is set
         self._planned: set[str] = set()  # nodes that go down because we said so
         self._revived: dict[str, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._reviving: dict[str, asyncio.Task[None]] = {}
         self._watcher: threading.Thread | None = None
         self._engine_events: Any = None
 
@@ -80,6 +80,8 @@ class DockerExecutor(AgentNodes):
         """Leave the nodes as they are and let go."""
         if self._engine_events is not None:
             await asyncio.to_thread(self._engine_events.close)
+        for revival in list(self._reviving.values()):
+            revival.cancel()
         await super().close()
         await asyncio.to_thread(self._docker.close)
 
@@ -238,12 +240,18 @@ class DockerExecutor(AgentNodes):
         if node.following:
             node.following.cancel()
         self._say(node, NodeState.UNKNOWN, ("NodeDied", "the node's container ended"))  # GUESS: the code is ours
-        now = asyncio.get_running_loop().time()
-        if now - self._revived.get(node_id, -_REVIVE_SECONDS) >= _REVIVE_SECONDS:
-            self._revived[node_id] = now
-            task = asyncio.create_task(self._attach(node))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if node_id not in self._reviving:
+            revival = self._reviving[node_id] = asyncio.create_task(self._revive(node), name=f"revive {node_id}")
+            revival.add_done_callback(lambda _: self._reviving.pop(node_id))
+
+    async def _revive(self, node: Agented) -> None:
+        """Start a node that died: at once, or half a minute after its last revival, so that one which always dies does
+        not keep the machine busy. A person's `docker start` would leave it without a boot file."""
+        node_id, clock = node.spec.node_id, asyncio.get_running_loop().time
+        await asyncio.sleep(self._revived.get(node_id, -_REVIVE_SECONDS) + _REVIVE_SECONDS - clock())
+        if self._nodes.get(node_id) is node and node_id not in self._planned:
+            self._revived[node_id] = clock()
+            await self._attach(node)
 
     async def _attach(self, node: Agented) -> None:
         """A node of before: follow it, start it first where it is down, report it where it is gone."""

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from local.azure.sql.faults import Control, Fault
+from local.azure.sql.faults import Control, ControlRefused, Fault
 from tests.scenarios.cluster import DRILL, Cluster
 
 STEPS, SECONDS, LEASE = 5, 0.2, 4
@@ -100,7 +100,11 @@ class Chaos:
                 met = self.cluster.kill_node(nodes[int(which * len(nodes))])
         elif kind in FAULTS:
             match = "drill_steps" if kind in ("cut", "deadlock") else ""
-            met = bool(self._inject(Fault(kind, times=2, match=match, seconds=8 * which)))
+            try:
+                met = bool(self._inject(Fault(kind, times=2, match=match, seconds=8 * which)))
+            except ControlRefused as error:
+                if not isinstance(error.__cause__, ConnectionError | FileNotFoundError):
+                    raise  # else the server was killed a moment ago
         elif self._may_kill_database():
             name, met = "database killed", self.cluster.kill_database()
         else:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from local.node.agent.assembly import Agent
-from local.node.agent.config import take_config
+from local.node.agent.config import NoBootFile, take_config
 
 
 async def main(boot_file: Path) -> None:
@@ -23,4 +23,7 @@ async def main(boot_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    try:
+        asyncio.run(main(Path(sys.argv[1])))
+    except NoBootFile as error:
+        sys.exit(str(error))

@@ -83,8 +83,23 @@ def read_config(path: Path) -> AgentConfig:
     return from_json(AgentConfig, json.loads(path.read_text()))
 
 
+class NoBootFile(Exception):
+    """The agent was started by somebody else than the local Azure."""
+
+
 def take_config(path: Path) -> AgentConfig:
-    """Read the boot file and remove it, in the agent: no password stays on the node after its use."""
-    config = read_config(path)
+    """Read the boot file and remove it, in the agent: no password stays on the node after its use.
+
+    Raises NoBootFile.
+    """
+    try:
+        config = read_config(path)
+    except FileNotFoundError:
+        raise NoBootFile(
+            f"there is no boot file {path}\n"
+            "  cause: a node's agent reads it once, and this start was not the local Azure's (a `docker start`, say)\n"
+            "  next:  wait for the local Azure, which starts dead nodes within half a minute; python -m local start, if "
+            "that is down itself"
+        ) from None
     path.unlink()
     return config
