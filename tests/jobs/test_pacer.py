@@ -60,6 +60,18 @@ def test_refusals_without_a_limit_cost_what_they_refuse(noise: float, requests: 
         assert clean.now / service.now >= 0.8 * (1 - noise)
 
 
+@pytest.mark.parametrize("latency", [0.02, 0.05])
+@pytest.mark.parametrize("noise", [0.03, 0.10])
+def test_a_short_run_is_not_held_up_by_finding_out_what_refuses(noise: float, latency: float) -> None:
+    """A trial's rate is of what was accepted just before it, not in all of a second in which the rate grew."""
+    clean = SimulatedService(latency=latency)
+    clean.run(workers=32, requests=1000)
+    for seed in range(4):
+        service = SimulatedService(noise=noise, latency=latency, seed=seed)
+        service.run(workers=32, requests=1000)
+        assert clean.now / service.now >= 0.8 * (1 - noise)
+
+
 @pytest.mark.parametrize("noise", [0.03, 0.10])
 def test_noise_far_away_is_told_from_a_limit_too(noise: float) -> None:
     clean = SimulatedService(latency=0.15)

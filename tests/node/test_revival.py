@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.node import docker_executor
+from local.node.agent_client import AgentClient
 from local.node.agent_nodes import Agented
 from local.node.contract import NodeSpec
 from local.node.docker_executor import DockerExecutor
@@ -35,10 +36,8 @@ class Revivals(DockerExecutor):
 def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Revivals:
     monkeypatch.setattr(docker_executor, "_REVIVE_SECONDS", PERIOD)
     executor = Revivals(Paths(tmp_path / "home"))
-    node = Agented(
-        NodeSpec(node_id="one", pool_id="pool", account_name="account", account_url="https://account"), tmp_path, None
-    )  # pyright: ignore[reportArgumentType]
-    executor._nodes["one"] = node
+    spec = NodeSpec(node_id="one", pool_id="pool", account_name="account", account_url="https://account")
+    executor._nodes["one"] = Agented(spec, tmp_path, AgentClient("one", tmp_path / "agent.sock"))
     return executor
 
 

@@ -98,8 +98,8 @@ def take_config(path: Path) -> AgentConfig:
         raise NoBootFile(
             f"there is no boot file {path}\n"
             "  cause: a node's agent reads it once, and this start was not the local Azure's (a `docker start`, say)\n"
-            "  next:  wait for the local Azure, which starts dead nodes within half a minute; python -m local start, if "
-            "that is down itself"
+            "  next:  wait for the local Azure, which starts dead nodes within half a minute; if that is down itself: "
+            "python -m local start"
         ) from None
     path.unlink()
     return config
