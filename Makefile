@@ -4,10 +4,10 @@
 PYTHON ?= python3
 STACK ?= local
 VENV_PYTHON := .venv/bin/python
-# A file's tests stay in one process, with its fixtures; so do all tests with Docker, which share an engine: one after the
-# other in one process, while the others do the rest (tests/conftest.py). That one waits more than it computes.
+# A file's tests stay in one process, with its fixtures. Tests with Docker are two lanes, each one after the other in one
+# process, while the others do the rest (tests/conftest.py): those two wait more than they compute.
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile
-WITH_DOCKER := -n $(shell expr $$(nproc) + 1) --maxprocesses 8 --dist loadfile
+WITH_DOCKER := -n $(shell expr $$(nproc) + 2) --maxprocesses 8 --dist loadfile
 # In CI a test that does not run is a failure; only those that need a subscription may be skipped.
 NO_SKIPS := $(if $(CI),--no-skips)
 

@@ -32,7 +32,7 @@ from jobs.service.connection import Connection, Outputs
 from jobs.session import Session
 from jobs.terminal.render import Render
 from jobs.verbs import collect
-from tests.tls import server_context
+from testbeds.tls import server_context
 
 BODY: Final = b"x" * 2048
 MD5: Final = base64.b64encode(hashlib.md5(BODY, usedforsecurity=False).digest()).decode()

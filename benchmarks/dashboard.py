@@ -26,7 +26,7 @@ from jobs.session import Session
 from jobs.terminal.render import Render
 from local.azure.batch.model.states import TaskState
 from local.azure.batch.model.task import Task, with_defaults
-from tests.azure.batch.conftest import BATCH_DATA_CONTRIBUTOR, SUBMITTER, LocalBatch
+from testbeds.batch_service import BATCH_DATA_CONTRIBUTOR, SUBMITTER, LocalBatch
 
 ROUNDS = 3
 CHUNK = 5_000  # tasks that are put into the service's state at a time

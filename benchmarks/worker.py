@@ -26,10 +26,10 @@ from typing import Any
 from local.deployment import settings
 from local.deployment.project import read_yaml
 from local.paths import Paths
-from tests.worker.conftest import DATABASE, Place, Worker, open_place
+from testbeds.worker_place import DATABASE, Place, Worker, open_place
 
 ITEMS, SECONDS, TURNS = 60, 0.05, 3
-HANDLER = "tests.worker.steps:handle"
+HANDLER = "testbeds.worker_steps:handle"
 # The rival: what anybody would write who needs no lease. Reports as the worker does.
 LOOP = """
 import json, os, sys, time, datetime as dt

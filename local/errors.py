@@ -1,14 +1,9 @@
-"""The exception of the local commands: what was found, why, and what to do next. Shown without a traceback."""
+"""The exception of the local commands."""
 
 from __future__ import annotations
 
+from tools.errors import ExplainedError
 
-class LocalError(Exception):
+
+class LocalError(ExplainedError):
     """A command of `python -m local` cannot go on."""
-
-    def __init__(self, fact: str, *, cause: str = "", next_step: str = "") -> None:
-        super().__init__(
-            "\n".join(
-                line for line in (fact, cause and f"  cause: {cause}", next_step and f"  next:  {next_step}") if line
-            )
-        )

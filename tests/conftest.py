@@ -1,9 +1,10 @@
 """For all tests: who runs what in a parallel run, what a skip means in CI, ports that parallel runs do not share, one
 key for all clouds of a session, and no socket folders left behind.
 
-A parallel run (`--dist loadfile`) has lanes. A file's tests stay in one process, with its fixtures; and all files that
-use the Docker engine stay in one, one after the other. They come first: they wait more than they compute, and the other
-processes do everything else meanwhile.
+A parallel run (`--dist loadfile`) has lanes. A file's tests stay in one process, with its fixtures. The files that use
+the Docker engine are two lanes, each one after the other in one process: those that share one deployed checkout, and
+those that make what they use (a checkout, a node, a registry, an image) and find it by its own label, port or name.
+They come first: they wait more than they compute, and the other processes do everything else meanwhile.
 
 `--no-skips` (given by `make test` in CI) turns every skip into a failure, except of tests marked `azure`: those need a
 subscription, and stay visible as skipped. A test marked `docker` may not be skipped in CI with or without the option.
@@ -14,7 +15,8 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,46 +26,18 @@ from xdist.scheduler import LoadFileScheduling
 
 from local.azure.platform import ports
 from local.paths import Paths
+from tests.figures import FIGURES
 
 ROOT = Path(__file__).resolve().parent.parent
-FIGURES: list[str] = []
-"""What scenarios measured, printed at the end of the run. Each process of a parallel run sends its own."""
 _FIGURES_SENT = "figures"
-_DOCKER = "docker"
+_SHARED_STACK = "docker: one deployed checkout"
+_OWN_PARTS = "docker: parts of their own"
+_OWN_CHECKOUT = "test_main_job.py"  # of the scenarios this one has a checkout of its own
 _PORTS_OF_TESTS = (10_000, 20_000)  # below those of every local Azure that is a process of its own
-
-# Files whose tests take their time: kills, leases, many seeds, servers started for each test.
-# Part of `make test`, not of `make test-fast`.
-THOROUGH = (
-    "tests/azure/blobs/test_blobs.py",
-    "tests/azure/sql/test_faults.py",
-    "tests/azure/sql/test_logins.py",
-    "tests/azure/sql/test_process.py",
-    "tests/azure/sql/test_real_server.py",
-    "tests/azure/sql/test_semantics.py",
-    "tests/ci/test_previews.py",
-    "tests/jobs/dashboard/test_browser.py",
-    "tests/jobs/test_hostile.py",
-    "tests/jobs/test_hostile_submit.py",
-    "tests/jobs/test_pacer.py",
-    "tests/jobs/test_submit_process.py",
-    "tests/policy/test_planted.py",
-    "tests/plugins/cli/test_azure_native_cli.py",
-    "tests/plugins/cli/test_docker_cli.py",
-    "tests/plugins/test_half_made.py",
-    "tests/tools/test_check.py",
-    "tests/tools/test_sbom.py",
-    "tests/worker/test_chaos.py",
-    "tests/worker/test_login.py",
-    "tests/worker/test_run.py",
-)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.as_posix().endswith(THOROUGH):
-            item.add_marker(pytest.mark.thorough)
     items.sort(key=_turn)  # those of one turn keep their order
 
 
@@ -80,12 +54,19 @@ def uses_docker(file: Path) -> bool:
     return "scenarios" in file.parts or "pytest.mark.docker" in file.read_text()
 
 
+def docker_lane(file: Path) -> str:
+    """The lane of a file whose tests need the Docker engine; empty for any other."""
+    if not uses_docker(file):
+        return ""
+    return _SHARED_STACK if "scenarios" in file.parts and file.name != _OWN_CHECKOUT else _OWN_PARTS
+
+
 class Lanes(LoadFileScheduling):
-    """A file's tests are one piece of work, and so are all files that use the Docker engine."""
+    """A file's tests are one piece of work, and so are the files of each Docker lane."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return _DOCKER if uses_docker(ROOT / file) else file
+        return docker_lane(ROOT / file) or file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -175,3 +156,11 @@ def socket_folders_go_with_the_session() -> Generator[None]:
         yield
     for folder in made:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """A folder whose name is short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="n-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""In CI nothing that needs Docker is skipped; in a parallel run everything that needs it is one piece of work."""
+"""In CI nothing that needs Docker is skipped; in a parallel run what needs it is two pieces of work."""
 
 from __future__ import annotations
 
@@ -49,15 +49,19 @@ def test_a_skip_counts_as_a_failure_where_the_test_must_run(
     assert (outcomes[2], outcomes[1]) == (failed, skipped + 1)  # pytest counts the expected failure as a skip here
 
 
+SHARED, PARTS = "docker: one deployed checkout", "docker: parts of their own"
+
+
 @pytest.mark.parametrize(
     ("test", "piece"),
     [
-        ("tests/scenarios/test_main_job.py::test_make_help_lists_every_target[local]", "docker"),
-        ("tests/scenarios/deployed/test_outage.py::test_a[x::y]", "docker"),
-        ("tests/node/test_real_node.py::test_a_node_is_idle_within_five_seconds", "docker"),
+        ("tests/scenarios/test_main_job.py::test_make_help_lists_every_target[local]", PARTS),
+        ("tests/node/test_real_node.py::test_a_node_is_idle_within_five_seconds", PARTS),
+        ("tests/scenarios/deployed/test_outage.py::test_a[x::y]", SHARED),
+        ("tests/scenarios/worker/test_faults.py::test_a", SHARED),
         ("tests/jobs/test_http.py::test_a[docker]", "tests/jobs/test_http.py"),
         ("tests/worker/test_run.py::test_a", "tests/worker/test_run.py"),
     ],
 )
-def test_files_that_use_docker_are_one_piece_of_work_and_every_other_file_is_its_own(test: str, piece: str) -> None:
+def test_files_that_use_docker_are_two_pieces_of_work_and_every_other_file_is_its_own(test: str, piece: str) -> None:
     assert object.__new__(conftest.Lanes)._split_scope(test) == piece

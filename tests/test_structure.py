@@ -1,4 +1,4 @@
-"""House facts: imports go one way, rooms keep their size, nothing is silently left out of the tests."""
+"""House facts: imports go one way, every room says what it owns, nothing is silently left out of the tests."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import THOROUGH
 from tests.import_graph import against_the_arrows, first_circle, import_graph, module_name, room_of, syntax_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("infra", "bootstrap", "jobs", "worker", "local", "policy", "tools", "ci")
 THIS = Path(__file__).resolve()
-MOST_LINES = 500
 
 # room -> packages it must not import
+_PROOFS = {"tests", "testbeds", "benchmarks"}
 FORBIDDEN = {
-    "infra": {"local", "jobs", "worker", "tests"},
-    "bootstrap": {"local", "jobs", "worker", "policy", "ci", "tests"},
-    "jobs": {"local", "infra", "worker", "tests"},
-    "worker": {"local", "infra", "jobs", "tests"},
-    "local": {"infra", "jobs", "worker", "tests"},
+    "infra": {"local", "jobs", "worker", *_PROOFS},
+    "bootstrap": {"local", "jobs", "worker", "policy", "ci", *_PROOFS},
+    "jobs": {"local", "infra", "worker", *_PROOFS},
+    "worker": {"local", "infra", "jobs", *_PROOFS},
+    "local": {"infra", "jobs", "worker", *_PROOFS},
     "local/azure": {"pulumi", "pulumi_azure_native"},
-    "policy": {"local", "infra", "jobs", "worker", "tests", "pulumi_azure_native"},
-    "ci": {"infra", "jobs", "worker", "tests"},
-    "tools": {"local", "infra", "jobs", "worker", "tests"},
+    "policy": {"local", "infra", "jobs", "worker", "pulumi_azure_native", *_PROOFS},
+    "ci": {"infra", "jobs", "worker", *_PROOFS},
+    "tools": {"local", "infra", "jobs", "worker", *_PROOFS},
+    "testbeds": {"tests", "benchmarks"},
+    "benchmarks": {"tests"},
 }
+
+# Packages whose modules import one another by relative names: the worker's is installed in an image without the rest of
+# the repository, and `jobs` is a program of its own. Everywhere else imports say the whole name.
+RELATIVE = ("worker/docker_worker/", "jobs/")
 
 # Rooms of local/ -> the rooms that each may import, besides itself. A module is in the room with the longest name.
 _AZURE = "local.azure"
@@ -193,10 +198,40 @@ def test_one_module_of_jobs_knows_the_batch_sdk() -> None:
     assert users == {"jobs/service/client.py"}
 
 
-def test_no_module_holds_two_concerns() -> None:
-    lengths = {file.as_posix(): len((ROOT / file).read_text().splitlines()) for file in modules(*ROOMS)}
-    assert len(lengths) > 50
-    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+def packages() -> list[Path]:
+    """The rooms that are packages, each as its folder."""
+    found = [file.parent for file in modules(*ROOMS) if file.name == "__init__.py"]
+    assert len(found) > 40
+    return found
+
+
+def test_every_room_says_what_it_owns() -> None:
+    """Line counts are no rule: the question is what a room owns, and its package answers it in a sentence or more."""
+    answers = {room.as_posix(): ast.get_docstring(syntax_tree(ROOT / room / "__init__.py")) for room in packages()}
+    assert [room for room, answer in answers.items() if len((answer or "").split()) < 8] == []
+
+
+def test_every_room_is_on_the_map() -> None:
+    """As `folder/` in docs/architecture.md, with the folders above it or below its parent's heading."""
+    named = set(re.findall(r"`((?:[\w.-]+/)+)`", (ROOT / "docs/architecture.md").read_text()))
+    lost = [room.as_posix() for room in packages() if not {f"{room.as_posix()}/", f"{room.name}/"} & named]
+    assert lost == []
+
+
+def test_imports_are_absolute_outside_of_the_packages_that_travel_alone() -> None:
+    def relative(file: Path) -> bool:
+        return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(syntax_tree(ROOT / file)))
+
+    mixed = [file.as_posix() for file in modules() if relative(file) and not file.as_posix().startswith(RELATIVE)]
+    assert mixed == []
+
+
+def test_packages_that_travel_alone_do_not_import_themselves_by_name() -> None:
+    for package in RELATIVE:
+        name = package.rstrip("/").replace("/", ".")
+        files = [file for file in modules() if file.as_posix().startswith(package)]
+        assert files
+        assert [file.as_posix() for file in files if any(within(one, name) for one in imported(file))] == []
 
 
 def test_every_module_says_what_it_is_for() -> None:
@@ -207,6 +242,45 @@ def test_every_module_says_what_it_is_for() -> None:
 def test_nothing_is_called_utils() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert [file.as_posix() for file in modules() if vague & {part.removesuffix(".py") for part in file.parts}] == []
+
+
+TEST_MODULE = re.compile(
+    r"^\s*(?:from\s+(?:tests\b|\.)\S*\btest_\w+\s+import|import\s+tests\S*\btest_\w+"
+    r"|from\s+(?:tests\b|\.)\S*\s+import.*\btest_\w+)",
+    re.M,
+)
+PLANTED_IMPORTS = (
+    "from tests.jobs.test_submit import JOB",
+    "from .test_submit import JOB",
+    "from . import test_submit",
+    "import tests.jobs.test_submit",
+    "    from tests.jobs.test_submit import JOB",
+)
+
+
+@pytest.mark.parametrize("line", PLANTED_IMPORTS)
+def test_a_planted_import_of_tests_is_found(line: str) -> None:
+    assert TEST_MODULE.search(f"import os\n{line}\n")
+
+
+def test_nothing_is_imported_from_a_file_of_tests() -> None:
+    """What several of them need stands beside `conftest.py`. Programs in strings are looked at, too."""
+    users = [
+        file.as_posix()
+        for file in modules("tests", "testbeds", "benchmarks")
+        if ROOT / file != THIS and TEST_MODULE.search((ROOT / file).read_text())
+    ]
+    assert users == []
+
+
+def test_only_another_conftest_imports_a_conftest() -> None:
+    """Fixtures are found by pytest; classes and functions stand in a module beside it."""
+    users = [
+        file.as_posix()
+        for file in modules("tests")
+        if file.name != "conftest.py" and any("conftest" in name.split(".") for name in imported(file))
+    ]
+    assert users == ["tests/test_skips.py"]  # which tests it
 
 
 def test_every_test_function_is_in_a_file_that_pytest_collects() -> None:
@@ -243,13 +317,10 @@ def test_no_path_of_a_machine_stands_in_the_tree() -> None:
     assert found == ""
 
 
-def test_the_files_of_thorough_tests_exist() -> None:
-    assert [name for name in THOROUGH if not (ROOT / name).is_file()] == []
-
-
 DOCUMENT = re.compile(r"(?<![\w./-])((?:[\w.-]+/)*[\w-]+\.md)\b(?:#([\w-]+))?")
 LINK = re.compile(r"\]\((?!https?:)([\w./-]*)(?:#([\w-]+))?\)")
 PLACE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py): ([\w.]+)`")
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]*)(?=`|: )")
 OUTSIDE = re.compile(r"https?://\S+")
 # "facts 4.2", "Facts (4.6)", "design 3.1", "facts: pulumi.md": documents that only their writer has
 CITATION = re.compile(r"\b(?:facts|design|spike)[,:]? ?[(§]?\d|\bfacts(?:/|: )[\w-]+\.md|\(see (?:facts|design)", re.I)
@@ -329,8 +400,29 @@ def defined(file: Path) -> set[str]:
     return names
 
 
-def test_the_map_names_places_that_exist() -> None:
-    places = PLACE.findall((ROOT / "docs/architecture.md").read_text())
-    assert len(places) > 20
+GUIDES = ("docs/architecture.md", "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_guides_name_places_that_exist(guide: str) -> None:
+    text = (ROOT / guide).read_text()
+    places = PLACE.findall(text)
+    assert places
     wrong = [place for place in places if not (ROOT / place[0]).is_file() or place[1] not in defined(Path(place[0]))]
     assert wrong == []
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_guides_name_files_that_exist(guide: str) -> None:
+    """Names in backquotes that begin with one of the repository's own folders; NAME in capitals stands for any."""
+    own = {file.parts[0] for file in texts()}
+    paths = [path for path in FILE.findall((ROOT / guide).read_text()) if path.split("/")[0] in own]
+    paths = [path for path in paths if not re.search(r"\b(?:ROOM|MODULE|NAME)\b|_MODULE\b", path)]
+    assert len(paths) > 15
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_map_tells_seven_ways() -> None:
+    ways = (ROOT / "docs/architecture.md").read_text().partition("\n## Ways\n")[2].partition("\n## ")[0]
+    told = [way.splitlines()[0] for way in ways.split("\n### ")[1:] if len(PLACE.findall(way)) >= 3]
+    assert len(told) == 7

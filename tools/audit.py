@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tools.exits import Exit
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCKS: Final = ("requirements-dev.txt", "requirements.txt", "worker/requirements.txt")
 
@@ -73,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     for problem in found:
         print(problem)
     print(f"{'something was found' if found else 'nothing was found'} in {', '.join(LOCKS)}", file=sys.stderr)
-    return 1 if found else 0
+    return Exit.FAILED if found else Exit.DONE
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tools.exits import Exit
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 AT_ONCE: Final = 3
 """pyright is one process that waits for nobody; the others share what it leaves."""
@@ -81,8 +83,11 @@ def tracked(root: Path, patterns: Sequence[str]) -> list[str]:
     """Files that are tracked or would be."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "--", *patterns],
-        cwd=root, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     return [name for name in sorted(set(listed.splitlines())) if (root / name).is_file()]
 
 
@@ -100,9 +105,14 @@ def run(check: Check, root: Path = ROOT) -> Result:
     )
     try:
         done = subprocess.run(
-            [*start, *check.command[1:], *files], cwd=root, check=False, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env={**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"},
-        )  # fmt: skip
+            [*start, *check.command[1:], *files],
+            cwd=root,
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"},
+        )
     except FileNotFoundError:
         return Result(check, 1, f"{check.name} is not installed beside this Python: make setup\n", 0.0)
     return Result(check, done.returncode, done.stdout, time.monotonic() - began)
@@ -118,7 +128,7 @@ def main() -> int:
             print(f"{result.check.name} found something (exit code {result.code})", file=sys.stderr)
     for result in results:
         print(f"{result.check.name:12} {result.seconds:5.1f} s  {'failed' if result.code else 'ok'}", file=sys.stderr)
-    return 1 if any(result.code for result in results) else 0
+    return Exit.FAILED if any(result.code for result in results) else Exit.DONE
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from packageurl import PackageURL
 
+from tools.exits import Exit
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = ROOT / "worker" / "requirements.txt"
 _COLUMNS: Final = "${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\n"
@@ -52,10 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
             document["components"] += debian_packages(given.image)
     except subprocess.CalledProcessError as error:
         print(f"{error.cmd[0]} ended with {error.returncode}: {error.stderr.strip()}", file=sys.stderr)
-        return 1
+        return Exit.FAILED
     given.file.write_text(json.dumps(document, indent=2) + "\n")
     print(f"{given.file}: {len(document['components'])} components")
-    return 0
+    return Exit.DONE
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ def images(paths: Paths) -> list[str]:
         servers = {f"{HOST}:{port}" for port in Ports(store).block()}
     finally:
         store.close()
-    found = docker.from_env().images.list()
-    return sorted(tag for image in found for tag in image.tags if tag.split("/")[0] in servers)
+    # One request. `images.list` asks for each image by itself, and fails when somebody removes one meanwhile.
+    listed = docker.from_env().api.images()
+    return sorted(tag for image in listed for tag in image["RepoTags"] or () if tag.split("/")[0] in servers)
 
 
 def worker_images(paths: Paths) -> list[str]:

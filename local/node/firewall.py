@@ -48,9 +48,10 @@ def shut_off(client: docker.DockerClient, image: str, network: Network) -> None:
 
 def open_again(client: docker.DockerClient, network: Network) -> None:
     """Take the rule away before its network is removed. Without a node image there is no rule of ours."""
-    for image in client.images.list(filters={"label": f"{LABEL}=node"})[:1]:
+    # Ids alone: `images.list` asks for each image by itself, and fails when another local Azure removes one meanwhile.
+    for image in client.api.images(filters={"label": f"{LABEL}=node"}, quiet=True)[:1]:
         try:
-            _run(client, str(image.id), _OPEN, network)
+            _run(client, image, _OPEN, network)
         except DockerException:
             return  # a rule for a bridge that is gone does nothing
 

@@ -14,6 +14,8 @@ from ci import golden
 from local.deployment import offline, project
 from local.deployment.project import Stack
 
+pytestmark = pytest.mark.thorough
+
 PROVIDER_ID = "11111111-2222-3333-4444-555555555555"
 
 

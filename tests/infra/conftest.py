@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from infra import registry_login
-from tests.infra.recording import Run, run_program
-
-REFRESH_TOKEN = "refresh-token-of-the-registry"
+from tests.infra.recording import REFRESH_TOKEN, Run, run_program
 
 
 @pytest.fixture(scope="session")

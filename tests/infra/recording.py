@@ -30,6 +30,7 @@ SUBSCRIPTION = "00000000-0000-4000-8000-00000000aaaa"
 DEPLOYER = "00000000-0000-4000-8000-00000000bbbb"
 TENANT = "00000000-0000-4000-8000-00000000cccc"
 CLIENT_TOKEN = "entra-token-of-the-deployer"
+REFRESH_TOKEN = "refresh-token-of-the-registry"
 SUBMITTERS = "22222222-2222-4222-8222-"
 """How the object ids begin that stand in tests where a stack file has examples."""
 PASSWORDS = {"adminPassword": "admin-password-for-tests", "userPassword": "user-password-for-tests"}

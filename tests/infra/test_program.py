@@ -19,12 +19,12 @@ from infra.roles import Role
 from infra.setting_types import EXAMPLE_ID
 from infra.settings_problems import SettingsError
 from infra.worker_source import revision
-from tests.infra.conftest import REFRESH_TOKEN
 from tests.infra.recording import (
     CLIENT_TOKEN,
     DEPLOYER,
     DIGEST,
     PASSWORDS,
+    REFRESH_TOKEN,
     ROOT,
     SUBMITTERS,
     SUBSCRIPTION,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from infra.registry_login import RETRY_DELAYS_SECONDS, RegistryLoginError, exchange
-from tests.tls import server_context
+from testbeds.tls import server_context
 
 
 class Registry:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from jobs.errors import Conflict, NotFound
@@ -29,10 +30,12 @@ from jobs.service.storage import Blob
 from jobs.session import Session
 from jobs.submission.verdicts import Verdict
 from jobs.terminal.render import Render
-
-from .fake_transport import FakeTransport
+from tests.jobs.fake_transport import FakeTransport
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+HELLO = Path(__file__).parents[2] / "jobs" / "samples" / "hello.yaml"
+HELLO_JOB = "hello-20261123-120000"
+"""The id under which `HELLO` is submitted at `START`."""
 
 OUTPUTS = {
     "batch_endpoint": "account.westeurope.batch.azure.com",

@@ -16,8 +16,7 @@ from typing import Any
 from jobs.errors import JobsError
 from jobs.submission import Options, Result, job, pace, submit_tasks, submitter, verification
 from jobs.submission.http import HttpTransport
-
-from .hostile import JOB
+from tests.jobs.hostile import JOB
 
 pace.FIRST_PAUSE, pace.LONGEST_PAUSE = 0.005, 0.2  # type: ignore[misc]
 submitter.FIRST_PAUSE, submitter.LONGEST_PAUSE = 0.005, 0.1  # type: ignore[misc]

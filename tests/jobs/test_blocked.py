@@ -16,8 +16,7 @@ from jobs.parser import parse
 from jobs.service.batch import Failure, PreparationState, TaskState
 from jobs.submission.verdicts import Verdict
 from jobs.verbs import submit, watch
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 SATISFY = {"exitCodes": [{"code": 65, "exitOptions": {"dependencyAction": "satisfy"}}]}
 FAILED = Failure(category="usererror", code="FailureExitCode", message="exit code 3")

@@ -19,8 +19,7 @@ from jobs.parser import parse
 from jobs.service.batch import NodeState, TaskState
 from jobs.terminal.wording import NAME
 from jobs.verbs import VERBS, completion
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "jobs" / "samples" / "hello.yaml"

@@ -10,8 +10,7 @@ import pytest
 
 from jobs.errors import UsageError
 from jobs.service.connection import ClientSecret, SharedKey, connect
-
-from .fakes import OUTPUTS
+from tests.jobs.fakes import OUTPUTS
 
 KEYS = {"AZURE_BATCH_ACCOUNT": "a", "AZURE_BATCH_ACCESS_KEY": "a2V5", "AZURE_BATCH_ENDPOINT": "http://127.0.0.1:1"}
 CLOUD = {

@@ -13,8 +13,7 @@ from jobs import cli
 from jobs.exits import Exit
 from jobs.jobfile import document
 from jobs.service.batch import NodeState, TaskState
-
-from .fakes import START, stage
+from tests.jobs.fakes import START, stage
 
 GOOD = "job: {family: hello, id: one}\ntasks: {list: [{id: a}]}\n"
 # What is typed -> exit code, and what is said.

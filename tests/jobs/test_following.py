@@ -20,8 +20,7 @@ from jobs.following import last_lines
 from jobs.parser import parse
 from jobs.service.batch import TaskState
 from jobs.terminal.render import Render
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 
 @pytest.fixture

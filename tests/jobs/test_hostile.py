@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from jobs.submission import Result
+from tests.jobs import hostile_client as client
+from tests.jobs.hostile import AFTER, BEFORE, ENDS, ITEMS, Mood, Service, hostile
 
-from . import hostile_client as client
-from .hostile import AFTER, BEFORE, ENDS, ITEMS, Mood, Service, hostile
+pytestmark = pytest.mark.thorough
 
 SEEDS = range(int(os.environ.get("HOSTILE_SEEDS", "12")))
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ A few seeds run every time; `make hostile` runs more (HOSTILE_SEEDS).
 
 from __future__ import annotations
 
-import inspect
+import ast
 import json
 import os
 import random
@@ -20,12 +20,11 @@ from typing import Any
 import pytest
 
 from jobs.exits import Exit
+from tests.jobs.hostile import Mood, Service
+from tests.jobs.submitting import COUNT, FIRST, IMPATIENT, MANY, SEEDS, Terminal, until
 
-from . import test_submit_process
-from .hostile import Mood, Service
-from .test_submit_process import COUNT, FIRST, IMPATIENT, MANY, SEEDS, Terminal, seed, service, terminal, until
+pytestmark = pytest.mark.thorough
 
-__all__ = ["seed", "service", "terminal"]  # fixtures, found here by pytest
 GO_ON = ("big.yaml", "--yes", "--resume")
 
 
@@ -476,15 +475,13 @@ def test_submissions_in_one_second_all_get_an_id(tmp_path: Path, seed: int) -> N
     """In one folder, under the default id: each takes the next free one."""
     from jobs.service.batch import JobState
     from jobs.verbs import submit as verb
-
-    from .fakes import stage
-    from .test_submit import HELLO, JOB
+    from tests.jobs.fakes import HELLO, HELLO_JOB, stage
 
     scene = stage()
-    taken = [JOB, *(f"{JOB}-{number}" for number in range(2, 1 + seed))]
+    taken = [HELLO_JOB, *(f"{HELLO_JOB}-{number}" for number in range(2, 1 + seed))]
     for name in taken:
         scene.batch.create_job({"id": name, "poolInfo": {"poolId": "default-1a2b"}})
-    assert isinstance(scene.batch.states[JOB], JobState)
+    assert isinstance(scene.batch.states[HELLO_JOB], JobState)
     here = Path.cwd()
     os.chdir(tmp_path)
     try:
@@ -495,15 +492,21 @@ def test_submissions_in_one_second_all_get_an_id(tmp_path: Path, seed: int) -> N
         assert verb.run(argparse.Namespace(files=[HELLO], notify=None, bell=False, **given), scene.session) == Exit.OK
     finally:
         os.chdir(here)
-    assert len(scene.batch.sent[f"{JOB}-{1 + seed}"]) == 5
+    assert len(scene.batch.sent[f"{HELLO_JOB}-{1 + seed}"]) == 5
     assert not any(scene.batch.sent[name] for name in taken)
 
 
 def test_every_behaviour_has_five_seeds_in_make_hostile() -> None:
     """Each test of both files is one; its seed comes with the service."""
-    here = {**vars(test_submit_process), **globals()}
-    behaviours = {name: inspect.signature(value) for name, value in here.items() if name.startswith("test_") and
-                  inspect.isfunction(value)}  # fmt: skip
-    seedless = [name for name, one in behaviours.items() if not {"seed", "service", "terminal"} & one.parameters.keys()]
+    files = (Path(__file__), Path(__file__).with_name("test_submit_process.py"))
+    tests = [
+        node
+        for file in files
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert len(tests) > 20
+    seeded = {"seed", "service", "terminal"}
+    seedless = [test.name for test in tests if not seeded & {given.arg for given in test.args.args}]
     assert seedless == ["test_every_behaviour_has_five_seeds_in_make_hostile"]
     assert not MANY or len(SEEDS) >= 5

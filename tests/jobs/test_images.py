@@ -14,8 +14,7 @@ from jobs.exits import Exit
 from jobs.parser import parse
 from jobs.service import registry
 from jobs.service.registry import DOCKER_USER, Manifest
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 DIGEST = f"sha256:{'ab' * 32}"
 # Notes its command line, its standard input and the configuration that it was given, and answers as docker does.

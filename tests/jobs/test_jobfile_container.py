@@ -13,8 +13,7 @@ from jobs.errors import JobFileError
 from jobs.jobfile import Job, Task, load
 from jobs.jobfile.container import Container
 from jobs.tasks import RUN_OPTIONS, job_definition, run_options, task_definition
-
-from .fakes import outputs
+from tests.jobs.fakes import outputs
 
 HEAD = "job: {family: hello}\ntasks:\n  list:\n    - id: a\n      container: "
 

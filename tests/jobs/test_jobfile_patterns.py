@@ -14,8 +14,7 @@ from jobs.outputs_of import without_files
 from jobs.parser import parse
 from jobs.service.batch import JobState, TaskState
 from jobs.tasks import task_definition
-
-from .fakes import START, Stage, outputs, stage
+from tests.jobs.fakes import START, Stage, outputs, stage
 
 JOB = JobState(id="j", state="active", container="job-hello")
 

@@ -16,8 +16,7 @@ from jobs.exits import Exit
 from jobs.parser import parse
 from jobs.service.batch import Failure, NodeState, PoolState, TaskState
 from jobs.terminal.render import Render
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 ENDED = Failure(category="usererror", code="TaskEnded", message="ended")
 

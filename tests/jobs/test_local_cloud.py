@@ -17,9 +17,8 @@ import pytest
 from jobs.errors import Forbidden, Unreachable
 from jobs.service.connection import Connection, connect
 from jobs.session import azure_batch, azure_blobs
-from tests.tls import server_context
-
-from .fakes import OUTPUTS
+from testbeds.tls import server_context
+from tests.jobs.fakes import OUTPUTS
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 BLOBS = (

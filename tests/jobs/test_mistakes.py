@@ -15,8 +15,7 @@ import pytest
 
 from jobs.errors import UsageError
 from jobs.parser import parse
-
-from .fakes import stage
+from tests.jobs.fakes import stage
 
 TABLE = Path(__file__).with_name("mistakes.txt")
 

@@ -15,8 +15,7 @@ from jobs.moves import UNDER_WAY, Step, next_step
 from jobs.parser import parse
 from jobs.service.batch import Failure, JobState, NodeState, PoolState, TaskState
 from jobs.verbs.pools_drain import successor
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 OLD, NEW = "default-9f3c", "default-1a2b"
 

@@ -19,8 +19,7 @@ from jobs.service.batch import Failure, NodeState, TaskState
 from jobs.service.storage import blob_path
 from jobs.terminal.render import Render
 from jobs.verbs import collect, logs, nodes, report
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 
 @pytest.fixture

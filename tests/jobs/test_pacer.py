@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.submission import pace
+from tests.jobs.pacing import SimulatedService
 
-from .pacing import SimulatedService
+pytestmark = pytest.mark.thorough
 
 SEEDS = range(2)
 

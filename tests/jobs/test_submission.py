@@ -21,9 +21,8 @@ from jobs.submission.chunks import MAX_BYTES, cut
 from jobs.submission.compare import difference
 from jobs.submission.transport import Reply
 from jobs.submission.verdicts import Act, act_on, judge
-
-from . import hostile_client as client
-from .hostile import Mood, hostile
+from tests.jobs import hostile_client as client
+from tests.jobs.hostile import Mood, hostile
 
 ROOT = Path(__file__).parents[2]
 

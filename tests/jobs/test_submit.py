@@ -13,11 +13,7 @@ from jobs.exits import Exit
 from jobs.service.batch import TaskState
 from jobs.submission.verdicts import Verdict
 from jobs.verbs import submit
-
-from .fakes import START, Stage, stage
-
-HELLO = Path(__file__).parents[2] / "jobs" / "samples" / "hello.yaml"
-JOB = "hello-20261123-120000"
+from tests.jobs.fakes import HELLO, HELLO_JOB, START, Stage, stage
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +38,7 @@ def test_the_job_ends_by_itself_only_after_the_last_task_was_added() -> None:
 def test_a_dry_run_prints_definitions_and_sends_nothing() -> None:
     scene = stage(as_json=True)
     assert run(scene, dry_run=True) == Exit.OK
-    assert json.loads(scene.out.getvalue().splitlines()[0])["id"] == JOB
+    assert json.loads(scene.out.getvalue().splitlines()[0])["id"] == HELLO_JOB
     assert scene.batch.order == []
 
 
@@ -115,7 +111,7 @@ def test_a_job_that_got_no_task_is_deleted_again() -> None:
     ]
     with pytest.raises(NotAllAdded, match="5 of 5 tasks were not accepted; the job was deleted again"):
         run(scene)
-    assert scene.batch.deleted == [JOB]
+    assert scene.batch.deleted == [HELLO_JOB]
 
 
 def test_a_job_with_some_tasks_goes_on_and_the_others_are_named() -> None:
@@ -136,16 +132,17 @@ def test_report_watches_and_then_shows_every_task() -> None:
     scene = stage()
 
     def finish() -> None:
-        for name in list(scene.batch.task_states[JOB]):
+        for name in list(scene.batch.task_states[HELLO_JOB]):
             scene.batch.set(
-                JOB, TaskState(id=name, state="completed", changed=START, result="success", exit_code=0, node_id="n1")
+                HELLO_JOB,
+                TaskState(id=name, state="completed", changed=START, result="success", exit_code=0, node_id="n1"),
             )
-            scene.batch.files[JOB, name, "stdout.txt"] = f"{name} says\n".encode()
-        scene.blobs.content["job-hello", f"{JOB}/check/stdout.txt"] = b"from the blob\n"
-        scene.batch.end(JOB)
+            scene.batch.files[HELLO_JOB, name, "stdout.txt"] = f"{name} says\n".encode()
+        scene.blobs.content["job-hello", f"{HELLO_JOB}/check/stdout.txt"] = b"from the blob\n"
+        scene.batch.end(HELLO_JOB)
 
     scene.clock.on_sleep = [finish]
     assert run(scene, report=True) == Exit.OK
     shown = scene.out.getvalue()
-    assert f"stdout from blob job-hello/{JOB}/check/stdout.txt\n   | from the blob" in shown
+    assert f"stdout from blob job-hello/{HELLO_JOB}/check/stdout.txt\n   | from the blob" in shown
     assert "-- date: succeeded, exit code 0\n   stdout from file stdout.txt on the node\n   | date says" in shown

@@ -12,8 +12,7 @@ from azure.batch import models
 from jobs.errors import UsageError
 from jobs.jobfile import Job, Output, Task, expand, load
 from jobs.tasks import command_line, job_definition, job_id, task_definition
-
-from .fakes import START, outputs
+from tests.jobs.fakes import START, outputs
 
 JOB = Job(family="hello")
 

@@ -17,10 +17,9 @@ from jobs import text
 from jobs.errors import JobFileError, UsageError
 from jobs.jobfile.rows import rows_of
 from jobs.service.connection import connect
+from tests.jobs.fakes import OUTPUTS
 from worker.docker_worker import feed
 from worker.docker_worker.errors import InputError
-
-from .fakes import OUTPUTS
 
 ROWS = "id,name\n1,café\n2,b\n"
 READ = [{"id": "1", "name": "café"}, {"id": "2", "name": "b"}]

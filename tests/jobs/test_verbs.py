@@ -28,8 +28,7 @@ from jobs.service.registry import Manifest
 from jobs.signals import Ended
 from jobs.terminal.render import Render
 from jobs.verbs import connect, doctor, images, retry, watch
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 ROOT = Path(__file__).parents[2]
 OUTPUT = {"destination": {"container": {"containerUrl": "https://s/job-hello", "path": "j/a"}}, "filePattern": "*"}

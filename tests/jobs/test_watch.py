@@ -15,8 +15,7 @@ from jobs.exits import Exit
 from jobs.service.batch import Failure, NodeState, TaskState
 from jobs.terminal.render import Render
 from jobs.verbs import watch
-
-from .fakes import START, Stage, stage
+from tests.jobs.fakes import START, Stage, stage
 
 
 class Full(io.StringIO):

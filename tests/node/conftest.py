@@ -2,121 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import asyncio
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import pytest
+import docker
 import pytest_asyncio
 
-from local.node.agent.assembly import Agent
-from local.node.agent.config import AgentConfig
-from local.node.agent_nodes import Agented, AgentNodes
-from local.node.contract import Identity, NodeSpec, NodeState, RunSpec
-from local.node.relay import Answer, NodeRelay
+from local.azure.platform.certificates import ensure_authority
+from local.node import cleanup
+from local.node.contract import NodeState
+from local.node.docker_executor import DockerExecutor
+from local.node.image import ensure_base_image, ensure_node_image
+from local.node.relay import NodeRelay
+from local.paths import Paths
 from tests.node.events import Events
-
-IDENTITY = Identity(resource_id="/subscriptions/s/id", client_id="client-1", principal_id="principal-1")
-NODE = NodeSpec(
-    node_id="tvm-1", pool_id="pool", account_name="account", account_url="https://127.0.0.1:1", identities=(IDENTITY,)
-)
-
-
-def fake_imds(
-    node_id: str, identities: tuple[Identity, ...], method: str, target: str, headers: Mapping[str, str]
-) -> Answer:
-    """Gives every node a token that tells what was asked."""
-    token = f"token of {identities[0].client_id} for {target}"
-    return 200, {"Content-Type": "application/json"}, json.dumps({"access_token": token}).encode()
-
-
-def run(run_id: str, command_line: str, **more: Any) -> RunSpec:
-    """A task's run in its usual folder."""
-    spec = RunSpec(
-        run_id=run_id,
-        directory=f"workitems/job/job-1/{run_id}",
-        command_line=command_line,
-        job_id="job",
-        task_id=run_id,
-    )
-    return replace(spec, **more)
-
-
-@pytest.fixture
-def runtime() -> Iterator[Path]:
-    """A folder whose name is short enough for sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="n-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-class InProcess(AgentNodes):
-    """An executor over one agent in this process: the same client and events as the real ones."""
-
-    async def connect(self, spec: NodeSpec) -> None:
-        """Follow the agent that listens in the node's folder."""
-        self._follow(await self._add(spec))
-
-    async def _attach(self, node: Agented) -> None:
-        self._follow(node)
-
-
-@dataclass
-class LocalNode:
-    """An agent with what it was told, the files it works on, and what it reported."""
-
-    config: AgentConfig
-    agent: Agent
-    nodes: InProcess
-    events: Events = field(default_factory=Events)
-
-    @property
-    def root(self) -> Path:
-        """The node root."""
-        return self.config.root_path
-
-    async def do(self, spec: RunSpec) -> str:
-        """Run to the end; its stdout."""
-        await self.nodes.start_run(self.config.node.node_id, spec)
-        await self.events.ended(spec.run_id)
-        return (self.root / spec.directory / "stdout.txt").read_text()
-
-
-class LocalNodes:
-    """Makes agents on the same disk: the second one is the first one rebooted."""
-
-    def __init__(self, tmp_path: Path, runtime: Path) -> None:
-        self.tmp_path, self.runtime = tmp_path, runtime
-        self.made: list[LocalNode] = []
-
-    async def boot(self, **settings: Any) -> LocalNode:
-        """Boot an agent and follow it."""
-        spec = replace(NODE, **{key: value for key, value in settings.items() if hasattr(NODE, key)})
-        others = {key: value for key, value in settings.items() if not hasattr(NODE, key)}
-        relay = NodeRelay(range(0), fake_imds)
-        nodes = InProcess(self.runtime, relay)
-        folder = nodes._folder_of(spec.node_id)
-        folder.mkdir(exist_ok=True)
-        config = AgentConfig(
-            node=spec, root=str(self.tmp_path / "tasks"), state=str(self.tmp_path / "agent"), runtime=str(folder),
-            isolated=False, **{"grace_seconds": 5.0, **others},
-        )  # fmt: skip
-        node = LocalNode(config, Agent(config), nodes)
-        self.made.append(node)
-        await node.agent.open()
-        await nodes.open(node.events)
-        await nodes.connect(spec)
-        return node
-
-    async def shut_down(self, node: LocalNode) -> None:
-        """Stop an agent as a node's stop does."""
-        self.made.remove(node)
-        await node.nodes.close()
-        await node.agent.close()
+from tests.node.local_node import LocalNode, LocalNodes
+from tests.node.real_node import NODE_ID, RealNode, free_block, node_spec
+from tests.node.specs import fake_imds
 
 
 @pytest_asyncio.fixture
@@ -134,3 +40,38 @@ async def local_node(local_nodes: LocalNodes) -> LocalNode:
     node = await local_nodes.boot()
     await node.events.node(NodeState.IDLE)
     return node
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def node() -> AsyncIterator[RealNode]:
+    """One real node for all files of this folder: boot it; afterwards nothing of it is left."""
+    with tempfile.TemporaryDirectory(prefix="real-node-") as folder:
+        paths = Paths(Path(folder))
+        paths.ensure()
+        ensure_authority(paths)
+        image = await asyncio.to_thread(ensure_base_image, paths, print)
+        node_image = await asyncio.to_thread(ensure_node_image, paths, print)
+        block, events = free_block(), Events()
+        executor = DockerExecutor(
+            paths, NodeRelay(block, fake_imds), ports=block, hosts={"sql.azure.test": "168.63.129.16"}, image=node_image
+        )
+        await executor.open(events)
+        try:
+            begin = time.monotonic()
+            # Two at once, as a pool makes them: they share a network that is not there yet.
+            bad = node_spec("tvm-bad", "sh -c 'echo why >&2; exit 9'")
+            await asyncio.gather(executor.create_node(node_spec()), executor.create_node(bad))
+            idle = await events.node(NodeState.IDLE, NodeState.START_TASK_FAILED, NodeState.UNUSABLE, node_id=NODE_ID)
+            assert idle.state == NodeState.IDLE, idle
+            made = RealNode(executor, events, executor._name(NODE_ID), image, block.start)
+            made.boot_seconds = time.monotonic() - begin
+            load = f"docker save {image} | docker exec -i {made.container} docker load"
+            await asyncio.to_thread(subprocess.run, load, shell=True, check=True, capture_output=True)
+            yield made
+        finally:
+            await executor.close()
+            await asyncio.to_thread(cleanup.remove_nodes, paths)
+            left = await asyncio.to_thread(cleanup.remaining, paths)
+            for name in (image, node_image):
+                await asyncio.to_thread(docker.from_env().images.remove, name, force=True)
+        assert left == []

@@ -24,11 +24,10 @@ from jobs.terminal.render import Render
 from jobs.verbs import collect
 from local.node.contract import ActionRefused, ContainerSettings, OutputFile, ResourceFile, UserAccount
 from tests.jobs.fakes import stage
-from tests.node.conftest import run
-from tests.node.test_real_node import NODE_ID, USER, RealNode, named, node
+from tests.node.real_node import NODE_ID, USER, RealNode, named
+from tests.node.specs import run
 
-__all__ = ["node"]  # the fixture: one node for these tests
-pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="package")]
 BEGIN_OF_SHADOW = b"root:"
 
 
@@ -55,7 +54,7 @@ class BlobService:
             writer.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def blobs(node: RealNode) -> AsyncIterator[BlobService]:
     service = BlobService(f"http://127.0.0.1:{node.port + 3}/account/c")
     server = await asyncio.start_server(service.answer, "127.0.0.1", node.port + 3)

@@ -14,7 +14,8 @@ import pytest
 from local.node.agent.accounts import Account
 from local.node.agent.beneath import Beneath, NotAFile
 from local.node.contract import ContainerSettings
-from tests.node.conftest import LocalNode, LocalNodes, run
+from tests.node.local_node import LocalNode, LocalNodes
+from tests.node.specs import run
 
 MEMBER = Account("member", 1000, 1000, (2000,))
 
@@ -218,7 +219,7 @@ async def test_links_that_a_task_leaves_do_not_lead_the_agent_astray_when_it_run
 
 def test_the_boot_file_is_gone_once_it_was_read(tmp_path: Path) -> None:
     from local.node.agent.config import AgentConfig, take_config, write_config
-    from tests.node.conftest import NODE
+    from tests.node.specs import NODE
 
     write_config(tmp_path / "boot.json", AgentConfig(node=NODE))
     assert take_config(tmp_path / "boot.json").node == NODE

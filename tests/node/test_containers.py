@@ -11,7 +11,7 @@ from local.node.agent.engine import split_reference
 from local.node.agent.environment import container_environment
 from local.node.agent.failures import RunFailed
 from local.node.contract import ContainerSettings
-from tests.node.conftest import NODE, run
+from tests.node.specs import NODE, run
 
 CONFIG = AgentConfig(node=NODE, hosts={"sql.azure.test": "168.63.129.16"})
 TASK_USER = Account("_azbatch", 1000, 1001)

@@ -11,7 +11,7 @@ import pytest
 from local.node.docker_executor import HOME_LABEL, DockerExecutor
 from local.node.relay import NodeRelay
 from local.paths import Paths
-from tests.node.conftest import fake_imds
+from tests.node.specs import fake_imds
 
 pytestmark = pytest.mark.docker
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from local.node.agent.forwarders import Forwarders
 from local.node.agent.tokens import Tokens
 from local.node.relay import NodeRelay
-from tests.node.conftest import IDENTITY, fake_imds
+from tests.node.specs import IDENTITY, fake_imds
 
 
 @pytest_asyncio.fixture

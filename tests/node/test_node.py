@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from local.node.contract import NodeChanged, NodeState, RunSpec
-from tests.node.conftest import LocalNodes, run
+from tests.node.local_node import LocalNodes
+from tests.node.specs import run
 
 START = RunSpec(run_id="start", directory="startup", command_line="sh -c 'echo $AZ_BATCH_NODE_ID; echo oops >&2'")
 FAILING = RunSpec(run_id="start", directory="startup", command_line="sh -c 'echo x >> tries; exit 7'")

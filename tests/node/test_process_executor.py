@@ -12,8 +12,8 @@ from local.node.contract import Executor, NodeState, NodeUnreachable, RunSpec
 from local.node.process_executor import WARNING, ProcessExecutor, agent_pid
 from local.node.relay import NodeRelay
 from local.paths import Paths
-from tests.node.conftest import NODE, fake_imds, run
 from tests.node.events import Events
+from tests.node.specs import NODE, fake_imds, run
 
 
 async def test_a_process_node_lives_through_a_restart_of_the_local_azure_and_ends_with_its_removal(

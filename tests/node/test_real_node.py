@@ -4,123 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import tempfile
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import docker
 import pytest
-import pytest_asyncio
 
-from local.azure.platform.certificates import ensure_authority
-from local.azure.platform.ports import is_free
-from local.node import cleanup
 from local.node.contract import (
     ContainerSettings,
-    NodeSpec,
     NodeState,
     NodeUnreachable,
     OutputFile,
-    RunEnded,
-    RunSpec,
     UserAccount,
     UserIdentity,
 )
 from local.node.docker_executor import DockerExecutor
-from local.node.image import ensure_base_image, ensure_node_image
 from local.node.relay import NodeRelay
-from local.paths import Paths
-from tests.conftest import FIGURES
-from tests.node.conftest import IDENTITY, fake_imds, run
+from tests.figures import FIGURES
 from tests.node.events import Events
+from tests.node.real_node import ADMIN, BOOT_SECONDS, MEMBER, NODE_ID, USER, RealNode, named, node_spec
+from tests.node.specs import fake_imds, run
 
-pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
-
-ADMIN, MEMBER, USER = "batchadmin", "dockeruser", "batchuser"
-NODE_ID = "tvm-real-1"
-BOOT_SECONDS = 60.0  # 1.6 s on two idle cores; the tests beside this one take both
-PROVE = "sh -c 'id; usermod -aG docker dockeruser && usermod -aG docker batchadmin && docker version >&2'"
-
-
-class RealNode:
-    """The executor with one idle node and an image on it."""
-
-    def __init__(self, executor: DockerExecutor, events: Events, container: str, image: str, port: int) -> None:
-        self.executor, self.events, self.container, self.image, self.port = executor, events, container, image, port
-        self.boot_seconds = 0.0
-
-    async def text(self, path: str) -> str:
-        """A file of the node, through the executor."""
-        return b"".join([piece async for piece in self.executor.read_file(NODE_ID, path, 0, None)]).decode()
-
-    async def do(self, spec: RunSpec) -> tuple[RunEnded, str, str]:
-        """Run to the end; how it ended, stdout and stderr."""
-        await self.executor.start_run(NODE_ID, spec)
-        ended = await self.events.ended(spec.run_id)
-        return ended, await self.text(f"{spec.directory}/stdout.txt"), await self.text(f"{spec.directory}/stderr.txt")
-
-    def inside(self, *command: str) -> str:
-        """A command in the node's container, as the assertion's own eyes."""
-        words = ["docker", "exec", self.container, *command]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-
-def node_spec(node_id: str = NODE_ID, start: str = PROVE) -> NodeSpec:
-    return NodeSpec(
-        node_id=node_id, pool_id="pool", account_name="account", account_url="https://127.0.0.1:1",
-        identities=(IDENTITY,), container_images=(),
-        user_accounts=(
-            UserAccount(name=ADMIN, password="Adm1n-pw-9", admin=True), UserAccount(name=MEMBER, password="x-9-Member"),
-            UserAccount(name=USER, password="x-9-User"),
-        ),
-        start_task=RunSpec(run_id="start", directory="startup", command_line=start, user=UserIdentity(admin=True)),
-    )  # fmt: skip
-
-
-def free_block() -> range:
-    return next(
-        range(first, first + 8) for first in range(23000, 32000, 8) if all(map(is_free, range(first, first + 8)))
-    )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def node() -> AsyncIterator[RealNode]:
-    """Boot the node; afterwards nothing of it is left."""
-    with tempfile.TemporaryDirectory(prefix="real-node-") as folder:
-        paths = Paths(Path(folder))
-        paths.ensure()
-        ensure_authority(paths)
-        image = await asyncio.to_thread(ensure_base_image, paths, print)
-        node_image = await asyncio.to_thread(ensure_node_image, paths, print)
-        block, events = free_block(), Events()
-        executor = DockerExecutor(
-            paths, NodeRelay(block, fake_imds), ports=block, hosts={"sql.azure.test": "168.63.129.16"}, image=node_image
-        )
-        await executor.open(events)
-        try:
-            begin = time.monotonic()
-            # Two at once, as a pool makes them: they share a network that is not there yet.
-            bad = node_spec("tvm-bad", "sh -c 'echo why >&2; exit 9'")
-            await asyncio.gather(executor.create_node(node_spec()), executor.create_node(bad))
-            idle = await events.node(NodeState.IDLE, NodeState.START_TASK_FAILED, NodeState.UNUSABLE, node_id=NODE_ID)
-            assert idle.state == NodeState.IDLE, idle
-            made = RealNode(executor, events, executor._name(NODE_ID), image, block.start)
-            made.boot_seconds = time.monotonic() - begin
-            load = f"docker save {image} | docker exec -i {made.container} docker load"
-            await asyncio.to_thread(subprocess.run, load, shell=True, check=True, capture_output=True)
-            yield made
-        finally:
-            await executor.close()
-            await asyncio.to_thread(cleanup.remove_nodes, paths)
-            left = await asyncio.to_thread(cleanup.remaining, paths)
-            for name in (image, node_image):
-                await asyncio.to_thread(docker.from_env().images.remove, name, force=True)
-        assert left == []
-
-
-def named(user: str) -> UserIdentity:
-    return UserIdentity(username=user)
+pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="package")]
 
 
 async def test_a_node_becomes_idle(node: RealNode) -> None:

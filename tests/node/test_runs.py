@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from local.node.contract import ActionRefused, ContainerSettings, RunEnded, UserAccount, UserIdentity
-from tests.node.conftest import LocalNode, LocalNodes, run
+from tests.node.local_node import LocalNode, LocalNodes
+from tests.node.specs import run
 
 
 async def failure_code(node: LocalNode, run_id: str) -> str:

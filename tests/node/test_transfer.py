@@ -21,7 +21,8 @@ from local.node.agent.outputs import matches
 from local.node.agent.tokens import Tokens
 from local.node.agent.transfer import Transfer
 from local.node.contract import OutputFile, ResourceFile
-from tests.node.conftest import LocalNode, run
+from tests.node.local_node import LocalNode
+from tests.node.specs import run
 
 
 class FixedTokens(Tokens):

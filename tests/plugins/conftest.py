@@ -1,4 +1,4 @@
-"""Fixtures: a fake Azure with TLS, and plugin processes that are always stopped."""
+"""A fake Azure with TLS, plugin processes that are always stopped, and one Pulumi CLI with one home for all tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tls import server_context
-
-from .fake_arm import CLIENT, SUBSCRIPTION, TENANT, FakeArm
-from .process import Plugin
+from testbeds.tls import server_context
+from tests.plugins.cli.stack import LANGUAGE_HOST, Cli, Stack
+from tests.plugins.fake_arm import CLIENT, SUBSCRIPTION, TENANT, FakeArm
+from tests.plugins.process import Plugin
+from tools.setup import pulumi_cli
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +62,23 @@ def azure(start: Callable[..., Plugin], cloud_settings: dict[str, str]) -> Plugi
     plugin = start("azure-native", **cloud_settings)
     plugin.configure(location="westeurope")
     return plugin
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """The CLI that the set-up found or built; `make test` prepares one."""
+    found = pulumi_cli.find()
+    assert found is not None, "there is no Pulumi CLI on this machine: make setup"
+    if found.official:
+        return Cli(found.pulumi, None, {})
+    return Cli(found.pulumi, LANGUAGE_HOST, {"PULUMI_STANDIN_EXECUTOR": str(found.executor)})
+
+
+@pytest.fixture(scope="session")
+def pulumi_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pulumi-home")
+
+
+@pytest.fixture
+def make_stack(cli: Cli, pulumi_home: Path, tmp_path: Path) -> Callable[..., Stack]:
+    return lambda **environment: Stack(cli, tmp_path, pulumi_home, environment)

@@ -16,9 +16,8 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from local.plugins.protocol.property_values import UNKNOWN, from_struct, to_struct
-
-from .fake_arm import CLIENT, OBJECT, SUBSCRIPTION, TENANT, FakeArm
-from .process import PLUGINS, Plugin, init_failed, refusal, told, urn
+from tests.plugins.fake_arm import CLIENT, OBJECT, SUBSCRIPTION, TENANT, FakeArm
+from tests.plugins.process import PLUGINS, Plugin, init_failed, refusal, told, urn
 
 GROUP = "azure-native:resources:ResourceGroup"
 POOL = "azure-native:batch:Pool"

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
-from .process import Plugin, refusal, told
+from tests.plugins.process import Plugin, refusal, told
 
 pytestmark = pytest.mark.docker
 

@@ -9,8 +9,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from local.plugins.protocol.property_values import UNKNOWN, to_struct
-
-from .process import Plugin, refusal, told, urn
+from tests.plugins.process import Plugin, refusal, told, urn
 
 IMAGE = "docker:index/image:Image"
 NAME = "127.0.0.1:5000/worker"

@@ -19,8 +19,9 @@ from local.plugins.azure_native.provider import AzureNative
 from local.plugins.protocol.errors import CloudError, InitFailed, PluginError
 from local.plugins.protocol.log import EngineLog
 from local.plugins.protocol.provider import Target
+from tests.plugins.fake_arm import NO_ANSWER, SUBSCRIPTION, Answer, FakeArm
 
-from .fake_arm import NO_ANSWER, SUBSCRIPTION, Answer, FakeArm
+pytestmark = pytest.mark.thorough
 
 ACCOUNT = Target("urn:pulumi:s::p::azure-native:batch:BatchAccount::acc", "azure-native:batch:BatchAccount", "acc")
 ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Batch/batchAccounts/acc"

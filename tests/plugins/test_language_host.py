@@ -13,10 +13,7 @@ import pytest
 
 from local.plugins.language_python.host import explain_exit
 from local.plugins.language_python.programs import Interpreter, ProgramNotStarted, Programs
-from tests.plugins.cli.conftest import cli, make_stack, pulumi_home
 from tests.plugins.cli.stack import Cli, Stack
-
-__all__ = ["cli", "make_stack", "pulumi_home"]
 
 STUBBORN = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.write(1, b'up'); time.sleep(60)"
 

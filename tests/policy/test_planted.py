@@ -17,6 +17,8 @@ from local.deployment.project import Stack
 from policy.rules import RULES
 from tests.infra.recording import PASSWORDS, ROOT
 
+pytestmark = pytest.mark.thorough
+
 PLANTED = Path(__file__).with_name("planted")
 OFFLINE = {offline.VARIABLE: str(offline.PLACEHOLDERS / "dev.yaml")}
 

@@ -29,7 +29,7 @@ from jobs.tasks import job_definition, pool_of, task_definition
 from local.azure.control_plane.cloud import Cloud
 from local.node.docker_executor import HOME_LABEL, NODE_LABEL, home_id
 from local.paths import Paths
-from tests.azure.sql.conftest import AUDIENCE
+from testbeds.worker_place import AUDIENCE
 
 DRILL = "docker_worker.examples.drill:handle"
 

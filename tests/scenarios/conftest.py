@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import FIGURES
+from tests.figures import FIGURES
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.places import Place, Subscription
 

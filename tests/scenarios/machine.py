@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -99,3 +101,11 @@ def leftovers(root: Path, paths: Paths) -> list[str]:
     if paths.sockets.exists():
         found += [f"folder {paths.sockets}", *map(str, paths.sockets.rglob("*"))]
     return found
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] == "Z"

@@ -170,7 +170,7 @@ def test_while_a_job_runs_no_secret_is_seen_on_command_lines_in_containers_logs_
 
 def test_a_changed_worker_is_pushed_under_a_new_digest_and_the_pool_stays(place: Place, story: Story) -> None:
     before, nodes = story.outputs, {str(node.id) for node in place.clients.nodes(story.pool)}
-    place.checkout.edit("worker/docker_worker/check.py", 'say("done")', 'say("done", edition="second")')
+    place.checkout.edit("worker/docker_worker/check.py", 'log("done")', 'log("done", edition="second")')
     run = place.up("up, worker changed")
     story.outputs, story.job = place.outputs(), place.checkout.last_job(run)
     assert story.outputs["worker_image"] != before["worker_image"]
@@ -304,7 +304,8 @@ def test_make_destroy_removes_everything_in_reverse_order_and_shows_that_nothing
     assert machine.node_containers(place.paths) == []
     assert [name for name in machine.leftovers(place.checkout.root, place.paths) if name.split()[0] in
             ("container", "volume", "network", "mount")] == []  # fmt: skip
-    assert not [tag for image in docker.from_env().images.list() for tag in image.tags if tag.startswith(registry)]
+    tags = [tag for image in docker.from_env().api.images() for tag in image["RepoTags"] or ()]
+    assert not [tag for tag in tags if tag.startswith(registry)]
 
 
 def test_after_a_destroy_the_caches_make_up_quick(local: Place, story: Story) -> None:

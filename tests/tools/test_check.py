@@ -14,6 +14,8 @@ import pytest
 from tools import audit, check, licences, pins
 from tools.check import CHECKS, ROOT, Check, Result, tracked
 
+pytestmark = pytest.mark.thorough
+
 WORKFLOW = """\
 name: planted
 on: push

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.conftest import Machine
+from tests.tools.machine import Machine
 from tools.setup import go_toolchain, places, process, pulumi_build, pulumi_cli, uv
 from tools.setup.errors import SetupError
 from tools.setup.pulumi_build import Compilation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.conftest import Machine
+from tests.tools.machine import Machine
 from tools.setup import places, pulumi_build, pulumi_cli
 from tools.setup.errors import SetupError
 

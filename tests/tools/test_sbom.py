@@ -7,7 +7,11 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tools.sbom import LOCK, ROOT, main
+
+pytestmark = pytest.mark.thorough
 
 
 def locked() -> dict[str, str]:

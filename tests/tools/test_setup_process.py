@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.tools.conftest import Machine
+from tests.tools.machine import Machine
 from tools.setup import process
 from tools.setup.errors import SetupError
 

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.tools.conftest import Machine
+from tests.tools.machine import Machine
 from tools.setup import __main__ as setup
 from tools.setup import azurite, debian_packages, places, process, python_environment, steps, uv
 from tools.setup.errors import SetupError

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.tools.conftest import Machine
+from tests.tools.machine import Machine
 from tools.setup import places, steps, uv
 
 

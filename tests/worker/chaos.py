@@ -35,8 +35,8 @@ from local.azure.sql.faults import Fault
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.cluster import Cluster, socket_of
 from local.paths import Paths
-from tests.worker.conftest import Place, open_place
-from tests.worker.steps import GOOD, INSERT, MISBEHAVIOUR
+from testbeds.worker_place import Place, open_place
+from testbeds.worker_steps import GOOD, INSERT, MISBEHAVIOUR
 
 T = TypeVar("T")
 
@@ -132,9 +132,9 @@ class Storm:
             seconds = self.chance.uniform(0, 0.1)
             key = f"{self.queue}/{number} {how}"
             self.rows[key] = {"how": how, "at": self.chance.randrange(STEPS), "seconds": seconds}
-        rows = [feed.Row(line=1, key=key, data=feed._written(row)) for key, row in self.rows.items()]
+        rows = [feed.Row(line=1, key=key, data=feed._as_json(row)) for key, row in self.rows.items()]
         session = self._session(Executioner(None, False), self._stop())
-        session.transact(lambda tx, again: items.add(tx, self.queue, rows, run="chaos", again=again))
+        session.transact(lambda tx, retried: items.add(tx, self.queue, rows, run="chaos", retried=retried))
         session.close()
 
     def _stop(self) -> Any:
@@ -171,7 +171,7 @@ class Storm:
             return Link(executioner.meet(lambda: database.connect(sql, seconds)))
 
         sql = settings.load_sql(self.place.environment, statement_seconds=STATEMENT_SECONDS)
-        return session.Session(sql, connect, stop=stop, say=lambda *_, **__: None, patience=PATIENCE)
+        return session.Session(sql, connect, stop=stop, log=lambda *_, **__: None, patience=PATIENCE)
 
     def _worker(self, *, kill: bool) -> threading.Thread:
         from worker.docker_worker import errors, items
@@ -186,7 +186,7 @@ class Storm:
             session = self._session(executioner, stop)
             queue = items.Queue(name=self.queue, owner=uuid.uuid4().hex, lease=LEASE)
             try:
-                Runner(session, queue, handle, rules, say=lambda *_, **__: None, stop=stop).run()
+                Runner(session, queue, handle, rules, log=lambda *_, **__: None, stop=stop).run()
                 ended = "ended"
             except Killed:
                 ended = "killed"
@@ -247,7 +247,7 @@ def main() -> int:
         stack.callback(place.cut)
         place.serve()
         os.environ.update(place.environment)  # before the driver is loaded: OpenSSL reads SSL_CERT_FILE once
-        place.run("migrate", "--handler", "tests.worker.steps:handle")
+        place.run("migrate", "--handler", "testbeds.worker_steps:handle")
 
         def one(seed: int) -> None:
             storm = Storm(place, seed)

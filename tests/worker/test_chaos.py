@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.worker.conftest import HANDLERS, ROOT, Place, Worker
+from testbeds.worker_place import HANDLERS, ROOT, Place, Worker
+
+pytestmark = pytest.mark.thorough
 
 FIRST, RUNS = int(os.environ.get("CHAOS_SEED", "1")), int(os.environ.get("CHAOS_RUNS", "2"))
 STEPS, LEASE = 6, 2

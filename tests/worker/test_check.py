@@ -73,7 +73,7 @@ def in_sql_servers_words(text: str) -> str:
 
 def run(database: Database, task: TaskSettings = TASK) -> dict[str, dict[str, Any]]:
     said: dict[str, dict[str, Any]] = {}
-    check.check(SQL, task, say=lambda event, **facts: said.__setitem__(event, facts), connect=database.connect)
+    check.check(SQL, task, log=lambda event, **facts: said.__setitem__(event, facts), connect=database.connect)
     return said
 
 
@@ -129,4 +129,4 @@ def test_a_refused_login_passes_through() -> None:
         raise LoginRefused("no", cause="x", next_step="y")
 
     with pytest.raises(LoginRefused):
-        check.check(SQL, TASK, say=lambda *_, **__: None, connect=refuse)
+        check.check(SQL, TASK, log=lambda *_, **__: None, connect=refuse)

@@ -10,25 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.worker.silent import Silent
 from worker.docker_worker.driver import Link, NoAnswer, OtherProcess
-
-
-class Silent:
-    """A connection that says nothing. With a socket its calls wait for a byte from it, as the driver's do."""
-
-    def __init__(self, connection: socket.socket | None = None) -> None:
-        self.connection, self.closed = connection, False
-
-    def cursor(self) -> None: ...
-
-    def commit(self) -> None:
-        if self.connection is not None and not self.connection.recv(1):
-            raise ConnectionError("communication link failure")
-
-    rollback = commit
-
-    def close(self) -> None:
-        self.closed = True
 
 
 @pytest.fixture

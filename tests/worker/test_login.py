@@ -18,7 +18,9 @@ import pytest
 from local.azure.control_plane.cloud import Cloud
 from local.azure.sql.stores.choice import VARIABLE
 from local.paths import Paths
-from tests.worker.conftest import DATABASE, HANDLERS, ROOT, Worker
+from testbeds.worker_place import DATABASE, HANDLERS, ROOT, Worker
+
+pytestmark = pytest.mark.thorough
 
 USER, PASSWORD = "worker", "p}w;d = {hunter2}"  # characters that a connection string must quote
 HANDLE = ("--until-empty", "--handler", f"{HANDLERS}:handle")

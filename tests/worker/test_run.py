@@ -11,9 +11,11 @@ import pytest
 
 from local.azure.sql.faults import Fault
 from local.azure.sql.provision import provision
-from tests.worker.conftest import DATABASE, HANDLERS, Place
-from tests.worker.steps import GOOD as GOOD_MISBEHAVIOUR
-from tests.worker.steps import MISBEHAVIOUR
+from testbeds.worker_place import DATABASE, HANDLERS, Place
+from testbeds.worker_steps import GOOD as GOOD_MISBEHAVIOUR
+from testbeds.worker_steps import MISBEHAVIOUR
+
+pytestmark = pytest.mark.thorough
 
 HANDLE = ("--handler", f"{HANDLERS}:handle")
 BUSY_TEXT = "The service has encountered an error processing your request. Please try again. Error code 9002."

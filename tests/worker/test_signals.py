@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.test_driver import Silent
+from tests.worker.silent import Silent
 from worker.docker_worker.driver import Link
 from worker.docker_worker.signals import STOP_SIGNALS, Stop, Work, finish, listening
 

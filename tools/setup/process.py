@@ -135,9 +135,15 @@ def _start(
             raise Stopped(what)
         try:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env=env, cwd=cwd, pass_fds=keep_open, start_new_session=to_its_end,
-            )  # fmt: skip
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                pass_fds=keep_open,
+                start_new_session=to_its_end,
+            )
         except FileNotFoundError:
             raise SetupError(f"{what}: the program '{argv[0]}' is not on this machine", next_step=next_step) from None
         _running[process] = what if to_its_end else ""

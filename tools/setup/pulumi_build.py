@@ -111,7 +111,10 @@ class _Build:
     """One build, in its work folder."""
 
     def __init__(self, work: Path, lock: int, say: Say, show: Show) -> None:
-        self._work, self._lock, self._say, self._show = work, lock, say, show
+        self._work = work
+        self._lock = lock
+        self._say = say
+        self._show = show
         self._env: dict[str, str] = {}
         self._go = Path()
 
@@ -216,9 +219,14 @@ class _Build:
 
     def _ask(self, *arguments: str) -> str:
         asked = subprocess.run(
-            self._command(*arguments), env=self._env, cwd=places.PULUMI_MODULE, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            self._command(*arguments),
+            env=self._env,
+            cwd=places.PULUMI_MODULE,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if asked.returncode:
             raise SetupError(
                 f"`go {' '.join(arguments[:2])}` failed: {asked.stderr.strip()[-500:]}",
@@ -254,7 +262,8 @@ class Compilation:
     """How far a build is. What earlier, interrupted builds compiled counts as done, but not for the speed."""
 
     def __init__(self, packages: Mapping[str, int], record: Path) -> None:
-        self._packages, self._record = packages, record
+        self._packages = packages
+        self._record = record
         earlier = record.read_text().splitlines() if record.exists() else []
         self._done = {package for package in earlier if package in packages}
         self._before = self._weight()

@@ -133,11 +133,20 @@ def compile_packages() -> None:
     used = "|".join(sorted(azure_native_namespaces()))
     with suppress(OSError):  # an interpreter that does not start is told by whoever needs it
         subprocess.run(
-            [str(places.PYTHON), "-m", "compileall", "-q", "-j", "0", "-x",
-             rf"/pulumi_azure_native/(?!({used})/)[^/]+/", str(places.VENV / "lib")],
+            [
+                str(places.PYTHON),
+                "-m",
+                "compileall",
+                "-q",
+                "-j",
+                "0",
+                "-x",
+                rf"/pulumi_azure_native/(?!({used})/)[^/]+/",
+                str(places.VENV / "lib"),
+            ],
             capture_output=True,
             check=False,
-        )  # fmt: skip
+        )
 
 
 def azure_native_namespaces() -> set[str]:

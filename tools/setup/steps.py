@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tools.exits import Exit
 from tools.setup import (
     azurite,
     debian_packages,
@@ -175,7 +176,12 @@ def _take(lane: tuple[Step, ...], display: Display) -> None:
 
 
 def say(text: str) -> None:
-    print(f"    {text}", file=sys.stderr, flush=True)
+    _print(f"    {text}")
+
+
+def _print(text: str) -> None:
+    """The only place of the set-up that prints, but for the line of states (`progress`)."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def check_stack(stack: str) -> None:
@@ -201,8 +207,8 @@ def main(argv: list[str]) -> int:
     mode, arguments = (argv[0], argv[1:]) if argv else ("all", [])
     known = mode in (*MODES, "stop-engine", "cache", "uv")
     if not known or len(arguments) > {"preview": 1, "uv": len(arguments)}.get(mode, 0):
-        print(f"{USAGE}; got: {' '.join(argv)}", file=sys.stderr)
-        return 2
+        _print(f"{USAGE}; got: {' '.join(argv)}")
+        return Exit.USAGE
     try:
         if mode == "stop-engine":
             docker_engine.stop(say)
@@ -216,18 +222,15 @@ def main(argv: list[str]) -> int:
             begin = time.monotonic()
             with Display() as display:
                 prepare(mode, display)
-            print(f"==> set-up: ready ({time.monotonic() - begin:.1f}s)", file=sys.stderr, flush=True)
+            _print(f"==> set-up: ready ({time.monotonic() - begin:.1f}s)")
     except SetupError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        _print(f"error: {error}")
+        return Exit.FAILED
     except OSError as error:
-        print(
-            f"error: {error.filename or 'a system call'}: {error.strerror or error}\n"
-            "  next:  mend that, then the same command again",
-            file=sys.stderr,
-        )
-        return 1
+        fact = f"{error.filename or 'a system call'}: {error.strerror or error}"
+        _print(f"error: {SetupError(fact, next_step='mend that, then the same command again')}")
+        return Exit.FAILED
     except KeyboardInterrupt:
-        print("interrupted; the next call goes on where this one stopped", file=sys.stderr)
-        return 130
-    return 0
+        _print("interrupted; the next call goes on where this one stopped")
+        return Exit.INTERRUPTED
+    return Exit.DONE

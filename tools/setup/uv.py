@@ -62,11 +62,23 @@ def ensure(say: Say, python: Path | None = None) -> Path:
             make_environment(Path(folder) / "venv")
             python = Path(folder) / "venv" / "bin" / "python"
         run(
-            [str(python), "-m", "pip", "install", "--target", folder, "--no-deps", "--only-binary", ":all:",
-             "--require-hashes", "--requirement", str(places.UV_REQUIREMENTS)],
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--target",
+                folder,
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--require-hashes",
+                "--requirement",
+                str(places.UV_REQUIREMENTS),
+            ],
             what="installing uv",
             next_step="check that a Python package index is reachable",
-        )  # fmt: skip
+        )
         (Path(folder) / "bin" / "uv").replace(uv)
     return uv
 

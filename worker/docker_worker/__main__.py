@@ -7,10 +7,11 @@ import os
 import sys
 import threading
 
-from . import lines, settings
+from . import settings
 from .command import VERBS, build_parser
 from .errors import UsageError, WorkerError
 from .exits import Exit, signalled
+from .log import Output, json_log, print_error
 from .signals import GRACE_SECONDS, Work, finish, listening
 from .sql_errors import safe_text
 
@@ -20,35 +21,35 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
     except UsageError as error:
-        lines.complain(str(error))
+        print_error(str(error))
         return error.exit
     task = settings.load_task(os.environ)
-    output = lines.Output(1)
-    say = lines.to(output.write, job=task.job_id, task=task.task_id, node=task.node_id)
+    output = Output(1)
+    log = json_log(output.write, job=task.job_id, task=task.task_id, node=task.node_id)
     grace = getattr(arguments, "grace", GRACE_SECONDS)
     with listening() as stop:
-        work = Work(lambda: VERBS[arguments.verb](arguments, say, stop))
+        work = Work(lambda: VERBS[arguments.verb](arguments, log, stop))
         work.start()
         ended = finish(work, stop, grace=grace)
         if stop.number is not None:
             if isinstance(work.error, WorkerError):
-                lines.complain(str(work.error))
+                print_error(str(work.error))
             unfinished = "" if ended else f"; the work did not end within {grace:g} s"
             if not ended and stop.at_once.is_set():
                 unfinished = "; a second signal, so at once"
-            lines.complain(f"stopped by {stop.reason}{unfinished}")
+            print_error(f"stopped by {stop.reason}{unfinished}")
             return signalled(stop.number)
     if isinstance(work.error, WorkerError):
-        lines.complain(str(work.error))
+        print_error(str(work.error))
         return work.error.exit
     if work.error is not None:
         text = f"{type(work.error).__name__}: {safe_text(work.error)}"
-        lines.complain(f"{text}; a bug in the worker. Report it with this line")
+        print_error(f"{text}; a bug in the worker. Report it with this line")
         return Exit.BUG
     if (
         output.failure is not None and arguments.verb != "run"
     ):  # what `run` did is in the database; else it is the result
-        lines.complain(f"the result cannot be written to stdout: {output.failure}. Run it again with another stdout")
+        print_error(f"the result cannot be written to stdout: {output.failure}. Run it again with another stdout")
         return Exit.BUG
     return Exit.OK
 

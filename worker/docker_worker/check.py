@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from .database import Connect
 from .errors import NotMigrated, StatementFailed, WorkerError
-from .lines import Say
+from .log import Log
 from .session import Session
 from .settings import SqlSettings, TaskSettings
 from .signals import Stop
-from .sql_errors import OBJECT_EXISTS, same_again
+from .sql_errors import OBJECT_EXISTS, was_refused_for
 from .transaction import Statements
 
 TABLE: Final = "dbo.docker_worker_checks"
@@ -32,29 +32,29 @@ INSERT: Final = f"INSERT INTO {TABLE} (job_id, task_id, attempts, node_id, check
 SELECT: Final = f"SELECT attempts, node_id, checked_at FROM {TABLE} WHERE job_id = ? AND task_id = ?"  # noqa: S608
 
 
-def check(sql: SqlSettings, task: TaskSettings, *, say: Say, connect: Connect) -> None:
+def check(sql: SqlSettings, task: TaskSettings, *, log: Log, connect: Connect) -> None:
     """Connect, ask for version and identity, write a row and read it back. No try is repeated. Raises `WorkerError`."""
-    say("settings", server=sql.server, database=sql.database, client_id=sql.client_id)
-    session = Session(sql, connect, stop=Stop(), say=say, patience=0)
+    log("settings", server=sql.server, database=sql.database, client_id=sql.client_id)
+    session = Session(sql, connect, stop=Stop(), log=log, patience=0)
     try:
         began = time.perf_counter()
         session.connect()
-        say("connected", milliseconds=_milliseconds(began), encrypted=True)
+        log("connected", milliseconds=_milliseconds(began), encrypted=True)
         began = time.perf_counter()
-        version = session.transact(lambda tx, again: tx.query("SELECT @@VERSION")[0][0])
-        say("server", version=" ".join(str(version).split()), milliseconds=_milliseconds(began))
-        say("identity", client_id=sql.client_id, login=_login(session))
+        version = session.transact(lambda tx, retried: tx.query("SELECT @@VERSION")[0][0])
+        log("server", version=" ".join(str(version).split()), milliseconds=_milliseconds(began))
+        log("identity", client_id=sql.client_id, login=_login(session))
         began = time.perf_counter()
-        say("row", **_write_and_read(session, task), milliseconds=_milliseconds(began))
+        log("row", **_write_and_read(session, task), milliseconds=_milliseconds(began))
     finally:
         session.close()
-    say("done")
+    log("done")
 
 
 def _login(session: Session) -> str | None:
     """Whom the server takes us for; None when it cannot say, which does not fail the check."""
     try:
-        return session.transact(lambda tx, again: tx.query("SELECT SUSER_SNAME()")[0][0])
+        return session.transact(lambda tx, retried: tx.query("SELECT SUSER_SNAME()")[0][0])
     except WorkerError:
         return None
 
@@ -63,12 +63,12 @@ def _write_and_read(session: Session, task: TaskSettings) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     _make_table(session)
 
-    def write(tx: Statements, again: bool) -> None:
+    def write(tx: Statements, retried: bool) -> None:
         if tx.execute(UPDATE, task.node_id, now, task.job_id, task.task_id) == 0:
             tx.execute(INSERT, task.job_id, task.task_id, task.node_id, now)
 
     session.transact(write)
-    attempts, node_id, checked_at = session.transact(lambda tx, again: tx.query(SELECT, task.job_id, task.task_id)[0])
+    attempts, node_id, checked_at = session.transact(lambda tx, retried: tx.query(SELECT, task.job_id, task.task_id)[0])
     if checked_at != now:
         raise RuntimeError(f"wrote checked_at {now}, read {checked_at}")
     return {
@@ -84,12 +84,12 @@ def _write_and_read(session: Session, task: TaskSettings) -> dict[str, Any]:
 def _make_table(session: Session) -> None:
     """Create the table unless it is there. Two tasks may try at once: the loser sees the winner's table."""
     try:
-        session.transact(lambda tx, again: tx.query(f"SELECT COUNT(*) FROM {TABLE} WHERE 1 = 0"))  # noqa: S608
+        session.transact(lambda tx, retried: tx.query(f"SELECT COUNT(*) FROM {TABLE} WHERE 1 = 0"))  # noqa: S608
     except NotMigrated:
         try:
-            session.transact(lambda tx, again: tx.execute(CREATE))
+            session.transact(lambda tx, retried: tx.execute(CREATE))
         except StatementFailed as lost:
-            if not same_again(lost, OBJECT_EXISTS):
+            if not was_refused_for(lost, OBJECT_EXISTS):
                 raise
 
 

@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import BinaryIO, Final, NoReturn
 
-from . import VERSION, check, database, feed, handlers, items, lines, notices, schema, settings
+from . import VERSION, check, database, feed, handlers, items, notices, schema, settings
 from .errors import InputError, UsageError
 from .exits import MEANING, Exit
+from .log import Log
 from .run import Runner, RunSettings
 from .session import PATIENCE_SECONDS, Session
 from .signals import GRACE_SECONDS, Stop
 from .text import storable, units
 
-Verb = Callable[[argparse.Namespace, lines.Say, Stop], None]
+Verb = Callable[[argparse.Namespace, Log, Stop], None]
 SHORTEST_GRACE: Final = 2.0  # two statements of the shortest timeout that the driver knows
 LEASE_SECONDS: Final = 60.0
 MOST_TOLD: Final = 20  # rows that `enqueue` names one by one
@@ -116,10 +117,10 @@ def build_parser() -> Parser:
     status.add_argument("--queue", type=queue_name, metavar="NAME", help="default: all")
     _add_patience(status)
 
-    again = verbs.add_parser("requeue", help="dead letters become pending again, at the step they died in")
-    again.add_argument("--queue", required=True, type=queue_name, metavar="NAME")
-    again.add_argument("--key", help="only the item with this key")
-    _add_patience(again)
+    requeue = verbs.add_parser("requeue", help="dead letters become pending again, at the step they died in")
+    requeue.add_argument("--queue", required=True, type=queue_name, metavar="NAME")
+    requeue.add_argument("--key", help="only the item with this key")
+    _add_patience(requeue)
 
     migrate = verbs.add_parser("migrate", help="make or update the worker's tables, and a handler's")
     migrate.add_argument("--handler", metavar="MODULE:FUNCTION", help="apply its module's MIGRATIONS, too")
@@ -137,28 +138,28 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def session_of(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> Iterator[Session]:
+def session_of(arguments: argparse.Namespace, log: Log, stop: Stop) -> Iterator[Session]:
     """A session for the verb; its statements are bounded by half of the grace."""
     bound = max(1, min(settings.STATEMENT_SECONDS, int(getattr(arguments, "grace", GRACE_SECONDS) / 2)))
     sql = settings.load_sql(os.environ, statement_seconds=bound)
-    session = Session(sql, database.connect, stop=stop, say=say, patience=arguments.patience)
+    session = Session(sql, database.connect, stop=stop, log=log, patience=arguments.patience)
     try:
         yield session
     finally:
         session.close()
 
 
-def run_check(_arguments: argparse.Namespace, say: lines.Say, _stop: Stop) -> None:
-    check.check(settings.load_sql(os.environ), settings.load_task(os.environ), say=say, connect=database.connect)
+def run_check(_arguments: argparse.Namespace, log: Log, _stop: Stop) -> None:
+    check.check(settings.load_sql(os.environ), settings.load_task(os.environ), log=log, connect=database.connect)
 
 
-def run_wait(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
-    say("waiting", seconds=arguments.seconds, uid=os.getuid(), pid=os.getpid())
+def run_wait(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
+    log("waiting", seconds=arguments.seconds, uid=os.getuid(), pid=os.getpid())
     if not stop.asked.wait(arguments.seconds):
-        say("done")
+        log("done")
 
 
-def run_run(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
+def run_run(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
     handler = handlers.load(settings.load_handler(os.environ, arguments.handler))
     owner = settings.load_task(os.environ).owner()
     queue = items.Queue(name=arguments.queue, owner=owner, lease=arguments.lease)
@@ -168,35 +169,35 @@ def run_run(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
         max_attempts=arguments.max_attempts,
         retry_delay=arguments.retry_delay,
     )
-    with session_of(arguments, say, stop) as session:
+    with session_of(arguments, log, stop) as session:
         schema.require(session)
-        say("started", queue=arguments.queue, owner=owner, lease=arguments.lease, grace=arguments.grace)
-        notices.start(settings.metadata_address(os.environ), stop, say)
-        runner = Runner(session, queue, handler, rules, say=say, stop=stop)
+        log("started", queue=arguments.queue, owner=owner, lease=arguments.lease, grace=arguments.grace)
+        notices.start(settings.metadata_address(os.environ), stop, log)
+        runner = Runner(session, queue, handler, rules, log=log, stop=stop)
         try:
             runner.run()
         finally:
-            say("ended", **asdict(runner.totals))
+            log("ended", **asdict(runner.totals))
 
 
-def run_enqueue(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
+def run_enqueue(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
     form = feed.format_of(arguments.file, arguments.format)
     run = f"enqueue/{uuid.uuid4().hex}"
     read = new = different = 0
     try:
-        with session_of(arguments, say, stop) as session, _open(arguments.file) as stream:
+        with session_of(arguments, log, stop) as session, _open(arguments.file) as stream:
             for rows in feed.batches(feed.rows(stream, form, arguments.key, name=arguments.file)):
                 added = session.transact(
-                    lambda tx, again, rows=rows: items.add(tx, arguments.queue, rows, run=run, again=again)
+                    lambda tx, retried, rows=rows: items.add(tx, arguments.queue, rows, run=run, retried=retried)
                 )
                 read, new, different = read + len(rows), new + added.new, different + len(added.differing)
                 for row in added.differing[: max(0, MOST_TOLD - different + len(added.differing))]:
-                    say("kept", queue=arguments.queue, line=row.line, item=row.key, reason=KEPT)
+                    log("kept", queue=arguments.queue, line=row.line, item=row.key, reason=KEPT)
                 if stop.asked.is_set():
                     break
     finally:  # also when a line is wrong or the database is gone: what was added is there
         facts = {"read": read, "added": new, "there": read - new, "different": different}
-        say("enqueued", queue=arguments.queue, **facts)
+        log("enqueued", queue=arguments.queue, **facts)
 
 
 @contextmanager
@@ -212,31 +213,31 @@ def _open(name: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def run_status(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
-    with session_of(arguments, say, stop) as session:
-        counts, dead = session.transact(lambda tx, again: (items.counts(tx), items.dead_letters(tx)))
+def run_status(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
+    with session_of(arguments, log, stop) as session:
+        counts, dead = session.transact(lambda tx, retried: (items.counts(tx), items.dead_letters(tx)))
     for name, facts in counts.items():
         if arguments.queue in (None, name):
-            say("queue", queue=name, **facts)
+            log("queue", queue=name, **facts)
     for letter in dead:
         if arguments.queue in (None, letter["queue"]):
-            say("dead_letter", **letter)
+            log("dead_letter", **letter)
 
 
-def run_requeue(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
-    with session_of(arguments, say, stop) as session:
-        count = session.transact(lambda tx, again: items.requeue(tx, arguments.queue, arguments.key))
-    say("requeued", queue=arguments.queue, items=count)
+def run_requeue(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
+    with session_of(arguments, log, stop) as session:
+        count = session.transact(lambda tx, retried: items.requeue(tx, arguments.queue, arguments.key))
+    log("requeued", queue=arguments.queue, items=count)
 
 
-def run_migrate(arguments: argparse.Namespace, say: lines.Say, stop: Stop) -> None:
+def run_migrate(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
     wanted = [(schema.COMPONENT, schema.MIGRATIONS)]
     if arguments.handler:
         wanted.append(handlers.migrations(arguments.handler))
-    with session_of(arguments, say, stop) as session:
+    with session_of(arguments, log, stop) as session:
         for component, steps in wanted:
-            version = schema.migrate(session, component=component, steps=steps, say=say)
-            say("schema", component=component, version=version)
+            version = schema.migrate(session, component=component, steps=steps, log=log)
+            log("schema", component=component, version=version)
 
 
 VERBS: dict[str, Verb] = {

@@ -55,7 +55,8 @@ class Link:
 
     def __init__(self, bound: float) -> None:
         self.bound = bound
-        self._owner, self._lost = os.getpid(), False
+        self._owner = os.getpid()
+        self._lost = False
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         self._connection: Connection | None = None
         self._sockets: dict[int, str] = {}

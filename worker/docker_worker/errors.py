@@ -20,7 +20,9 @@ class WorkerError(Exception):
 
     def __init__(self, fact: str, *, cause: str, next_step: str) -> None:
         super().__init__(f"{fact}; {cause}. {next_step}")
-        self.fact, self.cause, self.next_step = fact, cause, next_step
+        self.fact = fact
+        self.cause = cause
+        self.next_step = next_step
 
 
 class UsageError(WorkerError):
@@ -98,9 +100,10 @@ class TransactionTaken(WorkerError):
 
     def __init__(self, fact: str, *, final: bool) -> None:
         super().__init__(
-            fact, cause="a step is one transaction, and only the worker ends it",
+            fact,
+            cause="a step is one transaction, and only the worker ends it",
             next_step="Correct the handler (docs/worker.md), then requeue the item",
-        )  # fmt: skip
+        )
         self.final = final
 
 

@@ -56,9 +56,10 @@ def format_of(name: str, given: str | None) -> str:
         found = "jsonl"
     if found not in FORMATS:
         raise InputError(
-            f"the format of {name!r} is not known", cause="its name ends in neither .csv nor .jsonl",
+            f"the format of {name!r} is not known",
+            cause="its name ends in neither .csv nor .jsonl",
             next_step="Give --format csv or --format jsonl",
-        )  # fmt: skip
+        )
     return found
 
 
@@ -66,7 +67,7 @@ def rows(stream: BinaryIO, form: str, key: str | None, *, name: str = "-") -> It
     """The stream's rows with their keys: the named column, or a digest of the whole row. Raises InputError."""
     reader = _csv if form == "csv" else _json
     for line, data in reader(_lines(stream, name), name):
-        yield Row(line=line, key=_key(data, key, name, line), data=_written(data))
+        yield Row(line=line, key=_key(data, key, name, line), data=_as_json(data))
 
 
 def batches(source: Iterable[Row]) -> Iterator[list[Row]]:
@@ -90,7 +91,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers, decoded as the file's first bytes say. LF, CR LF and CR end a line, nothing else."""
     first = stream.read(_BLOCK)
     if first.startswith(_UTF32):
-        raise _wrong(name, 1, "the file is UTF-32", "Save it as UTF-8")
+        raise _input_error(name, 1, "the file is UTF-32", "Save it as UTF-8")
     encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     decoder = codecs.getincrementaldecoder(encoding)()
     rest, number, block = "", 1, first
@@ -98,27 +99,29 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
         try:
             text, failure = decoder.decode(block, final=not block), None
         except UnicodeDecodeError as error:
-            text, failure = _good_part(error, encoding, number), error
+            text, failure = _decodable_part(error, encoding, number), error
         rest += text
         begin = 0
         for match in _END_OF_LINE.finditer(rest):
             if match.end() == len(rest) and match[0] == "\r" and block and failure is None:
                 break  # the LF of a CR LF may follow in the next block
-            yield number, _checked(rest[begin : match.end()], name, number)
+            yield number, _without_nul(rest[begin : match.end()], name, number)
             begin, number = match.end(), number + 1
         rest = rest[begin:]
         if failure is not None:
-            raise _wrong(name, number, f"it is no {'UTF-16' if encoding == 'utf-16' else 'UTF-8'}", "Save it as UTF-8")
+            raise _input_error(
+                name, number, f"it is no {'UTF-16' if encoding == 'utf-16' else 'UTF-8'}", "Save it as UTF-8"
+            )
         if len(rest) > max(MOST_LINE, MOST_CELL * 8):
-            raise _wrong(name, number, f"it has more than {MOST_LINE} characters", "Correct the line")
+            raise _input_error(name, number, f"it has more than {MOST_LINE} characters", "Correct the line")
         if not block:
             break
         block = stream.read(_BLOCK)
     if rest:
-        yield number, _checked(rest, name, number)
+        yield number, _without_nul(rest, name, number)
 
 
-def _good_part(error: UnicodeDecodeError, encoding: str, number: int) -> str:
+def _decodable_part(error: UnicodeDecodeError, encoding: str, number: int) -> str:
     """What stands before the first wrong byte, so that the line of that is known."""
     data = error.object[: error.start]
     if encoding == "utf-16":
@@ -126,9 +129,9 @@ def _good_part(error: UnicodeDecodeError, encoding: str, number: int) -> str:
     return data.decode("utf-8-sig" if number == 1 else "utf-8", "ignore")
 
 
-def _checked(line: str, name: str, number: int) -> str:
+def _without_nul(line: str, name: str, number: int) -> str:
     if "\0" in line:
-        raise _wrong(name, number, "it has a NUL", "Remove it: no key and no program can hold one")
+        raise _input_error(name, number, "it has a NUL", "Remove it: no key and no program can hold one")
     return line
 
 
@@ -140,12 +143,12 @@ def _csv(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Map
             columns = cells
             twice = next((one for one in columns if columns.count(one) > 1), None)
             if twice is not None:
-                raise _wrong(name, number, f"the column {twice!r} is there twice", "Rename one of them")
+                raise _input_error(name, number, f"the column {twice!r} is there twice", "Rename one of them")
             if any(not one.strip() for one in columns):
-                raise _wrong(name, number, "a column has no name", "Name every column in the first line")
+                raise _input_error(name, number, "a column has no name", "Name every column in the first line")
             continue
         if len(cells) != len(columns):
-            raise _wrong(
+            raise _input_error(
                 name,
                 number,
                 f"the row has {len(cells)} values and the first line {len(columns)} names",
@@ -167,10 +170,10 @@ def _csv_rows(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int
             return
         except csv.Error as error:
             if "unexpected end of data" in str(error):
-                raise _wrong(
+                raise _input_error(
                     name, numbered.first, "a quote is never closed", "Close it, or double a quote that is meant as one"
                 ) from error
-            raise _wrong(name, numbered.first, f"it is no CSV: {error}", "Correct the row") from error
+            raise _input_error(name, numbered.first, f"it is no CSV: {error}", "Correct the row") from error
         if not numbered.blank:
             yield numbered.first, cells
 
@@ -186,7 +189,8 @@ class _Numbered:
 
     def begin(self) -> None:
         """The next line is the first one of a row."""
-        self._begins, self.blank = True, False
+        self._begins = True
+        self.blank = False
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -194,7 +198,8 @@ class _Numbered:
     def __next__(self) -> str:
         number, line = next(self._lines)
         if self._begins:
-            self._begins, self.first = False, number
+            self._begins = False
+            self.first = number
             self.blank = not line.strip(" \t\r\n")
         return line
 
@@ -206,17 +211,17 @@ def _json(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Ma
         if not text:
             continue
         if len(text) > MOST_LINE:
-            raise _wrong(name, number, f"it has more than {MOST_LINE} characters", "Shorten it")
+            raise _input_error(name, number, f"it has more than {MOST_LINE} characters", "Shorten it")
         if _depth(text) > MOST_DEPTH:
-            raise _wrong(name, number, f"it is nested deeper than {MOST_DEPTH} levels", "Make it flatter")
+            raise _input_error(name, number, f"it is nested deeper than {MOST_DEPTH} levels", "Make it flatter")
         try:
             data = json.loads(
-                text, parse_int=_number, parse_float=_number, parse_constant=_no_number, object_pairs_hook=_object
+                text, parse_int=_number, parse_float=_number, parse_constant=_refuse_constant, object_pairs_hook=_object
             )
         except ValueError as error:
-            raise _wrong(name, number, f"it is no JSON: {error}", "Correct it") from error
+            raise _input_error(name, number, f"it is no JSON: {error}", "Correct it") from error
         if not isinstance(data, dict):
-            raise _wrong(name, number, f"expected an object, got {text[:60]!r}", "Write one object a line")
+            raise _input_error(name, number, f"expected an object, got {text[:60]!r}", "Write one object a line")
         yield number, data
 
 
@@ -238,25 +243,25 @@ def _number(text: str) -> Number:
     return Number(text)
 
 
-def _no_number(text: str) -> Any:
+def _refuse_constant(text: str) -> Any:
     raise ValueError(f"JSON has no number {text}; write it as a text")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in pairs:
-        if key in made:
+        if key in result:
             raise ValueError(f"the key {key!r} is there twice")
-        made[key] = value
+        result[key] = value
         for text in (key, value):
-            _no_half_characters(text)
-    return made
+            _refuse_unstorable(text)
+    return result
 
 
-def _no_half_characters(value: Any) -> None:
+def _refuse_unstorable(value: Any) -> None:
     if isinstance(value, list):
         for one in value:
-            _no_half_characters(one)
+            _refuse_unstorable(one)
     elif isinstance(value, str):
         if "\0" in value:
             raise ValueError("a text has a NUL")
@@ -264,37 +269,39 @@ def _no_half_characters(value: Any) -> None:
             raise ValueError("a text has half of a surrogate pair, which is no character")
 
 
-def _written(value: Any, *, ordered: bool = False) -> str:
+def _as_json(value: Any, *, ordered: bool = False) -> str:
     """A row as JSON, numbers as they were written; `ordered`: in one order of keys, for its digest."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, Mapping):
         pairs = sorted(value.items()) if ordered else value.items()
         body = ", ".join(
-            f"{json.dumps(key, ensure_ascii=ordered)}: {_written(one, ordered=ordered)}" for key, one in pairs
+            f"{json.dumps(key, ensure_ascii=ordered)}: {_as_json(one, ordered=ordered)}" for key, one in pairs
         )
         return "{" + body + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_written(one, ordered=ordered) for one in value) + "]"
+        return "[" + ", ".join(_as_json(one, ordered=ordered) for one in value) + "]"
     return json.dumps(value, ensure_ascii=ordered)
 
 
 def _key(data: Mapping[str, Any], column: str | None, name: str, line: int) -> str:
     if column is None:
-        return hashlib.sha256(_written(data, ordered=True).encode()).hexdigest()
+        return hashlib.sha256(_as_json(data, ordered=True).encode()).hexdigest()
     value = data.get(column, "")
     if isinstance(value, (list, Mapping)):
-        raise _wrong(name, line, f"{column} is a list or an object, no key", "Name another column with --key")
+        raise _input_error(name, line, f"{column} is a list or an object, no key", "Name another column with --key")
     found = "" if value is None else str(value)
     if not 0 < units(found) <= KEY_LENGTH:
-        raise _wrong(
-            name, line, f"{column} is {found[:60]!r}, and a key has 1 to {KEY_LENGTH} characters",
+        raise _input_error(
+            name,
+            line,
+            f"{column} is {found[:60]!r}, and a key has 1 to {KEY_LENGTH} characters",
             "Correct the row, or name another column with --key",
-        )  # fmt: skip
+        )
     return found
 
 
-def _wrong(name: str, line: int, cause: str, next_step: str) -> InputError:
+def _input_error(name: str, line: int, cause: str, next_step: str) -> InputError:
     return InputError(
         f"{name}, line {line}, is wrong", cause=cause, next_step=f"{next_step}; nothing from there on was added"
     )

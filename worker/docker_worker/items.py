@@ -32,24 +32,28 @@ _CLAIM: Final = (
     f"OUTPUT {_COLUMNS} WHERE id = (SELECT TOP (1) id FROM dbo.work_items WITH (ROWLOCK, UPDLOCK, READPAST) "
     f"WHERE queue = ? AND status IN ('pending', 'running') AND available_at <= {NOW} ORDER BY id)"
 )
-_MINE: Final = (
+_CLAIMED_BEFORE: Final = (
     "SELECT id, item_key, data, step, attempts, failures FROM dbo.work_items WITH (UPDLOCK) "
     "WHERE queue = ? AND status IN ('pending', 'running') AND status = 'running' AND owner = ?"
 )
-_LEASED: Final = "WHERE id = ? AND owner = ? AND attempts = ? AND status = 'running'"
+_WHERE_LEASED: Final = "WHERE id = ? AND owner = ? AND attempts = ? AND status = 'running'"
 _CHECKPOINT: Final = (
     f"UPDATE dbo.work_items SET status = ?, step = step + 1, failures = 0, error = NULL, available_at = {NOW} + ?, "  # noqa: S608
-    f"changed_at = {NOW} {_LEASED} AND step = ?"
+    f"changed_at = {NOW} {_WHERE_LEASED} AND step = ?"
 )
-_GIVE_BACK: Final = f"UPDATE dbo.work_items SET status = 'pending', available_at = {NOW}, changed_at = {NOW} {_LEASED}"  # noqa: S608
+_GIVE_BACK: Final = (
+    f"UPDATE dbo.work_items SET status = 'pending', available_at = {NOW}, changed_at = {NOW} {_WHERE_LEASED}"  # noqa: S608
+)
 _FAIL: Final = (
     "UPDATE dbo.work_items SET failures = failures + 1, error = ?, status = ?, "  # noqa: S608
-    f"available_at = {NOW} + ?, changed_at = {NOW} {_LEASED}"
+    f"available_at = {NOW} + ?, changed_at = {NOW} {_WHERE_LEASED}"
 )
-_BURY: Final = f"UPDATE dbo.work_items SET status = 'dead', error = ?, changed_at = {NOW} {_LEASED}"  # noqa: S608
+_MARK_DEAD: Final = f"UPDATE dbo.work_items SET status = 'dead', error = ?, changed_at = {NOW} {_WHERE_LEASED}"  # noqa: S608
 # UPDLOCK: a commit of ours whose answer we missed may still be under way; with row versions (READ_COMMITTED_SNAPSHOT,
 # the default of Azure SQL) a look without a lock would read what was before it.
-_LOOK: Final = "SELECT status, step FROM dbo.work_items WITH (UPDLOCK) WHERE id = ? AND owner = ? AND attempts = ?"
+_STATUS_AND_STEP: Final = (
+    "SELECT status, step FROM dbo.work_items WITH (UPDLOCK) WHERE id = ? AND owner = ? AND attempts = ?"
+)
 # READPAST: a worker that lost its lease, and still is in its step, has a mark of which nobody knows yet what becomes.
 _MARKED: Final = "SELECT TOP (1) item_id FROM dbo.work_open_steps WITH (READPAST) WHERE item_id = ?"
 _FORGET_MARKS: Final = "DELETE FROM dbo.work_open_steps WITH (READPAST) WHERE item_id = ?"
@@ -61,7 +65,7 @@ _ADD: Final = (
     f"changed_at, owner) SELECT ?, ?, ?, ?, 'pending', 0, 0, 0, {NOW}, {NOW}, ? "
     "WHERE NOT EXISTS (SELECT 1 FROM dbo.work_items WITH (UPDLOCK, HOLDLOCK) WHERE queue = ? AND exact_key = ?)"
 )
-_THERE: Final = "SELECT data, owner FROM dbo.work_items WHERE queue = ? AND exact_key = ?"
+_EXISTING: Final = "SELECT data, owner FROM dbo.work_items WHERE queue = ? AND exact_key = ?"
 _COUNTS: Final = "SELECT queue, status, COUNT(*) FROM dbo.work_items GROUP BY queue, status ORDER BY queue, status"
 _LEASES: Final = (
     f"SELECT queue, MIN(changed_at - {NOW}), MIN(available_at - {NOW}) FROM dbo.work_items "  # noqa: S608
@@ -86,48 +90,48 @@ class Queue:
     owner: str
     lease: float  # seconds
 
-    def claim(self, tx: Statements, again: bool) -> Item | None:
-        """Take the oldest item that may be had. `again`: an earlier claim may have succeeded unseen; then that one."""
-        if again and (mine := tx.query(_MINE, self.name, self.owner)):
+    def claim(self, tx: Statements, retried: bool) -> Item | None:
+        """Claim the oldest item that may be had. `retried`: the one of an earlier claim whose answer was lost."""
+        if retried and (mine := tx.query(_CLAIMED_BEFORE, self.name, self.owner)):
             return self._item(mine[0])
         rows = tx.query(_CLAIM, self.owner, self._lease_ms, self.name)
         return self._item(rows[0]) if rows else None
 
     def checkpoint(self, tx: Statements, item: Item, *, done: bool) -> None:
-        """The step is made. Raises LeaseLost when the item is not ours any more."""
+        """Record that the step is done. Raises LeaseLost when another worker has the item."""
         status = FINISHED if done else RUNNING
-        self._ours(tx.execute(_CHECKPOINT, status, self._lease_ms, *self._key(item), item.step), item)
+        self._require_lease(tx.execute(_CHECKPOINT, status, self._lease_ms, *self._key(item), item.step), item)
 
-    def look(self, tx: Statements, item: Item) -> tuple[str, int]:
-        """Status and step of an item that should be ours; LeaseLost when it is not."""
-        rows = tx.query(_LOOK, *self._key(item))
-        self._ours(len(rows), item)
+    def status_and_step(self, tx: Statements, item: Item) -> tuple[str, int]:
+        """Read status and step of an item that this worker holds. Raises LeaseLost when another one does."""
+        rows = tx.query(_STATUS_AND_STEP, *self._key(item))
+        self._require_lease(len(rows), item)
         return rows[0][0], rows[0][1]
 
     def was_kept(self, tx: Statements, item: Item) -> bool:
-        """Whether a handler committed what its step wrote, and its worker did not come to say so (`transaction.py`)."""
+        """Whether a handler committed its step itself and the worker died before it noticed (`transaction.py`)."""
         return bool(tx.query(_MARKED, item.id))
 
-    def give_back(self, tx: Statements, item: Item, *, again: bool = False) -> bool:
-        """Let others have the item, at the step it is at. False when it was not ours any more."""
-        return self._did(tx, item, again, PENDING) or tx.execute(_GIVE_BACK, *self._key(item)) == 1
+    def give_back(self, tx: Statements, item: Item, *, retried: bool = False) -> bool:
+        """Let another worker claim the item at its present step. False when another worker has it already."""
+        return self._already_has(tx, item, retried, PENDING) or tx.execute(_GIVE_BACK, *self._key(item)) == 1
 
-    def fail(self, tx: Statements, item: Item, error: str, *, dead: bool, delay: float, again: bool = False) -> None:
-        """The step failed: to be tried later, or a dead letter."""
+    def fail(self, tx: Statements, item: Item, error: str, *, dead: bool, delay: float, retried: bool = False) -> None:
+        """Record that the step failed: the item is tried again after `delay` seconds, or becomes a dead letter."""
         status = DEAD if dead else PENDING
-        if not self._did(tx, item, again, status):
+        if not self._already_has(tx, item, retried, status):
             values = (storable(error, ERROR_LENGTH), status, int(delay * 1000))
-            self._ours(tx.execute(_FAIL, *values, *self._key(item)), item)
+            self._require_lease(tx.execute(_FAIL, *values, *self._key(item)), item)
 
-    def bury(self, tx: Statements, item: Item, error: str, *, again: bool = False) -> None:
-        """A dead letter without another try."""
-        if not self._did(tx, item, again, DEAD):
-            self._ours(tx.execute(_BURY, storable(error, ERROR_LENGTH), *self._key(item)), item)
+    def mark_dead(self, tx: Statements, item: Item, error: str, *, retried: bool = False) -> None:
+        """Make the item a dead letter without another try."""
+        if not self._already_has(tx, item, retried, DEAD):
+            self._require_lease(tx.execute(_MARK_DEAD, storable(error, ERROR_LENGTH), *self._key(item)), item)
             tx.execute(_FORGET_MARKS, item.id)
 
-    def _did(self, tx: Statements, item: Item, again: bool, status: str) -> bool:
-        """Whether an earlier try, whose answer was lost, brought the item to this status."""
-        return again and any(row[0] == status for row in tx.query(_LOOK, *self._key(item)))
+    def _already_has(self, tx: Statements, item: Item, retried: bool, status: str) -> bool:
+        """Whether an earlier try of this transaction, whose answer was lost, gave the item this status."""
+        return retried and any(row[0] == status for row in tx.query(_STATUS_AND_STEP, *self._key(item)))
 
     def is_open(self, tx: Statements) -> bool:
         """Whether any item is neither done nor dead."""
@@ -140,12 +144,13 @@ class Queue:
     def _key(self, item: Item) -> tuple[int, str, int]:
         return item.id, self.owner, item.attempt
 
-    def _ours(self, rows: int, item: Item) -> None:
+    def _require_lease(self, rows: int, item: Item) -> None:
         if rows != 1:
             raise LeaseLost(
-                f"item {item.key!r} is not ours any more", cause="its lease expired and another worker took it",
+                f"item {item.key!r} is not ours any more",
+                cause="its lease expired and another worker took it",
                 next_step="Give --lease more than the longest step takes",
-            )  # fmt: skip
+            )
 
     def _item(self, row: tuple[Any, ...]) -> Item:
         number, key, text, step, attempts, failures = row
@@ -163,7 +168,7 @@ class Queue:
 
 
 def _payload(text: str) -> tuple[Mapping[str, Any], str]:
-    """An item's data, or why it is none: other tools can write into the table, too."""
+    """An item's data and "", or {} and what is wrong with it: other tools can write into the table, too."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -175,22 +180,22 @@ def _payload(text: str) -> tuple[Mapping[str, Any], str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """What became of some rows: how many are new, and which are kept back by an item of the same key and other data."""
+    """What `add` did: how many rows are new, and which were left out because an item of their key has other data."""
 
     new: int
     differing: tuple[Row, ...]
 
 
-def add(tx: Statements, queue: str, rows: Iterable[Row], *, run: str, again: bool = False) -> Added:
-    """Add items by key; those that are there are left alone, done or not. `run`: a name for this run of `enqueue`."""
+def add(tx: Statements, queue: str, rows: Iterable[Row], *, run: str, retried: bool = False) -> Added:
+    """Add items by key; an item that exists stays as it is. `run`: a name for this run of `enqueue`."""
     new, differing = 0, list[Row]()
     for row in rows:
         exact = row.key + KEY_END
         if tx.execute(_ADD, queue, row.key, exact, row.data, run, queue, exact) == 1:
             new += 1
             continue
-        for data, owner in tx.query(_THERE, queue, exact):
-            if again and owner == run:
+        for data, owner in tx.query(_EXISTING, queue, exact):
+            if retried and owner == run:
                 new += 1
             if data != row.data:
                 differing.append(row)
@@ -211,11 +216,11 @@ def counts(tx: Statements) -> dict[str, dict[str, Any]]:
 
 
 def dead_letters(tx: Statements) -> list[dict[str, Any]]:
-    """The last dead letters, with what they died of."""
+    """The last 50 dead letters with their errors."""
     names = ("queue", "item", "step", "attempt", "failures", "error")
     return [dict(zip(names, row, strict=True)) for row in tx.query(_DEAD)]
 
 
 def requeue(tx: Statements, queue: str, key: str | None = None) -> int:
-    """Dead letters become pending again, at the step they died in; how many."""
+    """Make dead letters pending again, at the step that failed; returns how many."""
     return tx.execute(_REQUEUE, queue) if key is None else tx.execute(_REQUEUE_ONE, queue, key + KEY_END)

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
 
-from .lines import Say
+from .log import Log
 from .signals import Stop
 
 POLL_SECONDS: Final = 5.0
@@ -47,7 +47,7 @@ def ending(events: Any, machine: str) -> str | None:
     return None
 
 
-def watch(ask: Ask, stop: Stop, say: Say, *, every: float = POLL_SECONDS) -> None:
+def watch(ask: Ask, stop: Stop, log: Log, *, every: float = POLL_SECONDS) -> None:
     """Ask until a stop; a notice is one."""
     machine, pause = "", every
     while not stop.asked.wait(pause):
@@ -59,10 +59,10 @@ def watch(ask: Ask, stop: Stop, say: Say, *, every: float = POLL_SECONDS) -> Non
             pause = min(LONGEST_SECONDS, pause * 2)
             continue
         if kind is not None:
-            say("node_goes_away", kind=kind, machine=machine)
+            log("node_goes_away", kind=kind, machine=machine)
             stop.notice(kind)
 
 
-def start(address: str, stop: Stop, say: Say) -> None:
+def start(address: str, stop: Stop, log: Log) -> None:
     """Watch in the background."""
-    threading.Thread(target=watch, args=(asker(address), stop, say), name="notices", daemon=True).start()
+    threading.Thread(target=watch, args=(asker(address), stop, log), name="notices", daemon=True).start()

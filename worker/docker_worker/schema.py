@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from .errors import NotMigrated, StatementFailed
-from .lines import Say
+from .log import Log
 from .session import Session
-from .sql_errors import DUPLICATE_KEY, GONE, OBJECT_EXISTS, same_again
+from .sql_errors import DUPLICATE_KEY, GONE, OBJECT_EXISTS, was_refused_for
 from .transaction import Statements
 
 COMPONENT: Final = "docker_worker"
@@ -71,15 +71,15 @@ _APPLIED: Final = f"INSERT INTO dbo.docker_worker_schema (component, version, ap
 _RACES: Final = 5  # workers that migrate at once: each loses to another at most this often
 
 
-def migrate(session: Session, *, component: str, steps: Sequence[Sequence[str]], say: Say) -> int:
+def migrate(session: Session, *, component: str, steps: Sequence[Sequence[str]], log: Log) -> int:
     """Apply what is missing, each version in a transaction of its own; the version now in force."""
     for race in range(_RACES):
         try:
             done = _version(session, component)
             for version, statements in enumerate(steps, start=1):
                 if version > done:
-                    session.transact(lambda tx, again, v=version, s=statements: _apply(tx, component, v, s))
-                    say("migrated", component=component, version=version)
+                    session.transact(lambda tx, retried, v=version, s=statements: _apply(tx, component, v, s))
+                    log("migrated", component=component, version=version)
             return max(done, len(steps))
         except StatementFailed as error:
             if race == _RACES - 1 or not _lost_a_race(error):
@@ -89,19 +89,20 @@ def migrate(session: Session, *, component: str, steps: Sequence[Sequence[str]],
 
 def require(session: Session) -> None:
     """Refuse a database that `migrate` has not brought up to date."""
-    found = session.transact(lambda tx, again: _latest(tx, COMPONENT))
+    found = session.transact(lambda tx, retried: _latest(tx, COMPONENT))
     if found < len(MIGRATIONS):
         raise NotMigrated(
-            f"the worker's tables have version {found}", cause=f"this worker needs {len(MIGRATIONS)}",
+            f"the worker's tables have version {found}",
+            cause=f"this worker needs {len(MIGRATIONS)}",
             next_step="Run `migrate` once, as an identity that may create tables (docs/worker.md)",
-        )  # fmt: skip
+        )
 
 
 def _version(session: Session, component: str) -> int:
     try:
-        return session.transact(lambda tx, again: _latest(tx, component))
+        return session.transact(lambda tx, retried: _latest(tx, component))
     except NotMigrated:
-        session.transact(lambda tx, again: tx.execute(_VERSIONS))
+        session.transact(lambda tx, retried: tx.execute(_VERSIONS))
         return 0
 
 
@@ -119,4 +120,4 @@ def _apply(tx: Statements, component: str, version: int, statements: Sequence[st
 
 def _lost_a_race(error: StatementFailed) -> bool:
     """Another worker made the table, or wrote the version, a moment before; or we did, and missed the answer."""
-    return same_again(error, OBJECT_EXISTS | DUPLICATE_KEY | GONE)
+    return was_refused_for(error, OBJECT_EXISTS | DUPLICATE_KEY | GONE)

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from .database import CONNECT_SECONDS, PROBE_SECONDS, Connect
 from .driver import Link, NoAnswer
 from .errors import DatabaseMissing, ServerBusy, Transient, Unreachable, WorkerError
-from .lines import Say
+from .log import Log
 from .settings import SqlSettings
 from .signals import Stop
 from .sql_errors import Moment, translate
@@ -33,24 +33,26 @@ def pause_before(attempt: int) -> float:
 
 
 class Outage:
-    """How long the database has failed us: from the first error on, without the time in which a handler worked.
+    """How long the database has failed: from the first error on, without the time in which a handler worked.
 
-    A step of minutes whose last statement met an error that passes has the whole patience before it, however often it
-    has to begin again.
+    So a step of minutes whose last statement meets a transient error still has the whole patience, however often the
+    step begins again.
     """
 
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._patience, self._clock = patience, clock
+        self._patience = patience
+        self._clock = clock
         self._began: float | None = None
         self._worked = 0.0
 
     def failed(self) -> None:
-        """A transient error came."""
+        """Record a transient error."""
         if self._began is None:
-            self._began, self._worked = self._clock(), 0.0
+            self._began = self._clock()
+            self._worked = 0.0
 
     def worked(self, seconds: float) -> None:
-        """A handler took this long, its waits on the database not counted."""
+        """Count a handler's own seconds, without its waits on the database."""
         self._worked += seconds
 
     def is_over_after(self, pause: float) -> bool:
@@ -70,25 +72,29 @@ class Session:
     """`transact(work)` runs `work` in a transaction and commits. Only one thread uses it."""
 
     def __init__(
-        self, sql: SqlSettings, connect: Connect, *, stop: Stop, say: Say, patience: float = PATIENCE_SECONDS
+        self, sql: SqlSettings, connect: Connect, *, stop: Stop, log: Log, patience: float = PATIENCE_SECONDS
     ) -> None:
-        self._sql, self._connect, self._stop, self._say, self._patience = sql, connect, stop, say, patience
+        self._sql = sql
+        self._connect = connect
+        self._stop = stop
+        self._log = log
+        self._patience = patience
         self._link: Link | None = None
         self._cursors = Cursors()
         self._was_connected = False
         self._outage = Outage(patience)
 
-    def transact(self, work: Callable[[Statements, bool], T], *, persist: bool = False, say: Say | None = None) -> T:
-        """The result of `work(tx, again)`, committed.
+    def transact(self, work: Callable[[Statements, bool], T], *, persist: bool = False, log: Log | None = None) -> T:
+        """The result of `work(tx, retried)`, committed.
 
-        `again` says that an earlier try ended in a transient error. When that was the commit's, nobody knows whether it
-        took effect: `work` must look before it does anything twice. After a stop was asked a failed try is not
-        repeated, unless `persist`. `say`: the one that knows the item, where there is one.
+        `retried` says that an earlier try ended in a transient error. When that was the commit's, nobody knows whether
+        it took effect: `work` must look before it does anything twice. After a stop was asked a failed try is not
+        repeated, unless `persist`. `log`: one that has the item as a field, where there is an item.
         """
         self._outage, attempt = Outage(self._patience), 0
         while True:
             try:
-                return self._once(work, again=attempt > 0)
+                return self._once(work, retried=attempt > 0)
             except Transient as error:
                 self._outage.failed()
                 self._undo(keep=not error.link)
@@ -98,35 +104,35 @@ class Session:
                     raise
                 if self._outage.is_over_after(pause):
                     raise
-                (say or self._say)("retry", error=str(error), attempt_of_statement=attempt, pause=round(pause, 2))
+                (log or self._log)("retry", error=str(error), attempt_of_statement=attempt, pause=round(pause, 2))
                 if self._stop.asked.wait(pause):
-                    time.sleep(min(pause, FIRST_PAUSE))  # asked to stop: what persists must still not spin
+                    time.sleep(min(pause, FIRST_PAUSE))  # after a stop `persist` goes on, but must not spin
             except BaseException:
                 self._undo(keep=True)
                 raise
 
     def connect(self) -> None:
-        """Connect now, so that what is wrong with the way is told before anything is asked. No retry."""
+        """Connect now, so that a wrong setting is reported before any statement. No retry."""
         self._connected()
 
     def worked(self, seconds: float) -> None:
-        """A handler took this long: no part of the patience with the database."""
+        """Count these seconds of a handler's work as no part of the outage."""
         self._outage.worked(seconds)
 
     def renew(self) -> None:
-        """The next transaction has a connection of its own: what was set on this one is nobody's any more."""
+        """Give the next transaction a new connection, so that it does not inherit options of this one."""
         self._undo(keep=False)
 
     def close(self) -> None:
-        """Roll back what is open and let the connection go."""
+        """Roll back and close the connection."""
         self._undo(keep=False)
 
-    def _once(self, work: Callable[[Statements, bool], T], *, again: bool) -> T:
+    def _once(self, work: Callable[[Statements, bool], T], *, retried: bool) -> T:
         link = self._connected()
         transaction = Statements(link, self._cursors, self._translate)
         state = transaction.state
         try:
-            result = work(transaction, again)
+            result = work(transaction, retried)
         except Exception:
             transaction.check()  # what undid it, not what a handler made of that
             raise
@@ -137,9 +143,10 @@ class Session:
             link.commit()
         except NoAnswer as error:
             raise Unreachable(
-                f"a commit on {self._sql.server} had no end", cause=str(error),
+                f"a commit on {self._sql.server} had no end",
+                cause=str(error),
                 next_step="Try again; if it stays, look at the server",
-            ) from error  # fmt: skip
+            ) from error
         except Exception as error:
             raise self._translate(error, Moment.COMMIT) from error
         if state.renew:
@@ -154,15 +161,17 @@ class Session:
             except DatabaseMissing as error:
                 if not self._was_connected:
                     raise
-                raise ServerBusy(  # Microsoft counts 4060 among what passes: so it is for who was in it before
-                    f"{self._sql.server} cannot open {self._sql.database!r} now", cause=error.cause,
+                raise ServerBusy(  # Microsoft lists 4060 as transient: it is one for a worker that was connected before
+                    f"{self._sql.server} cannot open {self._sql.database!r} now",
+                    cause=error.cause,
                     next_step="Try again in a minute",
-                ) from error  # fmt: skip
-            self._cursors, self._was_connected = Cursors(), True
+                ) from error
+            self._cursors = Cursors()
+            self._was_connected = True
         return self._link
 
     def _undo(self, *, keep: bool) -> None:
-        """Roll back; drop the connection where it is broken or not wanted."""
+        """Roll back; close the connection when it is broken, or when `keep` is false."""
         link = self._link
         if link is None:
             return

@@ -40,7 +40,8 @@ class Stop:
     def handle(self, number: int, _frame: FrameType | None = None) -> None:
         """The signal handler: keeps the number, sets an event, nothing else."""
         if self.number is None:
-            self.number, self.reason = number, signal.Signals(number).name
+            self.number = number
+            self.reason = signal.Signals(number).name
             self.asked.set()
         else:
             self.at_once.set()
@@ -48,7 +49,8 @@ class Stop:
     def notice(self, kind: str) -> None:
         """The node goes away: as if SIGTERM had come, but never the second signal."""
         if self.number is None:
-            self.number, self.reason = signal.SIGTERM, f"the node's notice ({kind})"
+            self.number = signal.SIGTERM
+            self.reason = f"the node's notice ({kind})"
             self.asked.set()
 
 

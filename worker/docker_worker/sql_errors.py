@@ -170,9 +170,9 @@ def diagnose(error: BaseException) -> Diagnosis:
     """Number, SQLSTATE and text of an error: the driver's own records, or what can be told without them."""
     text = safe_text(getattr(error, "ddbc_error", "") or error)
     plain, of_driver = _without_origin(text)
-    records = [found for one in getattr(error, "diagnostics", ()) if (found := _record(one)) is not None]
+    records = [found for record in getattr(error, "diagnostics", ()) if (found := _record(record)) is not None]
     if records:
-        state, number, message = next((one for one in records if one[1] in LOCKS | BUSY), records[0])
+        state, number, message = next((record for record in records if record[1] in LOCKS | BUSY), records[0])
         plain, of_driver = _without_origin(message)
         return Diagnosis(number, state, plain, of_driver)
     state = _STATES.get(str(getattr(error, "driver_error", "")), "")
@@ -185,38 +185,46 @@ def translate(error: BaseException, sql: SqlSettings, moment: Moment = Moment.HA
     found = diagnose(error)
     shown = f"{found.number}: {found.text}" if found.number else found.text
 
-    def made(kind: type[WorkerError], fact: str, cause: str, next_step: str) -> WorkerError:
+    def build(kind: type[WorkerError], fact: str, cause: str, next_step: str) -> WorkerError:
         names = {"server": sql.server, "database": sql.database, "who": sql.who}
         ours = kind(fact.format(**names), cause=f"{cause.format(**names)} ({shown})", next_step=next_step)
         ours.number = found.number
         return ours
 
-    if moment is Moment.CONNECT and (refusal := _refusal(found, made)) is not None:
+    if moment is Moment.CONNECT and (refusal := _refusal(found, build)) is not None:
         return refusal
     if found.number in LOCKS or (not found.number and found.state == "40001"):
-        return made(Deadlock, "{server} rolled our transaction back", "another one had the lock", "Try again")
+        return build(Deadlock, "{server} rolled our transaction back", "another one had the lock", "Try again")
     if found.number in BUSY:
-        return made(
+        return build(
             ServerBusy,
             "{server} cannot serve {database!r} now",
             "a failover, or too much load",
             "Try again in a minute",
         )
-    if not found.number and (found.state.startswith("08") or found.state in ("HYT00", "HYT01") or _link(found)):
-        return made(
-            Unreachable, "the connection to {server} failed", "the server or the network dropped it, or took too long",
+    if not found.number and (
+        found.state.startswith("08") or found.state in ("HYT00", "HYT01") or _is_link_failure(found)
+    ):
+        return build(
+            Unreachable,
+            "the connection to {server} failed",
+            "the server or the network dropped it, or took too long",
             "Try again; if it stays, look at the server",
-        )  # fmt: skip
+        )
     if moment is Moment.OWN and found.number == OBJECT_MISSING:
-        return made(
-            NotMigrated, "database {database!r} has no tables of the worker", "nobody ran `migrate` in it",
+        return build(
+            NotMigrated,
+            "database {database!r} has no tables of the worker",
+            "nobody ran `migrate` in it",
             "Run `migrate` once, as an identity that may create tables (docs/worker.md)",
-        )  # fmt: skip
+        )
     if moment is Moment.OWN and found.number in DENIED:
-        return made(
-            PermissionMissing, "{who} may not do this in {database!r}", "its database user lacks a right",
+        return build(
+            PermissionMissing,
+            "{who} may not do this in {database!r}",
+            "its database user lacks a right",
             "Run the script of docs/sql.md",
-        )  # fmt: skip
+        )
     ours = StatementFailed(
         f"{sql.server} answered with an error", cause=shown, next_step="Try again; if it stays, report it"
     )
@@ -224,8 +232,8 @@ def translate(error: BaseException, sql: SqlSettings, moment: Moment = Moment.HA
     return ours
 
 
-def same_again(error: WorkerError, numbers: Iterable[int]) -> bool:
-    """Whether the server refused a statement for one of these reasons."""
+def was_refused_for(error: WorkerError, numbers: Iterable[int]) -> bool:
+    """Whether the server refused a statement with one of these numbers."""
     return isinstance(error, StatementFailed) and error.number in numbers
 
 
@@ -237,46 +245,56 @@ def safe_text(value: object) -> str:
         return f"<{type(value).__name__}, whose text cannot be made: {type(broken).__name__}>"
 
 
-def _refusal(found: Diagnosis, made: Callable[[type[WorkerError], str, str, str], WorkerError]) -> WorkerError | None:
-    """What only connecting can meet: a token, a certificate, a login, a database."""
+def _refusal(found: Diagnosis, build: Callable[[type[WorkerError], str, str, str], WorkerError]) -> WorkerError | None:
+    """The errors that only connecting has: token, certificate, login, database."""
     if found.number == NO_DATABASE:
-        return made(
-            DatabaseMissing, "database {database!r} cannot be opened on {server}",
+        return build(
+            DatabaseMissing,
+            "database {database!r} cannot be opened on {server}",
             "it does not exist there, or the identity has no user in it",
             "Check sql.database of the stack, and run the script of docs/sql.md",
-        )  # fmt: skip
+        )
     if found.number == 18456 and _EXPIRED.match(found.text):
-        return made(
-            TokenUnavailable, "{server} refused the token of {who}", "it was expired",
+        return build(
+            TokenUnavailable,
+            "{server} refused the token of {who}",
+            "it was expired",
             "Try again; if it stays, compare the clocks of server and node",
-        )  # fmt: skip
+        )
     if found.number in LOGIN_FAILED or (not found.number and found.state == "28000"):
-        return made(
-            LoginRefused, "{server} refused {who}", "database {database!r} has no user for it, or is not there",
+        return build(
+            LoginRefused,
+            "{server} refused {who}",
+            "database {database!r} has no user for it, or is not there",
             "Check sql.database of the stack, and run the script of docs/sql.md as the server's Entra administrator",
-        )  # fmt: skip
+        )
     if found.number:
         return None
     if _CERTIFICATE.search(found.text):
-        return made(
-            CertificateNotTrusted, "the certificate of {server} is not trusted",
+        return build(
+            CertificateNotTrusted,
+            "the certificate of {server} is not trusted",
             "its authority is not in the image's CA store, or it names another host",
             "Add the CA to the base image, or use the name in the certificate",
-        )  # fmt: skip
+        )
     if "encryption not supported" in found.text.casefold():
-        return made(
-            CertificateNotTrusted, "{server} offers no encryption", "the worker never speaks in clear",
+        return build(
+            CertificateNotTrusted,
+            "{server} offers no encryption",
+            "the worker never speaks in clear",
             "Give the server a certificate",
-        )  # fmt: skip
+        )
     if not found.state and _TOKEN.search(found.text):
-        return made(
-            TokenUnavailable, "no token for {who}", "the identity endpoint did not give one",
+        return build(
+            TokenUnavailable,
+            "no token for {who}",
+            "the identity endpoint did not give one",
             "Check that the pool has this identity assigned",
-        )  # fmt: skip
+        )
     return None
 
 
-def _link(found: Diagnosis) -> bool:
+def _is_link_failure(found: Diagnosis) -> bool:
     return found.of_driver and _LINK_WORDS.match(found.text) is not None
 
 

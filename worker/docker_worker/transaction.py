@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from .driver import Connection, Link, NoAnswer, OtherProcess
 from .errors import StatementFailed, TransactionTaken, Transient, Unreachable, WorkerError
-from .sql_errors import DUPLICATE_KEY, Moment, same_again
+from .sql_errors import DUPLICATE_KEY, Moment, was_refused_for
 
 # S608: constants only; every value is a parameter.
 SAVE: Final = "INSERT INTO dbo.work_results (item_id, step, result) VALUES (?, ?, ?)"
@@ -93,7 +93,9 @@ class Statements:
     moment = Moment.OWN
 
     def __init__(self, link: Link, cursors: Cursors, translate: Translate, state: State | None = None) -> None:
-        self._link, self._cursors, self._translate = link, cursors, translate
+        self._link = link
+        self._cursors = cursors
+        self._translate = translate
         self.state = state or State()
 
     def execute(self, statement: str, *parameters: Any) -> int:
@@ -176,7 +178,8 @@ class Transaction(Statements):
         self, link: Link, cursors: Cursors, translate: Translate, state: State, *, item_id: int, step: int, attempt: int
     ) -> None:
         super().__init__(link, cursors, translate, state)
-        self._place, self._claim = (item_id, step), (item_id, attempt)
+        self._place = (item_id, step)
+        self._claim = (item_id, attempt)
         self._marked = False
         self._began: tuple[Any, ...] | None = None
         self._isolation = self._ended = False
@@ -239,7 +242,7 @@ class Transaction(Statements):
         try:
             super()._run(_MARK, self._claim, _drain)
         except StatementFailed as error:
-            if same_again(error, DUPLICATE_KEY):
+            if was_refused_for(error, DUPLICATE_KEY):
                 raise TransactionTaken(KEPT, final=True) from error
             raise
         self._marked = True

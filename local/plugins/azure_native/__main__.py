@@ -1,7 +1,7 @@
 """Entry point of the executable `pulumi-resource-azure-native`."""
 
-from ..protocol.process import serve
-from .provider import AzureNative
+from local.plugins.azure_native.provider import AzureNative
+from local.plugins.protocol.process import serve
 
 if __name__ == "__main__":
     serve(AzureNative)

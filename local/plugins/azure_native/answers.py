@@ -11,10 +11,10 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..protocol.property_values import UNKNOWN
-from ..schema import conform
-from .resources import ResourceType, describe, resource_type
-from .translate import parse_path
+from local.plugins.azure_native.resources import ResourceType, describe, resource_type
+from local.plugins.azure_native.translate import parse_path
+from local.plugins.protocol.property_values import UNKNOWN
+from local.plugins.schema import conform
 
 # What azure-native keeps in the preview of an update; everything else that the cloud computes is unknown then.
 STABLE: Final = ("name", "location")

@@ -20,8 +20,8 @@ from typing import Any, Final, TypeVar
 import requests
 from requests.adapters import HTTPAdapter
 
-from ..protocol.errors import Cancelled, CloudError
-from .config import Config
+from local.plugins.azure_native.config import Config
+from local.plugins.protocol.errors import Cancelled, CloudError
 
 RECONNECT_SECONDS: Final = 60.0
 CONNECT_TIMEOUT: Final = 10.0

@@ -15,11 +15,11 @@ from typing import Final
 
 import yaml
 
-from ..protocol.errors import InvalidInput, Refused
-from ..protocol.provider import Failure
-from ..schema.check import nearest
-from ..schema.descriptions import description
-from ..schema.types import PROVIDER_MODULE
+from local.plugins.protocol.errors import InvalidInput, Refused
+from local.plugins.protocol.provider import Failure
+from local.plugins.schema.check import nearest
+from local.plugins.schema.descriptions import description
+from local.plugins.schema.types import PROVIDER_MODULE
 
 OFFLINE: Final = "PULUMI_STANDIN_OFFLINE"
 _OFFLINE_KEYS: Final = ("subscriptionId", "tenantId", "clientId", "objectId")

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..protocol.provider import Failure, Naming, Target
-from .resources import Autoname, ResourceType
+from local.plugins.azure_native.resources import Autoname, ResourceType
+from local.plugins.protocol.provider import Failure, Naming, Target
 
 # Kept among the inputs: the name is random, so a replacement may be created before the old resource goes. A name that
 # the program gave has no such mark, and its resource is deleted first.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..protocol.errors import InvalidInput, Refused
-from ..schema.check import nearest
-from .arm_client import ArmClient, parsed
-from .config import Config
-from .resources import ACTIONS, resource_type
-from .translate import resource_path
+from local.plugins.azure_native.arm_client import ArmClient, parsed
+from local.plugins.azure_native.config import Config
+from local.plugins.azure_native.resources import ACTIONS, resource_type
+from local.plugins.azure_native.translate import resource_path
+from local.plugins.protocol.errors import InvalidInput, Refused
+from local.plugins.schema.check import nearest
 
 CLIENT_CONFIG: Final = "azure-native:authorization:getClientConfig"
 CLIENT_TOKEN: Final = "azure-native:authorization:getClientToken"  # noqa: S105

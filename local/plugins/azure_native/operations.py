@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import requests
 
-from ..protocol.errors import AlreadyExists, Cancelled, CloudError, PluginError
-from .arm_client import ArmClient, ArmError, parsed, retry_after
-from .translate import Request
+from local.plugins.azure_native.arm_client import ArmClient, ArmError, parsed, retry_after
+from local.plugins.azure_native.translate import Request
+from local.plugins.protocol.errors import AlreadyExists, Cancelled, CloudError, PluginError
 
 DONE: Final = "Succeeded"
 FAILED: Final = frozenset({"Failed", "Canceled", "Cancelled"})

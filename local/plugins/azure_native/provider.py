@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..protocol.errors import InitFailed, InvalidInput, PluginError, Refused
-from ..protocol.log import EngineLog
-from ..protocol.property_values import diff_values, has_unknown, top_level
-from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
-from ..schema import check as schema_check
-from . import answers, config, defaults, invokes, operations
-from .arm_client import ArmClient, ArmError
-from .resources import describe, resource_type
-from .translate import Request, parse_path, resource_path, translate
+from local.plugins.azure_native import answers, config, defaults, invokes, operations
+from local.plugins.azure_native.arm_client import ArmClient, ArmError
+from local.plugins.azure_native.resources import describe, resource_type
+from local.plugins.azure_native.translate import Request, parse_path, resource_path, translate
+from local.plugins.protocol.errors import InitFailed, InvalidInput, PluginError, Refused
+from local.plugins.protocol.log import EngineLog
+from local.plugins.protocol.property_values import diff_values, has_unknown, top_level
+from local.plugins.protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
+from local.plugins.schema import check as schema_check
 
 
 class AzureNative(Provider):

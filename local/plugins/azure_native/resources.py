@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..protocol.errors import InvalidInput
-from ..schema.check import nearest
-from ..schema.descriptions import description
-from ..schema.types import Description
+from local.plugins.protocol.errors import InvalidInput
+from local.plugins.schema.check import nearest
+from local.plugins.schema.descriptions import description
+from local.plugins.schema.types import Description
 
 
 class Autoname(enum.Enum):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..protocol.errors import InvalidInput
-from ..protocol.property_values import UNKNOWN
-from .resources import WHOLE_IDS, ResourceType, resource_type
+from local.plugins.azure_native.resources import WHOLE_IDS, ResourceType, resource_type
+from local.plugins.protocol.errors import InvalidInput
+from local.plugins.protocol.property_values import UNKNOWN
 
 # Azure Resource Manager's resource envelope (common-types of the REST descriptions, `managedBy` of resource groups, and
 # `eTag` of budgets).

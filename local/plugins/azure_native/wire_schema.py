@@ -14,9 +14,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..schema.types import Description, Kind
-from .resources import ResourceType, describe, resource_type
-from .translate import ENVELOPE
+from local.plugins.azure_native.resources import ResourceType, describe, resource_type
+from local.plugins.azure_native.translate import ENVELOPE
+from local.plugins.schema.types import Description, Kind
 
 TOKENS: Final = (
     "azure-native:authorization:ManagementLockByScope",

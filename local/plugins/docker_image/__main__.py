@@ -1,7 +1,7 @@
 """Entry point of the executable `pulumi-resource-docker`."""
 
-from ..protocol.process import serve
-from .provider import DockerImages
+from local.plugins.docker_image.provider import DockerImages
+from local.plugins.protocol.process import serve
 
 if __name__ == "__main__":
     serve(DockerImages)

@@ -13,9 +13,9 @@ import docker
 import requests
 from docker.errors import APIError
 
-from ..protocol.errors import Cancelled, InvalidInput, PluginError
-from .context import archive
-from .names import split
+from local.plugins.docker_image.context import archive
+from local.plugins.docker_image.names import split
+from local.plugins.protocol.errors import Cancelled, InvalidInput, PluginError
 
 KEPT_LINES: Final = 15
 SECONDS_BETWEEN_LINES: Final = 2.0

@@ -16,7 +16,7 @@ from typing import Any
 from docker.api.build import process_dockerfile
 from docker.utils.build import exclude_paths, tar
 
-from ..protocol.provider import Failure
+from local.plugins.protocol.provider import Failure
 
 
 def find_failures(context: str, dockerfile: str) -> Iterator[Failure]:

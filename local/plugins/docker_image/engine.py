@@ -8,7 +8,7 @@ import docker
 import requests
 from docker.errors import DockerException
 
-from ..protocol.errors import Refused
+from local.plugins.protocol.errors import Refused
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import docker
 
-from ..protocol.errors import InitFailed, InvalidInput, PluginError, Refused
-from ..protocol.log import EngineLog
-from ..protocol.property_values import UNKNOWN, diff_values, has_unknown
-from ..protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
-from ..schema import check as schema_check
-from ..schema.descriptions import description
-from . import building, context, engine, names, pushing
+from local.plugins.docker_image import building, context, engine, names, pushing
+from local.plugins.protocol.errors import InitFailed, InvalidInput, PluginError, Refused
+from local.plugins.protocol.log import EngineLog
+from local.plugins.protocol.property_values import UNKNOWN, diff_values, has_unknown
+from local.plugins.protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
+from local.plugins.schema import check as schema_check
+from local.plugins.schema.descriptions import description
 
 IMAGE: Final = "docker:index/image:Image"
 OFFLINE: Final = "PULUMI_STANDIN_OFFLINE"

@@ -9,9 +9,9 @@ import docker
 import requests
 from docker.errors import APIError
 
-from ..protocol.errors import Cancelled, PluginError
-from .building import Credentials, Show
-from .names import split
+from local.plugins.docker_image.building import Credentials, Show
+from local.plugins.docker_image.names import split
+from local.plugins.protocol.errors import Cancelled, PluginError
 
 ATTEMPTS: Final = 3
 _GONE: Final = (

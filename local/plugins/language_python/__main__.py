@@ -1,6 +1,6 @@
 """Entry point of the executable `pulumi-language-python`."""
 
-from .host import serve
+from local.plugins.language_python.host import serve
 
 if __name__ == "__main__":
     serve()

@@ -25,7 +25,7 @@ from google.protobuf import empty_pb2, json_format
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-from .programs import Interpreter, ProgramNotStarted, Programs
+from local.plugins.language_python.programs import Interpreter, ProgramNotStarted, Programs
 
 EXECUTOR: Final = "PULUMI_STANDIN_EXECUTOR"
 ERROR_SHOWN: Final = 32  # exit code of the executor script: "showing user actionable message"

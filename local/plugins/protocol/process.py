@@ -19,9 +19,9 @@ import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from .log import EngineLog
-from .provider import Provider
-from .servicer import Servicer
+from local.plugins.protocol.log import EngineLog
+from local.plugins.protocol.provider import Provider
+from local.plugins.protocol.servicer import Servicer
 
 # A create blocks its thread until Azure is done, and the engine sends all that may run at once (threads are made
 # lazily).

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .log import EngineLog
+from local.plugins.protocol.log import EngineLog
 
 Values = dict[str, Any]
 

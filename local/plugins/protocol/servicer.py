@@ -28,9 +28,9 @@ from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from .errors import Cancelled, InitFailed, PluginError
-from .property_values import from_struct, to_struct, top_level
-from .provider import Difference, Naming, Provider, Target
+from local.plugins.protocol.errors import Cancelled, InitFailed, PluginError
+from local.plugins.protocol.property_values import from_struct, to_struct, top_level
+from local.plugins.protocol.provider import Difference, Naming, Provider, Target
 
 Answer = TypeVar("Answer")
 

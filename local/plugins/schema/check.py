@@ -9,9 +9,9 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..protocol.property_values import UNKNOWN
-from ..protocol.provider import Failure
-from .types import Description, Kind
+from local.plugins.protocol.property_values import UNKNOWN
+from local.plugins.protocol.provider import Failure
+from local.plugins.schema.types import Description, Kind
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

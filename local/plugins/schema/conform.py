@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from ..protocol.property_values import UNKNOWN, any_in
-from .types import Description, Kind
+from local.plugins.protocol.property_values import UNKNOWN, any_in
+from local.plugins.schema.types import Description, Kind
 
 
 def outputs(description: Description, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from .types import PROVIDER_MODULE, PYTHON_PACKAGES, Description
+from local.plugins.schema.types import PROVIDER_MODULE, PYTHON_PACKAGES, Description
 
 _lock: Final = threading.Lock()
 
@@ -37,7 +37,7 @@ def _description(token: str) -> Description | None:
     if file is not None:
         with contextlib.suppress(OSError, ValueError, TypeError):
             return Description(**json.loads(file.read_bytes()))
-    from . import sdk
+    from local.plugins.schema import sdk
 
     found = sdk.describe(token)
     if found is not None and file is not None:

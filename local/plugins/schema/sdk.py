@@ -20,7 +20,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from pulumi import Archive, Asset, Output
 from pulumi import _types as pulumi_types
 
-from .types import PROVIDER_MODULE, PYTHON_PACKAGES, Description, Kind
+from local.plugins.schema.types import PROVIDER_MODULE, PYTHON_PACKAGES, Description, Kind
 
 # pulumi_azure_native loads its modules lazily, and importlib's LazyLoader (Python 3.11) lets a second thread see a
 # module half loaded: every look-up that may import goes through this lock.

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.azure.arm.conftest import PLACE, Http, provider
+from tests.azure.arm.plain_http import PLACE, Http, provider
 
 TAGS = "/resourceGroups/rg1/providers/Microsoft.Resources/tags/default"
 

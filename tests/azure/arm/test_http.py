@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.azure.arm.conftest import CONTRIBUTOR, PLACE, VERSION, Http, provider, settle
+from tests.azure.arm.plain_http import CONTRIBUTOR, PLACE, VERSION, Http, provider, settle
 from tests.azure.running import RunningAzure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.azure.arm.conftest import PLACE, Http, provider
+from tests.azure.arm.plain_http import PLACE, Http, provider
 
 REGISTRY = "Microsoft.ContainerRegistry/registries/myreg"
 BODY = {**PLACE, "sku": {"name": "Basic"}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.azure.arm.conftest import PLACE, Http, provider, settle
+from tests.azure.arm.plain_http import PLACE, Http, provider, settle
 
 WORKSPACE = provider("Microsoft.OperationalInsights/workspaces/logs-1")
 REGISTRY = provider("Microsoft.ContainerRegistry/registries/myreg")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.azure.arm.conftest import PLACE, Http, provider, settle
+from tests.azure.arm.plain_http import PLACE, Http, provider, settle
 
 NETWORK = provider("Microsoft.Network/virtualNetworks/net")
 SUBNET = f"{NETWORK}/subnets/nodes"

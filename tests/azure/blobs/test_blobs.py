@@ -17,7 +17,9 @@ from local.azure.blobs.errors import UnknownStorageAction
 from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
 from local.azure.control_plane.tokens import Caller
 from local.node.agent import transfer
-from tests.azure.blobs.conftest import World, started
+from tests.azure.blobs.world import World, started
+
+pytestmark = pytest.mark.thorough
 
 CALLER = Caller("deployer", "app", "app", "")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import ssl
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import jwt
 import pytest
@@ -94,3 +97,50 @@ def test_another_application_can_be_registered(azure: RunningAzure) -> None:
     made = Directory(azure.cloud).create_application("submitter")
     token = azure.credential(made.client_id, made.secret).get_token(ARM).token
     assert azure.cloud.tokens.verify(token, azure.cloud.arm_audiences).principal_id == made.object_id
+
+
+def ask(azure: RunningAzure, tenant: str, form: dict[str, str], **headers: str) -> tuple[int, Any]:
+    """POST a token request to the v1 endpoint, as written."""
+    context = ssl.create_default_context(cafile=str(azure.paths.ca))
+    request = urllib.request.Request(
+        f"{azure.cloud.arm_url}/{tenant}/oauth2/token", urllib.parse.urlencode(form).encode(), headers
+    )
+    try:
+        with urllib.request.urlopen(request, context=context) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_token_request_that_lacks_something_is_refused_with_entras_number(azure: RunningAzure) -> None:
+    settings = azure.cloud.settings
+    good = {
+        "grant_type": "client_credentials",
+        "client_id": settings.client_id,
+        "client_secret": settings.client_secret,
+        "resource": "https://management.azure.com/",
+    }
+    cases = [
+        ("other-tenant", good, 90002, "invalid_tenant"),
+        (settings.tenant_id, {**good, "grant_type": "password"}, 70003, "unsupported_grant_type"),
+        (settings.tenant_id, {**good, "client_id": ""}, 900144, "invalid_request"),
+        (settings.tenant_id, {**good, "client_secret": ""}, 7000216, "invalid_request"),
+        (settings.tenant_id, {**good, "resource": "https://nowhere"}, 500011, "invalid_resource"),
+    ]
+    for tenant, form, number, code in cases:
+        status, body = ask(azure, tenant, form)
+        assert (status, body["error"], body["error_codes"]) == (400, code, [number])
+        assert (
+            body["error_description"].startswith(f"AADSTS{number}:") and body["trace_id"] in body["error_description"]
+        )
+
+
+def test_version_1_answers_with_texts_and_takes_the_secret_from_http_basic_too(azure: RunningAzure) -> None:
+    settings = azure.cloud.settings
+    basic = base64.b64encode(f"{settings.client_id}:{quote(settings.client_secret, safe='')}".encode()).decode()
+    form = {"grant_type": "client_credentials", "resource": "https://management.azure.com/"}
+    status, body = ask(azure, settings.tenant_id, form, Authorization=f"Basic {basic}")
+    assert (status, body["expires_in"], body["resource"]) == (200, "3599", "https://management.azure.com/")
+    assert int(body["expires_on"]) - int(body["not_before"]) == 3599 + 5
+    status, body = ask(azure, settings.tenant_id, form, Authorization="Basic ***")
+    assert (status, body["error_codes"]) == (400, [900144])

@@ -13,7 +13,7 @@ from local.azure.registry.errors import Unauthorized
 from local.azure.registry.grants import ABAC, LEGACY, Grants, Scope
 from local.azure.registry.hooks import REGISTRIES
 from local.paths import Paths
-from tests.azure.registry.conftest import ROLES
+from tests.azure.registry.world import ROLES
 
 IMAGE = "repository:worker:pull,push,delete"
 CATALOG = "registry:catalog:*"

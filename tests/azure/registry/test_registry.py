@@ -14,7 +14,7 @@ from local.azure.control_plane.tokens import Caller
 from local.azure.registry.errors import CredentialOperationsRefused
 from local.azure.registry.hooks import REGISTRIES
 from local.azure.registry.proxy import client_target, upstream_target
-from tests.azure.registry.conftest import World, started
+from tests.azure.registry.world import World, started
 
 CALLER = Caller("deployer", "app", "app", "")
 PUSH = "repository:docker-worker:pull,push"

@@ -14,7 +14,7 @@ from typing import Any
 import pytds
 import pytest
 
-from tests.azure.sql.conftest import World
+from tests.azure.sql.world import World
 
 DSN = "SQLSERVER_TEST_DSN"
 _SERVER = pytest.param("server", marks=pytest.mark.azure)  # like a subscription: nobody has one by default

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytds
 import pytest
 
-from tests.azure.sql.conftest import World
+from tests.azure.sql.world import World
 
 PLACES = ("postgres", "sqlite")
 SAME = [("A1", "a1"), ("\uff21\uff11", "a1")]

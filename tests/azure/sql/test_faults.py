@@ -14,7 +14,9 @@ import pytds
 import pytest
 
 from local.azure.sql.faults import KINDS, Control, ControlRefused, Fault
-from tests.azure.sql.conftest import World, run_mssql_python
+from tests.azure.sql.world import World, run_mssql_python
+
+pytestmark = pytest.mark.thorough
 
 WAIT_SECONDS = 30.0
 

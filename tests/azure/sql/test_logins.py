@@ -18,7 +18,9 @@ from local.azure.sql.faults import Fault
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory, SqlAccount
 from local.paths import Paths
-from tests.azure.sql.conftest import World, run_mssql_python
+from tests.azure.sql.world import World, run_mssql_python
+
+pytestmark = pytest.mark.thorough
 
 MICROSOFT_DRIVER = """
 import os, mssql_python

@@ -19,7 +19,9 @@ import pytest
 from local.azure.control_plane.cloud import Cloud
 from local.azure.sql.stores.choice import KINDS, VARIABLE
 from local.paths import Paths
-from tests.azure.sql.conftest import AUDIENCE, needs_postgres
+from tests.azure.sql.world import AUDIENCE, needs_postgres
+
+pytestmark = pytest.mark.thorough
 
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0

@@ -11,10 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory, SqlAccount
-from tests.azure.sql.conftest import World
 from tests.azure.sql.places import DSN
+from tests.azure.sql.world import World
+
+pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).resolve().parents[3]
 PASSWORD = "p}w;d"  # characters that a connection string must quote

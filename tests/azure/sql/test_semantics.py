@@ -13,6 +13,8 @@ import pytest
 
 from tests.azure.sql.places import PLACES, WITH_ROW_LOCKS, WITH_TYPES, Place, Session, open_place
 
+pytestmark = pytest.mark.thorough
+
 NOW = "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"
 QUEUE = "id INT NOT NULL PRIMARY KEY, status NVARCHAR(10) NOT NULL, owner NVARCHAR(50) NULL, until BIGINT NOT NULL"
 CLAIM = (

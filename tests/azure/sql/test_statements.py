@@ -14,7 +14,7 @@ import pytest
 
 from infra.sql import user_script
 from local.azure.sql.faults import Fault
-from tests.azure.sql.conftest import World
+from tests.azure.sql.world import World
 
 
 def number_of(work: Callable[[], Any]) -> int:

@@ -15,11 +15,10 @@ from playwright.sync_api import Browser, Page
 from jobs.report.figures import compute
 from jobs.report.page import page as report_page
 from jobs.service import registry
+from tests.jobs.dashboard.browser import address, chromium, served
+from tests.jobs.dashboard.exhibit import OneRegistry, busy_day
 from tests.jobs.fakes import START
 from tests.jobs.report import made_up
-
-from .browser import address, chromium, served
-from .exhibit import OneRegistry, busy_day
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "pictures"
 PAGES = {

@@ -17,6 +17,7 @@ from jobs.service.batch import Failure, NodeState, PoolState, RecentTask, TaskSt
 from tests.jobs.fakes import START, Stage, stage
 
 POOL = "default-1a2b"
+SCRIPT = "<script>alert(1)</script>"
 FAILURE = Failure(category="UserError", code="FailureExitCode", message="The task exited with an exit code", details=())
 
 

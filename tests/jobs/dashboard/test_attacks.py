@@ -14,9 +14,8 @@ import pytest_asyncio
 from jobs.dashboard.access import KEY_HEADER, Access, Asked
 from jobs.dashboard.server import STATIC
 from jobs.service.batch import TaskState
+from tests.jobs.dashboard.scene import SCRIPT, Visit, furnish, visit
 from tests.jobs.fakes import stage
-
-from .scene import Visit, furnish, visit
 
 DATA = (
     "/api/about",
@@ -247,9 +246,6 @@ async def test_an_id_that_batch_does_not_have_is_not_passed_on(inside: Visit, jo
     assert (await inside.get(f"/api/jobs/{job}"))[0] == 404
     status, _ = await inside.get(f"/api/jobs/sim/tasks?prefix={job}")
     assert status == (200 if job.isalnum() else 400)
-
-
-SCRIPT = "<script>alert(1)</script>"
 
 
 async def test_texts_from_outside_are_data_in_every_answer() -> None:

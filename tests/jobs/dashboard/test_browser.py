@@ -18,13 +18,14 @@ from playwright.sync_api import Browser, Page, expect
 from jobs.report.figures import compute
 from jobs.report.page import page as report_page
 from jobs.service import registry
+from tests.jobs.dashboard.browser import address, chromium, served
+from tests.jobs.dashboard.exhibit import OneRegistry, busy_day
+from tests.jobs.dashboard.pictures import PAGES, enter, show
+from tests.jobs.dashboard.scene import SCRIPT
 from tests.jobs.fakes import START
 from tests.jobs.report import made_up
 
-from .browser import address, chromium, served
-from .exhibit import OneRegistry, busy_day
-from .pictures import PAGES, enter, show
-from .test_attacks import SCRIPT
+pytestmark = pytest.mark.thorough
 
 SIZES = {"phone": (360, 740, 1), "desk": (1280, 860, 1)}
 LOOKS = [("desk", "light"), ("phone", "dark")]

@@ -12,9 +12,8 @@ import pytest
 from jobs.errors import Unreachable, UsageError
 from jobs.exits import Exit
 from jobs.parser import parse
+from tests.jobs.dashboard.scene import furnish
 from tests.jobs.fakes import Stage, stage
-
-from .scene import furnish
 
 
 @pytest.fixture

@@ -16,9 +16,8 @@ from jobs.dashboard.outputs import readable
 from jobs.dashboard.views import Views
 from jobs.errors import Unreachable
 from jobs.service.batch import PoolState
+from tests.jobs.dashboard.scene import POOL, Visit, furnish, visit
 from tests.jobs.fakes import START, FakeClock, Stage, stage
-
-from .scene import POOL, Visit, furnish, visit
 
 
 @pytest_asyncio.fixture

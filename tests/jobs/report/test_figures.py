@@ -12,8 +12,7 @@ from jobs.again import RUN_NAME
 from jobs.report.figures import MOST_TEMPLATES, OTHER, Bar, Spread, compute, histogram, nice, quantile, template_of
 from jobs.report.words import lines
 from jobs.service.batch import Failure, JobState, NodeState, TaskState
-
-from .made_up import START, reading
+from tests.jobs.report.made_up import START, reading
 
 JOB = JobState(id="j", state="completed", pool_id="p", created=START)
 UNKNOWN = Failure(category="UserError", code="FailureExitCode", message="")

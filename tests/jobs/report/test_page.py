@@ -20,8 +20,7 @@ from jobs.report.page import page, timeline
 from jobs.report.read import Reading
 from tests.jobs.dashboard.scene import furnish
 from tests.jobs.fakes import Stage, stage
-
-from .made_up import START, reading
+from tests.jobs.report.made_up import START, reading
 
 SCRIPT = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'\u202e"
 

@@ -17,8 +17,7 @@ from local.deployment import losses, teardown
 from local.errors import LocalError
 from local.node import cleanup
 from local.paths import Paths
-
-from .test_teardown import FakeEngine
+from tests.local.deployment.fake_engine import FakeEngine
 
 
 class Person(io.StringIO):

@@ -12,7 +12,7 @@ import yaml
 from local.deployment import settings
 from local.errors import LocalError
 from local.paths import Paths
-from tests.local.deployment.conftest import Settings
+from tests.local.deployment.settings_cli import Settings
 
 WORKER, PREFIX = "azure-batch-platform:worker", "azure-batch-platform:prefix"
 SECRETS = [f"azure-batch-platform:{name}" for name in ("adminPassword", "userPassword")]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from docker.errors import DockerException
@@ -16,22 +14,7 @@ from local.deployment import teardown
 from local.errors import LocalError
 from local.node import cleanup
 from local.paths import Paths
-
-
-class FakeEngine:
-    """An engine that has images, and keeps what it is told to remove."""
-
-    def __init__(self, *tags: str) -> None:
-        self.tags, self.images = list(tags), self
-
-    def list(self) -> list[Any]:
-        return [SimpleNamespace(tags=[tag]) for tag in self.tags] + [SimpleNamespace(tags=[])]
-
-    def remove(self, name: str, *, noprune: bool) -> None:
-        assert noprune  # layers are the build cache
-        self.tags.remove(name)
-
-    def close(self) -> None: ...
+from tests.local.deployment.fake_engine import FakeEngine
 
 
 @pytest.fixture

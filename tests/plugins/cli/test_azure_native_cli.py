@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.plugins.cli.stack import Stack
 from tests.plugins.fake_arm import SUBSCRIPTION, Answer, FakeArm
 
-from .stack import Stack
+pytestmark = pytest.mark.thorough
 
 GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 ID = f"{GROUP_ID}/providers/Microsoft.Batch/batchAccounts/acc"

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from .stack import Stack
+from tests.plugins.cli.stack import Stack
+
+pytestmark = pytest.mark.thorough
 
 
 class FakeEngine:

@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.deployed import rules_pool
 from tests.scenarios.deployed.stack import Job, Stack
-from tests.scenarios.deployed.test_outage import gone, kill
+from tests.scenarios.machine import gone, kill
 
 pytestmark = pytest.mark.docker
 

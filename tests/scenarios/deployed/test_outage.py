@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 import uuid
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.deployed.stack import SECONDS, Stack, eventually
+from tests.scenarios.machine import gone, kill
 
 pytestmark = pytest.mark.docker
 
@@ -27,14 +26,6 @@ tasks:
   sweep:
     number: {range: [1, 6]}
 """
-
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-
-
-def gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] == "Z"
 
 
 def test_a_killed_local_azure_started_again_loses_and_doubles_nothing(

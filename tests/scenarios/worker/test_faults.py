@@ -13,18 +13,12 @@ import pytest
 
 from local.azure.sql.faults import Control, Fault
 from tests.scenarios.cluster import DRILL, Cluster
+from tests.scenarios.worker.refused_logins import REFUSALS
 
 pytestmark = pytest.mark.docker
 
 STEP = r"INSERT INTO dbo\.drill_steps"
 STEPS = 4
-# fault of every login, exit code, words
-REFUSALS = [
-    ("login-failed", 77, "refused identity"),
-    ("no-database", 69, "cannot be opened on"),
-    ("token-expired", 75, "refused the token of identity"),
-    ("failover", 75, "cannot serve"),
-]
 STUCK = 10.0  # seconds: longer than any statement's timeout
 
 

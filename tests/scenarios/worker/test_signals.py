@@ -14,7 +14,7 @@ from local.azure.executors import NODE_GATEWAY, TERMINATE_VARIABLE
 from local.azure.identity import events
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.cluster import DRILL, Cluster
-from tests.scenarios.worker.test_faults import REFUSALS
+from tests.scenarios.worker.refused_logins import REFUSALS
 from worker.docker_worker.exits import Exit
 
 pytestmark = pytest.mark.docker

@@ -11,8 +11,8 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import AioHttpTransport
 
-from tests.azure.batch.conftest import SUBMITTER, LocalBatch, TokenOf
-from tests.azure.batch.data_plane.test_jobs import make_job
+from testbeds.batch_service import SUBMITTER, LocalBatch, TokenOf
+from tests.azure.batch.sdk import make_job
 
 
 def test_shared_key_works_for_everything_on_an_account_that_allows_it(azure: LocalBatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from local.azure.batch import errors
-from tests.azure.batch.conftest import LocalBatch
+from testbeds.batch_service import LocalBatch
 
 ALLOW = {"priority": 150, "access": "Allow", "sourceAddressPrefix": "203.0.113.0/24"}
 DENY = {"priority": 4096, "access": "Deny", "sourceAddressPrefix": "*"}

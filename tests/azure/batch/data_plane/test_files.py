@@ -6,8 +6,8 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 FOLDER = "workitems/job/job-1/t"
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from azure.batch import BatchClient, models
+from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from tests.azure.batch.conftest import LocalBatch
-
-
-def make_job(client: BatchClient, job_id: str = "job", **options: object) -> None:
-    info = models.BatchPoolInfo(pool_id="pool")
-    client.create_job(models.BatchJobCreateOptions(id=job_id, pool_info=info, **options))  # type: ignore[arg-type]
-
-
-def add(client: BatchClient, *ids: str, job: str = "job", **options: object) -> None:
-    for one in ids:
-        client.create_task(job, models.BatchTaskCreateOptions(id=one, command_line="run", **options))  # type: ignore[arg-type]
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 
 def test_the_service_fills_in_its_defaults(azure: LocalBatch) -> None:

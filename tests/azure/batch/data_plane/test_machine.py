@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.azure.batch.conftest import LocalBatch, _furnish
+from testbeds.batch_service import LocalBatch, furnish
 
 NODES, SLOTS = 2, 2
 STEPS = int(os.environ.get("BATCH_MACHINE_STEPS", "120"))
@@ -221,7 +221,7 @@ class Clients(RuleBasedStateMachine):
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBatch]:
     """Two nodes that are up, with two slots each."""
     local = LocalBatch(Path(tmp_path_factory.mktemp("machine")) / "home", automatic=False)
-    _furnish(local)
+    furnish(local)
     local.pool(nodes=NODES, taskSlotsPerNode=SLOTS)
     for node in local.node_ids():
         local.do(local.executor.node_up, node)

@@ -18,8 +18,8 @@ from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.routes import ROUTES
 from local.azure.batch.data_plane.schema import Choice, Duration, Flag, Kind, ListOf, MapOf, Number, Object, Text, Time
 from local.azure.platform.errors import AzureError
-from tests.azure.batch.conftest import SUBMITTER, LocalBatch, TokenOf
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import SUBMITTER, LocalBatch, TokenOf
+from tests.azure.batch.sdk import add, make_job
 
 BODIES = {name: value for name, value in vars(bodies).items() if name.isupper() and isinstance(value, Object)}
 REQUESTS = int(os.environ.get("BATCH_FUZZ_REQUESTS", "250"))

@@ -7,8 +7,8 @@ from azure.batch import models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from local.node.contract import NodeState
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 
 def test_a_pool_is_shown_in_the_data_planes_words(azure: LocalBatch) -> None:

@@ -10,29 +10,13 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.core.rest import HttpRequest
 
-from tests.azure.batch.conftest import IMAGE, LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
-
-AGENT = "batch.node.ubuntu 24.04"
-
-
-def machine(image: dict[str, str] | None = None, agent: str = AGENT, **more: Any) -> models.VirtualMachineConfiguration:
-    reference = models.BatchVmImageReference(**(image or IMAGE))  # type: ignore[arg-type]
-    return models.VirtualMachineConfiguration(image_reference=reference, node_agent_sku_id=agent, **more)
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, code_of, details, machine, make_job
 
 
 def create(client: BatchClient, pool_id: str = "pool", **options: Any) -> None:
     given: dict[str, Any] = {"vm_size": "Standard_D2s_v3", "virtual_machine_configuration": machine(), **options}
     client.create_pool(models.BatchPoolCreateOptions(id=pool_id, **given))
-
-
-def details(caught: pytest.ExceptionInfo[HttpResponseError]) -> dict[str, str]:
-    return {one.code: one.message for one in caught.value.error.details or ()}  # type: ignore[union-attr]
-
-
-def code(caught: pytest.ExceptionInfo[HttpResponseError]) -> tuple[int | None, str | None]:
-    assert caught.value.error is not None
-    return caught.value.status_code, caught.value.error.code
 
 
 def test_a_client_makes_a_pool_and_its_tasks_run(azure: LocalBatch) -> None:
@@ -53,7 +37,7 @@ def test_a_client_makes_a_pool_and_its_tasks_run(azure: LocalBatch) -> None:
     assert azure.executor.users[azure.node_ids()[0]]["admin"].password == "hush-hush"
     with pytest.raises(ResourceExistsError) as caught:
         create(client, "Pool")
-    assert code(caught) == (409, "PoolExists")
+    assert code_of(caught) == (409, "PoolExists")
 
 
 def test_a_new_pool_is_resizing_when_the_answer_comes_also_with_no_nodes(manual: LocalBatch) -> None:
@@ -160,7 +144,7 @@ def test_a_patch_leaves_what_it_does_not_name_and_an_empty_list_removes(azure: L
     assert pool.etag != before.etag
     with pytest.raises(HttpResponseError) as caught:
         client.update_pool("pool", models.BatchPoolUpdateOptions(task_slots_per_node=4, display_name="x"))
-    assert code(caught) == (400, "PropertyCannotBeUpdated") and azure.settle() is None
+    assert code_of(caught) == (400, "PropertyCannotBeUpdated") and azure.settle() is None
     client.begin_resize_pool("pool", models.BatchPoolResizeOptions(target_dedicated_nodes=0)).wait()
     azure.settle()
     client.update_pool("pool", models.BatchPoolUpdateOptions(task_slots_per_node=4))
@@ -232,7 +216,7 @@ def test_a_deallocated_node_stays_in_the_pool_and_comes_back_when_it_is_started(
     (node_id,) = azure.node_ids()
     with pytest.raises(HttpResponseError) as caught:
         client.begin_start_node("pool", node_id)
-    assert code(caught) == (409, "OperationNotValidOnNode")
+    assert code_of(caught) == (409, "OperationNotValidOnNode")
     client.begin_deallocate_node("pool", node_id, {"nodeDeallocateOption": "terminate"}).wait()  # type: ignore[arg-type]
     azure.settle()
     shown = client.get_node("pool", node_id)

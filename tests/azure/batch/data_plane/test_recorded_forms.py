@@ -12,8 +12,8 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
 
 from local.azure.batch.model.durations import dotnet_ticks, parse_stamp
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 
 def ask(local: LocalBatch, method: str, path: str, body: object = None) -> HttpResponse:

@@ -9,9 +9,8 @@ import pytest
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tests.azure.batch.conftest import START, LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
-from tests.azure.batch.data_plane.test_pools_by_clients import code, details, machine
+from testbeds.batch_service import START, LocalBatch
+from tests.azure.batch.sdk import add, code_of, details, machine, make_job
 
 HOURLY = {"recurrence_interval": timedelta(hours=1)}
 
@@ -114,7 +113,7 @@ def test_a_disabled_schedule_makes_no_job_until_it_is_enabled(clocked: LocalBatc
     client.disable_job_schedule("nightly")
     with pytest.raises(HttpResponseError) as caught:
         client.disable_job_schedule("nightly")
-    assert code(caught) == (409, "JobScheduleDisabled")
+    assert code_of(caught) == (409, "JobScheduleDisabled")
     clocked.advance(hours=1)
     assert sorted(jobs(client)) == ["nightly:job-1"]
     client.enable_job_schedule("nightly")

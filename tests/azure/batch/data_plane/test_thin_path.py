@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from azure.batch import models
 
-from tests.azure.batch.conftest import LocalBatch
+from testbeds.batch_service import LocalBatch
 
 
 def test_a_task_runs_and_its_output_is_read(azure: LocalBatch) -> None:

@@ -13,7 +13,7 @@ from azure.mgmt.batch import models as arm
 
 from local.azure.arm.service import ArmService
 from local.azure.control_plane.resources import Resource
-from tests.azure.batch.conftest import LocalBatch, TokenOf
+from testbeds.batch_service import LocalBatch, TokenOf
 
 MACHINE = arm.VirtualMachineConfiguration(
     image_reference=arm.ImageReference(publisher="microsoft-dsvm", offer="ubuntu-hpc", sku="2404", version="latest"),

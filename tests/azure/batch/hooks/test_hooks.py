@@ -11,8 +11,8 @@ from local.azure.batch import errors
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 from local.azure.platform.errors import AzureError
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 CALLER = Caller("principal", "client", "app", "audience")
 ACCOUNTS, POOLS = "Microsoft.Batch/batchAccounts", "Microsoft.Batch/batchAccounts/pools"

@@ -14,9 +14,9 @@ from local.azure.batch.model.dependencies import Dependencies
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.noop import NoopExecutor
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
-from tests.azure.batch.scheduling.test_dispatcher import Bench
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.bench import Bench
+from tests.azure.batch.sdk import add, code_of, end, make_job, states, waiting_for
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -106,11 +106,6 @@ async def test_ten_times_the_tasks_with_dependencies_take_about_ten_times_as_lon
     assert many < few * 10 * 3  # 100,000 were run once, too: 20 times the time of 5,000
 
 
-def waiting_for(*parents: str, ranges: list[tuple[int, int]] | None = None) -> models.BatchTaskDependencies:
-    spans = [models.BatchTaskIdRange(start=start, end=end) for start, end in ranges or []]
-    return models.BatchTaskDependencies(task_ids=list(parents), task_id_ranges=spans)
-
-
 @pytest.fixture
 def chained(manual: LocalBatch) -> LocalBatch:
     """A node with room, and a job that uses dependencies."""
@@ -118,15 +113,6 @@ def chained(manual: LocalBatch) -> LocalBatch:
     manual.do(manual.executor.node_up, manual.node_ids()[0])
     make_job(manual.client(), uses_task_dependencies=True)
     return manual
-
-
-def end(local: LocalBatch, task: str, code: int = 0) -> None:
-    local.do(local.executor.end, local.executor.run_of(task), code)
-
-
-def states(local: LocalBatch, *tasks: str) -> list[models.BatchTaskState | str | None]:
-    local.settle()
-    return [local.client().get_task("job", task).state for task in tasks]
 
 
 def test_a_task_waits_for_every_parent_also_for_one_that_comes_later(chained: LocalBatch) -> None:
@@ -208,11 +194,6 @@ def test_dependencies_are_waited_for_again_after_a_restart(chained: LocalBatch) 
     assert states(chained, "child") == ["active"]
     end(chained, "2")
     assert states(chained, "child") == ["preparing"]
-
-
-def code_of(refused: pytest.ExceptionInfo[HttpResponseError]) -> tuple[int | None, str | None]:
-    assert refused.value.error is not None
-    return refused.value.status_code, refused.value.error.code
 
 
 def test_dependencies_need_a_job_that_uses_them(azure: LocalBatch) -> None:

@@ -8,8 +8,8 @@ from azure.batch import BatchClient, models
 from azure.core.rest import HttpRequest
 
 from local.node.contract import RunSpec
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import make_job
 
 PREPARE, RELEASE = "jobpreparation", "jobrelease"
 

@@ -10,8 +10,8 @@ from azure.core.exceptions import HttpResponseError
 
 from local.azure.batch import errors
 from local.azure.control_plane.resources import Resource
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 POOLS = "Microsoft.Batch/batchAccounts/pools"
 BY_PENDING = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,11 +14,10 @@ from local.azure.batch.model.states import TaskState
 from local.azure.batch.model.task import with_defaults
 from local.azure.batch.scheduling.exit_conditions import ExitOptions, JobAction, exit_options
 from local.node.contract import FailureInfo
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
-from tests.azure.batch.model.test_dependencies import code_of, end, states, waiting_for
-from tests.azure.batch.scheduling.test_scheduler import NOW
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, code_of, end, make_job, states, waiting_for
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DISABLE, SATISFY = {"jobAction": "disable"}, {"dependencyAction": "satisfy"}
 EXIT, ENDED = "FailureExitCode", "TaskEnded"
 UPLOAD, START = "FileUploadAccessDenied", "BlobNotFound"

@@ -8,9 +8,9 @@ from azure.batch import models
 from azure.core.rest import HttpRequest
 
 from local.azure.batch.scheduling.scheduler import Line, Preemptible, Room, Waiting, preempt
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
 from tests.azure.batch.scheduling.job_tasks import make
+from tests.azure.batch.sdk import add, make_job
 
 
 def test_the_lowest_priority_goes_first_and_only_as_much_as_is_needed() -> None:

@@ -10,9 +10,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.rest import HttpRequest
 
 from local.node.contract import FailureInfo, NodeState
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
-from tests.azure.batch.model.test_dependencies import end, states
+from testbeds.batch_service import LocalBatch
 from tests.azure.batch.scheduling.job_tasks import (
     PREPARE,
     RELEASE,
@@ -24,6 +22,7 @@ from tests.azure.batch.scheduling.job_tasks import (
     status,
     terminate,
 )
+from tests.azure.batch.sdk import add, end, make_job, states
 
 
 def test_a_task_waits_preparing_until_its_node_is_prepared_once(node: LocalBatch) -> None:

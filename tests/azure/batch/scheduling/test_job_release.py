@@ -6,10 +6,9 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import ResourceNotFoundError
 
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
-from tests.azure.batch.model.test_dependencies import end
+from testbeds.batch_service import LocalBatch
 from tests.azure.batch.scheduling.job_tasks import PREPARE, RELEASE, ask, make, running, status, terminate
+from tests.azure.batch.sdk import add, end, make_job
 
 
 def test_the_release_runs_on_every_prepared_node_takes_no_slot_and_may_fail(nodes: LocalBatch) -> None:

@@ -9,10 +9,9 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
-from tests.azure.batch.model.test_dependencies import code_of
+from testbeds.batch_service import LocalBatch
 from tests.azure.batch.scheduling.job_tasks import PREPARE, RELEASE, make, status, terminate
+from tests.azure.batch.sdk import add, code_of, make_job
 
 
 def test_their_ids_are_taken(azure: LocalBatch) -> None:

@@ -19,8 +19,8 @@ from local.node.contract import NodeEvent
 from local.node.process_executor import ProcessExecutor
 from local.node.relay import NodeRelay
 from local.paths import Paths
-from tests.azure.batch.scheduling.test_dispatcher import Bench
-from tests.node.conftest import fake_imds, runtime  # noqa: F401 - a fixture
+from tests.azure.batch.bench import Bench
+from tests.node.specs import fake_imds
 
 READY = "$AZ_BATCH_JOB_PREP_WORKING_DIR/ready"
 
@@ -67,7 +67,7 @@ class Service(Bench):
 @pytest_asyncio.fixture
 async def service(
     tmp_path: Path,
-    runtime: Path,  # noqa: F811
+    runtime: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[list[Service]]:
     """The services of the test, the present one last; its node ends with it."""

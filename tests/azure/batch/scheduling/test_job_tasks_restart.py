@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from local.node.contract import NodeState
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add
-from tests.azure.batch.model.test_dependencies import end, states
+from testbeds.batch_service import LocalBatch
 from tests.azure.batch.scheduling.job_tasks import PREPARE, RELEASE, make, running, terminate
+from tests.azure.batch.sdk import add, end, states
 
 
 def test_a_preparation_and_the_tasks_that_wait_for_it_go_on_after_a_restart(node: LocalBatch) -> None:

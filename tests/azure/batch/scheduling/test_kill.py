@@ -13,8 +13,8 @@ from local.azure.batch.account.account import Account
 from local.azure.batch.model import Ending
 from local.azure.batch.model.states import TaskState
 from local.node.contract import RunSpec
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 
 def lose_orders(local: LocalBatch) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from azure.batch import models
 
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 
 def mpi(instances: int = 2) -> models.MultiInstanceSettings:

@@ -18,7 +18,7 @@ from jobs.parser import parse
 from jobs.service.connection import Connection, SharedKey
 from jobs.session import Session
 from jobs.terminal.render import Render
-from tests.azure.batch.conftest import IMAGE, LocalBatch
+from testbeds.batch_service import IMAGE, LocalBatch
 from tests.jobs.fakes import FakeClock, outputs
 
 OLD, NEW = "default-9f3c", "default-1a2b"

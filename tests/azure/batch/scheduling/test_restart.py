@@ -6,8 +6,8 @@ from azure.core.rest import HttpRequest
 
 from local.azure.control_plane.resources import Resource
 from local.node.contract import Identity
-from tests.azure.batch.conftest import LocalBatch
-from tests.azure.batch.data_plane.test_jobs import add, make_job
+from testbeds.batch_service import LocalBatch
+from tests.azure.batch.sdk import add, make_job
 
 
 def test_waiting_and_running_work_goes_on(manual: LocalBatch) -> None:

@@ -1,4 +1,4 @@
-"""What the worker says: one JSON object a line on stdout for data, one line of words on stderr for errors."""
+"""The worker's log: one JSON object a line on stdout for events, one line of text on stderr for errors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Final
 
 from .text import storable
 
-Say = Callable[..., None]
+Log = Callable[..., None]
 PROGRESS_SECONDS: Final = 5.0
 _MOST_WORDS: Final = 20_000  # characters of one line on stderr
 
 
 class Output:
-    """A copy of one of the process's own streams. A handler that closes or redirects stdout does not reach it.
+    """A copy of stdout or stderr that a handler cannot close or redirect.
 
-    `failure`: why a line could not be written. The work never depends on that: see `__main__` for who must tell.
+    `failure`: why a line could not be written. The work goes on; `__main__` reports it where the output is the result.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -29,10 +29,11 @@ class Output:
             self._descriptor = os.dup(descriptor)
             self._identity = self._file()
         except OSError as error:
-            self._descriptor, self.failure = -1, error
+            self._descriptor = -1
+            self.failure = error
 
     def write(self, line: str) -> None:
-        """Write a line, whatever is in it."""
+        """Write a line; characters that UTF-8 cannot encode are escaped."""
         if self.failure is not None:
             return
         rest = (line + "\n").encode("utf-8", "backslashreplace")
@@ -49,30 +50,32 @@ class Output:
         return found.st_dev, found.st_ino
 
 
-def to(write: Callable[[str], object], **context: object) -> Say:
-    """A function that writes its keyword arguments as one JSON line, with the time and what is true of every line."""
+def json_log(write: Callable[[str], object], **context: object) -> Log:
+    """A `Log` that writes an event and its facts as one JSON line, with the time and the fields of `context`."""
 
-    def say(event: str, **facts: object) -> None:
+    def log(event: str, **facts: object) -> None:
         line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **context, **facts}
         write(json.dumps(line, default=str, ensure_ascii=False))
 
-    return say
+    return log
 
 
-def bound(say: Say, **context: object) -> Say:
-    """`say` with more that is true of every line."""
+def with_fields(log: Log, **context: object) -> Log:
+    """A `Log` with more fields on every line."""
 
-    def narrower(event: str, **facts: object) -> None:
-        say(event, **{**context, **facts})
+    def log_with_fields(event: str, **facts: object) -> None:
+        log(event, **{**context, **facts})
 
-    return narrower
+    return log_with_fields
 
 
-class Seldom:
-    """True at most once in some seconds: so that a fast handler does not fill the log."""
+class RateLimit:
+    """`due()` is true at most once in `seconds`, so that a fast handler does not fill the log."""
 
     def __init__(self, seconds: float = PROGRESS_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds, self._clock, self._last = seconds, clock, clock()
+        self._seconds = seconds
+        self._clock = clock
+        self._last = clock()
 
     def due(self) -> bool:
         now = self._clock()
@@ -82,8 +85,8 @@ class Seldom:
         return True
 
 
-def complain(text: str) -> None:
-    """One line on stderr, whatever the text had in it, and whatever became of stderr."""
+def print_error(text: str) -> None:
+    """Print one line on stderr, whatever characters the text has, also when stderr was closed or replaced."""
     line = "docker-worker: " + storable(" ".join(text.split()), _MOST_WORDS)
     try:
         print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)

@@ -1,0 +1,80 @@
+"""One Batch account's scheduler without HTTP, on a clock that is moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from local.azure.batch.model import Job, Pool, Task
+from local.azure.batch.model.account_state import AccountState
+from local.azure.batch.model.job import with_defaults as job_defaults
+from local.azure.batch.model.task import with_defaults as task_defaults
+from local.azure.batch.scheduling.allocation import Allocation
+from local.azure.batch.scheduling.dispatcher import Dispatcher
+from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.platform.clock import ManualClock
+from local.azure.platform.store import Store
+from local.node.contract import NodeEvent
+from local.node.noop import NoopExecutor
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Bench:
+    """One account's scheduler on a manual clock and a store in memory; no HTTP."""
+
+    def __init__(self, store: Store, clock: ManualClock, executor: NoopExecutor) -> None:
+        self.store, self.clock, self.executor = store, clock, executor
+        self.state = AccountState(store, "account")
+        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
+        self.dispatcher = Dispatcher(self.state, clock, executor, specs)
+        self.allocation = Allocation(self.dispatcher)
+
+    def on_event(self, event: NodeEvent) -> None:
+        self.dispatcher.on_event(event)
+
+    async def open(self) -> None:
+        await self.executor.open(self.on_event)
+        self.allocation.resume()
+        self.dispatcher.resume()
+        await self.settle()
+
+    async def settle(self) -> None:
+        for _ in range(8):
+            await asyncio.sleep(0)
+            await self.dispatcher.mailbox.idle()
+
+    async def advance(self, **by: float) -> None:
+        self.clock.advance(timedelta(**by))
+        await self.settle()
+
+    def pool(self, nodes: int = 1) -> None:
+        body = {"id": "pool", "vmSize": "x", "virtualMachineConfiguration": {}, "taskSlotsPerNode": 1}
+        now = self.clock.now()
+        pool = Pool(id="pool", body=body, created=now, state_since=now, changed=now, allocation_since=now, number=1)
+        self.state.save(pool)
+        self.allocation.resize(pool, nodes, 0)
+
+    def job(self, more: dict[str, object] | None = None, **constraints: str) -> Job:
+        body = job_defaults({"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": constraints, **(more or {})})
+        now = self.clock.now()
+        job = Job(id="job", body=body, created=now, state_since=now, changed=now, number=2)
+        self.state.save(job)
+        self.dispatcher.jobs.watch(job)
+        return job
+
+    def task(
+        self, name: str = "t", retries: int = 0, depends_on: dict[str, object] | None = None,
+        command_line: str = "x", **constraints: str,
+    ) -> Task:  # fmt: skip
+        limits = {"maxTaskRetryCount": retries, **constraints}
+        now = self.clock.now()
+        body = task_defaults(
+            {"id": name, "commandLine": command_line, "constraints": limits, "dependsOn": depends_on or {}}, 0
+        )
+        task = Task(
+            id=name, job_id="job", body=body, created=now, state_since=now, changed=now, number=self.state.next_number()
+        )
+        self.state.save(task)
+        self.dispatcher.wake("pool")
+        return task
