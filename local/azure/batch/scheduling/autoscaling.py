@@ -164,7 +164,7 @@ def measure(state: AccountState, pool: Pool) -> dict[str, float]:
     """
     nodes = state.nodes_of(pool.id)
     jobs = [job for job in state.jobs.values() if job.pool_id.lower() == pool.id.lower()]
-    active = sum(len(state.waiting[job.id.lower()]) for job in jobs if job.state is JobState.ACTIVE)
+    active = sum(len(state.waiting(job)) for job in jobs if job.state is JobState.ACTIVE)
     running = sum(len(state.on_node[node.id]) for node in nodes)
     ended = [state.ended(job) for job in jobs]
     dedicated = sum(node.dedicated for node in nodes)

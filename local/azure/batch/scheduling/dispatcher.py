@@ -239,7 +239,7 @@ class Dispatcher:
         """Assign what fits and tell the nodes."""
         nodes = [node for node in self.state.nodes_of(pool.id) if node.takes_tasks]
         jobs = [job for job in self.state.jobs.values() if job.state is JobState.ACTIVE]
-        jobs = [job for job in jobs if job.pool_id.lower() == pool.id.lower() and self.state.waiting[job.id.lower()]]
+        jobs = [job for job in jobs if job.pool_id.lower() == pool.id.lower() and self.state.waiting(job)]
         if not nodes or not jobs:
             return
         rooms = [scheduler.Room(node.id, node.slots, self.slots_used(node), node.dedicated) for node in nodes]
@@ -263,17 +263,17 @@ class Dispatcher:
         if not running:
             return
         rooms = [scheduler.Room(node.id, node.slots, self.slots_used(node) - ending[node.id]) for node in nodes]
-        lines = [self._line(job, pool) for job in jobs if self.state.waiting[job.id.lower()]]
+        lines = [self._line(job, pool) for job in jobs if self.state.waiting(job)]
         for run_id in scheduler.preempt(lines, rooms, running):
             self.end_run(self.state.runs[run_id], Ending.REQUEUE)
 
     def _line(self, job: Job, pool: Pool) -> scheduler.Line:
         waiting: Iterable[scheduler.Waiting] = (
             self._waiting(key, task, job, pool)
-            for key, task in self.state.waiting[job.id.lower()].items()
+            for key, task in self.state.waiting(job).items()
             if not job.is_manager(task)
         )
-        if job.manager is not None and job.manager["id"].lower() in self.state.waiting[job.id.lower()]:
+        if job.manager is not None and job.manager["id"].lower() in self.state.waiting(job):
             key = job.manager["id"].lower()  # before all others, also when it runs again
             waiting = itertools.chain([self._waiting(key, self.state.tasks(job)[key], job, pool)], waiting)
         running, barred = self.state.running(job), self.job_tasks.barred(job)

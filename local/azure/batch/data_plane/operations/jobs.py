@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_files, check_pool
+from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, select, shown
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
@@ -26,6 +28,7 @@ _EXECUTION_INFO = {
     JobTaskKind.PREPARATION: "jobPreparationTaskExecutionInfo",
     JobTaskKind.RELEASE: "jobReleaseTaskExecutionInfo",
 }
+FIELDS: Fields = {("id",): lambda job: job.id, ("state",): lambda job: job.state}
 _CHANGEABLE = tuple(bodies.JOB_UPDATE.properties)
 
 _WRONG_STATE: dict[JobState, type[AzureError]] = {
@@ -106,13 +109,15 @@ def _check_special_tasks(body: dict[str, Any]) -> None:
 
 async def list_all(call: Call) -> Answer:
     """GET /jobs."""
-    return Answer(body=page(rows(call, call.account.state.jobs.values()), call.query, SHOWN, call.url), entity="jobs")
+    return Answer(
+        body=page(rows(call, call.account.state.jobs.values()), call.query, SHOWN, call.url, FIELDS), entity="jobs"
+    )
 
 
-def rows(call: Call, jobs: Iterable[Job]) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows(call: Call, jobs: Iterable[Job]) -> Iterator[tuple[str, Row]]:
     """Jobs for a list, in the order of their ids."""
     for job in sorted(jobs, key=lambda job: job.id.lower()):
-        yield job.id.lower(), job.view(call.account.url)
+        yield job.id.lower(), Row(job, partial(job.view, call.account.url))
 
 
 async def get(call: Call) -> Answer:

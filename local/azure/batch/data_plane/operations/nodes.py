@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.call import Call
+from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, select, shown
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
@@ -38,8 +41,8 @@ _NOT_UP = frozenset(
 )  # fmt: skip
 
 
-def view(call: Call, node: Node) -> dict[str, Any]:
-    """The node on the wire."""
+def view(call: Call, node: Node, numbers: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The node on the wire. `numbers`: the place of each node among its pool's, where somebody counted them."""
     account = call.account
     running = account.state.on_node[node.id]
     pool = account.state.pools[node.pool_id.lower()]
@@ -61,27 +64,39 @@ def view(call: Call, node: Node) -> dict[str, Any]:
     if recent:
         body["recentTasks"] = recent
     is_up = not node.leaving and node.state is not NodeState.CREATING
-    if is_up and (inbound := _inbound_endpoints(call, node, pool)):
+    if is_up and (inbound := _inbound_endpoints(call, node, pool, numbers)):
         body["endpointConfiguration"] = {"inboundEndpoints": inbound}
     return body
 
 
-def _inbound_endpoints(call: Call, node: Node, pool: Pool) -> list[dict[str, Any]]:
+def _numbers(call: Call, pool: Pool) -> dict[str, int]:
+    return {node.id: number for number, node in enumerate(call.account.state.nodes_of(pool.id))}
+
+
+def _inbound_endpoints(call: Call, node: Node, pool: Pool, numbers: Mapping[str, int] | None) -> list[dict[str, Any]]:
     if not endpoints.nat_pools(pool.body):
         return []
     try:
         address, port = call.account.executor.remote_login(node.id)
     except (NodeUnreachable, KeyError, OSError):
         address, port = "127.0.0.1", 0
-    number = call.account.state.nodes_of(pool.id).index(node)
+    number = (numbers or _numbers(call, pool))[node.id]
     return list(endpoints.inbound(pool.body, number, address, port))
 
 
 async def list_all(call: Call) -> Answer:
     """GET /pools/{id}/nodes."""
-    nodes = sorted(call.account.state.nodes_of(call.pool().id), key=lambda node: node.id)
-    rows = ((node.id, view(call, node)) for node in nodes)
-    return Answer(body=page(rows, call.query, SHOWN, call.url), entity="nodes")
+    pool, state = call.pool(), call.account.state
+    numbers = _numbers(call, pool)
+    rows = (
+        (node_id, Row(state.nodes[node_id], partial(view, call, state.nodes[node_id], numbers)))
+        for node_id in sorted(numbers)
+    )
+    fields: Fields = {
+        ("id",): lambda node: node.id,
+        ("state",): lambda node: node.shown_state(len(state.on_node[node.id])),
+    }
+    return Answer(body=page(rows, call.query, SHOWN, call.url, fields), entity="nodes")
 
 
 async def get(call: Call) -> Answer:
