@@ -127,9 +127,11 @@ class Connection:
         self._service = service
         self._http = http.client.HTTPSConnection("127.0.0.1", service.port, context=service.context, timeout=600)
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **query: str) -> dict[str, Any]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, query: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         """Send a request; the answer's body, {} when it has none."""
-        query = {"api-version": VERSION, **query}
+        query = {"api-version": VERSION, **(query or {})}
         text = "&".join(f"{quote(name)}={quote(value)}" for name, value in query.items())
         headers = {"ocp-date": formatdate(usegmt=True)}
         if body is not None:
@@ -252,7 +254,7 @@ def pages(service: Running, tasks: int) -> None:
         times, found = [], {}
         for _ in range(ROUNDS):
             began = time.perf_counter()
-            found = connection.ask("GET", path, **query)
+            found = connection.ask("GET", path, query=query)
             times.append((time.perf_counter() - began) * 1000)
         count = f"{len(found['value'])} rows" if "value" in found else ""
         line(f"  {name}", f"{min(times):.1f} to {max(times):.1f} ms", count)

@@ -102,6 +102,10 @@ class AccountState:
         """How many of its tasks are on nodes."""
         return self._table(job).counts[Standing.RUNNING]
 
+    def running_tasks(self, job: Job) -> list[Task]:
+        """Its tasks on nodes."""
+        return list(self._table(job).in_order("", standings=(Standing.RUNNING,)))
+
     def unfinished(self, job: Job) -> int:
         """How many of its tasks are not completed."""
         return self._table(job).unfinished

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from local.azure.batch.decisions.run_specs import SpecWriter
 from local.azure.batch.model import Job, Pool, Task
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.job import with_defaults as job_defaults
 from local.azure.batch.model.states import JobState, TaskState
 from local.azure.batch.model.task import with_defaults as task_defaults
-from local.azure.batch.scheduling.allocation import Allocation
-from local.azure.batch.scheduling.dispatcher import Dispatcher
-from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.batch.scheduling.assembly import Scheduling
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.contract import NodeEvent
@@ -28,24 +27,28 @@ class Bench:
         self.store, self.clock, self.executor = store, clock, executor
         self.state = AccountState(store, "account")
         specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
-        self.dispatcher = Dispatcher(self.state, clock, executor, specs)
-        self.allocation = Allocation(self.dispatcher)
+        self.scheduling = Scheduling(self.state, clock, executor, specs)
+        self.dispatcher, self.jobs = self.scheduling.dispatcher, self.scheduling.jobs
 
     def on_event(self, event: NodeEvent) -> None:
-        self.dispatcher.on_event(event)
+        self.scheduling.loop.post(event)
 
     async def open(self) -> None:
         await self.executor.open(self.on_event)
-        self.allocation.resume()
-        self.dispatcher.resume()
+        self.scheduling.resume()
         await self.settle()
 
     async def settle(self) -> None:
         for _ in range(8):
             await asyncio.sleep(0)
-            await self.dispatcher.mailbox.idle()
+            self.scheduling.loop.settle()
+            await self.scheduling.orders.mailbox.idle()
+
+    async def close(self) -> None:
+        await self.scheduling.close()
 
     async def advance(self, **by: float) -> None:
+        self.scheduling.loop.settle()  # what was reported before
         self.clock.advance(timedelta(**by))
         await self.settle()
 
@@ -54,14 +57,14 @@ class Bench:
         now = self.clock.now()
         pool = Pool(id="pool", body=body, created=now, state_since=now, changed=now, allocation_since=now, number=1)
         self.state.save(pool)
-        self.allocation.resize(pool, nodes, 0)
+        self.scheduling.allocation.resize(pool, nodes, 0)
 
     def job(self, more: dict[str, object] | None = None, **constraints: str) -> Job:
         body = job_defaults({"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": constraints, **(more or {})})
         now = self.clock.now()
         job = Job(id="job", body=body, created=now, state_since=now, changed=now, number=2)
         self.state.save(job)
-        self.dispatcher.jobs.watch(job)
+        self.jobs.watch(job)
         return job
 
     def task(
@@ -93,7 +96,7 @@ async def bench() -> Bench:
 
 async def again(before: Bench) -> Bench:
     """The same store, clock and nodes with a new scheduler."""
-    await before.dispatcher.close()
+    await before.close()
     made = Bench(before.store, before.clock, before.executor)
     await made.open()
     return made
@@ -160,7 +163,7 @@ async def test_a_report_about_an_old_run_changes_nothing() -> None:
     made.executor.end(first, 1)
     await made.settle()
     assert task.run_id != first
-    made.dispatcher.on_event(made.executor.ended[first])
+    made.on_event(made.executor.ended[first])
     assert task.state is TaskState.PREPARING and task.retries == 1
 
 
@@ -207,7 +210,7 @@ async def released_job(made: Bench, limit: str = "PT15M") -> Job:
     for name in ("jobpreparation", "t"):
         made.executor.end(made.executor.run_of(name))
         await made.settle()
-    made.dispatcher.jobs.terminate(job, "enough")
+    made.jobs.terminate(job, "enough")
     await made.settle()
     return job
 
@@ -265,7 +268,7 @@ async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_re
     node.scheduling = False
     made.executor.unreachable.add(node.id)
     made.executor.end(made.executor.run_of("t"))
-    made.dispatcher.jobs.terminate(job, "enough")
+    made.jobs.terminate(job, "enough")
     await made.settle()
     assert job.state is JobState.TERMINATING
     await made.advance(minutes=15)

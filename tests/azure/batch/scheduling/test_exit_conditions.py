@@ -8,15 +8,15 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 
+from local.azure.batch.decisions.exit_conditions import ExitOptions, JobAction, exit_options
 from local.azure.batch.model import Task
 from local.azure.batch.model.states import TaskState
 from local.azure.batch.model.task import with_defaults
-from local.azure.batch.scheduling.exit_conditions import ExitOptions, JobAction, exit_options
 from local.node.contract import FailureInfo
 from tests.azure.batch.conftest import LocalBatch
 from tests.azure.batch.data_plane.test_jobs import add, make_job
+from tests.azure.batch.decisions.test_scheduler import NOW
 from tests.azure.batch.model.test_dependencies import code_of, end, states, waiting_for
-from tests.azure.batch.scheduling.test_scheduler import NOW
 
 DISABLE, SATISFY = {"jobAction": "disable"}, {"dependencyAction": "satisfy"}
 EXIT, ENDED = "FailureExitCode", "TaskEnded"

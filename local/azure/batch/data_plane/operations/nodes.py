@@ -15,6 +15,7 @@ from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.schema import Object
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
@@ -105,29 +106,26 @@ async def get(call: Call) -> Answer:
 
 
 async def reboot(call: Call) -> Answer:
-    """POST reboot: 202; the node is `rebooting` from now on, unless its tasks shall be waited for."""
-    node = call.node()
-    body = call.body(bodies.NODE_REBOOT, optional=True)
-    _refuse_wrong_state(node, NodeEvent.REBOOT)
-    call.account.allocation.reboot(node, body.get("nodeRebootOption", "requeue"))
-    return Answer(202)
+    """POST reboot: the node is `rebooting` from now on, unless its tasks shall be waited for."""
+    return _redo(call, PendingVerb.REBOOT, bodies.NODE_REBOOT, "nodeRebootOption")
 
 
 async def reimage(call: Call) -> Answer:
-    """POST reimage: 202; the node is `reimaging` from now on, and loses all that is on it."""
-    node = call.node()
-    body = call.body(bodies.NODE_REIMAGE, optional=True)
-    _refuse_wrong_state(node, NodeEvent.REIMAGE)
-    call.account.allocation.remake(node, PendingVerb.REIMAGE, body.get("nodeReimageOption", "requeue"))
-    return Answer(202)
+    """POST reimage: the node is `reimaging` from now on, and loses all that is on it."""
+    return _redo(call, PendingVerb.REIMAGE, bodies.NODE_REIMAGE, "nodeReimageOption")
 
 
 async def deallocate(call: Call) -> Answer:
-    """POST deallocate: 202; the node stays in its pool, its machine and all that is on it goes [guess: all of it]."""
+    """POST deallocate: the node stays in its pool, its machine and all that is on it goes [guess: all of it]."""
+    return _redo(call, PendingVerb.DEALLOCATE, bodies.NODE_DEALLOCATE, "nodeDeallocateOption")
+
+
+def _redo(call: Call, verb: PendingVerb, kind: Object, option: str) -> Answer:
+    """202: what becomes of the node's tasks is the body's `option`; without one they are requeued."""
     node = call.node()
-    body = call.body(bodies.NODE_DEALLOCATE, optional=True)
-    _refuse_wrong_state(node, NodeEvent.DEALLOCATE)
-    call.account.allocation.remake(node, PendingVerb.DEALLOCATE, body.get("nodeDeallocateOption", "requeue"))
+    body = call.body(kind, optional=True)
+    _refuse_wrong_state(node, verb.event)
+    call.account.allocation.redo(node, verb, body.get(option, "requeue"))
     return Answer(202)
 
 
@@ -140,7 +138,7 @@ async def start(call: Call) -> Answer:
 
 
 def _refuse_wrong_state(node: Node, event: NodeEvent) -> None:
-    if not NODE.allows(node.state, event) or node.pending is not None or node.reboot_pending:
+    if not NODE.allows(node.state, event) or node.pending is not None:
         raise errors.OperationNotValidOnNode(details=[("Reason", f"The node is in state {node.state.value}.")])
 
 

@@ -49,8 +49,7 @@ async def create(call: Call) -> Answer:
         id=body["id"], body=full, created=now, state_since=now, changed=now, number=state.next_number()
     )
     schedule.next_run = schedule.recurrence.first(now)
-    state.save(schedule)
-    call.account.schedules.settle(schedule)
+    call.account.schedules.update(schedule)
     url = f"{call.account.url}/jobschedules/{schedule.id}"
     return Answer(201, etag=schedule.etag, changed=schedule.changed, headers={"DataServiceId": url, "Location": url})
 
@@ -119,8 +118,7 @@ def _change(call: Call, schedule: JobSchedule, body: dict[str, Any]) -> Answer:
         interval = schedule.recurrence.interval
         schedule.next_run = first + interval if schedule.jobs_made and interval and first <= call.now else first
     schedule.touch(call.now)
-    call.account.state.save(schedule)
-    call.account.schedules.settle(schedule)
+    call.account.schedules.update(schedule)
     return Answer(etag=schedule.etag, changed=schedule.changed)
 
 

@@ -16,13 +16,13 @@ from local.azure.batch.data_plane.operations.jobs import refuse_ended
 from local.azure.batch.data_plane.query import after, filter_of, page, select, shown
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer, error_body
+from local.azure.batch.decisions import exit_conditions
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, Task
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import TaskEvent, TaskState
 from local.azure.batch.model.task import subtask_view, with_defaults
 from local.azure.batch.model.task_table import Standing
-from local.azure.batch.scheduling import exit_conditions
 from local.azure.platform.errors import AzureError
 
 SHOWN = wire_names("BatchTask")
@@ -178,7 +178,7 @@ async def put(call: Call) -> Answer:
     )
     task.touch(call.now)
     call.account.state.save(task)
-    call.account.dispatcher.retention.watch(task)
+    call.account.scheduling.retention.watch(task)
     return Answer(etag=task.etag, changed=task.changed)
 
 
