@@ -99,7 +99,8 @@ class LocalBatch:
         for _ in range(6):
             await asyncio.sleep(0)
             for account in self.service.accounts.all():
-                await account.dispatcher.mailbox.idle()
+                account.loop.settle()
+                await account.scheduling.orders.mailbox.idle()
 
     def wait(self, *, minutes: float) -> None:
         """Move the clock, half a minute at a time, with everything settled in between."""

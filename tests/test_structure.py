@@ -59,11 +59,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     f"{_BATCH}.errors": {f"{_AZURE}.platform"},
     f"{_BATCH}.model": {f"{_AZURE}.platform", "local.node.contract"},
     f"{_BATCH}.autoscale": set(),
-    f"{_BATCH}.scheduling": {*_CLOUD, *_BATCH_DATA, f"{_BATCH}.autoscale", "local.node.contract"},
-    f"{_BATCH}.account": {*_CLOUD, *_BATCH_DATA, f"{_BATCH}.scheduling", "local.node.contract"},
+    f"{_BATCH}.decisions": {*_CLOUD, *_BATCH_DATA, "local.node.contract"},
+    f"{_BATCH}.scheduling": {
+        *_CLOUD, *_BATCH_DATA, f"{_BATCH}.autoscale", f"{_BATCH}.decisions", "local.node.contract",
+    },
+    f"{_BATCH}.account": {
+        *_CLOUD, *_BATCH_DATA, f"{_BATCH}.decisions", f"{_BATCH}.scheduling", "local.node.contract",
+    },
     f"{_BATCH}.data_plane": {
-        *_CLOUD, *_BATCH_DATA, f"{_BATCH}.autoscale", f"{_BATCH}.scheduling", f"{_BATCH}.account",
-        "local.node.contract",
+        *_CLOUD, *_BATCH_DATA, f"{_BATCH}.autoscale", f"{_BATCH}.decisions", f"{_BATCH}.scheduling",
+        f"{_BATCH}.account", "local.node.contract",
     },
     f"{_BATCH}.accounts": {*_CLOUD, f"{_BATCH}.account", f"{_BATCH}.data_plane", "local.node.contract"},
     f"{_BATCH}.hooks": {

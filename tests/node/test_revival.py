@@ -16,7 +16,7 @@ from local.node.contract import NodeSpec
 from local.node.docker_executor import DockerExecutor
 from local.node.relay import NodeRelay
 from local.paths import Paths
-from tests.node.conftest import fake_imds
+from tests.node.specs import fake_imds
 
 PERIOD = 0.3  # seconds
 

@@ -80,7 +80,7 @@ class Accounts:
             node = account.state.nodes.get(node_id)
             pool = None if node is None else account.state.pools.get(node.pool_id.lower())
             if pool is not None:
-                return account.dispatcher.specs.identities(pool)
+                return account.specs.identities(pool)
         return ()
 
     async def _open(self, account: Account) -> None:
@@ -91,5 +91,5 @@ class Accounts:
     def _on_event(self, event: NodeEvent) -> None:
         for account in self._accounts.values():
             if event.node_id in account.state.nodes:
-                account.dispatcher.on_event(event)
+                account.loop.post(event)
                 return

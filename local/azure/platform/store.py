@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ _SCHEMA = (
     "(kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
 )
 _LAST = "\U0010ffff"
+_PUT = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)"
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Store:
@@ -30,6 +32,7 @@ class Store:
             path.touch(mode=0o600)
         self._lock = threading.RLock()
         self._depth = 0
+        self._later: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {}
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30)
         if path is not None:
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -39,18 +42,36 @@ class Store:
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """Return the document, or None."""
         with self._lock:
+            self._flush()
             row = self._db.execute("SELECT body FROM documents WHERE kind=? AND key=?", (kind, key)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def put(self, kind: str, key: str, body: dict[str, Any]) -> None:
         """Write the document, replacing one that is there."""
-        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        text = _encode(body)
         with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, key, text))
+            self._later.pop((kind, key), None)
+            self._db.execute(_PUT, (kind, key, text))
+
+    def put_later(self, kind: str, key: str, body: Callable[[], dict[str, Any]]) -> None:
+        """Write what `body` gives when the transaction that is open commits: once, however often it is put; at once
+        when none is open."""
+        with self._lock:
+            if self._depth:
+                self._later[kind, key] = body
+            else:
+                self.put(kind, key, body())
+
+    def _flush(self) -> None:
+        if self._later:
+            rows = [(kind, key, _encode(body())) for (kind, key), body in self._later.items()]
+            self._later.clear()
+            self._db.executemany(_PUT, rows)
 
     def delete(self, kind: str, key: str) -> bool:
         """Remove the document; False when there was none."""
         with self._lock:
+            self._flush()
             return self._db.execute("DELETE FROM documents WHERE kind=? AND key=?", (kind, key)).rowcount > 0
 
     def items(
@@ -58,15 +79,28 @@ class Store:
     ) -> list[tuple[str, dict[str, Any]]]:
         """Documents in key order: those whose key starts with `prefix` and is greater than `after`, at most `limit`."""
         with self._lock:
+            self._flush()
             rows = self._db.execute(
                 "SELECT key, body FROM documents WHERE kind=? AND key>=? AND key<=? AND key>? ORDER BY key LIMIT ?",
                 (kind, prefix, prefix + _LAST, after, -1 if limit is None else limit),
             ).fetchall()
         return [(key, json.loads(body)) for key, body in rows]
 
+    def scan(self, kind: str, prefix: str = "") -> Iterator[dict[str, Any]]:
+        """Documents one after the other, in key order, without holding all of them; nobody may write meanwhile."""
+        with self._lock:
+            self._flush()
+            rows = self._db.execute(
+                "SELECT body FROM documents WHERE kind=? AND key>=? AND key<=? ORDER BY key",
+                (kind, prefix, prefix + _LAST),
+            )
+            for (body,) in rows:
+                yield json.loads(body)
+
     def count(self, kind: str, prefix: str = "") -> int:
         """How many documents of the kind have a key starting with `prefix`."""
         with self._lock:
+            self._flush()
             query = "SELECT COUNT(*) FROM documents WHERE kind=? AND key>=? AND key<=?"
             return self._db.execute(query, (kind, prefix, prefix + _LAST)).fetchone()[0]
 
@@ -74,13 +108,16 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """All or nothing; an inner transaction that fails undoes only its own part. Never await inside."""
         with self._lock:
+            self._flush()
             name = f"level{self._depth}"
             self._db.execute("BEGIN IMMEDIATE" if self._depth == 0 else f"SAVEPOINT {name}")
             self._depth += 1
             try:
                 yield
+                self._flush()
             except BaseException:
                 self._depth -= 1
+                self._later.clear()
                 if self._depth == 0:
                     self._db.execute("ROLLBACK")
                 else:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from local.azure.batch.decisions.run_specs import SpecWriter
 from local.azure.batch.model import Job, Pool, Task
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.job import with_defaults as job_defaults
 from local.azure.batch.model.task import with_defaults as task_defaults
-from local.azure.batch.scheduling.allocation import Allocation
-from local.azure.batch.scheduling.dispatcher import Dispatcher
-from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.batch.scheduling.assembly import Scheduling
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.contract import NodeEvent
@@ -27,24 +26,28 @@ class Bench:
         self.store, self.clock, self.executor = store, clock, executor
         self.state = AccountState(store, "account")
         specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
-        self.dispatcher = Dispatcher(self.state, clock, executor, specs)
-        self.allocation = Allocation(self.dispatcher)
+        self.scheduling = Scheduling(self.state, clock, executor, specs)
+        self.dispatcher, self.jobs = self.scheduling.dispatcher, self.scheduling.jobs
 
     def on_event(self, event: NodeEvent) -> None:
-        self.dispatcher.on_event(event)
+        self.scheduling.loop.post(event)
 
     async def open(self) -> None:
         await self.executor.open(self.on_event)
-        self.allocation.resume()
-        self.dispatcher.resume()
+        self.scheduling.resume()
         await self.settle()
 
     async def settle(self) -> None:
         for _ in range(8):
             await asyncio.sleep(0)
-            await self.dispatcher.mailbox.idle()
+            self.scheduling.loop.settle()
+            await self.scheduling.orders.mailbox.idle()
+
+    async def close(self) -> None:
+        await self.scheduling.close()
 
     async def advance(self, **by: float) -> None:
+        self.scheduling.loop.settle()  # what was reported before
         self.clock.advance(timedelta(**by))
         await self.settle()
 
@@ -53,14 +56,14 @@ class Bench:
         now = self.clock.now()
         pool = Pool(id="pool", body=body, created=now, state_since=now, changed=now, allocation_since=now, number=1)
         self.state.save(pool)
-        self.allocation.resize(pool, nodes, 0)
+        self.scheduling.allocation.resize(pool, nodes, 0)
 
     def job(self, more: dict[str, object] | None = None, **constraints: str) -> Job:
         body = job_defaults({"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": constraints, **(more or {})})
         now = self.clock.now()
         job = Job(id="job", body=body, created=now, state_since=now, changed=now, number=2)
         self.state.save(job)
-        self.dispatcher.jobs.watch(job)
+        self.jobs.watch(job)
         return job
 
     def task(

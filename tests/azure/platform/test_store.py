@@ -21,10 +21,17 @@ def test_the_store_behaves_like_a_dict_across_restarts(tmp_path: Path, seed: int
     keys = [f"{prefix}/{number}" for prefix in ("a", "b", "ä") for number in range(6)]
     for step in range(300):
         key = draw.choice(keys)
-        match draw.randrange(5):
+        match draw.randrange(6):
             case 0 | 1:
                 store.put("kind", key, {"step": step})
                 model[key] = {"step": step}
+            case 5:
+                with store.transaction():
+                    for one in draw.choices(keys, k=4):
+                        store.put_later("kind", one, lambda step=step: {"step": step})
+                        model[one] = {"step": step}
+                        if draw.random() < 0.3:
+                            assert store.delete("kind", key) == (model.pop(key, None) is not None)
             case 2:
                 assert store.delete("kind", key) == (model.pop(key, None) is not None)
             case 3:
@@ -35,6 +42,7 @@ def test_the_store_behaves_like_a_dict_across_restarts(tmp_path: Path, seed: int
         prefix = draw.choice(["", "a/", "ä", "b/3"])
         wanted = sorted(((k, v) for k, v in model.items() if k.startswith(prefix)), key=lambda one: one[0].encode())
         assert store.items("kind", prefix) == wanted
+        assert list(store.scan("kind", prefix)) == [body for _, body in wanted]
         assert store.count("kind", prefix) == len(wanted)
     store.close()
 
@@ -52,14 +60,33 @@ def test_a_failed_transaction_leaves_nothing_and_an_inner_one_only_its_own_part(
     store = Store(None)
     with pytest.raises(KeyError), store.transaction():
         store.put("kind", "a", {})
+        store.put_later("kind", "b", dict)
         raise KeyError
     assert store.count("kind") == 0
     with store.transaction():
         store.put("kind", "kept", {})
         with pytest.raises(KeyError), store.transaction():
             store.put("kind", "lost", {})
+            store.put_later("kind", "lost too", dict)
             raise KeyError
     assert [key for key, _ in store.items("kind")] == ["kept"]
+
+
+def test_what_is_put_later_is_written_once_and_as_it_is_at_the_end() -> None:
+    store, record, asked = Store(None), {"n": 0}, []
+
+    def body() -> dict[str, int]:
+        asked.append(record["n"])
+        return dict(record)
+
+    with store.transaction():
+        for number in range(3):
+            record["n"] = number
+            store.put_later("kind", "a", body)
+    assert store.get("kind", "a") == {"n": 2} and asked == [2]
+    record["n"] = 5
+    store.put_later("kind", "a", body)
+    assert store.get("kind", "a") == {"n": 5}
 
 
 def test_a_killed_process_loses_no_committed_document(tmp_path: Path) -> None:

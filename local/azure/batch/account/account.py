@@ -10,13 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
+from local.azure.batch.decisions.run_specs import SpecWriter
 from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
-from local.azure.batch.scheduling.allocation import Allocation
-from local.azure.batch.scheduling.autoscaling import Autoscaling
-from local.azure.batch.scheduling.dispatcher import Dispatcher
-from local.azure.batch.scheduling.run_specs import SpecWriter
-from local.azure.batch.scheduling.schedules import Schedules
+from local.azure.batch.scheduling.assembly import Scheduling
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
 from local.azure.platform.ports import HOST
@@ -39,21 +36,15 @@ class Account:
         self.url = f"https://{self.endpoint}"
         self.state = AccountState(cloud.store, resource.name)
         specs = SpecWriter(resource.name, self.url, cloud.resources.get, resource.id)
-        self.dispatcher = Dispatcher(self.state, cloud.clock, executor, specs)
-        self.allocation = Allocation(self.dispatcher)
-        self.allocation.on_pool_gone = self._pool_gone
-        self.dispatcher.jobs.pools = self.allocation
-        self.schedules = Schedules(self.state, cloud.clock, self.dispatcher.timers, self.dispatcher.jobs)
-        self.autoscaling = Autoscaling(self.state, cloud.clock, self.dispatcher.timers, self.allocation)
-        self.allocation.on_pool_made = self.autoscaling.watch
+        self.scheduling = Scheduling(self.state, cloud.clock, executor, specs, self._pool_gone)
+        self.loop, self.dispatcher, self.jobs = self.scheduling.loop, self.scheduling.dispatcher, self.scheduling.jobs
+        self.allocation, self.schedules = self.scheduling.allocation, self.scheduling.schedules
+        self.autoscaling, self.specs = self.scheduling.autoscaling, specs
         self.count_lag = count_lag()
 
     def resume(self) -> None:
         """Go on after a restart."""
-        self.allocation.resume()
-        self.dispatcher.resume()
-        self.schedules.resume()
-        self.autoscaling.resume()
+        self.scheduling.resume()
 
     @property
     def modes(self) -> Collection[str]:
@@ -77,12 +68,11 @@ class Account:
 
     def _pool_gone(self, pool: Pool) -> None:
         """A pool deleted through the data plane is gone from ARM as well."""
-        self.autoscaling.forget(pool)
         self.cloud.resources.delete(f"{self.resource_id}/pools/{pool.id}")
 
     async def close(self) -> None:
         """Stop acting; state stays."""
-        await self.dispatcher.close()
+        await self.scheduling.close()
 
     def erase(self) -> None:
         """Forget everything of a deleted account."""

@@ -1,4 +1,7 @@
-"""`$filter`: the OData subset of Batch as a predicate over a resource's wire form.
+"""`$filter`: the OData subset of Batch as a predicate over a resource.
+
+A resource is its wire form, or a `Row` whose wire form is made only when a filter asks for something that its record
+cannot say directly: a list is filtered on records.
 
 `and`, `or`, `not`, parentheses, eq/ne/gt/ge/lt/le, startswith(property, 'text'), strings, numbers, true/false, null and
 DateTime'...'; text compares without case. An unknown property is an error, as it is on Azure
@@ -8,14 +11,49 @@ DateTime'...'; text compares without case. An unknown property is an error, as i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from local.azure.batch.errors import InvalidQueryParameterValue
 from local.azure.batch.model.durations import parse_stamp
 
-Predicate = Callable[[dict[str, Any]], bool]
+Path = tuple[str, ...]
+Fields = Mapping[Path, Callable[[Any], Any]]
+"""What is read from a record without making its wire form: the property's path -> its value there."""
+
+
+class Row:
+    """A resource in a list: its record, and how its wire form is made."""
+
+    __slots__ = ("_view", "_wire", "record")
+
+    def __init__(self, record: Any, view: Callable[[], dict[str, Any]]) -> None:
+        self.record, self._view = record, view
+        self._wire: dict[str, Any] | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """The wire form, made once."""
+        if self._wire is None:
+            self._wire = self._view()
+        return self._wire
+
+
+Item = dict[str, Any] | Row
+Predicate = Callable[[Item], bool]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter. `certain`: what holds of every resource that it keeps, by property: (operator, value)."""
+
+    keeps: Predicate
+    certain: Mapping[Path, tuple[str, Any]] = field(default_factory=dict)
+
+    def __call__(self, item: Item) -> bool:
+        return self.keeps(item)
+
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<open>\()|(?P<close>\))|(?P<comma>,)|(?P<time>datetime'(?P<when>[^']*)')|(?P<text>'(?:[^']|'')*')"
@@ -31,22 +69,23 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 _MISSING = object()
 
 
-def parse_filter(text: str, properties: Collection[str]) -> Predicate:
-    """The predicate, or InvalidQueryParameterValue. `properties` are the top-level names that may be asked for."""
-    return _Parser(text, properties).parse()
+def parse_filter(text: str, properties: Collection[str], fields: Fields | None = None) -> Filter:
+    """The filter, or InvalidQueryParameterValue. `properties` are the top-level names that may be asked for, `fields`
+    how some are read from a row's record."""
+    return _Parser(text, properties, fields or {}).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, properties: Collection[str]) -> None:
-        self._text, self._properties = text, {name.lower(): name for name in properties}
+    def __init__(self, text: str, properties: Collection[str], fields: Fields) -> None:
+        self._text, self._properties, self._fields = text, {name.lower(): name for name in properties}, fields
         self._tokens = list(self._scan())
         self._at = 0
 
-    def parse(self) -> Predicate:
-        predicate = self._or()
+    def parse(self) -> Filter:
+        parsed = self._or()
         if self._at < len(self._tokens):
             raise self._error(f"unexpected {self._tokens[self._at][1]!r}")
-        return predicate
+        return parsed
 
     def _scan(self) -> Any:
         position = 0
@@ -58,53 +97,60 @@ class _Parser:
             yield kind, match.group(str(kind)), match
             position = match.end()
 
-    def _or(self) -> Predicate:
+    def _or(self) -> Filter:
         left = self._and()
         while self._word("or"):
-            left = _either(left, self._and())
+            left = Filter(_either(left.keeps, self._and().keeps))
         return left
 
-    def _and(self) -> Predicate:
+    def _and(self) -> Filter:
         left = self._not()
         while self._word("and"):
-            left = _both(left, self._not())
+            right = self._not()
+            left = Filter(_both(left.keeps, right.keeps), {**left.certain, **right.certain})
         return left
 
-    def _not(self) -> Predicate:
+    def _not(self) -> Filter:
         if self._word("not"):
-            inner = self._not()
-            return lambda item: not inner(item)
+            inner = self._not().keeps
+            return Filter(lambda item: not inner(item))
         if self._take("open"):
             inner = self._or()
             self._expect("close")
             return inner
         return self._comparison()
 
-    def _comparison(self) -> Predicate:
+    def _comparison(self) -> Filter:
         if self._word("startswith"):
             self._expect("open")
             path = self._property()
             self._expect("comma")
-            prefix = self._value()
+            prefix, read = str(self._value()).lower(), self._reader(path)
             self._expect("close")
-            return lambda item: str(_dig(item, path, "")).lower().startswith(str(prefix).lower())
+            return Filter(lambda item: _text(read(item)).lower().startswith(prefix), {path: ("startswith", prefix)})
         path = self._property()
         operator = self._expect("word").lower()
-        value = self._value()
+        value, read = self._value(), self._reader(path)
         if operator == "eq":
-            return lambda item: _same(_dig(item, path), value)
+            return Filter(lambda item: _same(read(item), value), {path: ("eq", value)})
         if operator == "ne":
-            return lambda item: not _same(_dig(item, path), value)
+            return Filter(lambda item: not _same(read(item), value))
         if operator not in _ORDER:
             raise self._error(f"unknown operator {operator!r}; known: eq, ne, gt, ge, lt, le")
-        return lambda item: _ordered(_dig(item, path), value, _ORDER[operator])
+        return Filter(lambda item: _ordered(read(item), value, _ORDER[operator]))
 
-    def _property(self) -> list[str]:
+    def _reader(self, path: Path) -> Callable[[Item], Any]:
+        of_record = self._fields.get(path)
+        if of_record is None:
+            return lambda item: _dig(item.wire() if isinstance(item, Row) else item, path)
+        return lambda item: of_record(item.record) if isinstance(item, Row) else _dig(item, path)
+
+    def _property(self) -> Path:
         path = self._expect("word").split("/")
         known = self._properties.get(path[0].lower())
         if known is None:
             raise self._error(f"unknown property {path[0]!r}; known: {', '.join(sorted(self._properties.values()))}")
-        return [known, *path[1:]]
+        return (known, *path[1:])
 
     def _value(self) -> Any:
         if self._at >= len(self._tokens):
@@ -160,20 +206,24 @@ def _either(left: Predicate, right: Predicate) -> Predicate:
     return lambda item: left(item) or right(item)
 
 
-def _dig(item: dict[str, Any], path: list[str], default: Any = _MISSING) -> Any:
+def _dig(item: dict[str, Any], path: Path) -> Any:
     found: Any = item
     for name in path:
         if not isinstance(found, dict) or name not in found:
-            return default
+            return _MISSING
         found = found[name]
     return found
+
+
+def _text(found: Any) -> str:
+    return "" if found is _MISSING or found is None else str(found)
 
 
 def _same(found: Any, value: Any) -> bool:
     if found is _MISSING or found is None:
         return value is None
     if isinstance(value, datetime):
-        return isinstance(found, str) and parse_stamp(found) == value
+        return _time(found) == value
     if isinstance(found, str) and isinstance(value, str):
         return found.lower() == value.lower()
     if isinstance(found, bool) != isinstance(value, bool):
@@ -181,11 +231,19 @@ def _same(found: Any, value: Any) -> bool:
     return found == value
 
 
+def _time(found: Any) -> datetime | None:
+    """A time in a record, or on the wire."""
+    if isinstance(found, str):
+        return parse_stamp(found)
+    return found if isinstance(found, datetime) else None
+
+
 def _ordered(found: Any, value: Any, compare: Callable[[Any, Any], bool]) -> bool:
     if found is _MISSING or found is None or value is None:
         return False
-    if isinstance(value, datetime) and isinstance(found, str):
-        return compare(parse_stamp(found), value)
+    if isinstance(value, datetime):
+        when = _time(found)
+        return when is not None and compare(when, value)
     if isinstance(found, str) and isinstance(value, str):
         return compare(found.lower(), value.lower())
     if isinstance(found, int | float) and isinstance(value, int | float):

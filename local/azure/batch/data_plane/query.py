@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from local.azure.batch.data_plane.filters import parse_filter
+from local.azure.batch.data_plane.filters import Fields, Filter, Item, Row, parse_filter
 from local.azure.batch.errors import InvalidQueryParameterValue
 
 MAX_RESULTS = 1000
@@ -50,19 +50,26 @@ def after(query: Mapping[str, str]) -> str:
     return _decode(query["$skiptoken"]) if query.get("$skiptoken") else ""
 
 
+def filter_of(query: Mapping[str, str], properties: Collection[str], fields: Fields | None = None) -> Filter | None:
+    """What the request wants to see, None for all."""
+    return parse_filter(query["$filter"], properties, fields) if query.get("$filter") else None
+
+
 def page(
-    items: Iterable[tuple[str, dict[str, Any]]],
+    items: Iterable[tuple[str, Item]],
     query: Mapping[str, str],
     properties: Collection[str],
     url: str,
+    fields: Fields | None = None,
 ) -> dict[str, Any]:
     """One page of (position, resource) pairs, which come in the order of their positions; `url` is this list's.
+    `fields`: what a filter reads from the records of rows. The wire form is made of what is on the page.
 
     What was deleted since the page before does no harm: the next page begins behind its position.
     """
     limit = _max_results(query)
     chosen = select(query, properties)
-    keep = parse_filter(query["$filter"], properties) if query.get("$filter") else None
+    keep = filter_of(query, properties, fields)
     start = after(query)
     found: list[dict[str, Any]] = []
     last = ""
@@ -71,7 +78,7 @@ def page(
             continue
         if len(found) == limit:
             return {"value": found, "odata.nextLink": _next(url, query, last)}
-        found.append(shown(item, chosen))
+        found.append(shown(item.wire() if isinstance(item, Row) else item, chosen))
         last = position
     return {"value": found}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from local.azure.batch import errors
@@ -38,9 +39,13 @@ class Text:
             raise errors.invalid(path, value, "expected a string")
         if self.longest is not None and len(value) > self.longest:
             raise errors.invalid(path, value, f"at most {self.longest} characters, got {len(value)}")
-        if self.pattern is not None and re.fullmatch(self.pattern, value) is None:
+        if self._form is not None and self._form.fullmatch(value) is None:
             raise errors.invalid(path, value, self.words or f"expected {self.pattern}")
         return value
+
+    @cached_property
+    def _form(self) -> re.Pattern[str] | None:
+        return None if self.pattern is None else re.compile(self.pattern)
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,14 @@ class Choice:
 
     def check(self, value: Any, path: str) -> str:
         """Find the option."""
-        for option in self.options:
-            if isinstance(value, str) and value.lower() == option.lower():
-                return option
-        raise errors.invalid(path, value, f"expected one of {', '.join(self.options)}")
+        option = self._by_lower.get(value.lower()) if isinstance(value, str) else None
+        if option is None:
+            raise errors.invalid(path, value, f"expected one of {', '.join(self.options)}")
+        return option
+
+    @cached_property
+    def _by_lower(self) -> dict[str, str]:
+        return {option.lower(): option for option in reversed(self.options)}
 
 
 @dataclass(frozen=True)
@@ -188,18 +197,19 @@ class Object:
         """Each property."""
         if not isinstance(value, dict):
             raise errors.invalid(path, value, "expected an object")
-        prefix = f"{path}." if path else ""
-        given = {}
-        for key, item in value.items():
-            if key in self.properties:
-                if item is not None:
-                    given[key] = item
-            elif key not in self.read_only and not key.startswith("odata."):
-                raise self._unknown(key)
+        prefix, properties = f"{path}." if path else "", self.properties
+        if not value.keys() <= properties.keys():
+            for key in value:
+                if key not in properties and key not in self.read_only and not key.startswith("odata."):
+                    raise self._unknown(key)
         for key in self.required:
-            if key not in given:
+            if value.get(key) is None:
                 raise errors.MissingRequiredProperty(details=[("PropertyName", key)])
-        return {key: self.properties[key].check(item, prefix + key) for key, item in given.items()}
+        return {
+            key: properties[key].check(item, prefix + key)
+            for key, item in value.items()
+            if item is not None and key in properties
+        }
 
     def _unknown(self, key: str) -> errors.InvalidRequestBody:
         reason = (

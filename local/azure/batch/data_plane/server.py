@@ -86,6 +86,7 @@ class AccountServer:
         if len(content) > MAX_BODY_BYTES:
             raise errors.RequestBodyTooLarge(details=[("MaxLimit", str(MAX_BODY_BYTES))])
         call = Call(self._account, request.method, raw_path, params, query, request.headers, content)
+        self._account.loop.settle()  # the operation decides about what is so now
         answer = await handler(call)
         if route.names_itself:
             answer.headers.setdefault("DataServiceId", call.url)

@@ -6,7 +6,7 @@ from local.azure.batch.model.job_schedule import JobSchedule
 from local.azure.batch.model.job_task import JobTask, JobTaskKind
 from local.azure.batch.model.node import Node
 from local.azure.batch.model.pool import Pool
-from local.azure.batch.model.stamped import Stamped
+from local.azure.batch.model.record import Stamped
 from local.azure.batch.model.task import Task
 
 __all__ = ["Ending", "Job", "JobSchedule", "JobTask", "JobTaskKind", "Node", "Pool", "Stamped", "Task"]

@@ -6,21 +6,24 @@ many are unfinished) and their durability. Decides nothing. Ids compare without 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterator
+import gc
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 from local.azure.batch.model import Job, JobSchedule, JobTask, JobTaskKind, Node, Pool, Task
-from local.azure.batch.model.dependencies import Dependencies
-from local.azure.batch.model.states import JobTaskState, TaskState
+from local.azure.batch.model.states import JobTaskState
+from local.azure.batch.model.task_table import Standing, TaskTable
 from local.azure.platform.store import Store
 
 R = TypeVar("R", JobSchedule, Job, Task, JobTask, Pool, Node)
 JOBS, TASKS, POOLS, NODES = "batch.job", "batch.task", "batch.pool", "batch.node"
 JOB_TASKS = "batch.job-task"
 JOB_SCHEDULES = "batch.job-schedule"
-_Indexed = tuple[TaskState, str | None, str | None, bool, tuple[tuple[str, str], ...]]
+_Located = tuple[str | None, str | None, tuple[tuple[str, str], ...]]
+_NO_TASKS = TaskTable()
+_MANY = 10_000
 SATISFIED = "batch.satisfied"
 """Deleted tasks that others may depend on: they satisfied once, and do so for good."""
 
@@ -31,45 +34,40 @@ class AccountState:
     def __init__(self, store: Store, account: str) -> None:
         """Read what an earlier process wrote."""
         self.store, self.account = store, account.lower()
-        prefix = f"{self.account}/"
+        self.tables: dict[str, TaskTable] = defaultdict(TaskTable)
+        self.on_node: dict[str, dict[str, Task]] = defaultdict(dict)
+        self.runs: dict[str, Task] = {}
+        self.coordination_runs: dict[str, Task] = {}
+        self._located: dict[tuple[str, str], _Located] = {}  # of tasks on nodes: the node, the run, the other parts
+        self.job_tasks: dict[str, dict[tuple[str, JobTaskKind], JobTask]] = defaultdict(dict)
+        self.job_task_runs: dict[str, JobTask] = {}
+        self._job_task_run: dict[tuple[str, str, JobTaskKind], str] = {}  # of those that run
+        self._job_tasks_on: dict[str, dict[tuple[str, JobTaskKind], JobTask]] = defaultdict(dict)
+        self._nodes_of: dict[str, dict[str, Node]] = defaultdict(dict)
+        with _without_collection():
+            self._read()
+
+    def _read(self) -> None:
+        store, prefix = self.store, f"{self.account}/"
         self.schedules = {one.key: one for one in _sorted(store, JOB_SCHEDULES, prefix, JobSchedule)}
         self.jobs = {job.id.lower(): job for job in _sorted(store, JOBS, prefix, Job)}
         self.pools = {pool.id.lower(): pool for pool in _sorted(store, POOLS, prefix, Pool)}
         self.nodes = {node.id: node for node in _sorted(store, NODES, prefix, Node)}
-        self._tasks: dict[str, dict[str, Task]] = defaultdict(dict)
-        self._task_order: dict[
-            str, list[str]
-        ] = {}  # keys in order, as far as a list was asked for since the last change
-        # In order: a plain dict is slow to give its first item once many before it were removed.
-        self.waiting: dict[str, dict[str, Task]] = defaultdict(OrderedDict)
-        self.dependencies: dict[str, Dependencies] = defaultdict(Dependencies)
-        self.on_node: dict[str, dict[str, Task]] = defaultdict(dict)
-        self.runs: dict[str, Task] = {}
-        self.coordination_runs: dict[str, Task] = {}
-        self._running: dict[str, int] = defaultdict(int)
-        self._unfinished: dict[str, int] = defaultdict(int)
-        self._ended: dict[str, Counter[bool]] = defaultdict(Counter)  # by whether they succeeded
-        self._indexed: dict[tuple[str, str], _Indexed] = {}
-        self.job_tasks: dict[str, dict[tuple[str, JobTaskKind], JobTask]] = defaultdict(dict)
-        self.job_task_runs: dict[str, JobTask] = {}
+        for node in self.nodes.values():
+            self._nodes_of[node.pool_id.lower()][node.id] = node
         for key, _ in store.items(SATISFIED, prefix):
             _, job_id, task_key = key.split("/")
-            self.dependencies[job_id].satisfy(task_key)
-        for task in _sorted(store, TASKS, prefix, Task):
-            self._tasks[task.job_id.lower()][task.key] = task
+            self.tables[job_id].dependencies.satisfy(task_key)
+        tasks = _sorted(store, TASKS, prefix, Task)
+        for task in tasks:
             self._index(task)
         job_tasks = _sorted(store, JOB_TASKS, prefix, JobTask)
         for job_task in job_tasks:
             self._index_job_task(job_task)
-        records = (
-            *self.schedules.values(),
-            *self.jobs.values(),
-            *self.pools.values(),
-            *self.nodes.values(),
-            *self.all_tasks(),
-            *job_tasks,
-        )
-        self._last_number = max((record.number for record in records), default=0)
+        if len(tasks) > _MANY:
+            gc.freeze()  # the collector does not look at them again: most stay as they are for good
+        kinds = (self.schedules.values(), self.jobs.values(), self.pools.values(), self.nodes.values())
+        self._last_number = max((record.number for kind in (*kinds, tasks, job_tasks) for record in kind), default=0)
 
     def next_number(self) -> int:
         """Creation order."""
@@ -78,28 +76,42 @@ class AccountState:
 
     def all_tasks(self) -> Iterator[Task]:
         """Every task of every job."""
-        return (task for tasks in self._tasks.values() for task in tasks.values())
+        return (task for table in self.tables.values() for task in table.records.values())
 
-    def tasks(self, job: Job) -> dict[str, Task]:
+    def tasks(self, job: Job) -> Mapping[str, Task]:
         """A job's tasks by lower-case id."""
-        return self._tasks[job.id.lower()]
+        return self._table(job).records
 
-    def tasks_in_order(self, job: Job, after: str) -> Iterator[Task]:
-        """A job's tasks in the order of their ids, those behind `after` only: lists come in this order (recorded)."""
-        key = job.id.lower()
-        if key not in self._task_order:
-            self._task_order[key] = sorted(self._tasks[key])
-        order = self._task_order[key]
-        for at in range(bisect_right(order, after), len(order)):
-            yield self._tasks[key][order[at]]
+    def tasks_in_order(
+        self, job: Job, after: str, prefix: str = "", standings: Collection[Standing] = tuple(Standing)
+    ) -> Iterator[Task]:
+        """A job's tasks in the order of their ids (recorded): those behind `after` only, those whose lower-case id
+        begins with `prefix`, and those that count as one of `standings`."""
+        return self._table(job).in_order(after, prefix, standings)
+
+    def counts(self, job: Job) -> tuple[Mapping[Standing, int], Mapping[Standing, int]]:
+        """How many of its tasks count as what, and how many slots these need."""
+        table = self._table(job)
+        return table.counts, table.slots
+
+    def waiting(self, job: Job) -> Mapping[str, Task]:
+        """Its tasks that wait for a node and for no other task, in the order in which they came to wait."""
+        return self._table(job).waiting
 
     def running(self, job: Job) -> int:
         """How many of its tasks are on nodes."""
-        return self._running[job.id.lower()]
+        return self._table(job).counts[Standing.RUNNING]
+
+    def running_tasks(self, job: Job) -> list[Task]:
+        """Its tasks on nodes."""
+        return list(self._table(job).in_order("", standings=(Standing.RUNNING,)))
 
     def unfinished(self, job: Job) -> int:
         """How many of its tasks are not completed."""
-        return self._unfinished[job.id.lower()]
+        return self._table(job).unfinished
+
+    def _table(self, job: Job) -> TaskTable:
+        return self.tables.get(job.id.lower(), _NO_TASKS)
 
     def jobs_of(self, schedule: JobSchedule) -> list[Job]:
         """The jobs that a schedule made."""
@@ -107,23 +119,20 @@ class AccountState:
 
     def ended(self, job: Job) -> tuple[int, int]:
         """How many of its tasks completed (with success, without)."""
-        counts = self._ended[job.id.lower()]
-        return counts[True], counts[False]
+        counts = self._table(job).counts
+        return counts[Standing.SUCCEEDED], counts[Standing.FAILED]
 
     def nodes_of(self, pool_id: str) -> list[Node]:
         """A pool's nodes in creation order."""
-        return [node for node in self.nodes.values() if node.pool_id.lower() == pool_id.lower()]
+        return list(self._nodes_of.get(pool_id.lower(), {}).values())
 
     def job_tasks_on(self, node_id: str) -> list[JobTask]:
         """Every job's preparation and release task on a node."""
-        return [one for ones in self.job_tasks.values() for one in ones.values() if one.node_id == node_id]
+        return list(self._job_tasks_on.get(node_id, {}).values())
 
     def save(self, record: JobSchedule | Job | Task | JobTask | Pool | Node) -> None:
         """Write a new or changed record."""
         if isinstance(record, Task):
-            if record.key not in self._tasks[record.job_id.lower()]:
-                self._task_order.pop(record.job_id.lower(), None)
-            self._tasks[record.job_id.lower()][record.key] = record
             self._index(record)
         elif isinstance(record, JobSchedule):
             self.schedules[record.key] = record
@@ -135,18 +144,17 @@ class AccountState:
             self.pools[record.id.lower()] = record
         else:
             self.nodes[record.id] = record
-        self.store.put(*self._place(record), record.to_json())
+            self._nodes_of[record.pool_id.lower()][record.id] = record
+        self.store.put_later(*self._place(record), record.to_json)
 
     def drop(self, record: JobSchedule | Job | Task | Pool | Node) -> None:
         """Forget a record; a job takes all that is its own with it."""
         if isinstance(record, Task):
-            self._unindex(record)
-            self._tasks[record.job_id.lower()].pop(record.key, None)
-            self._task_order.pop(record.job_id.lower(), None)
-            if record.job_id.lower() in self.dependencies:
-                self.dependencies[record.job_id.lower()].forget(record.key)
-                if record.satisfies:
-                    self.store.put(SATISFIED, f"{self.account}/{record.job_id.lower()}/{record.key}", {})
+            job_id = record.job_id.lower()
+            self._leave_node(job_id, record.key)
+            self.tables[job_id].remove(record)
+            if record.satisfies and self._uses_dependencies(job_id):
+                self.store.put(SATISFIED, f"{self.account}/{job_id}/{record.key}", {})
         elif isinstance(record, Job):
             self._drop_contents(record)
             self.jobs.pop(record.id.lower(), None)
@@ -157,23 +165,22 @@ class AccountState:
         else:
             self.nodes.pop(record.id, None)
             self.on_node.pop(record.id, None)
+            self._nodes_of[record.pool_id.lower()].pop(record.id, None)
         self.store.delete(*self._place(record))
 
     def _drop_contents(self, job: Job) -> None:
         key = job.id.lower()
-        self.dependencies.pop(key, None)
         with self.store.transaction():
-            for task in list(self.tasks(job).values()):
-                self.drop(task)
-            for one in self.job_tasks[key].values():
-                self.job_task_runs.pop(one.run_id or "", None)
+            for task in self.tasks(job).values():
+                self._leave_node(key, task.key)
+                self.store.delete(*self._place(task))
+            for one in self.job_tasks.pop(key, {}).values():
+                self.job_task_runs.pop(self._job_task_run.pop((key, one.node_id, one.kind), ""), None)
+                self._job_tasks_on[one.node_id].pop((key, one.kind), None)
                 self.store.delete(*self._place(one))
             for satisfied, _ in self.store.items(SATISFIED, f"{self.account}/{key}/"):
                 self.store.delete(SATISFIED, satisfied)
-        for index in (
-            self._tasks, self._task_order, self.waiting, self._running, self._unfinished, self._ended, self.job_tasks,
-        ):  # fmt: skip
-            index.pop(key, None)
+        self.tables.pop(key, None)
 
     def erase(self) -> None:
         """Forget the whole account."""
@@ -185,6 +192,7 @@ class AccountState:
         self.schedules.clear()
         self.pools.clear()
         self.nodes.clear()
+        self._nodes_of.clear()
 
     def _place(self, record: JobSchedule | Job | Task | JobTask | Pool | Node) -> tuple[str, str]:
         if isinstance(record, Task):
@@ -200,67 +208,55 @@ class AccountState:
         return NODES, f"{self.account}/{record.pool_id.lower()}/{record.id}"
 
     def _index(self, task: Task) -> None:
-        job, key = task.job_id.lower(), task.key
-        if (job, key) not in self._indexed and (task.parents or task.parent_ranges):
-            self.dependencies[job].add(key, task.parents, task.parent_ranges)
-        self._unindex(task)
-        if self._may_run(task):
-            self.waiting[job][key] = task
-        if task.on_node:
-            self._running[job] += 1
-            if task.node_id is not None and task.run_id is not None:
-                self.on_node[task.node_id][task.run_id] = task
-                self.runs[task.run_id] = task
-            for one in task.instances:
-                self.coordination_runs[one["run_id"]] = task
-                self.on_node[one["node_id"]].setdefault(task.run_id or "", task)
-        succeeded = task.result == "success"
-        if task.state is not TaskState.COMPLETED:
-            self._unfinished[job] += 1
-        else:
-            self._ended[job][succeeded] += 1
-        parts = tuple((one["node_id"], one["run_id"]) for one in task.instances)
-        self._indexed[job, key] = (task.state, task.node_id, task.run_id, succeeded, parts)
-        if task.satisfies and self.jobs[job].uses_dependencies:
-            for met in self.dependencies[job].satisfy(key):
-                dependent = self._tasks[job][met]
-                if self._may_run(dependent):
-                    self.waiting[job][met] = dependent
-
-    def _may_run(self, task: Task) -> bool:
-        """Whether it waits for a node only."""
-        if task.state is not TaskState.ACTIVE or task.deleting:
-            return False
         job = task.job_id.lower()
-        return job not in self.dependencies or not self.dependencies[job].waits(task.key)
+        self.tables[job].put(task, uses_dependencies=self._uses_dependencies(job))
+        self._leave_node(job, task.key)
+        if not task.on_node:
+            return
+        if task.node_id is not None and task.run_id is not None:
+            self.on_node[task.node_id][task.run_id] = task
+            self.runs[task.run_id] = task
+        for one in task.instances:
+            self.coordination_runs[one["run_id"]] = task
+            self.on_node[one["node_id"]].setdefault(task.run_id or "", task)
+        parts = tuple((one["node_id"], one["run_id"]) for one in task.instances)
+        self._located[job, task.key] = (task.node_id, task.run_id, parts)
+
+    def _uses_dependencies(self, job_id: str) -> bool:
+        job = self.jobs.get(job_id)
+        return job is not None and job.uses_dependencies
+
+    def _leave_node(self, job_id: str, key: str) -> None:
+        node_id, run_id, parts = self._located.pop((job_id, key), (None, None, ()))
+        if node_id is not None and run_id is not None:
+            self.on_node[node_id].pop(run_id, None)
+            self.runs.pop(run_id, None)
+        for part_node_id, part_run_id in parts:
+            self.coordination_runs.pop(part_run_id, None)
+            self.on_node[part_node_id].pop(run_id or "", None)
 
     def _index_job_task(self, one: JobTask) -> None:
-        place = (one.node_id, one.kind)
-        self.job_task_runs = {run: other for run, other in self.job_task_runs.items() if other is not one}
-        self.job_tasks[one.job_id.lower()][place] = one
+        job_id = one.job_id.lower()
+        place = (job_id, one.node_id, one.kind)
+        self.job_task_runs.pop(self._job_task_run.pop(place, ""), None)
+        self.job_tasks[job_id][one.node_id, one.kind] = one
+        self._job_tasks_on[one.node_id][job_id, one.kind] = one
         if one.state is JobTaskState.RUNNING and one.run_id is not None:
             self.job_task_runs[one.run_id] = one
-
-    def _unindex(self, task: Task) -> None:
-        job, key = task.job_id.lower(), task.key
-        before = self._indexed.pop((job, key), None)
-        if before is None:
-            return
-        state, node_id, run_id, succeeded, parts = before
-        self.waiting[job].pop(key, None)
-        if state in (TaskState.PREPARING, TaskState.RUNNING):
-            self._running[job] -= 1
-            if node_id is not None and run_id is not None:
-                self.on_node[node_id].pop(run_id, None)
-                self.runs.pop(run_id, None)
-            for part_node_id, part_run_id in parts:
-                self.coordination_runs.pop(part_run_id, None)
-                self.on_node[part_node_id].pop(run_id or "", None)
-        if state is not TaskState.COMPLETED:
-            self._unfinished[job] -= 1
-        else:
-            self._ended[job][succeeded] -= 1
+            self._job_task_run[place] = one.run_id
 
 
 def _sorted(store: Store, kind: str, prefix: str, record: type[R]) -> list[R]:
-    return sorted((record.from_json(body) for _, body in store.items(kind, prefix)), key=lambda item: item.number)
+    return sorted((record.from_json(body) for body in store.scan(kind, prefix)), key=lambda item: item.number)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """No garbage collection while records are read: none of them is garbage, and each look costs more than the last."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

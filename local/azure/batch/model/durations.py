@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _DURATION = re.compile(
     r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
@@ -60,6 +61,7 @@ def canonical_duration(text: str) -> str:
     return shown + (f"T{time}" if time else "" if days else "T0S")
 
 
+@lru_cache(4096)
 def limit_seconds(text: str | None) -> float | None:
     """The seconds of a limit, None when there is none (absent, or the service's "unlimited")."""
     if text is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.azure.batch.model.durations import UNLIMITED, limit_seconds, stamp
 from local.azure.batch.model.pool import shown_definition, specification_with_defaults, take_secrets
-from local.azure.batch.model.stamped import Stamped
+from local.azure.batch.model.record import Stamped
 from local.azure.batch.model.states import JOB, JobEvent, JobState
 from local.azure.batch.model.task import (
     Task,

@@ -8,8 +8,8 @@ from typing import Any
 
 from local.azure.batch.model.durations import parse_duration, parse_stamp, stamp
 from local.azure.batch.model.job import shown_specification, with_defaults
+from local.azure.batch.model.record import Stamped
 from local.azure.batch.model.recurrence import Recurrence
-from local.azure.batch.model.stamped import Stamped
 from local.azure.batch.model.states import JOB_SCHEDULE, JobScheduleEvent, JobScheduleState
 
 

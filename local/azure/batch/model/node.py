@@ -6,12 +6,12 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.execution import container_view, failure_view
 from local.azure.batch.model.pool import start_task_with_defaults
-from local.azure.batch.model.stamped import Stamped
+from local.azure.batch.model.record import Stamped
 from local.azure.batch.model.states import NODE, TAKES_TASKS, NodeEvent
 from local.node.contract import NodeState
 
@@ -26,10 +26,16 @@ def new_node_id(dedicated: bool) -> str:
 
 
 class PendingVerb(StrEnum):
-    """What a client asked for that makes the node's machine go."""
+    """What a client asked for that begins once the node's runs are over."""
 
+    REBOOT = "reboot"
     REIMAGE = "reimage"
     DEALLOCATE = "deallocate"
+
+    @property
+    def event(self) -> NodeEvent:
+        """What it is to the node's states."""
+        return NodeEvent(self.value)
 
 
 @dataclass(kw_only=True)
@@ -52,8 +58,14 @@ class Node(Stamped):
     tasks_run: int = 0
     tasks_succeeded: int = 0
     recent: list[dict[str, str]] = field(default_factory=list)
-    reboot_pending: bool = False
-    pending: PendingVerb | None = None  # what is done to it once its runs are over, beside a reboot
+    pending: PendingVerb | None = None  # what is done to it once its runs are over
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The record from the store; one of an earlier version says in a name of its own that a reboot is pending."""
+        if data.pop("reboot_pending", False):
+            data["pending"] = PendingVerb.REBOOT.value
+        return super().from_json(data)
 
     def happen(self, event: NodeEvent, now: datetime) -> None:
         """What the service does to it."""
@@ -73,7 +85,7 @@ class Node(Stamped):
     @property
     def takes_tasks(self) -> bool:
         """Whether the scheduler may put runs on it."""
-        return self.scheduling and self.state in TAKES_TASKS and not self.reboot_pending and self.pending is None
+        return self.scheduling and self.state in TAKES_TASKS and self.pending is None
 
     def shown_state(self, running: int) -> NodeState:
         """The state a client sees, with `running` tasks on it."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from local.azure.batch.model.durations import stamp
-from local.azure.batch.model.stamped import Stamped
+from local.azure.batch.model.record import Stamped
 from local.azure.batch.model.states import ALLOCATION, POOL, AllocationEvent, AllocationState, PoolEvent, PoolState
 from local.azure.batch.model.task import identity, without_passwords
 

@@ -1,11 +1,23 @@
-"""A record's JSON form for the store: times as ISO texts, words of an enumeration as they are."""
+"""What the store keeps: a record's JSON form, and what every resource of the data plane carries.
+
+Times are ISO texts there, words of an enumeration are as they are. What a field may be is read from its type once for
+each class: a start with a million tasks reads a million records.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Any, Self, get_type_hints
+
+from local.azure.batch.model.durations import dotnet_ticks, stamp
+
+_Read = Callable[[Any], Any]
+_moment = lru_cache(4096)(datetime.fromisoformat)
+"""One object for the times of a record that are the same."""
 
 
 @dataclass(kw_only=True)
@@ -13,26 +25,94 @@ class Record:
     """What the store keeps."""
 
     def to_json(self) -> dict[str, Any]:
-        """The record for the store."""
-        found = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in found.items()}
+        """The record for the store; what is None by default is left out."""
+        times, optional = _form(type(self))[:2]
+        found = {
+            name: value for name, value in self.__dict__.items() if value is not None or name not in optional
+        }  # fmt: skip
+        for name in times:
+            when = found.get(name)
+            if when is not None:
+                found[name] = when.isoformat()
+        return found
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The record from the store; names that are not known any more are dropped."""
-        hints = get_type_hints(cls)
-        return cls(
-            **{item.name: _revive(hints[item.name], data[item.name]) for item in fields(cls) if item.name in data}
-        )
+        _, _, names, readers = _form(cls)
+        for name, read in readers:
+            value = data.get(name)
+            if value is not None:
+                data[name] = read(value)
+        if not names.issuperset(data):
+            data = {name: value for name, value in data.items() if name in names}
+        return cls(**data)
 
 
-def _revive(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
-    options = [one for one in getattr(hint, "__args__", (hint,)) if isinstance(one, type)]
-    for option in options:
+@cache
+def _form(cls: type[Record]) -> tuple[tuple[str, ...], frozenset[str], frozenset[str], tuple[tuple[str, _Read], ...]]:
+    """(fields that are times, fields that are None unless given, all fields, how those are read that JSON changes)."""
+    hints, known = get_type_hints(cls), fields(cls)
+    readers = {item.name: read for item in known if (read := _reader(hints[item.name])) is not None}
+    times = tuple(name for name, read in readers.items() if read is _moment)
+    optional = frozenset(item.name for item in known if item.default is None)
+    return times, optional, frozenset(item.name for item in known), tuple(readers.items())
+
+
+def _reader(hint: Any) -> _Read | None:
+    for option in (one for one in getattr(hint, "__args__", (hint,)) if isinstance(one, type)):
         if issubclass(option, datetime):
-            return datetime.fromisoformat(value)
+            return _moment
         if issubclass(option, StrEnum):
-            return option(value)
-    return value
+            return option
+    return None
+
+
+@dataclass(kw_only=True)
+class Stamped(Record):
+    """A resource: creation, state with its history of one, last change and etag. `body` is the definition as the
+    client gave it, with defaults filled in."""
+
+    id: str
+    body: dict[str, Any]
+    created: datetime
+    state_since: datetime
+    previous_state: str | None = None
+    previous_state_since: datetime | None = None
+    changed: datetime
+    etag: str = ""
+
+    def __post_init__(self) -> None:
+        self.etag = self.etag or _etag(dotnet_ticks(self.changed))
+
+    def touch(self, now: datetime) -> None:
+        """Count as changed by a client: new etag and last-modified.
+
+        What the service does by itself (a task that runs, a pool that gets steady) leaves both alone, so that a client
+        can use `If-Match` with what it read before (recorded). The etag is the time of the change in .NET's ticks
+        (recorded); two changes of one moment get different ones.
+        """
+        self.changed = now
+        self.etag = _etag(max(dotnet_ticks(now), int(self.etag, 16) + 1))
+
+    def stamps(self) -> dict[str, Any]:
+        """The common properties on the wire."""
+        shown: dict[str, Any] = {
+            "eTag": self.etag,
+            "lastModified": stamp(self.changed),
+            "creationTime": stamp(self.created),
+            "stateTransitionTime": stamp(self.state_since),
+        }
+        if self.previous_state is not None and self.previous_state_since is not None:
+            shown["previousState"] = self.previous_state
+            shown["previousStateTransitionTime"] = stamp(self.previous_state_since)
+        return shown
+
+    def moved(self, state: StrEnum, now: datetime) -> None:
+        """Remember `state`, which is being left, as the previous one."""
+        self.previous_state, self.previous_state_since = state.value, self.state_since
+        self.state_since = now
+
+
+def _etag(ticks: int) -> str:
+    return f"0x{ticks:X}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final, Self
 
 from local.azure.batch.model.durations import UNLIMITED, limit_seconds, stamp
 from local.azure.batch.model.execution import Execution, failure_view
-from local.azure.batch.model.stamped import Stamped
+from local.azure.batch.model.record import Stamped
 from local.azure.batch.model.states import TASK, TaskEvent, TaskState
 from local.node.contract import ContainerInfo, FailureInfo
+
+_POOL_USER: Final = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 
 
 @dataclass(frozen=True)
@@ -67,14 +71,29 @@ class Task(Stamped, Execution):
     satisfies: bool = False
     instances: list[dict[str, Any]] = field(default_factory=list)  # of a multi-instance task on its nodes
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The record from the store; what many tasks have alike they share in memory."""
+        for name in ("job_id", "pool_id", "node_id"):
+            if data.get(name) is not None:
+                data[name] = sys.intern(data[name])
+        body = data["body"]
+        body["id"] = data["id"]
+        body["userIdentity"] = identity(body)
+        for name in ("constraints", "containerSettings"):
+            if name in body:
+                body[name] = _shared(body[name])
+        return super().from_json(data)
+
     def happen(self, event: TaskEvent, now: datetime) -> None:
         """Go to the next state; IllegalTransition when there is none."""
         TASK.advance(self, event, now)
 
     @property
     def key(self) -> str:
-        """How it is found in its job: ids compare without case."""
-        return self.id.lower()
+        """How it is found in its job: ids compare without case. One text in memory where both are the same."""
+        key = self.id.lower()
+        return self.id if key == self.id else key
 
     @property
     def slots(self) -> int:
@@ -217,8 +236,26 @@ def without_passwords(definition: dict[str, Any]) -> dict[str, Any]:
 
 def with_defaults(body: dict[str, Any], job_retries: int) -> dict[str, Any]:
     """The definition with what the service fills in (azure-cli's recordings)."""
-    constraints = constraints_with_defaults(body, job_retries)
-    return {"requiredSlots": 1, **body, "userIdentity": identity(body), "constraints": constraints}
+    constraints = _shared(constraints_with_defaults(body, job_retries))
+    full = {"requiredSlots": 1, **body, "userIdentity": identity(body), "constraints": constraints}
+    if "containerSettings" in full:
+        full["containerSettings"] = _shared(full["containerSettings"])
+    return full
+
+
+def _shared(part: dict[str, Any]) -> dict[str, Any]:
+    """The same part of a definition, as one object for all tasks that have it alike. Parts are replaced, not changed.
+
+    Lists and objects in it are left as they are."""
+    try:
+        return _one_of(tuple(part.items()))
+    except TypeError:
+        return part
+
+
+@lru_cache(4096)
+def _one_of(items: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return dict(items)
 
 
 def constraints_with_defaults(body: dict[str, Any], retries: int) -> dict[str, Any]:
@@ -229,7 +266,8 @@ def constraints_with_defaults(body: dict[str, Any], retries: int) -> dict[str, A
 
 def identity(body: dict[str, Any]) -> dict[str, Any]:
     """A definition's user identity; without one, the pool's auto-user."""
-    given = body.get("userIdentity") or {"autoUser": {}}
+    given = body.get("userIdentity") or _POOL_USER
     if "autoUser" not in given:
         return given
-    return {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin", **given["autoUser"]}}
+    full = {"autoUser": {**_POOL_USER["autoUser"], **given["autoUser"]}}
+    return _POOL_USER if full == _POOL_USER else full

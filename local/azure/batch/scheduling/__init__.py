@@ -1,6 +1,6 @@
-"""Which task runs on which node, and when: decisions (`scheduler`, `exit_conditions`) and those who act on them.
+"""One account at work: events in, records changed, orders to nodes out. What is decided is in `decisions/`.
 
-`dispatcher` sends commands to nodes and takes their reports, `allocation` resizes pools, `job_life` and `job_tasks` own
-jobs as a whole and their preparation and release tasks; `run_specs` and `environment` write what a node is sent.
-Nothing here knows HTTP.
+`loop` takes events one after the other, `orders` tells nodes; between them `dispatcher` has tasks and their runs,
+`job_tasks` a job's preparation and release tasks, `job_life` jobs as a whole, `allocation` pools and nodes. `assembly`
+puts them together and says who takes which event. Nothing here knows HTTP.
 """

@@ -23,6 +23,8 @@ from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.durations import parse_duration, stamp
 from local.azure.batch.model.states import TAKES_TASKS, JobState, PoolState
 from local.azure.batch.scheduling.allocation import Allocation
+from local.azure.batch.scheduling.events import PoolMade
+from local.azure.batch.scheduling.loop import Loop
 from local.azure.batch.scheduling.timers import Timers
 from local.azure.platform.clock import Clock
 from local.node.contract import NodeState
@@ -36,11 +38,15 @@ _SAMPLING, _EVALUATION = "autoscale sample", "autoscale evaluation"
 class Autoscaling:
     """One account's."""
 
-    def __init__(self, state: AccountState, clock: Clock, timers: Timers, allocation: Allocation) -> None:
-        self._state, self._clock, self._timers, self._allocation = state, clock, timers, allocation
+    def __init__(self, state: AccountState, clock: Clock, loop: Loop, timers: Timers, allocation: Allocation) -> None:
+        self._state, self._clock, self._loop, self._timers, self._allocation = state, clock, loop, timers, allocation
         self._history: dict[str, deque[tuple[datetime, Mapping[str, float]]]] = defaultdict(lambda: deque(maxlen=_KEPT))
         self._enabled: dict[str, datetime] = {}
         self._sampling = False
+
+    def pool_made(self, event: PoolMade) -> None:
+        """There is a new pool."""
+        self.watch(event.pool)
 
     def watch(self, pool: Pool) -> None:
         """Call when a pool was made or its scaling changed: a formula is evaluated now and at each interval from now on
@@ -113,7 +119,7 @@ class Autoscaling:
         pool.autoscale_run = run_view(found)
         self._arm(pool, found.at)
         targets = (found.target_dedicated, found.target_low_priority)
-        with self._state.store.transaction():  # what was evaluated is also asked for, or neither
+        with self._loop.turn():  # what was evaluated is also asked for, or neither
             self._state.save(pool)
             if targets != (pool.target_dedicated, pool.target_low_priority):
                 self._allocation.resize(pool, *targets, found.option)
@@ -164,7 +170,7 @@ def measure(state: AccountState, pool: Pool) -> dict[str, float]:
     """
     nodes = state.nodes_of(pool.id)
     jobs = [job for job in state.jobs.values() if job.pool_id.lower() == pool.id.lower()]
-    active = sum(len(state.waiting[job.id.lower()]) for job in jobs if job.state is JobState.ACTIVE)
+    active = sum(len(state.waiting(job)) for job in jobs if job.state is JobState.ACTIVE)
     running = sum(len(state.on_node[node.id]) for node in nodes)
     ended = [state.ended(job) for job in jobs]
     dedicated = sum(node.dedicated for node in nodes)

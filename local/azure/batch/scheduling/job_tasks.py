@@ -10,53 +10,29 @@ Owns when these two run and what becomes of them; the tasks that wait for a prep
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Protocol
 
+from local.azure.batch.decisions import failures, scheduler
 from local.azure.batch.model import Ending, Job, JobTask, JobTaskKind, Node
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.durations import limit_seconds
 from local.azure.batch.model.states import TAKES_TASKS, JobTaskEvent, JobTaskState
-from local.azure.batch.scheduling import failures, scheduler
-from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.batch.scheduling.events import JobTaskOver
+from local.azure.batch.scheduling.loop import Loop
+from local.azure.batch.scheduling.orders import Orders
 from local.azure.batch.scheduling.timers import Timers
 from local.azure.platform.clock import Clock
-from local.node.contract import Executor, RunEnded, RunStarted
+from local.node.contract import RunEnded, RunStarted
 
 _RUN, _PENDING = "job task", "pending job task"
-
-
-class RunControl(Protocol):
-    """What the dispatcher does for these runs."""
-
-    def command(self, node_id: str, run_id: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Tell a node about a run."""
-        ...
-
-    def stop_run(self, node_id: str, run_id: str) -> None:
-        """Have a node end a run of which nothing is expected any more."""
-        ...
-
-    def run_ended(self, event: RunEnded) -> None:
-        """Take the end of a run that no node reports."""
-        ...
-
-    def job_task_over(self, one: JobTask) -> None:
-        """Go on with what waited for it."""
-        ...
 
 
 class JobTasks:
     """One account's."""
 
-    def __init__(
-        self, state: AccountState, clock: Clock, timers: Timers, executor: Executor, specs: SpecWriter, runs: RunControl
-    ) -> None:
-        self._state, self._clock, self._timers = state, clock, timers
-        self._executor, self._specs, self._runs = executor, specs, runs
+    def __init__(self, state: AccountState, clock: Clock, loop: Loop, timers: Timers, orders: Orders) -> None:
+        self._state, self._clock, self._loop, self._timers, self._orders = state, clock, loop, timers, orders
 
     # -- preparation -------------------------------------------------------------------------------------------------
 
@@ -125,13 +101,14 @@ class JobTasks:
         if one.state is JobTaskState.PENDING:
             one.finish(self._clock.now(), None, failures.NODE_GONE, None)
             self._state.save(one)
-            self._runs.job_task_over(one)
+            self._loop.post(JobTaskOver(one))
 
     def give_up(self, job: Job) -> None:
         """The job does not wait for its preparation and release tasks any more: whatever runs is stopped, and over."""
+        self.is_released(job)
         for one in list(self._state.job_tasks[job.id.lower()].values()):
             if one.state is JobTaskState.RUNNING:
-                self._runs.stop_run(one.node_id, one.run_id or "")
+                self._orders.stop_run(one.node_id, one.run_id or "")
                 one.finish(self._clock.now(), None, failures.ENDED_BY_USER, None)
                 self._state.save(one)
             elif one.kind is JobTaskKind.RELEASE and one.state is JobTaskState.PENDING:
@@ -166,7 +143,7 @@ class JobTasks:
         """The runs on a node that is gone are lost."""
         for run_id, one in list(self._state.job_task_runs.items()):
             if one.node_id == node_id:
-                self._runs.run_ended(RunEnded(node_id=node_id, run_id=run_id, at=self._clock.now(), lost=True))
+                self.run_ended(one, RunEnded(node_id=node_id, run_id=run_id, at=self._clock.now(), lost=True))
 
     def node_gone(self, node_id: str) -> None:
         """The node does not come back."""
@@ -202,6 +179,7 @@ class JobTasks:
         self._state.save(one)
         if what is JobTaskEvent.LOSE and one.kind is JobTaskKind.RELEASE:
             self._wait_for_node(one, job)
+        self._loop.post(JobTaskOver(one))
 
     def resume(self) -> None:
         """After a restart: say again what may not have reached the nodes."""
@@ -229,22 +207,18 @@ class JobTasks:
 
     def _send(self, one: JobTask, job: Job) -> None:
         node, pool = self._state.nodes[one.node_id], self._state.pools[one.pool_id.lower()]
-        spec = self._specs.job_task(one, job, node, pool)
+        spec = self._orders.specs.job_task(one, job, node, pool)
         if spec.container is not None and pool.containers is None:
-            ended = RunEnded(
-                node_id=node.id, run_id=spec.run_id, at=self._clock.now(), failure=failures.NO_CONTAINER_POOL
-            )
-            asyncio.get_running_loop().call_soon(self._runs.run_ended, ended)
+            self._orders.refuse_run(node.id, spec.run_id, failures.NO_CONTAINER_POOL)
             return
-        self._runs.command(node.id, spec.run_id, lambda: self._executor.start_run(node.id, spec))
+        self._orders.start_run(node.id, spec)
 
     def _end_run(self, one: JobTask, ending: Ending) -> None:
         if one.ending is not Ending.TERMINATE:
             one.ending = ending
             self._state.save(one)
-        node_id, run_id = one.node_id, one.run_id
-        assert run_id is not None, "a running task has a run id"
-        self._runs.command(node_id, run_id, lambda: self._executor.terminate_run(node_id, run_id))
+        assert one.run_id is not None, "a running task has a run id"
+        self._orders.terminate_run(one.node_id, one.run_id)
 
     def _watch(self, one: JobTask, job: Job) -> None:
         seconds = self._max_seconds(one, job)

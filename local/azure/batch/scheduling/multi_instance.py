@@ -11,46 +11,22 @@ Owns the coordination runs. The task itself, its main run and its slots are the 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Protocol
 
+from local.azure.batch.decisions import failures
 from local.azure.batch.model import Job, Pool, Task
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.task import Instance
-from local.azure.batch.scheduling import failures
-from local.azure.batch.scheduling.run_specs import SpecWriter
+from local.azure.batch.scheduling.loop import Loop
+from local.azure.batch.scheduling.orders import Orders
 from local.azure.platform.clock import Clock
-from local.node.contract import Executor, RunEnded
-
-
-class RunControl(Protocol):
-    """What the dispatcher does for these runs."""
-
-    def command(self, node_id: str, run_id: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Tell a node about a run."""
-        ...
-
-    def stop_run(self, node_id: str, run_id: str) -> None:
-        """Have a node end a run of which nothing is expected any more."""
-        ...
-
-    def run_ended(self, event: RunEnded) -> None:
-        """Take the end of the task's main run."""
-        ...
-
-    def start_main(self, task: Task) -> None:
-        """Start the task's command on its primary node."""
-        ...
+from local.node.contract import RunEnded
 
 
 class MultiInstance:
     """One account's coordination runs."""
 
-    def __init__(
-        self, state: AccountState, clock: Clock, executor: Executor, specs: SpecWriter, runs: RunControl
-    ) -> None:
-        self._state, self._clock, self._executor = state, clock, executor
-        self._specs, self._runs = specs, runs
+    def __init__(self, state: AccountState, clock: Clock, loop: Loop, orders: Orders) -> None:
+        self._state, self._clock, self._loop, self._orders = state, clock, loop, orders
 
     def instances(self, task: Task, pool: Pool) -> int:
         """How many nodes the task takes; 0: it can never run on this pool."""
@@ -72,12 +48,15 @@ class MultiInstance:
         waiting = [one for one in task.instance_records if not one.over]
         for one in waiting:
             node = self._state.nodes[one.node_id]
-            spec = self._specs.coordination(task, one, job, node, self._state.pools[node.pool_id.lower()])
-            self._runs.command(
-                one.node_id, one.run_id, lambda one=one, spec=spec: self._executor.start_run(one.node_id, spec)
-            )
+            spec = self._orders.specs.coordination(task, one, job, node, self._state.pools[node.pool_id.lower()])
+            self._orders.start_run(one.node_id, spec)
         if not waiting:
-            self._runs.start_main(task)
+            self.start_main(task)
+
+    def start_main(self, task: Task) -> None:
+        """Start the task's own command on its node."""
+        node, job = self._state.nodes[task.node_id or ""], self._state.jobs[task.job_id.lower()]
+        self._orders.start_task(task, job, node, self._state.pools[node.pool_id.lower()])
 
     def ended(self, task: Task, event: RunEnded) -> None:
         """A coordination run is over: the last one starts the task's command, one that failed ends the attempt."""
@@ -88,18 +67,18 @@ class MultiInstance:
         self._state.save(task)
         assert task.node_id is not None and task.run_id is not None, "an assigned task has both"
         if not succeeded:
-            self._runs.run_ended(
+            self._loop.post(
                 RunEnded(
                     node_id=task.node_id, run_id=task.run_id, at=event.at, exit_code=event.exit_code,
                     failure=event.failure, lost=event.lost,
                 )
             )  # fmt: skip
         elif task.is_coordinated and task.ending is None:
-            self._runs.start_main(task)
+            self.start_main(task)
 
     def stop(self, task: Task) -> None:
         """End the coordination runs that are under way: the attempt is over."""
         for one in task.instance_records:
             if not one.over:
                 task.keep_instance(one.finish(self._clock.now(), None, failures.ENDED_BY_USER))
-                self._runs.stop_run(one.node_id, one.run_id)
+                self._orders.stop_run(one.node_id, one.run_id)

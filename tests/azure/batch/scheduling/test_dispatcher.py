@@ -22,7 +22,7 @@ async def bench() -> Bench:
 
 async def again(before: Bench) -> Bench:
     """The same store, clock and nodes with a new scheduler."""
-    await before.dispatcher.close()
+    await before.close()
     made = Bench(before.store, before.clock, before.executor)
     await made.open()
     return made
@@ -89,7 +89,7 @@ async def test_a_report_about_an_old_run_changes_nothing() -> None:
     made.executor.end(first, 1)
     await made.settle()
     assert task.run_id != first
-    made.dispatcher.on_event(made.executor.ended[first])
+    made.on_event(made.executor.ended[first])
     assert task.state is TaskState.PREPARING and task.retries == 1
 
 
@@ -136,7 +136,7 @@ async def released_job(made: Bench, limit: str = "PT15M") -> Job:
     for name in ("jobpreparation", "t"):
         made.executor.end(made.executor.run_of(name))
         await made.settle()
-    made.dispatcher.jobs.terminate(job, "enough")
+    made.jobs.terminate(job, "enough")
     await made.settle()
     return job
 
@@ -194,7 +194,7 @@ async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_re
     node.scheduling = False
     made.executor.unreachable.add(node.id)
     made.executor.end(made.executor.run_of("t"))
-    made.dispatcher.jobs.terminate(job, "enough")
+    made.jobs.terminate(job, "enough")
     await made.settle()
     assert job.state is JobState.TERMINATING
     await made.advance(minutes=15)

@@ -9,10 +9,10 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 
+from local.azure.batch.decisions.exit_conditions import ExitOptions, JobAction, exit_options
 from local.azure.batch.model import Task
 from local.azure.batch.model.states import TaskState
 from local.azure.batch.model.task import with_defaults
-from local.azure.batch.scheduling.exit_conditions import ExitOptions, JobAction, exit_options
 from local.node.contract import FailureInfo
 from testbeds.batch_service import LocalBatch
 from tests.azure.batch.sdk import add, code_of, end, make_job, states, waiting_for

@@ -7,7 +7,7 @@ from datetime import timedelta
 from azure.batch import models
 from azure.core.rest import HttpRequest
 
-from local.azure.batch.scheduling.scheduler import Line, Preemptible, Room, Waiting, preempt
+from local.azure.batch.decisions.scheduler import Line, Preemptible, Room, Waiting, preempt
 from testbeds.batch_service import LocalBatch
 from tests.azure.batch.scheduling.job_tasks import make
 from tests.azure.batch.sdk import add, make_job

@@ -56,7 +56,7 @@ class Service(Bench):
                 await self.settle()
 
     async def dies(self) -> None:
-        await self.dispatcher.close()
+        await self.close()
         await self.processes.close()
 
     def folder(self, task: str) -> Path:
@@ -103,6 +103,6 @@ async def test_a_preparation_that_ends_while_the_service_is_dead_is_not_run_agai
     assert (second.folder("t") / "stdout.txt").read_text() == "prepared\n"
     assert (second.folder("t").parents[3] / "shared/count").read_text() == "x\n"
     job = second.state.jobs["job"]
-    second.dispatcher.jobs.terminate(job, "enough")
+    second.jobs.terminate(job, "enough")
     await second.until(lambda: job.state is JobState.COMPLETED)
     assert (second.folder("jobrelease") / "stdout.txt").read_text() == "prepared\n"

@@ -46,7 +46,7 @@ def test_a_task_that_was_being_ended_before_its_node_knew_of_it_is_not_left_hang
     assert account is not None
     job = account.state.jobs["job"]
     task = account.state.tasks(job)["t"]
-    jobs, dispatcher = account.dispatcher.jobs, account.dispatcher
+    jobs, dispatcher = account.jobs, account.dispatcher
     calls = {
         "terminate": lambda: dispatcher.end_task(task),
         "delete": lambda: dispatcher.delete_task(task),

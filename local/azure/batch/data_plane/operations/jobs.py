@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_files, check_pool
+from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, select, shown
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
+from local.azure.batch.decisions import failures
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, JobTask, JobTaskKind
 from local.azure.batch.model.durations import parse_duration
 from local.azure.batch.model.job import AUTO_POOL, with_defaults
 from local.azure.batch.model.states import JOB, JobEvent, JobState, PoolState
-from local.azure.batch.scheduling import failures
 from local.azure.platform.errors import AzureError
 
 SHOWN = wire_names("BatchJob")
@@ -26,6 +28,7 @@ _EXECUTION_INFO = {
     JobTaskKind.PREPARATION: "jobPreparationTaskExecutionInfo",
     JobTaskKind.RELEASE: "jobReleaseTaskExecutionInfo",
 }
+FIELDS: Fields = {("id",): lambda job: job.id, ("state",): lambda job: job.state}
 _CHANGEABLE = tuple(bodies.JOB_UPDATE.properties)
 
 _WRONG_STATE: dict[JobState, type[AzureError]] = {
@@ -57,7 +60,7 @@ async def create(call: Call) -> Answer:
     check_specification(call, full)
     if full["poolInfo"].get(AUTO_POOL, {}).get("poolLifetimeOption") == "jobschedule":  # [guess]
         raise invalid("poolLifetimeOption", "jobschedule", "this job belongs to no job schedule")
-    job = call.account.dispatcher.jobs.create(body["id"], full)
+    job = call.account.jobs.create(body["id"], full)
     # Recorded in seven places: the address ends in job-1 whatever the id is.
     location = f"{call.account.url}/jobs/job-1"
     return Answer(201, etag=job.etag, changed=job.changed, headers={"DataServiceId": location, "Location": location})
@@ -106,13 +109,15 @@ def _check_special_tasks(body: dict[str, Any]) -> None:
 
 async def list_all(call: Call) -> Answer:
     """GET /jobs."""
-    return Answer(body=page(rows(call, call.account.state.jobs.values()), call.query, SHOWN, call.url), entity="jobs")
+    return Answer(
+        body=page(rows(call, call.account.state.jobs.values()), call.query, SHOWN, call.url, FIELDS), entity="jobs"
+    )
 
 
-def rows(call: Call, jobs: Iterable[Job]) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows(call: Call, jobs: Iterable[Job]) -> Iterator[tuple[str, Row]]:
     """Jobs for a list, in the order of their ids."""
     for job in sorted(jobs, key=lambda job: job.id.lower()):
-        yield job.id.lower(), job.view(call.account.url)
+        yield job.id.lower(), Row(job, partial(job.view, call.account.url))
 
 
 async def get(call: Call) -> Answer:
@@ -176,10 +181,7 @@ def _change(call: Call, job: Job, given: dict[str, Any], removed: Collection[str
     body = {**job.body, **given}
     job.body = with_defaults({name: value for name, value in body.items() if name not in removed})
     job.touch(call.now)
-    call.account.state.save(job)
-    call.account.dispatcher.jobs.watch(job)
-    call.account.dispatcher.jobs.settle(job)
-    call.account.dispatcher.wake(job.pool_id)
+    call.account.jobs.update(job)
     return Answer(etag=job.etag, changed=job.changed)
 
 
@@ -198,7 +200,7 @@ async def delete(call: Call) -> Answer:
     if not JOB.allows(job.state, JobEvent.DELETE) and not force:
         raise wrong_state(job)
     job.touch(call.now)
-    call.account.dispatcher.jobs.delete(job, force=force)
+    call.account.jobs.delete(job, force=force)
     return Answer(202)
 
 
@@ -212,7 +214,7 @@ async def terminate(call: Call) -> Answer:
         raise wrong_state(job)
     job.touch(call.now)
     reason = body.get("terminateReason", failures.USER_TERMINATE)
-    call.account.dispatcher.jobs.terminate(job, reason, force=force)
+    call.account.jobs.terminate(job, reason, force=force)
     return Answer(202, etag=job.etag, changed=job.changed)
 
 
@@ -224,7 +226,7 @@ async def disable(call: Call) -> Answer:
     if not JOB.allows(job.state, JobEvent.DISABLE):
         raise wrong_state(job)
     job.touch(call.now)
-    call.account.dispatcher.jobs.disable(job, body["disableTasks"])
+    call.account.jobs.disable(job, body["disableTasks"])
     return Answer(202, etag=job.etag, changed=job.changed)
 
 
@@ -235,7 +237,7 @@ async def enable(call: Call) -> Answer:
     if not JOB.allows(job.state, JobEvent.ENABLE):
         raise wrong_state(job)
     job.touch(call.now)
-    call.account.dispatcher.jobs.enable(job)
+    call.account.jobs.enable(job)
     return Answer(202, etag=job.etag, changed=job.changed)
 
 

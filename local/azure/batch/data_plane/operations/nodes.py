@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.call import Call
+from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.schema import Object
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
@@ -38,8 +42,8 @@ _NOT_UP = frozenset(
 )  # fmt: skip
 
 
-def view(call: Call, node: Node) -> dict[str, Any]:
-    """The node on the wire."""
+def view(call: Call, node: Node, numbers: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The node on the wire. `numbers`: the place of each node among its pool's, where somebody counted them."""
     account = call.account
     running = account.state.on_node[node.id]
     pool = account.state.pools[node.pool_id.lower()]
@@ -61,27 +65,39 @@ def view(call: Call, node: Node) -> dict[str, Any]:
     if recent:
         body["recentTasks"] = recent
     is_up = not node.leaving and node.state is not NodeState.CREATING
-    if is_up and (inbound := _inbound_endpoints(call, node, pool)):
+    if is_up and (inbound := _inbound_endpoints(call, node, pool, numbers)):
         body["endpointConfiguration"] = {"inboundEndpoints": inbound}
     return body
 
 
-def _inbound_endpoints(call: Call, node: Node, pool: Pool) -> list[dict[str, Any]]:
+def _numbers(call: Call, pool: Pool) -> dict[str, int]:
+    return {node.id: number for number, node in enumerate(call.account.state.nodes_of(pool.id))}
+
+
+def _inbound_endpoints(call: Call, node: Node, pool: Pool, numbers: Mapping[str, int] | None) -> list[dict[str, Any]]:
     if not endpoints.nat_pools(pool.body):
         return []
     try:
         address, port = call.account.executor.remote_login(node.id)
     except (NodeUnreachable, KeyError, OSError):
         address, port = "127.0.0.1", 0
-    number = call.account.state.nodes_of(pool.id).index(node)
+    number = (numbers or _numbers(call, pool))[node.id]
     return list(endpoints.inbound(pool.body, number, address, port))
 
 
 async def list_all(call: Call) -> Answer:
     """GET /pools/{id}/nodes."""
-    nodes = sorted(call.account.state.nodes_of(call.pool().id), key=lambda node: node.id)
-    rows = ((node.id, view(call, node)) for node in nodes)
-    return Answer(body=page(rows, call.query, SHOWN, call.url), entity="nodes")
+    pool, state = call.pool(), call.account.state
+    numbers = _numbers(call, pool)
+    rows = (
+        (node_id, Row(state.nodes[node_id], partial(view, call, state.nodes[node_id], numbers)))
+        for node_id in sorted(numbers)
+    )
+    fields: Fields = {
+        ("id",): lambda node: node.id,
+        ("state",): lambda node: node.shown_state(len(state.on_node[node.id])),
+    }
+    return Answer(body=page(rows, call.query, SHOWN, call.url, fields), entity="nodes")
 
 
 async def get(call: Call) -> Answer:
@@ -90,29 +106,26 @@ async def get(call: Call) -> Answer:
 
 
 async def reboot(call: Call) -> Answer:
-    """POST reboot: 202; the node is `rebooting` from now on, unless its tasks shall be waited for."""
-    node = call.node()
-    body = call.body(bodies.NODE_REBOOT, optional=True)
-    _refuse_wrong_state(node, NodeEvent.REBOOT)
-    call.account.allocation.reboot(node, body.get("nodeRebootOption", "requeue"))
-    return Answer(202)
+    """POST reboot: the node is `rebooting` from now on, unless its tasks shall be waited for."""
+    return _redo(call, PendingVerb.REBOOT, bodies.NODE_REBOOT, "nodeRebootOption")
 
 
 async def reimage(call: Call) -> Answer:
-    """POST reimage: 202; the node is `reimaging` from now on, and loses all that is on it."""
-    node = call.node()
-    body = call.body(bodies.NODE_REIMAGE, optional=True)
-    _refuse_wrong_state(node, NodeEvent.REIMAGE)
-    call.account.allocation.remake(node, PendingVerb.REIMAGE, body.get("nodeReimageOption", "requeue"))
-    return Answer(202)
+    """POST reimage: the node is `reimaging` from now on, and loses all that is on it."""
+    return _redo(call, PendingVerb.REIMAGE, bodies.NODE_REIMAGE, "nodeReimageOption")
 
 
 async def deallocate(call: Call) -> Answer:
-    """POST deallocate: 202; the node stays in its pool, its machine and all that is on it goes [guess: all of it]."""
+    """POST deallocate: the node stays in its pool, its machine and all that is on it goes [guess: all of it]."""
+    return _redo(call, PendingVerb.DEALLOCATE, bodies.NODE_DEALLOCATE, "nodeDeallocateOption")
+
+
+def _redo(call: Call, verb: PendingVerb, kind: Object, option: str) -> Answer:
+    """202: what becomes of the node's tasks is the body's `option`; without one they are requeued."""
     node = call.node()
-    body = call.body(bodies.NODE_DEALLOCATE, optional=True)
-    _refuse_wrong_state(node, NodeEvent.DEALLOCATE)
-    call.account.allocation.remake(node, PendingVerb.DEALLOCATE, body.get("nodeDeallocateOption", "requeue"))
+    body = call.body(kind, optional=True)
+    _refuse_wrong_state(node, verb.event)
+    call.account.allocation.redo(node, verb, body.get(option, "requeue"))
     return Answer(202)
 
 
@@ -125,7 +138,7 @@ async def start(call: Call) -> Answer:
 
 
 def _refuse_wrong_state(node: Node, event: NodeEvent) -> None:
-    if not NODE.allows(node.state, event) or node.pending is not None or node.reboot_pending:
+    if not NODE.allows(node.state, event) or node.pending is not None:
         raise errors.OperationNotValidOnNode(details=[("Reason", f"The node is in state {node.state.value}.")])
 
 

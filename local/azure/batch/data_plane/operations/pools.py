@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
@@ -11,6 +12,7 @@ from local.azure.batch.autoscale.syntax import SYNTAX, TOO_LONG
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_pool
+from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, select, shown, wrong
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
@@ -25,6 +27,7 @@ SHOWN = wire_names("BatchPool")
 IMAGE_SHOWN = wire_names("BatchSupportedImage")
 COUNTS_SHOWN = wire_names("BatchPoolNodeCounts")
 USAGE_SHOWN = wire_names("BatchPoolUsageMetrics")
+FIELDS: Fields = {("id",): lambda pool: pool.id, ("state",): lambda pool: pool.state}
 _COUNT_NAMES = {
     NodeState.WAITING_FOR_START_TASK: "waitingForStartTask",
     NodeState.START_TASK_FAILED: "startTaskFailed",
@@ -117,8 +120,8 @@ async def usage_metrics(call: Call) -> Answer:
 
 async def list_all(call: Call) -> Answer:
     """GET /pools."""
-    pools = ((pool.id.lower(), view(call.account, pool)) for pool in in_order(call))
-    return Answer(body=page(pools, call.query, SHOWN, call.url), entity="pools")
+    pools = ((pool.id.lower(), Row(pool, partial(view, call.account, pool))) for pool in in_order(call))
+    return Answer(body=page(pools, call.query, SHOWN, call.url, FIELDS), entity="pools")
 
 
 async def get(call: Call) -> Answer:
@@ -138,7 +141,7 @@ async def head(call: Call) -> Answer:
 
 async def counts(call: Call) -> Answer:
     """GET /nodecounts."""
-    rows = ((pool.id.lower(), _counts(call.account, pool)) for pool in in_order(call))
+    rows = ((pool.id.lower(), Row(pool, partial(_counts, call.account, pool))) for pool in in_order(call))
     return Answer(body=page(rows, call.query, COUNTS_SHOWN, call.url), entity="poolnodecounts")
 
 

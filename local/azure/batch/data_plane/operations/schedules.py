@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
+from local.azure.batch.data_plane.filters import Row
 from local.azure.batch.data_plane.operations import jobs
 from local.azure.batch.data_plane.query import page, select, shown
 from local.azure.batch.data_plane.sdk_models import wire_names
@@ -47,8 +49,7 @@ async def create(call: Call) -> Answer:
         id=body["id"], body=full, created=now, state_since=now, changed=now, number=state.next_number()
     )
     schedule.next_run = schedule.recurrence.first(now)
-    state.save(schedule)
-    call.account.schedules.settle(schedule)
+    call.account.schedules.update(schedule)
     url = f"{call.account.url}/jobschedules/{schedule.id}"
     return Answer(201, etag=schedule.etag, changed=schedule.changed, headers={"DataServiceId": url, "Location": url})
 
@@ -65,7 +66,7 @@ def _check(call: Call, full: dict[str, Any]) -> None:
 async def list_all(call: Call) -> Answer:
     """GET /jobschedules."""
     schedules = sorted(call.account.state.schedules.values(), key=lambda one: one.key)
-    rows = ((one.key, one.view(call.account.url)) for one in schedules)
+    rows = ((one.key, Row(one, partial(one.view, call.account.url))) for one in schedules)
     return Answer(body=page(rows, call.query, SHOWN, call.url), entity="jobschedules")
 
 
@@ -117,8 +118,7 @@ def _change(call: Call, schedule: JobSchedule, body: dict[str, Any]) -> Answer:
         interval = schedule.recurrence.interval
         schedule.next_run = first + interval if schedule.jobs_made and interval and first <= call.now else first
     schedule.touch(call.now)
-    call.account.state.save(schedule)
-    call.account.schedules.settle(schedule)
+    call.account.schedules.update(schedule)
     return Answer(etag=schedule.etag, changed=schedule.changed)
 
 
@@ -167,4 +167,4 @@ async def delete(call: Call) -> Answer:
 async def jobs_of(call: Call) -> Answer:
     """GET /jobschedules/{id}/jobs."""
     found = jobs.rows(call, call.account.state.jobs_of(call.schedule()))
-    return Answer(body=page(found, call.query, jobs.SHOWN, call.url), entity="jobs")
+    return Answer(body=page(found, call.query, jobs.SHOWN, call.url, jobs.FIELDS), entity="jobs")

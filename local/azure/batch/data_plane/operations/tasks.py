@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_files, check_packages
+from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.operations.jobs import refuse_ended
-from local.azure.batch.data_plane.query import after, page, select, shown
+from local.azure.batch.data_plane.query import after, filter_of, page, select, shown
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer, error_body
+from local.azure.batch.decisions import exit_conditions
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, Task
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import TaskEvent, TaskState
 from local.azure.batch.model.task import subtask_view, with_defaults
-from local.azure.batch.scheduling import exit_conditions
+from local.azure.batch.model.task_table import Standing
 from local.azure.platform.errors import AzureError
 
 SHOWN = wire_names("BatchTask")
 SUBTASK_SHOWN = wire_names("BatchSubtask")
+FIELDS: Fields = {
+    ("id",): lambda task: task.id,
+    ("state",): lambda task: task.state,
+    ("creationTime",): lambda task: task.created,
+    ("stateTransitionTime",): lambda task: task.state_since,
+    ("lastModified",): lambda task: task.changed,
+    ("executionInfo", "result"): lambda task: task.result,
+    ("executionInfo", "exitCode"): lambda task: task.exit_code,
+    ("executionInfo", "startTime"): lambda task: task.started,
+    ("executionInfo", "endTime"): lambda task: task.ended,
+    ("executionInfo", "retryCount"): lambda task: task.retries,
+    ("executionInfo", "requeueCount"): lambda task: task.requeues,
+    ("nodeInfo", "nodeId"): lambda task: task.node_id if task.pool_id is not None else None,
+}
+_FINISHED = (Standing.SUCCEEDED, Standing.FAILED)
+_STATES = {
+    "active": (Standing.ACTIVE,),
+    "preparing": (Standing.RUNNING,),
+    "running": (Standing.RUNNING,),
+    "completed": _FINISHED,
+}
+_RESULTS = {"success": (Standing.SUCCEEDED,), "failure": (Standing.FAILED,)}
 _COUNTED = {TaskState.ACTIVE: "active", TaskState.PREPARING: "running", TaskState.RUNNING: "running"}
 
 
@@ -108,9 +135,26 @@ def _add(call: Call, job: Job, value: Any) -> dict[str, Any]:
 
 async def list_all(call: Call) -> Answer:
     """GET /jobs/{id}/tasks."""
-    tasks = call.account.state.tasks_in_order(call.job(), after(call.query))
-    views = ((task.key, task.view(call.account.url)) for task in tasks if not task.deleting)
-    return Answer(body=page(views, call.query, SHOWN, call.url), entity="tasks")
+    job, url = call.job(), call.account.url
+    prefix, standings = _wanted(call)
+    tasks = call.account.state.tasks_in_order(job, after(call.query), prefix, standings)
+    rows = ((task.key, Row(task, partial(task.view, url))) for task in tasks if not task.deleting)
+    return Answer(body=page(rows, call.query, SHOWN, call.url, FIELDS), entity="tasks")
+
+
+def _wanted(call: Call) -> tuple[str, Collection[Standing]]:
+    """Where a page has to look: at ids that begin so, and at tasks that count as one of these."""
+    wanted = filter_of(call.query, SHOWN)
+    if wanted is None:
+        return "", tuple(Standing)
+    operator, value = wanted.certain.get(("id",), ("", ""))
+    prefix = str(value).lower() if operator else ""  # an id that equals it begins with it
+    standings = set(Standing)
+    for path, places in ((("state",), _STATES), (("executionInfo", "result"), _RESULTS)):
+        operator, value = wanted.certain.get(path, ("", None))
+        if operator == "eq" and value is not None:
+            standings &= set(places.get(str(value).lower(), ()))
+    return prefix, tuple(one for one in Standing if one in standings)
 
 
 async def get(call: Call) -> Answer:
@@ -134,7 +178,7 @@ async def put(call: Call) -> Answer:
     )
     task.touch(call.now)
     call.account.state.save(task)
-    call.account.dispatcher.retention.watch(task)
+    call.account.scheduling.retention.watch(task)
     return Answer(etag=task.etag, changed=task.changed)
 
 
@@ -198,23 +242,36 @@ async def reactivate(call: Call) -> Answer:
 async def counts(call: Call) -> Answer:
     """GET taskcounts: tasks that prepare count as running (documented). With a lag, as recorded, it is the past that is
     counted: a task that changed meanwhile counts as it was, a new one not at all."""
+    job, state = call.job(), call.account.state
+    if call.account.count_lag:
+        tasks, slots = _past_counts(state.tasks(job).values(), call.now - call.account.count_lag)
+    else:
+        tasks, slots = map(_counted, state.counts(job))
+    return Answer(body={"taskCounts": tasks, "taskSlotCounts": slots}, entity="taskcountsresult/@Element")
+
+
+def _counted(by_standing: Mapping[Standing, int]) -> dict[str, int]:
+    counts = {standing.value: number for standing, number in by_standing.items()}
+    return {**counts, "completed": sum(by_standing[one] for one in _FINISHED)}
+
+
+def _past_counts(of: Iterable[Task], until: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    """Tasks and slots as they were: each task is asked what it was then."""
     tasks: dict[str, int] = dict.fromkeys(("active", "running", "completed", "succeeded", "failed"), 0)
     slots = dict(tasks)
-    until = call.now - call.account.count_lag
-    for task in call.account.state.tasks(call.job()).values():
+    for task in of:
         state = task.state
-        if call.account.count_lag:
-            if task.created > until:
-                continue
-            if task.state_since > until:
-                state = TaskState(task.previous_state or TaskState.ACTIVE)
+        if task.created > until:
+            continue
+        if task.state_since > until:
+            state = TaskState(task.previous_state or TaskState.ACTIVE)
         names = [_COUNTED.get(state, "completed")]
         if state is TaskState.COMPLETED:
             names.append("succeeded" if task.result == "success" else "failed")
         for name in names:
             tasks[name] += 1
             slots[name] += task.slots
-    return Answer(body={"taskCounts": tasks, "taskSlotCounts": slots}, entity="taskcountsresult/@Element")
+    return tasks, slots
 
 
 async def subtasks(call: Call) -> Answer:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from local.azure.batch.decisions.failures import ENDED_BY_USER
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, Task
-from local.azure.batch.scheduling.failures import ENDED_BY_USER
 
 
 class JobAction(StrEnum):

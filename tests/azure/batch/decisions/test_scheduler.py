@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 
 import pytest
 
-from local.azure.batch.model import Ending, Job, JobTask, JobTaskKind, Task
-from local.azure.batch.model.job import with_defaults as job_defaults
-from local.azure.batch.model.states import JobState, JobTaskEvent, JobTaskState, TaskEvent, TaskState
-from local.azure.batch.model.task import with_defaults as task_defaults
-from local.azure.batch.scheduling import failures
-from local.azure.batch.scheduling.exit_conditions import JobAction
-from local.azure.batch.scheduling.scheduler import (
+from local.azure.batch.decisions import failures
+from local.azure.batch.decisions.exit_conditions import JobAction
+from local.azure.batch.decisions.scheduler import (
     Assignment,
     Line,
     Room,
@@ -24,6 +21,10 @@ from local.azure.batch.scheduling.scheduler import (
     judge_job_task,
     nodes_to_remove,
 )
+from local.azure.batch.model import Ending, Job, JobTask, JobTaskKind, Task
+from local.azure.batch.model.job import with_defaults as job_defaults
+from local.azure.batch.model.states import JobState, JobTaskEvent, JobTaskState, TaskEvent, TaskState
+from local.azure.batch.model.task import with_defaults as task_defaults
 from local.node.contract import FailureInfo, RunEnded
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,3 +170,24 @@ def test_container_pools_and_tasks_must_fit() -> None:
 
 def test_idle_and_new_nodes_leave_first() -> None:
     assert nodes_to_remove([("old", 0), ("busy", 2), ("new", 0)], 2) == ["new", "old"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nodes_are_chosen_as_by_looking_at_all_of_them(seed: int) -> None:
+    chance = random.Random(seed)
+    rooms = [Room(f"n{number}", chance.randint(1, 6), chance.randint(0, 3)) for number in range(chance.randint(1, 9))]
+    pack = chance.random() < 0.5
+    waiting = [
+        Waiting(str(number), chance.randint(1, 5), chance.choice([None, None, "n0", "n3", "gone"]))
+        for number in range(20)
+    ]
+    free = {room.node_id: room.slots - room.used for room in rooms if room.slots > room.used}
+    expected: dict[str, str] = {}
+    for task in waiting:
+        fitting = {node: slots for node, slots in free.items() if slots >= task.slots}
+        if not fitting:
+            continue
+        node = task.affinity if task.affinity in fitting else (min if pack else max)(fitting, key=fitting.__getitem__)
+        expected[task.task_id] = node
+        free[node] -= task.slots
+    assert placed(assign([Line("j", waiting)], rooms, pack=pack)) == expected

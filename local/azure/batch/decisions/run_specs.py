@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from local.azure.batch.decisions import environment
 from local.azure.batch.model import Job, JobTask, JobTaskKind, Node, Pool, Task
 from local.azure.batch.model.durations import limit_seconds
 from local.azure.batch.model.task import Instance
-from local.azure.batch.scheduling import environment
 from local.azure.control_plane.resources import Resource
 from local.node.contract import (
     ContainerRegistry,

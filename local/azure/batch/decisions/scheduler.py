@@ -8,13 +8,14 @@ priority, then by age; `maxParallelTasks` limits a job; a task that does not fit
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from local.azure.batch.decisions import failures
+from local.azure.batch.decisions.exit_conditions import JobAction
 from local.azure.batch.model import Ending, Job, JobTask, Task
 from local.azure.batch.model.states import JobState, JobTaskEvent, TaskEvent
-from local.azure.batch.scheduling import failures
-from local.azure.batch.scheduling.exit_conditions import JobAction
 from local.node.contract import FailureInfo, RunEnded
 
 
@@ -73,27 +74,62 @@ class Assignment:
 
 def assign(lines: Sequence[Line], rooms: Sequence[Room], *, pack: bool = False) -> list[Assignment]:
     """Fill the nodes of one pool."""
-    free = {room.node_id: room.slots - room.used for room in rooms if room.slots > room.used}
+    free = Free({room.node_id: room.slots - room.used for room in rooms if room.slots > room.used}, pack)
     by_id = {room.node_id: room for room in rooms}
     made: list[Assignment] = []
     for line in in_order(lines):
         left = None if line.limit is None else line.limit - line.running
         for task in line.waiting:
-            usable = {node: slots for node, slots in free.items() if node not in line.barred} if line.barred else free
-            if not usable or (left is not None and left <= 0):
+            if not free.slots or (left is not None and left <= 0) or line.barred.issuperset(free.slots):
                 break
-            if not task.is_plain:
+            if task.is_plain and not line.barred:
+                node = free.choose(task)
+                nodes = () if node is None else (node,)
+            else:
+                usable = {node: slots for node, slots in free.slots.items() if node not in line.barred}
                 usable = {node: slots for node, slots in usable.items() if _suits(task, by_id[node], slots)}
-            nodes = _choose(task, usable, pack)
+                nodes = _choose(task, usable, pack)
             if not nodes:
                 continue
             made.append(Assignment(line.job_id, task.task_id, nodes[0], nodes[1:]))
             for node in nodes:
-                free[node] = 0 if task.whole else free[node] - task.slots
-                if not free[node]:
-                    del free[node]
+                free.set(node, 0 if task.whole else free.slots[node] - task.slots)
             left = None if left is None else left - 1
     return made
+
+
+class Free:
+    """The nodes of a pool that have free slots, found by how many: a choice costs the same among ten and a thousand."""
+
+    def __init__(self, slots: dict[str, int], pack: bool) -> None:
+        self.slots = slots
+        self._pack = pack
+        self._order = {node: place for place, node in enumerate(slots)}
+        self._with: dict[int, list[tuple[int, str]]] = {}  # free slots -> heap of nodes that have, or had, so many
+        for node, count in slots.items():
+            self._with.setdefault(count, []).append((self._order[node], node))
+
+    def choose(self, task: Waiting) -> str | None:
+        """The node for a task that wants nothing but slots; of equal ones the first."""
+        if task.affinity is not None and self.slots.get(task.affinity, 0) >= task.slots:
+            return task.affinity
+        for count in sorted(self._with, reverse=not self._pack):
+            if count >= task.slots:
+                heap = self._with[count]
+                while heap and self.slots.get(heap[0][1]) != count:
+                    heapq.heappop(heap)
+                if heap:
+                    return heap[0][1]
+                del self._with[count]
+        return None
+
+    def set(self, node: str, count: int) -> None:
+        """The node has so many left."""
+        if count:
+            self.slots[node] = count
+            heapq.heappush(self._with.setdefault(count, []), (self._order[node], node))
+        else:
+            del self.slots[node]
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
