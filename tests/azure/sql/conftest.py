@@ -17,7 +17,7 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
-from local.azure.sql.faults import Faults, Listener
+from local.azure.platform.faults import SQL, Faults, Listener
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import IDENTITIES, Directory
@@ -126,7 +126,7 @@ def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
 def world(tmp_path: Path, databases: Backend) -> Iterator[World]:
     cloud = Cloud.open(Paths(tmp_path))
     directory, faults = Directory(cloud.paths), Faults()
-    with Listener(cloud.paths, faults), Server(cloud.paths, directory, 0, databases, faults) as server:
+    with Listener(cloud.paths, SQL, faults), Server(cloud.paths, directory, 0, databases, faults) as server:
         databases.ensure("worklist")
         made = World(cloud, server, faults)
         yield made

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from local.azure.batch.data_plane.filters import parse_filter
 from local.azure.batch.errors import InvalidQueryParameterValue
+from local.azure.platform.faults import conditions
 
 MAX_RESULTS = 1000
 
@@ -60,7 +61,7 @@ def page(
 
     What was deleted since the page before does no harm: the next page begins behind its position.
     """
-    limit = _max_results(query)
+    limit = 1 if conditions().partial else _max_results(query)
     chosen = select(query, properties)
     keep = parse_filter(query["$filter"], properties) if query.get("$filter") else None
     start = after(query)
