@@ -164,11 +164,25 @@ def env(paths: Paths, _arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def fault(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local import fault_verbs
+
+    return fault_verbs.fault(paths, arguments)
+
+
+def clock(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local import fault_verbs
+
+    return fault_verbs.clock(paths, arguments)
+
+
 VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
     "start": (start, "start the local Azure in the background"),
     "stop": (stop, "stop it, and the nodes; all state is kept"),
     "status": (status, "which processes run"),
     "reset": (reset, "delete all its state"),
+    "fault": (fault, "faults on purpose of a running local Azure: set, list, clear, kinds"),
+    "clock": (clock, "what time it is in the running local Azure; move it ahead"),
     "tour": (run_tour, "the main job from end to end (make up)"),
     "up": (up, "pulumi up of the stack 'local'; further words go to Pulumi"),
     "preview": (preview, "pulumi preview; of dev and prod offline; further words go to Pulumi"),
@@ -195,6 +209,12 @@ def parser() -> argparse.ArgumentParser:
             verb.add_argument("--caches", action="store_true", help="delete cached images, too")
         if name == "destroy":
             verb.add_argument("--yes", action="store_true", help="do not ask (also with YES=1 in the environment)")
+        if name == "fault":
+            from local.fault_verbs import add_fault_options
+
+            add_fault_options(verb)
+        if name == "clock":
+            verb.add_argument("--ahead", metavar="DURATION", help="move it ahead by so much (ISO 8601: PT2H30M)")
         if name in PULUMI_VERBS:
             verb.add_argument("--stack", "-s", default=LOCAL, help="local (default); preview: dev and prod, offline")
     return top

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from local.azure.platform.errors import AzureError
+from local.azure.platform.faults import FaultRefused
 from local.azure.platform.ports import NoPortLeft, PortInUse
 from local.azure.sql.errors import SqlError
 from local.errors import LocalError
@@ -18,7 +19,7 @@ from tools.setup import docker_engine
 from tools.setup.docker_engine import EngineState
 
 # Their texts have fact, cause and next step already.
-WORDED = (LocalError, UnsafeFolder, PortInUse, NoPortLeft, ImageBuildFailed)
+WORDED = (LocalError, UnsafeFolder, PortInUse, NoPortLeft, ImageBuildFailed, FaultRefused)
 
 
 def explain(error: BaseException, paths: Paths) -> str | None:

@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     _BATCH: {*_CLOUD, f"{_BATCH}.account", f"{_BATCH}.accounts", f"{_BATCH}.hooks", "local.node.contract"},
     f"{_SQL}.errors": set(),
-    f"{_SQL}.faults": {"local.paths", f"{_SQL}.errors"},
+    f"{_SQL}.faults": {f"{_AZURE}.platform", f"{_SQL}.errors"},
     f"{_SQL}.tds": {f"{_SQL}.errors"},
     f"{_SQL}.statements": {f"{_SQL}.errors"},
     f"{_SQL}.stores": {"local.paths", f"{_SQL}.errors", f"{_SQL}.tds", f"{_SQL}.statements"},

@@ -52,7 +52,7 @@ class LocalStack:
         return {
             "running": bool(found.get("running")),
             "processes": found.get("processes") or {},
-            "faults": _ask(home, "-m", "local.azure.sql.faults", "list"),
+            "faults": _ask(home, "-m", "local", "fault", "list"),
             "logs": [{"name": one.name, "size": one.stat().st_size} for one in _logs(home / "log")],
             "home": str(home),
         }

@@ -7,10 +7,13 @@ resumed operation meets a type without them.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from local.azure.arm.service import ArmService
 from local.azure.batch.service import BatchService
@@ -19,6 +22,8 @@ from local.azure.cloudfile import keep_written
 from local.azure.control_plane.cloud import Cloud
 from local.azure.executors import build_executor
 from local.azure.identity.service import IdentityService
+from local.azure.platform.clock import Clock, MovableClock
+from local.azure.platform.faults import AZURE, FaultRefused, Listener
 from local.azure.platform.service import Service
 from local.azure.registry.service import RegistryService
 from local.paths import write_private
@@ -47,16 +52,27 @@ async def serve(cloud: Cloud, *, stop: asyncio.Event | None = None, services: Se
     ready = cloud.paths.run / READY_FILE
     ready.unlink(missing_ok=True)
     started: list[Service] = []
+    control = Listener(cloud.paths, AZURE, cloud.faults, {"clock": functools.partial(_clock, cloud.clock)})
     try:
         for service in services if services is not None else build_services(cloud):
             started.append(service)
             await service.start()
             _log.info("started", extra={"service": service.name})
         keep_written(cloud)
-        write_private(ready, f"{os.getpid()}\n".encode())
-        await ending.wait()
+        with control:
+            write_private(ready, f"{os.getpid()}\n".encode())
+            await ending.wait()
     finally:
         ready.unlink(missing_ok=True)
         for service in reversed(started):
             await service.stop()
         _log.info("stopped")
+
+
+def _clock(clock: Clock, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Move the clock ahead (by 0: only say where it stands)."""
+    if asked["seconds"]:
+        if not isinstance(clock, MovableClock):
+            raise FaultRefused("this local Azure was started with a clock of its own")
+        clock.move(timedelta(seconds=asked["seconds"]))
+    return {"now": clock.now().isoformat(), "offset": clock.offset.total_seconds()}

@@ -11,6 +11,7 @@ import os
 from local.azure.cloudfile import SQL_NAME
 from local.azure.control_plane.cloud import Cloud
 from local.azure.identity.service import imds_for_nodes
+from local.azure.node_faults import NodesWithFaults
 from local.node.contract import Executor
 from local.node.relay import NodeRelay
 
@@ -29,7 +30,11 @@ class UnknownExecutor(Exception):
 
 
 def build_executor(cloud: Cloud) -> Executor:
-    """The executor that the environment asks for."""
+    """The executor that the environment asks for, with its faults on purpose."""
+    return NodesWithFaults(_chosen(cloud), cloud.faults, cloud.clock)
+
+
+def _chosen(cloud: Cloud) -> Executor:
     choice = os.environ.get(VARIABLE, "docker")
     if choice not in CHOICES:
         raise UnknownExecutor(f"{VARIABLE}={choice}: there is no such executor; use one of {', '.join(CHOICES)}.")

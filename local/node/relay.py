@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -18,7 +18,7 @@ from local.node.contract import Identity
 
 log = logging.getLogger(__name__)
 Answer = tuple[int, Mapping[str, str], bytes]
-Imds = Callable[[str, tuple[Identity, ...], str, str, Mapping[str, str]], Answer]
+Imds = Callable[[str, tuple[Identity, ...], str, str, Mapping[str, str]], Awaitable[Answer]]
 _HOST = "127.0.0.1"
 _PATIENCE_SECONDS = 60.0  # a service may start after the relay: its callers wait, as they do for the relay itself
 _PAUSE_SECONDS = 0.1
@@ -103,7 +103,7 @@ class NodeRelay:
         request, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         method, target, _ = request.split(" ", 2)
-        status, answered, content = self._imds(node_id, identities, method, target, headers)
+        status, answered, content = await self._imds(node_id, identities, method, target, headers)
         head = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
             *(f"{name}: {value}" for name, value in answered.items()),

@@ -18,7 +18,7 @@ NODE = NodeSpec(
 )
 
 
-def fake_imds(
+async def fake_imds(
     node_id: str, identities: tuple[Identity, ...], method: str, target: str, headers: Mapping[str, str]
 ) -> Answer:
     """Gives every node a token that tells what was asked."""

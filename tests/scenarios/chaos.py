@@ -21,7 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from local.azure.sql.faults import Control, ControlRefused, Fault
+from local.azure.platform.faults import Control, FaultRefused, Rule
+from local.azure.sql.faults import sql_fault
 from tests.scenarios.cluster import DRILL, Cluster
 
 STEPS, SECONDS, LEASE = 5, 0.2, 4
@@ -40,9 +41,9 @@ QUIET = 65.0  # the supervisor restarts a child without limit only when it ran a
 class Chaos:
     """Runs on one stack, and what happened in them."""
 
-    def __init__(self, cluster: Cluster, inject: Callable[[Fault], object] | None = None) -> None:
+    def __init__(self, cluster: Cluster, inject: Callable[[Rule], object] | None = None) -> None:
         self.cluster, self.happened = cluster, Counter[str]()
-        self._inject = inject or (lambda fault: Control(cluster.paths).set(fault))
+        self._inject = inject or (lambda fault: Control(cluster.paths, "sql").set(fault))
         self._database_killed, self._lock = time.monotonic(), threading.Lock()
 
     def prepare(self) -> None:
@@ -101,8 +102,8 @@ class Chaos:
         elif kind in FAULTS:
             match = "drill_steps" if kind in ("cut", "deadlock") else ""
             try:
-                met = bool(self._inject(Fault(kind, times=2, match=match, seconds=8 * which)))
-            except ControlRefused as error:
+                met = bool(self._inject(sql_fault(kind, times=2, match=match, seconds=8 * which)))
+            except FaultRefused as error:
                 if not isinstance(error.__cause__, ConnectionError | FileNotFoundError):
                     raise  # else the server was killed a moment ago
         elif self._may_kill_database():

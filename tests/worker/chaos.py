@@ -31,7 +31,7 @@ from typing import Any, Final, TypeVar
 
 import pytds
 
-from local.azure.sql.faults import Fault
+from local.azure.sql.faults import sql_fault
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.cluster import Cluster, socket_of
 from local.paths import Paths
@@ -107,7 +107,7 @@ class Storm:
             # of this queue's statements, or of anybody's commits and logins: storms at once share the server
             match = self.queue if kind in ("deadlock", "failover", "cut", "mute", "slow") else ""
             times, wait = self.chance.randint(1, 2), self.chance.uniform(0, seconds)
-            self.place.faults.set(Fault(kind, times, match if kind != "mute" else "steps_done", wait))
+            self.place.faults.set(sql_fault(kind, times, match if kind != "mute" else "steps_done", wait))
             self.met[kind] += times
         deadline = time.monotonic() + HANG_SECONDS
         threads = [self._worker(kill=self.chance.random() < 0.7) for _ in range(self.chance.randint(2, 3))]

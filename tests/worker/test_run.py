@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local.azure.sql.faults import Fault
+from local.azure.platform.faults import Rule
+from local.azure.sql.faults import sql_fault
 from local.azure.sql.provision import provision
 from testbeds.worker_place import DATABASE, HANDLERS, Place
 from testbeds.worker_steps import GOOD as GOOD_MISBEHAVIOUR
@@ -182,15 +183,15 @@ def test_a_handlers_mistakes_are_its_items_failures(place: Place, function: str,
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("deadlock", match="steps_done"),
-        Fault("failover", match="steps_done"),
-        Fault("failover", match="COMMIT", times=3),
-        Fault("cut", match="steps_done"),
-        Fault("cut-before-commit", times=4),
+        sql_fault("deadlock", match="steps_done"),
+        sql_fault("failover", match="steps_done"),
+        sql_fault("failover", match="COMMIT", times=3),
+        sql_fault("cut", match="steps_done"),
+        sql_fault("cut-before-commit", times=4),
     ],
     ids=lambda fault: f"{fault.kind} {fault.match}",
 )
-def test_transient_errors_are_tried_again(place: Place, fault: Fault) -> None:
+def test_transient_errors_are_tried_again(place: Place, fault: Rule) -> None:
     place.enqueue("q", [{"name": "a", "steps": 3}])
     number = place.faults.set(fault)
     worker = place.run(*RUN)
@@ -204,7 +205,7 @@ def test_transient_errors_are_tried_again(place: Place, fault: Fault) -> None:
 def test_a_handler_cannot_keep_half_of_an_undone_step(place: Place, kind: str, fails: bool) -> None:
     """The server undid the transaction, and the handler passes over that: the step is tried again, not committed."""
     place.enqueue("q", [{"name": "a", "fails": fails}])
-    number = place.faults.set(Fault(kind, match="steps_done"))
+    number = place.faults.set(sql_fault(kind, match="steps_done"))
     words = ("run", "--queue", "q", "--until-empty", "--max-attempts", "1")
     worker = place.run(*words, "--handler", f"{HANDLERS}:passes_over_errors")
     assert place.faults.state()[number]["fired"] == 1
@@ -217,7 +218,7 @@ def test_a_handler_cannot_keep_half_of_an_undone_step(place: Place, kind: str, f
 def test_a_commit_whose_answer_is_lost_is_not_repeated(place: Place) -> None:
     """The worst moment: the server commits, and the connection goes before the answer."""
     place.enqueue("q", [{"name": "a", "steps": 3}])
-    number = place.faults.set(Fault("cut-after-commit", times=5))
+    number = place.faults.set(sql_fault("cut-after-commit", times=5))
     worker = place.run(*RUN)
     assert place.faults.state()[number]["fired"] == 5
     assert len(worker.events("retry")) == 5
@@ -320,7 +321,7 @@ def test_a_row_of_another_tool_is_a_dead_letter_and_the_queue_goes_on(place: Pla
 def test_an_item_whose_step_never_passes_does_not_hold_up_the_queue(place: Place) -> None:
     """Its error is one that passes, and never does; everybody else's statements are answered."""
     place.enqueue("q", [{"name": "a"}, {"name": "b"}])
-    place.faults.set(Fault("deadlock", match="steps_done", times=0))
+    place.faults.set(sql_fault("deadlock", match="steps_done", times=0))
     worker = place.run(*RUN, "--patience", "0.5", "--max-attempts", "2")
     assert {name: item[0] for name, item in items(place).items()} == {"a": "dead", "b": "dead"}
     assert "rolled our transaction back" in worker.events("dead_letter")[0]["error"]
@@ -329,14 +330,15 @@ def test_an_item_whose_step_never_passes_does_not_hold_up_the_queue(place: Place
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("error", match="steps_done", number=49919, message="busy, in words that nobody knows"),
-        Fault("error", match="COMMIT", number=40197, message=BUSY_TEXT),
-        Fault("error", number=976, message="The target database, 'worklist', is participating in an availability group "
+        sql_fault("error", match="steps_done", number=49919, message="busy, in words that nobody knows"),
+        sql_fault("error", match="COMMIT", number=40197, message=BUSY_TEXT),
+        sql_fault("error", number=976,
+              message="The target database, 'worklist', is participating in an availability group "
               "and is currently not accessible for queries.", times=2),
     ],
     ids=lambda fault: str(fault.number),
 )  # fmt: skip
-def test_microsofts_transient_numbers_are_tried_again(place: Place, fault: Fault) -> None:
+def test_microsofts_transient_numbers_are_tried_again(place: Place, fault: Rule) -> None:
     place.enqueue("q", [{"name": "a", "steps": 2}])
     number = place.faults.set(fault)
     worker = place.run(*RUN)
@@ -347,7 +349,7 @@ def test_microsofts_transient_numbers_are_tried_again(place: Place, fault: Fault
 def test_a_commit_that_takes_longer_than_our_wait_is_settled_by_the_database(place: Place) -> None:
     """It takes effect after we gave it up: the look waits for it, and the step is not done again."""
     place.enqueue("q", [{"name": "a", "steps": 2}])
-    number = place.faults.set(Fault("slow-commit", match="COMMIT", seconds=6))
+    number = place.faults.set(sql_fault("slow-commit", match="COMMIT", seconds=6))
     began = time.monotonic()
     worker = place.run(*RUN, "--grace", "2")
     assert place.faults.state()[number]["fired"] == 1
@@ -361,7 +363,7 @@ def test_a_commit_that_takes_longer_than_our_wait_is_settled_by_the_database(pla
 def test_a_server_that_says_nothing_at_all_is_given_up_in_time(place: Place, match: str) -> None:
     """It does not even answer a cancellation; at a login as in a statement."""
     place.enqueue("q", [{"name": "a"}])
-    number = place.faults.set(Fault("mute", match=match, seconds=30))
+    number = place.faults.set(sql_fault("mute", match=match, seconds=30))
     began = time.monotonic()
     worker = place.run(*RUN, "--grace", "2", "--patience", "20")
     assert time.monotonic() - began < 28
@@ -372,7 +374,7 @@ def test_a_server_that_says_nothing_at_all_is_given_up_in_time(place: Place, mat
 
 def test_an_error_that_passes_after_a_step_longer_than_the_patience_is_tried_again(place: Place) -> None:
     place.enqueue("q", [{"name": "a", "seconds": 2}])
-    place.faults.set(Fault("deadlock", match="steps_done"))
+    place.faults.set(sql_fault("deadlock", match="steps_done"))
     worker = place.run(*RUN, "--patience", "1")
     assert len(worker.events("retry")) == 1
     assert items(place)["a"] == ("done", 1, 1)
@@ -409,7 +411,7 @@ def test_rows_before_a_wrong_line_are_added_and_counted(place: Place, tmp_path: 
 
 def test_an_enqueue_whose_commit_was_not_answered_counts_its_rows_once(place: Place, tmp_path: Path) -> None:
     (tmp_path / "keys.csv").write_text("id\na\nb\n")
-    place.faults.set(Fault("cut-after-commit"))
+    place.faults.set(sql_fault("cut-after-commit"))
     facts = place.run("enqueue", "--queue", "q", "--key", "id", str(tmp_path / "keys.csv")).events("enqueued")[0]
     assert (facts["read"], facts["added"], facts["there"]) == (2, 2, 0)
 

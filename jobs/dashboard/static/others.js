@@ -25,7 +25,7 @@ export function local({ ask, refine, query }) {
     draw: (data) => h("div", {}, h("div", { class: "head" }, h("h1", { class: "grow" }, "Local Azure"), chip(data.running ? "running" : "stopped", data.running ? "c-completed" : "c-bad")),
       h("div", { class: "columns" },
         h("section", {}, h("h2", {}, "Services"), table(["process", ["pid", "n"]], Object.entries(data.processes).map(([name, pid]) => ({ key: name, cells: [name, String(pid)] })), { empty: "none runs. Start it: python -m local start" })),
-        h("section", {}, h("h2", {}, "Faults of the SQL server"), h("pre", { class: "plain", tabindex: 0 }, data.faults || "none"), h("p", { class: "soft" }, "Set one: python -m local.azure.sql.faults --help")),
+        h("section", {}, h("h2", {}, "Faults on purpose"), h("pre", { class: "plain", tabindex: 0 }, data.faults || "none"), h("p", { class: "soft" }, "Set one: python -m local fault set --help")),
         h("section", {}, h("h2", {}, "Logs"), table(["log", ["size", "n"]], data.logs.map((one) => ({ key: one.name, cells: [h("a", { href: `#/local?log=${part(one.name)}` }, one.name), bytes(one.size)] }))), facts([["folder", h("code", {}, `${data.home}/log`)]]))),
       data.shown ? h("section", {}, h("div", { class: "head" }, h("h2", { class: "grow" }, `The end of ${data.shown.name}`), h("button", { type: "button", onclick: () => refine({ log: "" }) }, "close")), h("pre", { class: "output", tabindex: 0 }, data.shown.text)) : null),
   };

@@ -252,3 +252,10 @@ class InvalidTag(AzureError):
 
     status = 400
     code = "InvalidTagNameCharacters"
+
+
+class TooManyRequests(AzureError):
+    """ARM's throttling: https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
+    [guess: the text]."""
+
+    status, code, default = 429, "TooManyRequests", "The request is being throttled. Retry it later."

@@ -26,6 +26,7 @@ from local.azure.arm.errors import (
     MissingApiVersionParameter,
     RequestContentTooLarge,
     ResourceNotFound,
+    TooManyRequests,
 )
 from local.azure.arm.journal import Journal, Operation
 from local.azure.arm.listing import page
@@ -89,6 +90,12 @@ class Pipeline:
             self.operate,
         )  # fmt: skip
 
+    def refuse(self, request: web.Request, kind: str) -> web.Response:
+        """ARM's answer to too many requests, or to a failure of its own."""
+        context = Context(request)
+        error = TooManyRequests() if kind == "throttle" else AzureError()
+        return self._finish(web.json_response(self._error(error, context), status=error.status), context)
+
     async def handle(self, request: web.Request) -> web.Response:
         """Run the steps until one has the answer."""
         context = Context(request)
@@ -106,6 +113,11 @@ class Pipeline:
                 f"The local Azure failed: {type(error).__name__}; see its log for {context.request_id}."
             )
             answer = web.json_response(self._error(broken, context), status=broken.status)
+        return self._finish(answer, context)
+
+    @staticmethod
+    def _finish(answer: web.Response, context: Context) -> web.Response:
+        request = context.request
         answer.headers.update(_HEADERS)
         answer.headers["x-ms-request-id"] = context.request_id
         answer.headers["x-ms-correlation-request-id"] = request.headers.get(

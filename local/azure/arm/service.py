@@ -16,6 +16,7 @@ from local.azure.identity.authority import Authority
 from local.azure.identity.graph import Graph
 from local.azure.identity.hooks import IDENTITIES, FederationHooks, IdentityHooks
 from local.azure.identity.metadata import metadata_routes
+from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
 
 _MEGABYTE = 1024 * 1024
@@ -48,7 +49,9 @@ class ArmService:
         app.router.add_routes(metadata_routes(self._cloud))
         app.router.add_routes(Authority(self._cloud).routes())
         app.router.add_routes(Graph(self._cloud).routes())
-        app.router.add_route("*", "/{path:[\\s\\S]*}", Pipeline(self._cloud, self._journal).handle)
+        pipeline = Pipeline(self._cloud, self._journal)
+        faults = HttpFaults(self._cloud.faults, "arm", pipeline.refuse)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", faults.around(pipeline.handle))
         return app
 
     async def start(self) -> None:

@@ -435,6 +435,20 @@ class NotImplementedYet(BatchError):
     status, code, default = 501, "NotImplemented", "The local Azure does not have this operation yet."
 
 
+class TooManyRequests(BatchError):
+    """The account's rate limit. Documented as 429 without a code of its own [guess]."""
+
+    status, code = 429, "TooManyRequests"
+    default = "Too many requests were made to the service within a given timeframe. Retry the request later."
+
+
+class InternalError(BatchError):
+    """The service's own mistake."""
+
+    status, code = 500, "InternalError"
+    default = "The server encountered an internal error. Please retry the request."
+
+
 def invalid(path: str, value: object, reason: str) -> InvalidPropertyValue:
     """The service's answer to a wrong value, with its three details (recorded; the data plane names no path)."""
     name = path.rsplit(".", 1)[-1]

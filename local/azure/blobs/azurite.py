@@ -23,12 +23,12 @@ from yarl import URL
 from local.azure.blobs.errors import ServerBusy
 from local.azure.blobs.sharedkey import signature
 from local.azure.platform.clock import Clock
+from local.azure.platform.forwarding import NO_LIMIT
 from local.azure.platform.ports import HOST, Ports
 from local.azure.platform.store import Store
 from local.paths import Paths
 
 _ROOM: Final = Path(__file__).parent
-_NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)
 _OURS_ALONE: Final = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")  # aiohttp would add unsigned ones
 _VERSION: Final = "2021-12-02"  # of our own requests; clients' versions go through unchanged
 
@@ -62,7 +62,7 @@ class Azurite:
     async def start(self) -> None:
         """Open the client (Azurite may come later)."""
         connector = aiohttp.TCPConnector(limit=0)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=_NO_LIMIT, auto_decompress=False)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=NO_LIMIT, auto_decompress=False)
 
     async def stop(self) -> None:
         """Close the client."""

@@ -82,6 +82,19 @@ class ServerBusy(BlobError):
     default = "The server is currently unable to receive requests. Please retry your request."
 
 
+class OverAccountLimit(ServerBusy):
+    """Too many requests (documented: 503 ServerBusy)."""
+
+    default = "Operations per second is over the account limit."
+
+
+class InternalError(BlobError):
+    """The service's own mistake."""
+
+    status, code = 500, "InternalError"
+    default = "The server encountered an internal error. Please retry the request."
+
+
 class NotImplementedYet(BlobError):
     """What the blob service has and the local one does not have yet."""
 

@@ -6,27 +6,23 @@ containers that came or went.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
 
 from local.azure.blobs.authorization import Authorization
 from local.azure.blobs.azurite import Azurite
-from local.azure.blobs.errors import AccountNotFound, BlobError
+from local.azure.blobs.errors import AccountNotFound, BlobError, InternalError, OverAccountLimit
 from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS, SERVICES, AccountHooks, ContainerHooks, ServiceHooks
 from local.azure.blobs.operations import Operation, read_operation
 from local.azure.blobs.wire import error_response
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
+from local.azure.platform.forwarding import answer_with, sent_body, sent_headers
+from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
-
-_PIECE: Final = 1 << 18
-_NOT_SENT: Final = {"authorization", "connection", "date", "expect", "keep-alive", "transfer-encoding"}
-_NOT_ANSWERED: Final = {"connection", "content-length", "keep-alive", "server", "transfer-encoding"}
 
 
 class BlobService:
@@ -45,7 +41,8 @@ class BlobService:
             Document("Microsoft.Storage/locations/usages", "Microsoft.Storage/locations/usages/read", self._usages)
         )
         app = web.Application()
-        app.router.add_route("*", "/{path:[\\s\\S]*}", self._handle)
+        faults = HttpFaults(cloud.faults, "blobs", self._refuse, _operation_name)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", faults.around(self._handle))
         self._site = Site(app, "blobs", cloud.ports.reserve("blobs"), cloud.paths)
 
     def _usages(self, names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
@@ -64,6 +61,10 @@ class BlobService:
         await self._site.stop()
         await self._azurite.stop()
 
+    def _refuse(self, request: web.Request, kind: str) -> web.Response:
+        error = OverAccountLimit() if kind == "throttle" else InternalError()
+        return error_response(error, request, self._cloud.clock.now())
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             path = request.raw_path.partition("?")[0]
@@ -81,13 +82,13 @@ class BlobService:
         return account
 
     async def _forward(self, request: web.Request, account: Resource, operation: Operation) -> web.StreamResponse:
-        headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_SENT)
-        body = _pieces(request) if request.can_read_body else None
-        answer = await self._azurite.send(account.name, request.method, request.raw_path, headers, body)
+        headers = sent_headers(request, "date")
+        answer = await self._azurite.send(account.name, request.method, request.raw_path, headers, sent_body(request))
         async with answer:
             if answer.status in (201, 202):
                 self._tell_arm(account, operation)
-            return await _answer(request, answer)
+            rewrite = _https if request.query.get("comp") == "list" else None
+            return await answer_with(request, answer, rewrite=rewrite)
 
     def _tell_arm(self, account: Resource, operation: Operation) -> None:
         """A container made or deleted by the data plane exists for ARM, or does not, from now on."""
@@ -101,25 +102,13 @@ class BlobService:
             self._cloud.resources.delete(resource_id)
 
 
-async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
-    async for piece in request.content.iter_chunked(_PIECE):
-        yield piece
+def _operation_name(request: web.Request) -> str:
+    try:
+        path = request.raw_path.partition("?")[0]
+        return read_operation(request.method, path, request.query, request.headers).right.operation
+    except BlobError:
+        return ""
 
 
-async def _answer(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status)
-    response.headers.extend((k, v) for k, v in answer.headers.items() if k.lower() not in _NOT_ANSWERED)
-    if request.query.get("comp") == "list":
-        text = (await answer.read()).replace(b'ServiceEndpoint="http://', b'ServiceEndpoint="https://')
-        response.content_length = len(text)
-        await response.prepare(request)
-        await response.write(text)
-    else:
-        if "Content-Length" in answer.headers:
-            response.content_length = int(answer.headers["Content-Length"])
-        await response.prepare(request)
-        if request.method != "HEAD":
-            async for piece in answer.content.iter_chunked(_PIECE):
-                await response.write(piece)
-    await response.write_eof()
-    return response
+def _https(listing: bytes) -> bytes:
+    return listing.replace(b'ServiceEndpoint="http://', b'ServiceEndpoint="https://')

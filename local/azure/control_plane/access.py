@@ -9,6 +9,7 @@ from local.azure.control_plane.errors import AuthorizationFailed, LinkedAuthoriz
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.roles import Role, role_of
 from local.azure.control_plane.tokens import Caller
+from local.azure.platform.faults import conditions
 
 ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
 ASSIGN_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
@@ -25,7 +26,7 @@ class Access:
 
     def allows(self, principal_id: str, operation: str, scope: str, *, data: bool = False) -> bool:
         """Whether any assignment at `scope` or above gives the principal the (data) action."""
-        return any(
+        return not conditions().without_roles and any(
             covers(granted, scope) and role.allows(operation, data=data)
             for granted, role in self._grants.get(principal_id.lower(), {}).values()
         )

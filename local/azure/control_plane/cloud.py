@@ -5,14 +5,15 @@ Owns assembly only; each part is its own module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from local.azure.control_plane.access import Access
 from local.azure.control_plane.resource_types import Types
 from local.azure.control_plane.resources import Resources
 from local.azure.control_plane.tokens import ARM_AUDIENCES, Tokens
 from local.azure.platform.certificates import ensure_authority
-from local.azure.platform.clock import Clock, SystemClock
+from local.azure.platform.clock import Clock, MovableClock
+from local.azure.platform.faults import Faults
 from local.azure.platform.ports import HOST, Ports
 from local.azure.platform.settings import CloudSettings, load_or_create
 from local.azure.platform.store import Store
@@ -32,13 +33,14 @@ class Cloud:
     access: Access
     resources: Resources
     types: Types
+    faults: Faults = field(default_factory=Faults)
 
     @classmethod
     def open(cls, paths: Paths, clock: Clock | None = None) -> Cloud:
         """Open (or, at the first start, make) the cloud that lives under these paths."""
         paths.ensure()
         store = Store(paths.database)
-        used = clock or SystemClock()
+        used = clock or MovableClock(paths)
         settings = load_or_create(paths, store)
         ensure_authority(paths)
         resources = Resources(store)

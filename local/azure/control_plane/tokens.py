@@ -11,7 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.azure.control_plane.errors import AuthenticationFailed
-from local.azure.platform.clock import Clock, SystemClock
+from local.azure.platform.clock import Clock, SystemClock, clients_now
+from local.azure.platform.faults import conditions
 from local.paths import Paths, write_private
 
 ARM_AUDIENCES = ("https://management.azure.com/", "https://management.core.windows.net/")
@@ -54,11 +55,15 @@ class Tokens:
         digest = hashlib.sha256(f"{self._modulus}.{self._exponent}".encode()).digest()
         self._key_id = base64.urlsafe_b64encode(digest[:20]).rstrip(b"=").decode()
 
+    def now(self) -> datetime:
+        """The time by which tokens are made and judged."""
+        return clients_now(self._clock) + conditions().token_skew
+
     def issue(
         self, *, principal_id: str, client_id: str, audience: str, lifetime_seconds: int = 3600, kind: str = "app"
     ) -> str:
         """A token for the principal, good at `audience` only."""
-        now = self._clock.now()
+        now = self.now()
         claims = {
             "aud": audience,
             "iss": self.issuer,
@@ -92,7 +97,7 @@ class Tokens:
             )  # fmt: skip
         except jwt.InvalidTokenError as error:
             raise AuthenticationFailed(f"The access token is invalid: {error}.") from error
-        now = self._clock.now().timestamp()
+        now = self.now().timestamp()
         if claims["exp"] <= now:
             raise AuthenticationFailed("The access token has expired.", reason="ExpiredAuthenticationToken")
         if claims["nbf"] > now + 300:

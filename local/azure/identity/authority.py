@@ -16,8 +16,9 @@ from aiohttp import web
 from local.azure.control_plane.cloud import Cloud
 from local.azure.identity.audiences import audience_of
 from local.azure.identity.directory import Directory
-from local.azure.identity.errors import InvalidClient, InvalidOAuthRequest
+from local.azure.identity.errors import AuthorityFailed, AuthorityThrottled, InvalidClient, InvalidOAuthRequest
 from local.azure.platform.errors import AzureError
+from local.azure.platform.http_faults import HttpFaults
 
 _LIFETIME = 3599
 _COMMON = ("common", "organizations", "consumers")
@@ -32,7 +33,8 @@ class Authority:
 
     def routes(self) -> list[web.RouteDef]:
         """Paths as login.microsoftonline.com has them."""
-        return [
+        faults = HttpFaults(self._cloud.faults, "authority", self._fault)
+        found = [
             web.get("/{tenant}/v2.0/.well-known/openid-configuration", self.configuration),
             web.get("/{tenant}/.well-known/openid-configuration", self.configuration),
             web.get("/common/discovery/instance", self.instance),
@@ -41,6 +43,7 @@ class Authority:
             web.post("/{tenant}/oauth2/v2.0/token", self.token),
             web.post("/{tenant}/oauth2/token", self.token),
         ]
+        return [web.route(one.method, one.path, faults.around(one.handler)) for one in found]
 
     async def configuration(self, request: web.Request) -> web.Response:
         """OIDC discovery."""
@@ -122,10 +125,13 @@ class Authority:
         )
         answer: dict[str, Any] = {"token_type": "Bearer", "expires_in": _LIFETIME, "ext_expires_in": _LIFETIME}
         if "resource" in form:  # v1 answers with strings and the resource
-            expires = int(self._cloud.clock.now().timestamp()) + _LIFETIME
+            expires = int(self._cloud.tokens.now().timestamp()) + _LIFETIME
             answer = {name: str(value) for name, value in answer.items()}
             answer |= {"expires_on": str(expires), "not_before": str(expires - _LIFETIME - 5), "resource": audience}
         return answer | {"access_token": token}
+
+    def _fault(self, request: web.Request, kind: str) -> web.Response:
+        return self._refuse(AuthorityThrottled() if kind == "throttle" else AuthorityFailed())
 
     def _unknown_tenant(self, tenant: str) -> InvalidOAuthRequest:
         return InvalidOAuthRequest(

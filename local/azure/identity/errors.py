@@ -27,6 +27,38 @@ class InvalidOAuthRequest(AzureError):
         super().__init__(message)
 
 
+class AuthorityThrottled(InvalidOAuthRequest):
+    """Too many sign-ins."""
+
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__("AADSTS90055: There are too many incoming requests.", reason="temporarily_unavailable")
+
+
+class AuthorityFailed(InvalidOAuthRequest):
+    """The authority's own mistake."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "AADSTS90033: A transient error has occurred. Please try again.", reason="temporarily_unavailable"
+        )
+
+
+class GraphThrottled(AzureError):
+    """Graph: too many requests (https://learn.microsoft.com/graph/throttling)."""
+
+    status, code, default = 429, "TooManyRequests", "Too many requests."
+
+
+class GraphFailed(AzureError):
+    """Graph's own mistake [guess: the text]."""
+
+    status, code, default = 503, "serviceNotAvailable", "The service is not available. Try the request again."
+
+
 class BadFederatedCredential(AzureError):
     """ARM's refusal of a federated credential."""
 

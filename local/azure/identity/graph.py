@@ -18,8 +18,9 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import AuthenticationFailed, NotImplementedHere
 from local.azure.control_plane.tokens import GRAPH_AUDIENCES, Caller
 from local.azure.identity.directory import SERVICE_PRINCIPAL, USER, Application, Directory, Principal
-from local.azure.identity.errors import GraphBadRequest, GraphForbidden, GraphNotFound
+from local.azure.identity.errors import GraphBadRequest, GraphFailed, GraphForbidden, GraphNotFound, GraphThrottled
 from local.azure.platform.errors import AzureError
+from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.json_body import parse
 
 _TYPES: Final = {SERVICE_PRINCIPAL: "servicePrincipal", USER: "user"}
@@ -40,13 +41,14 @@ class Graph:
 
     def routes(self) -> list[web.RouteDef]:
         """The one route."""
-        return [web.route("*", "/v1.0/{path:[\\s\\S]*}", self._handle)]
+        faults = HttpFaults(self._cloud.faults, "graph", _fault)
+        return [web.route("*", "/v1.0/{path:[\\s\\S]*}", faults.around(self._handle))]
 
     async def _handle(self, request: web.Request) -> web.Response:
         try:
             status, body = await self._answer(request)
         except AzureError as error:
-            status, body = error.status, {"error": {"code": error.code, "message": error.message}}
+            return _refusal(error)
         return web.Response(status=status) if body is None else web.json_response(body, status=status)
 
     async def _answer(self, request: web.Request) -> tuple[int, Body | None]:
@@ -176,6 +178,14 @@ class Graph:
             f"The local Microsoft Graph has no '/{'/'.join(parts)}' with this method; it has servicePrincipals, "
             "applications, users, groups, me, organization and directoryObjects/getByIds."
         )
+
+
+def _refusal(error: AzureError) -> web.Response:
+    return web.json_response({"error": {"code": error.code, "message": error.message}}, status=error.status)
+
+
+def _fault(_: web.Request, kind: str) -> web.Response:
+    return _refusal(GraphThrottled() if kind == "throttle" else GraphFailed())
 
 
 def _list(word: str, found: list[Body], query: Mapping[str, str] | None = None) -> Body:

@@ -79,6 +79,18 @@ def imds_response(
     return _error(404, "not_found", f"The path '{parts.path}' was not found")
 
 
+def imds_refusal(kind: str, headers: Mapping[str, str]) -> Answer:
+    """Too many requests (`throttle`), or a failure of its own: both are documented as worth trying again
+    (https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling)."""
+    throttled = kind == "throttle"
+    status, more, body = (
+        _error(429, "too_many_requests", "Too many requests")
+        if throttled
+        else _error(500, "unknown_error", "Failed to retrieve token from the Active directory")
+    )
+    return status, {**more, **headers}, body
+
+
 def _token(cloud: Cloud, identities: Sequence[NodeIdentity], query: Mapping[str, str]) -> Answer:
     resource = query.get("resource")
     if not resource:
@@ -107,7 +119,7 @@ def _token(cloud: Cloud, identities: Sequence[NodeIdentity], query: Mapping[str,
         lifetime_seconds=_LIFETIME,
         kind="managed_identity",
     )
-    now = int(cloud.clock.now().timestamp())
+    now = int(cloud.tokens.now().timestamp())
     body = {
         "access_token": token,
         "client_id": one.client_id,

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
 from local.azure.control_plane.cloud import Cloud
-from local.azure.identity.imds import Answer, Machine, NodeIdentity, imds_response
+from local.azure.identity.imds import Answer, Machine, NodeIdentity, imds_refusal, imds_response
+from local.azure.platform.faults import REQUEST
+from local.azure.platform.http_faults import HttpFaults, meet
 from local.azure.platform.sites import Site
 
 
 def imds_for_nodes(
     cloud: Cloud,
-) -> Callable[[str, Sequence[NodeIdentity], str, str, Mapping[str, str]], Answer]:
+) -> Callable[[str, Sequence[NodeIdentity], str, str, Mapping[str, str]], Awaitable[Answer]]:
     """What the node relay asks: `(node id, identities, method, path with query, headers)`."""
 
-    def answer(
+    async def answer(
         node_id: str, identities: Sequence[NodeIdentity], method: str, path_qs: str, headers: Mapping[str, str]
     ) -> Answer:
-        return imds_response(cloud, identities, method, path_qs, headers, Machine(name=node_id))
+        async def proceed() -> Answer:
+            return imds_response(cloud, identities, method, path_qs, headers, Machine(name=node_id))
+
+        def cut() -> Answer:
+            raise ConnectionAbortedError("a fault on purpose")
+
+        rules = cloud.faults.meet("imds", REQUEST, f"{method} {path_qs} {node_id}")
+        return await meet(rules, proceed, imds_refusal, cut)
 
     return answer
 
@@ -32,7 +41,8 @@ class IdentityService:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         app = web.Application()
-        app.router.add_route("*", "/{path:[\\s\\S]*}", self._handle)
+        faults = HttpFaults(cloud.faults, "imds", lambda _, kind: _encoded(imds_refusal(kind, {})))
+        app.router.add_route("*", "/{path:[\\s\\S]*}", faults.around(self._handle))
         self._site = Site(app, self.name, cloud.ports.reserve("imds"), None)
 
     async def start(self) -> None:
@@ -44,5 +54,9 @@ class IdentityService:
         await self._site.stop()
 
     async def _handle(self, request: web.Request) -> web.Response:
-        status, headers, body = imds_response(self._cloud, (), request.method, request.path_qs, request.headers)
-        return web.Response(status=status, headers=headers, body=body)
+        return _encoded(imds_response(self._cloud, (), request.method, request.path_qs, request.headers))
+
+
+def _encoded(answer: Answer) -> web.Response:
+    status, headers, body = answer
+    return web.Response(status=status, headers=headers, body=body)

@@ -1,6 +1,8 @@
 """Time, owned in one place: services ask the clock, so that a test moves it instead of sleeping.
 
-Owns now and timers; not what happens when they fire.
+Owns now and timers; not what happens when they fire. The running local Azure has a clock that can be moved ahead
+(`python -m local clock`): schedules, retention and autoscaling then happen at once. Tokens and signatures do not move
+with it, because clients compare them with the machine's clock.
 """
 
 from __future__ import annotations
@@ -8,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from local.paths import Paths, write_private
 
 
 class Timer(Protocol):
@@ -24,6 +29,11 @@ class Timer(Protocol):
 class Clock(Protocol):
     """What time it is, and calling back later."""
 
+    @property
+    def offset(self) -> timedelta:
+        """How far it was moved ahead of the clock that clients have."""
+        ...
+
     def now(self) -> datetime:
         """The time, aware, in UTC."""
         ...
@@ -33,8 +43,15 @@ class Clock(Protocol):
         ...
 
 
+def clients_now(clock: Clock) -> datetime:
+    """The time by which tokens and signatures are judged."""
+    return clock.now() - clock.offset
+
+
 class SystemClock:
     """The machine's clock; timers live on the running event loop."""
+
+    offset = timedelta(0)
 
     def now(self) -> datetime:
         """The machine's time."""
@@ -44,6 +61,66 @@ class SystemClock:
         """Call back on the running loop."""
         delay = max(0.0, (when - self.now()).total_seconds())
         return asyncio.get_running_loop().call_later(delay, callback)
+
+
+class _MovableTimer:
+    def __init__(self, when: datetime, callback: Callable[[], None], clock: MovableClock) -> None:
+        self._when, self._callback, self._clock = when, callback, clock
+        self._loop = asyncio.get_running_loop()
+        self.arm()
+
+    def arm(self) -> None:
+        delay = max(0.0, (self._when - self._clock.now()).total_seconds())
+        self._handle = self._loop.call_later(delay, self._fire)
+
+    def arm_again(self) -> None:
+        """From another thread: count from the time that it is now."""
+        self._loop.call_soon_threadsafe(self._arm_again)
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+        self._clock.forget(self)
+
+    def _arm_again(self) -> None:
+        if not self._handle.cancelled():
+            self._handle.cancel()
+            self.arm()
+
+    def _fire(self) -> None:
+        self._clock.forget(self)
+        self._callback()
+
+
+class MovableClock:
+    """The machine's clock, and what it was moved ahead by; that is kept on disk, because state has its times."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._file = paths.state / "clock.json"
+        kept = json.loads(self._file.read_text())["seconds"] if self._file.exists() else 0.0
+        self.offset = timedelta(seconds=kept)
+        self._timers: set[_MovableTimer] = set()
+
+    def now(self) -> datetime:
+        """The machine's time, moved."""
+        return datetime.now(UTC) + self.offset
+
+    def call_at(self, when: datetime, callback: Callable[[], None]) -> Timer:
+        """Call back on the running loop."""
+        timer = _MovableTimer(when, callback, self)
+        self._timers.add(timer)
+        return timer
+
+    def forget(self, timer: _MovableTimer) -> None:
+        self._timers.discard(timer)
+
+    def move(self, by: timedelta) -> None:
+        """Move ahead, from any thread; timers that fall due fire at once. Time never goes back: ValueError."""
+        if by < timedelta(0):
+            raise ValueError(f"time does not go back: {by.total_seconds():g} seconds")
+        self.offset += by
+        write_private(self._file, json.dumps({"seconds": self.offset.total_seconds()}).encode())
+        for timer in self._timers.copy():
+            timer.arm_again()
 
 
 class _ManualTimer:
@@ -56,6 +133,8 @@ class _ManualTimer:
 
 class ManualClock:
     """A clock that stands still until it is moved; callbacks run inside `advance`, in order of time."""
+
+    offset = timedelta(0)
 
     def __init__(self, start: datetime) -> None:
         if start.tzinfo is None:

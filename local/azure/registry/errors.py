@@ -45,6 +45,18 @@ class UpstreamAway(RegistryError):
     status, code, default = 503, "UNAVAILABLE", "service unavailable; try again"
 
 
+class TooManyRequests(RegistryError):
+    """Too many requests; the distribution specification's code [guess: the text]."""
+
+    status, code, default = 429, "TOOMANYREQUESTS", "too many requests"
+
+
+class InternalError(RegistryError):
+    """The registry's own mistake; 500 and this code are docker-registry's."""
+
+    status, code, default = 500, "UNKNOWN", "unknown error"
+
+
 class RegistryArmError(AzureError):
     """A refusal of ARM's Microsoft.ContainerRegistry provider."""
 

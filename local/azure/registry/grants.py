@@ -18,7 +18,7 @@ from jwt.types import Options
 
 from local.azure.control_plane.access import Access
 from local.azure.control_plane.resources import Resource
-from local.azure.platform.clock import Clock
+from local.azure.platform.clock import Clock, clients_now
 from local.azure.platform.store import Store
 from local.azure.registry.errors import InvalidRequest, Unauthorized
 
@@ -136,7 +136,7 @@ class Grants:
         return legacy and self._access.allows(principal, OPERATIONS[kind][action], registry.id, data=False)
 
     def _sign(self, registry: Resource, principal: str, life: timedelta, claims: dict[str, Any]) -> str:
-        now = self._clock.now()
+        now = clients_now(self._clock)
         body = {"iss": ISSUER, "sub": principal, "aud": registry.id.lower(), "iat": now, "exp": now + life, **claims}
         return jwt.encode(body | {"jti": secrets.token_hex(16)}, self._key, "HS256")
 
@@ -147,6 +147,6 @@ class Grants:
             claims = jwt.decode(token, self._key, ["HS256"], audience=audience, issuer=ISSUER, options=unchecked)
         except jwt.InvalidTokenError as error:
             raise Unauthorized from error
-        if claims["grant_type"] != kind or claims["exp"] <= self._clock.now().timestamp():
+        if claims["grant_type"] != kind or claims["exp"] <= clients_now(self._clock).timestamp():
             raise Unauthorized
         return claims

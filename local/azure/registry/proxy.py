@@ -6,26 +6,20 @@ before.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, quote, urlencode
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
 from yarl import URL
 
+from local.azure.platform.forwarding import NO_LIMIT, answer_with, sent_body, sent_headers
 from local.azure.registry.errors import UpstreamAway
 from local.azure.registry.upstream import upstream_socket
 from local.paths import Paths
-
-_PIECE: Final = 1 << 18
-_NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)
-# Connection-level headers are each side's own; the token is for us, not for upstream.
-_NOT_SENT: Final = {"authorization", "connection", "host", "keep-alive", "te", "transfer-encoding", "upgrade", "expect"}
-_NOT_ANSWERED: Final = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
 
 
 class Proxy:
@@ -38,7 +32,7 @@ class Proxy:
     async def start(self) -> None:
         """Open the client (the upstream may come later)."""
         connector = aiohttp.UnixConnector(self._socket, limit=0)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=_NO_LIMIT, auto_decompress=False)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=NO_LIMIT, auto_decompress=False)
 
     async def stop(self) -> None:
         """Close the client."""
@@ -49,42 +43,25 @@ class Proxy:
         """The upstream's answer for this registry's client."""
         assert self._session is not None, "forward before start"
         prefix = registry.lower()
-        headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_SENT)
+        headers = sent_headers(request)
         headers["Host"] = request.host
         url = URL(f"http://registry{upstream_target(request.path, request.query_string, prefix)}", encoded=True)
-        body = _pieces(request) if request.can_read_body else None
+        body = sent_body(request)
         try:
             answer = await self._session.request(request.method, url, headers=headers, data=body, allow_redirects=False)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise UpstreamAway from error
         async with answer:
-            return await self._answer(request, answer, prefix)
-
-    async def _answer(self, request: web.Request, answer: aiohttp.ClientResponse, prefix: str) -> web.StreamResponse:
-        response = web.StreamResponse(status=answer.status)
-        for name, value in answer.headers.items():
-            if name.lower() in ("location", "link"):
-                value = client_target(value, prefix)
-            if name.lower() not in _NOT_ANSWERED:
-                response.headers.add(name, value)
-        listing = request.method == "GET" and request.path.endswith("/tags/list")
-        if listing or (answer.status >= 400 and request.method != "HEAD"):
-            text = rename(await answer.read(), prefix)
-            response.content_length = len(text)
-            await response.prepare(request)
-            await response.write(text)
-        else:
-            await response.prepare(request)
-            if request.method != "HEAD":
-                async for piece in answer.content.iter_chunked(_PIECE):
-                    await response.write(piece)
-        await response.write_eof()
-        return response
+            listing = request.method == "GET" and request.path.endswith("/tags/list")
+            renamed = listing or (answer.status >= 400 and request.method != "HEAD")
+            rewrite = functools.partial(rename, prefix=prefix) if renamed else None
+            return await answer_with(request, answer, headers=_client_headers(answer, prefix), rewrite=rewrite)
 
 
-async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
-    async for piece in request.content.iter_chunked(_PIECE):
-        yield piece
+def _client_headers(answer: aiohttp.ClientResponse, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in answer.headers.items():
+        if name.lower() != "date":
+            yield name, client_target(value, prefix) if name.lower() in ("location", "link") else value
 
 
 def upstream_target(path: str, query: str, prefix: str) -> str:

@@ -14,9 +14,17 @@ from aiohttp import web
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
+from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
 from local.azure.registry.catalog import Catalog
-from local.azure.registry.errors import RegistryError, RepositoryUnknown, Unauthorized, Unsupported
+from local.azure.registry.errors import (
+    InternalError,
+    RegistryError,
+    RepositoryUnknown,
+    TooManyRequests,
+    Unauthorized,
+    Unsupported,
+)
 from local.azure.registry.grants import Grants, Scope
 from local.azure.registry.hooks import REGISTRIES, RegistryHooks, port_name, usages
 from local.azure.registry.oauth import OAuth
@@ -78,7 +86,8 @@ class RegistryService:
             return await self._handle(request, name)
 
         app = web.Application()
-        app.router.add_route("*", "/{path:[\\s\\S]*}", handle)
+        faults = HttpFaults(self._cloud.faults, "registry", _fault)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", faults.around(handle))
         site = Site(app, port_name(name), registry.system["port"], self._cloud.paths)
         await site.start()
         self._sites[name] = site
@@ -153,6 +162,10 @@ class RegistryService:
         if scheme.lower() != "bearer":
             raise Unauthorized
         self._grants.check(registry, token, needed)
+
+
+def _fault(request: web.Request, kind: str) -> web.Response:
+    return error_response(TooManyRequests() if kind == "throttle" else InternalError(), request)
 
 
 def _answering(work: Callable[[], web.StreamResponse]) -> Callable[[], Awaitable[web.StreamResponse]]:

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from local.azure.platform.faults import SQL, Faults, Listener
 from local.azure.platform.ports import PortInUse, Ports
 from local.azure.platform.store import Store
-from local.azure.sql.faults import Faults, Listener
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory, SqlAccount
 from local.azure.sql.stores.choice import UnknownBackend, chosen, open_backend
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             databases = open_backend(paths)
             for name in given.database:
                 databases.ensure(name)
-            stack.enter_context(Listener(paths, faults))
+            stack.enter_context(Listener(paths, SQL, faults))
             server = stack.enter_context(Server(paths, Directory(paths, account=account), port, databases, faults))
             log.info("listening on port %d, on %s", server.port, chosen())
             while not stop.wait(_LOOK_SECONDS):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from local.azure.sql.faults import Faults
+from local.azure.sql.faults import SessionFaults
 from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.sessions.execution import Execution
 from local.azure.sql.stores.backend import Backend
@@ -22,7 +22,13 @@ def provision(paths: Paths, database: str, script: str, databases: Backend | Non
     databases.ensure(database)
     directory = Directory(paths)
     execution = Execution(
-        databases, directory, directory.administrator, database, Faults(), wait=lambda seconds: None, look=lambda: None
+        databases,
+        directory,
+        directory.administrator,
+        database,
+        SessionFaults(),
+        wait=lambda seconds: None,
+        look=lambda: None,
     )
     try:
         for batch in re.split(r"^\s*GO\s*$", script, flags=re.IGNORECASE | re.MULTILINE):

@@ -10,8 +10,9 @@ import ssl
 import threading
 
 from local.azure.platform.certificates import server_files
+from local.azure.platform.faults import Faults
 from local.azure.platform.ports import HOST, PortInUse
-from local.azure.sql.faults import Faults
+from local.azure.sql.faults import SessionFaults
 from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.sessions.session import Parts, Session
 from local.azure.sql.stores.backend import Backend
@@ -33,7 +34,7 @@ class Server:
         tls.maximum_version = ssl.TLSVersion.TLSv1_2  # [MS-TDS]: TLS 1.3 only with TDS 8.0
         strict = _context(paths)
         strict.set_alpn_protocols(["tds/8.0"])
-        self._parts = Parts(databases, directory, tls, strict, faults or Faults())
+        self._parts = Parts(databases, directory, tls, strict, SessionFaults(faults))
         self._port = port
         self._socket: socket.socket | None = None
         self._open: set[socket.socket] = set()

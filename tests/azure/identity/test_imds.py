@@ -18,6 +18,7 @@ from local.azure.identity import events
 from local.azure.identity.imds import imds_response
 from local.azure.identity.service import imds_for_nodes
 from local.azure.platform.clock import ManualClock
+from local.azure.platform.faults import Rule
 from local.node.contract import Identity
 from local.paths import Paths
 
@@ -80,10 +81,10 @@ def test_events_and_instance_are_answered(cloud: Cloud) -> None:
     assert ask(cloud, "/metadata/instance?api-version=2021-02-01")[1]["compute"]["osType"] == "Linux"
 
 
-def test_the_relays_form_answers_the_same(cloud: Cloud) -> None:
-    status, _, body = imds_for_nodes(cloud)("node-1", (NODE,), "GET", ASK, {"metadata": "true"})
+async def test_the_relays_form_answers_the_same(cloud: Cloud) -> None:
+    status, _, body = await imds_for_nodes(cloud)("node-1", (NODE,), "GET", ASK, {"metadata": "true"})
     assert (status, json.loads(body)["client_id"]) == (200, "c-node")
-    _, _, body = imds_for_nodes(cloud)("node-1", (), "GET", "/metadata/instance?api-version=2021-02-01", HEADERS)
+    _, _, body = await imds_for_nodes(cloud)("node-1", (), "GET", "/metadata/instance?api-version=2021-02-01", HEADERS)
     assert json.loads(body)["compute"]["name"] == "node-1"
 
 
@@ -120,3 +121,15 @@ def test_managed_identity_credential_gets_a_token(cloud: Cloud, monkeypatch: pyt
         token = ManagedIdentityCredential(client_id="c-node").get_token("https://storage.azure.com/.default")
         server.shutdown()
     assert cloud.tokens.verify(token.token, ["https://storage.azure.com/"]).client_id == "c-node"
+
+
+async def test_a_nodes_endpoint_meets_faults_too(cloud: Cloud) -> None:
+    ask = imds_for_nodes(cloud)
+    cloud.faults.set(Rule("imds", "throttle", match="node-1", retry_after=2))
+    status, headers, _ = await ask("node-1", (NODE,), "GET", ASK, {"metadata": "true"})
+    assert (status, headers["Retry-After"]) == (429, "2")
+    cloud.faults.set(Rule("imds", "cut"))
+    with pytest.raises(ConnectionError):
+        await ask("node-1", (NODE,), "GET", ASK, {"metadata": "true"})
+    status, _, _ = await ask("node-1", (NODE,), "GET", ASK, {"metadata": "true"})
+    assert status == 200

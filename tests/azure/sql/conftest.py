@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.azure.control_plane.cloud import Cloud
-from local.azure.sql.faults import Faults, Listener
+from local.azure.platform.faults import SQL, Faults, Listener
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.stores.backend import Backend
@@ -57,7 +57,7 @@ def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
 def world(tmp_path: Path, databases: Backend) -> Iterator[World]:
     cloud = Cloud.open(Paths(tmp_path))
     directory, faults = Directory(cloud.paths), Faults()
-    with Listener(cloud.paths, faults), Server(cloud.paths, directory, 0, databases, faults) as server:
+    with Listener(cloud.paths, SQL, faults), Server(cloud.paths, directory, 0, databases, faults) as server:
         databases.ensure("worklist")
         made = World(cloud, server, faults)
         yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import threading
@@ -13,7 +14,8 @@ from typing import Any
 import pytds
 import pytest
 
-from local.azure.sql.faults import KINDS, Control, ControlRefused, Fault
+from local.azure.platform.faults import SERVICES, Control, FaultRefused
+from local.azure.sql.faults import sql_fault
 from tests.azure.sql.world import World, run_mssql_python
 
 pytestmark = pytest.mark.thorough
@@ -23,7 +25,7 @@ WAIT_SECONDS = 30.0
 
 @pytest.fixture
 def control(world: World) -> Control:
-    return Control(world.cloud.paths)
+    return Control(world.cloud.paths, "sql")
 
 
 def run(connection: Any, text: str) -> list[tuple[Any, ...]]:
@@ -51,7 +53,7 @@ def rows(world: World) -> int:
 
 
 def test_a_login_is_refused_once(world: World, control: Control) -> None:
-    with control.injected(Fault("login-failed")) as fault:
+    with control.injected(sql_fault("login-failed")) as fault:
         with pytest.raises(pytds.Error, match="Login failed"):
             world.connect(world.admin_token)
         assert control.fired(fault) == 1
@@ -60,7 +62,7 @@ def test_a_login_is_refused_once(world: World, control: Control) -> None:
 
 @pytest.mark.parametrize(("kind", "said"), [("token-expired", "Token is expired"), ("no-database", "Cannot open data")])
 def test_a_login_is_refused_for_a_reason(world: World, control: Control, kind: str, said: str) -> None:
-    with control.injected(Fault(kind, times=0)), pytest.raises((pytds.Error, TimeoutError)) as caught:
+    with control.injected(sql_fault(kind, times=0)), pytest.raises((pytds.Error, TimeoutError)) as caught:
         world.connect(world.admin_token)
     # python-tds takes 4060 for one that passes, and tries again until its time is over
     assert said in f"{caught.value} {caught.value.__cause__}"
@@ -69,7 +71,7 @@ def test_a_login_is_refused_for_a_reason(world: World, control: Control, kind: s
 
 def test_a_failover_ends_connections_until_it_is_over(world: World, control: Control) -> None:
     connection = table_and_transaction(world)
-    with control.injected(Fault("failover", times=0)):
+    with control.injected(sql_fault("failover", times=0)):
         assert number_of(lambda: run(connection, "SELECT 1")) == 40613
         with pytest.raises((pytds.Error, OSError)):
             run(connection, "SELECT 1")
@@ -81,7 +83,7 @@ def test_a_failover_ends_connections_until_it_is_over(world: World, control: Con
 
 def test_a_deadlock_undoes_the_transaction_and_keeps_the_connection(world: World, control: Control) -> None:
     connection = table_and_transaction(world)
-    with control.injected(Fault("deadlock", match="INSERT INTO t")):
+    with control.injected(sql_fault("deadlock", match="INSERT INTO t")):
         assert run(connection, "SELECT 1") == [(1,)]
         assert number_of(lambda: run(connection, "INSERT INTO t VALUES (2)")) == 1205
     connection.rollback()
@@ -94,7 +96,7 @@ def test_a_deadlock_undoes_the_transaction_and_keeps_the_connection(world: World
 @pytest.mark.parametrize(("kind", "kept"), [("cut", 0), ("cut-before-commit", 0), ("cut-after-commit", 1)])
 def test_a_cut_connection_leaves_all_or_nothing(world: World, control: Control, kind: str, kept: int) -> None:
     connection = table_and_transaction(world)
-    with control.injected(Fault(kind)) as fault:
+    with control.injected(sql_fault(kind)) as fault:
         with pytest.raises((pytds.Error, OSError)):
             run(connection, "INSERT INTO t VALUES (2)")
             connection.commit()
@@ -114,7 +116,7 @@ def test_a_slow_statement_waits_and_others_do_not(world: World, control: Control
         run(slow, "SELECT 1 AS slow_one")
         ended.set()
 
-    with control.injected(Fault("slow", match="slow_one", seconds=1.0)):
+    with control.injected(sql_fault("slow", match="slow_one", seconds=1.0)):
         began = time.monotonic()
         thread = threading.Thread(target=wait)
         thread.start()
@@ -128,7 +130,7 @@ def test_chance_is_repeatable_and_counted(world: World, control: Control) -> Non
     def outcomes() -> list[bool]:
         seen = []
         connection = world.connect(world.admin_token)
-        with control.injected(Fault("deadlock", times=0, match="SELECT 1", probability=0.5, seed=7)):
+        with control.injected(sql_fault("deadlock", times=0, match="SELECT 1", probability=0.5, seed=7)):
             for _ in range(12):
                 try:
                     run(connection, "SELECT 1")
@@ -143,17 +145,17 @@ def test_chance_is_repeatable_and_counted(world: World, control: Control) -> Non
 
 
 def test_what_is_no_fault_is_refused_with_the_kinds_there_are(world: World, control: Control) -> None:
-    with pytest.raises(ControlRefused, match="deadlock"):
-        Fault("meteor")
-    with pytest.raises(ControlRefused, match="regular expression"):
-        Fault("cut", match="(")
-    with pytest.raises(ControlRefused, match="unexpected keyword"):
-        control._ask({"do": "set", "fault": {"kind": "cut", "colour": "red"}})
+    with pytest.raises(FaultRefused, match="deadlock"):
+        sql_fault("meteor")
+    with pytest.raises(FaultRefused, match="regular expression"):
+        sql_fault("cut", match="(")
+    with pytest.raises(FaultRefused, match="a rule has no colour"):
+        control.ask({"do": "set", "rule": {"service": "sql", "kind": "cut", "colour": "red"}})
     assert control.state() == {}
 
 
 def test_the_control_socket_is_the_owners(world: World) -> None:
-    address = world.cloud.paths.sockets / "sql-faults"
+    address = world.cloud.paths.sockets / "faults-sql"
     assert address.stat().st_mode & 0o777 == 0o600
 
 
@@ -162,13 +164,16 @@ def test_the_command_line_sets_lists_and_clears(world: World, monkeypatch: pytes
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "local.azure.sql.faults", *words],
+            [sys.executable, "-m", "local", "fault", *words],
             cwd=Path(__file__).resolve().parents[3], capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    assert '"deadlock"' in command("deadlock", "--times", "2").stdout
-    assert '"times": 2' in command("list").stdout
-    assert command("clear").stdout == ""
+    assert command("set", "sql", "deadlock", "--times", "2").stdout == "sql-1\n"
+    assert [(one["name"], one["kind"], one["times"]) for one in json.loads(command("list", "--json").stdout)] == [
+        ("sql-1", "deadlock", 2)
+    ]
+    assert command("clear", "sql-1").returncode == 0
+    assert command("list").stdout == ""
     monkeypatch.setenv("LOCAL_AZURE_HOME", str(world.cloud.paths.home / "absent"))
     refused = command("list")
     assert refused.returncode == 1 and "python -m local start" in refused.stderr
@@ -178,8 +183,9 @@ MICROSOFT_DRIVER = """
 import os, time, mssql_python
 from pathlib import Path
 from local.paths import Paths
-from local.azure.sql.faults import Control, Fault
-control = Control(Paths(Path(os.environ["AZURE_HOME"])))
+from local.azure.platform.faults import Control
+from local.azure.sql.faults import sql_fault
+control = Control(Paths(Path(os.environ["AZURE_HOME"])), "sql")
 class Credential:
     def get_token(self, *scopes, **_):
         from azure.core.credentials import AccessToken
@@ -200,9 +206,9 @@ def rows():
     connection.close()
     return count
 first = connect(); first.cursor().execute("CREATE TABLE t (n INT)"); first.commit(); first.close()
-with control.injected(Fault("login-failed", times=0)):
+with control.injected(sql_fault("login-failed", times=0)):
     attempt("login", connect)
-with control.injected(Fault("failover", times=0)):
+with control.injected(sql_fault("failover", times=0)):
     attempt("failover-login", lambda: connect(3))
 for kind in ("failover", "deadlock", "cut", "cut-before-commit", "cut-after-commit"):
     connection = connect()
@@ -212,7 +218,7 @@ for kind in ("failover", "deadlock", "cut", "cut-before-commit", "cut-after-comm
         cursor.execute("INSERT INTO t VALUES (2)")
         connection.commit()
     before = rows()
-    with control.injected(Fault(kind, match="INSERT|COMMIT")):
+    with control.injected(sql_fault(kind, match="INSERT|COMMIT")):
         attempt(kind, rest)
     attempt("then-" + kind, connection.rollback)
     if kind == "deadlock":
@@ -222,7 +228,7 @@ for kind in ("failover", "deadlock", "cut", "cut-before-commit", "cut-after-comm
     print(kind, "rows", rows() - before)
 connection = connect()
 connection.timeout = 1
-with control.injected(Fault("slow", seconds=30, match="SELECT 7")):
+with control.injected(sql_fault("slow", seconds=30, match="SELECT 7")):
     began = time.monotonic()
     attempt("slow", lambda: connection.cursor().execute("SELECT 7"))
     print("slow soon", time.monotonic() - began < 15)
@@ -250,7 +256,7 @@ def test_what_the_microsoft_driver_says_of_each_fault(world: World) -> None:
 
 def test_an_error_has_the_number_and_the_words_that_were_asked_for(world: World, control: Control) -> None:
     connection = table_and_transaction(world)
-    with control.injected(Fault("error", match="INSERT INTO t", number=49920, message="it's busy")):
+    with control.injected(sql_fault("error", match="INSERT INTO t", number=49920, message="it's busy")):
         with pytest.raises(pytds.Error, match="it's busy") as caught:
             run(connection, "INSERT INTO t VALUES (2)")
         assert caught.value.number == 49920  # pyright: ignore[reportAttributeAccessIssue]
@@ -267,7 +273,7 @@ def test_a_commit_takes_effect_though_its_client_is_gone(world: World, control: 
             connection.commit()
 
     committing = threading.Thread(target=commit, daemon=True)
-    with control.injected(Fault(kind, seconds=1.0)) as fault:
+    with control.injected(sql_fault(kind, seconds=1.0)) as fault:
         committing.start()
         deadline = time.monotonic() + WAIT_SECONDS
         while not control.fired(fault) and time.monotonic() < deadline:
@@ -281,11 +287,11 @@ def test_a_commit_takes_effect_though_its_client_is_gone(world: World, control: 
 
 def test_a_mute_server_answers_nothing_and_then_ends_the_connection(world: World, control: Control) -> None:
     connection = table_and_transaction(world)
-    with control.injected(Fault("mute", match="INSERT INTO t", seconds=0.5)), pytest.raises((pytds.Error, OSError)):
+    with control.injected(sql_fault("mute", match="INSERT INTO t", seconds=0.5)), pytest.raises((pytds.Error, OSError)):
         run(connection, "INSERT INTO t VALUES (2)")
     assert rows(world) == 0
 
 
 def test_every_kind_of_fault_has_a_test() -> None:
     text = Path(__file__).read_text()
-    assert {kind for kind in KINDS if f'"{kind}"' not in text} == set()
+    assert {kind for kind in SERVICES["sql"] if f'"{kind}"' not in text} == set()

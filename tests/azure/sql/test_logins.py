@@ -14,7 +14,7 @@ from cryptography import x509
 from infra.sql import user_script
 from local.azure.platform.certificates import ensure_authority
 from local.azure.sql.errors import SqlError
-from local.azure.sql.faults import Fault
+from local.azure.sql.faults import sql_fault
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory, SqlAccount
 from local.paths import Paths
@@ -232,7 +232,7 @@ def test_a_client_that_cannot_encrypt_is_sent_away(world: World) -> None:
 
 
 def test_a_fault_at_login_is_what_the_client_sees(world: World) -> None:
-    world.faults.set(Fault("failover", times=0))  # the driver tries again until its login timeout
+    world.faults.set(sql_fault("failover", times=0))  # the driver tries again until its login timeout
     assert "not currently available" in refusal(world, world.admin_token)
 
 

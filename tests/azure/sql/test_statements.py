@@ -13,7 +13,7 @@ import pytds
 import pytest
 
 from infra.sql import user_script
-from local.azure.sql.faults import Fault
+from local.azure.sql.faults import sql_fault
 from tests.azure.sql.world import World
 
 
@@ -187,7 +187,7 @@ def test_a_connection_that_drops_at_commit_leaves_nothing_behind(world: World) -
     run(connection, "CREATE TABLE t (n INT)")
     connection.commit()
     run(connection, "INSERT INTO t VALUES (1)")
-    world.faults.set(Fault("cut-before-commit"))
+    world.faults.set(sql_fault("cut-before-commit"))
     with pytest.raises((pytds.Error, OSError)):
         connection.commit()
     assert run(world.connect(world.admin_token), "SELECT COUNT(*) FROM t") == [(0,)]

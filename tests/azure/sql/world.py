@@ -15,7 +15,7 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
-from local.azure.sql.faults import Faults
+from local.azure.platform.faults import Faults
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import IDENTITIES

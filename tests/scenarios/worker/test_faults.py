@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.azure.sql.faults import Control, Fault
+from local.azure.platform.faults import Control, Rule
+from local.azure.sql.faults import sql_fault
 from tests.scenarios.cluster import DRILL, Cluster
 from tests.scenarios.worker.refused_logins import REFUSALS
 
@@ -24,7 +25,7 @@ STUCK = 10.0  # seconds: longer than any statement's timeout
 
 @pytest.fixture
 def faults(cluster: Cluster) -> Iterator[Control]:
-    control = Control(cluster.paths)
+    control = Control(cluster.paths, "sql")
     yield control
     control.clear()
 
@@ -32,19 +33,19 @@ def faults(cluster: Cluster) -> Iterator[Control]:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("failover"),  # of the first login
-        Fault("token-expired"),
-        Fault("deadlock", match=STEP, times=2),
-        Fault("failover", match=STEP, times=2),
-        Fault("cut", match=STEP, times=2),
-        Fault("slow", match=STEP, seconds=STUCK),
-        Fault("failover", match="COMMIT", times=3),
-        Fault("cut-before-commit", times=4),
-        Fault("cut-after-commit", times=4),
+        sql_fault("failover"),  # of the first login
+        sql_fault("token-expired"),
+        sql_fault("deadlock", match=STEP, times=2),
+        sql_fault("failover", match=STEP, times=2),
+        sql_fault("cut", match=STEP, times=2),
+        sql_fault("slow", match=STEP, seconds=STUCK),
+        sql_fault("failover", match="COMMIT", times=3),
+        sql_fault("cut-before-commit", times=4),
+        sql_fault("cut-after-commit", times=4),
     ],
     ids=lambda fault: f"{fault.kind} {fault.match}".strip(),
 )
-def test_a_fault_that_passes_costs_tries_and_no_step(cluster: Cluster, faults: Control, fault: Fault) -> None:
+def test_a_fault_that_passes_costs_tries_and_no_step(cluster: Cluster, faults: Control, fault: Rule) -> None:
     queue = f"q-{uuid.uuid4().hex[:8]}"
     cluster.enqueue(queue, {"item": {"steps": STEPS, "seconds": 0.1}})
     number = faults.set(fault)
@@ -62,7 +63,7 @@ def test_a_fault_that_passes_costs_tries_and_no_step(cluster: Cluster, faults: C
 def test_a_login_that_stays_refused_has_its_exit_code(
     cluster: Cluster, faults: Control, kind: str, code: int, words: str
 ) -> None:
-    faults.set(Fault(kind, times=0))
+    faults.set(sql_fault(kind, times=0))
     run = ("run", "--queue", "q", "--until-empty", "--patience", "1", "--handler", DRILL)
     job = cluster.submit([("check",), run])
     for task in cluster.task_ids(job):
@@ -72,14 +73,14 @@ def test_a_login_that_stays_refused_has_its_exit_code(
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault("deadlock", match=STEP, times=0), "rolled our transaction back"),
-        (Fault("cut", match=STEP, times=0), "failed"),
-        (Fault("slow", match=STEP, times=0, seconds=STUCK), "timeout"),
+        (sql_fault("deadlock", match=STEP, times=0), "rolled our transaction back"),
+        (sql_fault("cut", match=STEP, times=0), "failed"),
+        (sql_fault("slow", match=STEP, times=0, seconds=STUCK), "timeout"),
     ],
-    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+    ids=lambda value: value.kind if isinstance(value, Rule) else "",
 )
 def test_a_step_that_never_passes_is_its_items_failure_and_the_queue_goes_on(
-    cluster: Cluster, faults: Control, fault: Fault, words: str
+    cluster: Cluster, faults: Control, fault: Rule, words: str
 ) -> None:
     """The database answers everybody else; so it is not the database."""
     queue = f"q-{uuid.uuid4().hex[:8]}"

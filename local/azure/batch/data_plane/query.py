@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from local.azure.batch.data_plane.filters import Fields, Filter, Item, Row, parse_filter
 from local.azure.batch.errors import InvalidQueryParameterValue
+from local.azure.platform.faults import conditions
 
 MAX_RESULTS = 1000
 
@@ -67,7 +68,7 @@ def page(
 
     What was deleted since the page before does no harm: the next page begins behind its position.
     """
-    limit = _max_results(query)
+    limit = 1 if conditions().partial else _max_results(query)
     chosen = select(query, properties)
     keep = filter_of(query, properties, fields)
     start = after(query)

@@ -23,17 +23,13 @@ from local.azure.batch.data_plane.query import wrong
 from local.azure.batch.data_plane.routes import ALWAYS, ROUTES, Handler, Route, find
 from local.azure.batch.data_plane.wire import Answer, common_headers, encode, encode_error, rfc1123
 from local.azure.control_plane.tokens import BATCH_AUDIENCES, Caller
+from local.azure.platform.clock import clients_now
 from local.azure.platform.errors import AzureError, unexpected
+from local.azure.platform.http_faults import HttpFaults
 
 log = logging.getLogger(__name__)
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.\d+\.\d+)?(-preview)?")
 _READ_AHEAD = 16 * 1024 * 1024  # bodies beyond the limit are still read so far, to answer 413 rather than to hang up
-
-
-class InternalError(errors.BatchError):
-    """Our own mistake."""
-
-    status, code = 500, "InternalError"
 
 
 class AccountServer:
@@ -49,8 +45,13 @@ class AccountServer:
     def app(self) -> web.Application:
         """The application; every path leads to `answer`."""
         app = web.Application(client_max_size=_READ_AHEAD)
-        app.router.add_route("*", "/{path:[\\s\\S]*}", self.answer)
+        faults = HttpFaults(self._account.cloud.faults, "batch", self._refuse, _operation_name)
+        app.router.add_route("*", "/{path:[\\s\\S]*}", faults.around(self.answer))
         return app
+
+    def _refuse(self, request: web.Request, kind: str) -> web.Response:
+        error = errors.TooManyRequests() if kind == "throttle" else errors.InternalError()
+        return encode_error(error, self._account.url, request, self._account.clock.now())
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One request from end to end."""
@@ -67,16 +68,14 @@ class AccountServer:
             return encode_error(too_large, account.url, request, account.clock.now())
         except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
-            internal = unexpected(error) or InternalError(
-                "The server encountered an internal error. Please retry the request."
-            )
+            internal = unexpected(error) or errors.InternalError()
             return encode_error(internal, account.url, request, account.clock.now())
 
     async def _operate(self, request: web.Request) -> Answer:
         raw_path, _, raw_query = request.raw_path.partition("?")
         given = dict(request.query)
         check_api_version(given)
-        now = self._account.clock.now()
+        now = clients_now(self._account.clock)
         modes, keys = self._account.modes, self._account.keys().values()
         caller = self._authentication.caller(request.method, request.headers, raw_path, raw_query, modes, keys, now)
         route, params, handler = route_of(request.method, unquote(raw_path))
@@ -125,6 +124,11 @@ class AccountServer:
                 break
         await response.write_eof()
         return response
+
+
+def _operation_name(request: web.Request) -> str:
+    found = find(request.method, unquote(request.path))
+    return "" if isinstance(found, set) else found[0].operation
 
 
 def check_api_version(query: Mapping[str, str]) -> None:

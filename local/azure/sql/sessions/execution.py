@@ -17,7 +17,7 @@ from local.azure.sql.errors import (
     SqlError,
     UserMissing,
 )
-from local.azure.sql.faults import Faults
+from local.azure.sql.faults import SessionFaults
 from local.azure.sql.sessions.directory import Directory, Login
 from local.azure.sql.sessions.rights import Rights
 from local.azure.sql.sessions.transactions import Transactions
@@ -68,7 +68,7 @@ class Execution:
         directory: Directory,
         login: Login,
         database: str,
-        faults: Faults,
+        faults: SessionFaults,
         wait: Callable[[float], None],
         look: Look,
     ) -> None:

@@ -21,7 +21,7 @@ from local.azure.sql.errors import (
     ProtocolError,
     SqlError,
 )
-from local.azure.sql.faults import Faults
+from local.azure.sql.faults import SessionFaults
 from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.sessions.execution import Execution
 from local.azure.sql.stores.backend import MASTER, Backend
@@ -45,7 +45,7 @@ class Parts:
     directory: Directory
     tls: ssl.SSLContext
     strict: ssl.SSLContext
-    faults: Faults
+    faults: SessionFaults
 
 
 class Session:

@@ -24,6 +24,7 @@ from local.azure.batch.model.states import TaskEvent, TaskState
 from local.azure.batch.model.task import subtask_view, with_defaults
 from local.azure.batch.model.task_table import Standing
 from local.azure.platform.errors import AzureError
+from local.azure.platform.faults import conditions
 
 SHOWN = wire_names("BatchTask")
 SUBTASK_SHOWN = wire_names("BatchSubtask")
@@ -113,14 +114,17 @@ async def create_collection(call: Call) -> Answer:
     if len(values) > bodies.MAX_TASKS_PER_COLLECTION:
         raise errors.RequestBodyTooLarge(details=[("MaxLimit", str(bodies.MAX_TASKS_PER_COLLECTION))])
     with call.account.state.store.transaction():
-        results = [_add(call, job, value) for value in values]
+        refused = conditions().partial
+        results = [_add(call, job, value, refused=refused and bool(at % 2)) for at, value in enumerate(values)]
     call.account.dispatcher.wake(job.pool_id)
     return Answer(body={"value": results}, entity="taskaddresult")
 
 
-def _add(call: Call, job: Job, value: Any) -> dict[str, Any]:
+def _add(call: Call, job: Job, value: Any, *, refused: bool) -> dict[str, Any]:
     task_id = value.get("id", "") if isinstance(value, dict) else ""
     try:
+        if refused:
+            raise errors.InternalError
         task = _new(call, job, bodies.TASK.check(value, ""))
     except AzureError as error:
         body = error_body(error, call.account.url, "", call.now)

@@ -198,9 +198,9 @@ class PostgresConnection:
         raise refusal from problem
 
     def _query(self, sql: str, given: list[Parameter], look: Look | None) -> Answer:
-        first = ""
+        first: tuple[str, ...] = ()
         if self._entered:
-            first = "RELEASE s; SAVEPOINT s" if self.in_transaction else "BEGIN; SAVEPOINT s"
+            first = ("RELEASE s" if self.in_transaction else "BEGIN", "SAVEPOINT s")
             self.in_transaction = True
         try:
             return self._client.query(sql, given, first=first, look=look)
