@@ -6,20 +6,15 @@ import copy
 import re
 from typing import Any
 
-import pulumi
 import pytest
 
 from infra.cloud_settings import EXAMPLE_DIGEST
-from infra.settings import Settings
 from infra.settings_problems import SettingsError
 from tests.infra.recording import (
     PASSWORDS,
-    PROJECT,
     SUBSCRIPTION,
-    CloudMocks,
     Run,
     run_program,
-    set_config,
     stack_config,
 )
 
@@ -405,19 +400,6 @@ def test_a_subnet_has_room_for_all_nodes() -> None:
 def test_a_protected_stack_does_not_depend_on_who_deploys_it() -> None:
     with pytest.raises(SettingsError, match=r"submitters: expected a list of .* where protect is true, got deployer; "):
         run_program("prod", config=stack_config("prod") | {"submitters": "deployer"})
-
-
-@pytest.mark.parametrize("key", ["azure-batch-plattform:protect", "azure-batch:protect", "dev:protect"])
-def test_a_setting_under_another_name_than_the_projects_is_not_passed_over(key: str) -> None:
-    pulumi.runtime.set_mocks(CloudMocks(Run()), project=PROJECT, stack="dev")
-    set_config(stack_config("dev"))
-    pulumi.runtime.set_config(key, "true")
-    with pytest.raises(SettingsError) as error:
-        Settings.load(pulumi.Config())
-    assert str(error.value.problems[0]) == (
-        f"{key}: expected azure-batch-platform:protect, "
-        f"got another namespace, {key.partition(':')[0]}, which nobody reads; write protect"
-    )
 
 
 def test_there_are_many_more_than_thirty() -> None:
