@@ -28,6 +28,7 @@ from infra.setting_types import (
     Section,
     StorageId,
     SubnetId,
+    SubnetRange,
     WorkspaceId,
     ZoneId,
     networks_differ,
@@ -275,7 +276,7 @@ class NetworkSettings(Section):
     """Where nodes stand, and who reaches the account. Networks and zones exist already: the program makes none."""
 
     subnet_id: SubnetId | None = None
-    subnet_range: Annotated[Network, Expect("the subnet's range like 10.20.0.0/24", "for checks only")] | None = None
+    subnet_range: SubnetRange | None = None
     """The subnet's addresses, which its id does not tell: with them the size is checked, and clashes are found."""
     public_ips: Annotated[Flag, Expect("true or false", "false wants subnet_id, and a way out for the nodes")] = True
     allowed_ips: (
@@ -315,6 +316,14 @@ def _first_of_a_month(day: date) -> date:
     return day
 
 
+def _differ_in_more_than_case(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Each address is a receiver of the action group, whose names have no case."""
+    for one in addresses:
+        if sum(other.lower() == one.lower() for other in addresses) > 1:
+            raise Refused("", "each address once", f"{one} twice", "remove one of them")
+    return addresses
+
+
 class Budget(Section):
     """What the stack's resource group may cost in a month before people are told. Nothing is switched off."""
 
@@ -343,6 +352,7 @@ class MonitoringSettings(Section):
             ...,
         ],
         Field(min_length=1, max_length=20),
+        AfterValidator(_differ_in_more_than_case),
         Expect("a list of 1 to 20 mail addresses", "they get alerts and the budget's warnings"),
     ]
     task_failure_percent: Annotated[

@@ -7,7 +7,7 @@ whole config in `pulumi.runtime.config` (set by hand or from the language host's
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 from pulumi.runtime import config as runtime_config
@@ -15,6 +15,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from infra.settings_problems import Problem, alternatives
+
+OTHERS: Final = ("azure-native", "docker", "pulumi")
+"""Namespaces that others read, for which a key may be called as one of ours."""
 
 
 def read_config(config: pulumi.Config, model: type[BaseModel]) -> tuple[dict[str, Any], list[Problem]]:
@@ -24,7 +27,12 @@ def read_config(config: pulumi.Config, model: type[BaseModel]) -> tuple[dict[str
     keys = {key.removeprefix(f"{config.name}:") for key in listed if key.startswith(f"{config.name}:")}
     keys |= {key for key in fields if config.get(key) is not None}
     values: dict[str, Any] = {}
-    problems: list[Problem] = []
+    problems = [
+        Problem(key, f"{config.name}:{name}", f"another namespace, {namespace}, which nobody reads", f"write {name}")
+        for key in sorted(listed)
+        for namespace, _, name in [key.partition(":")]
+        if name in fields and namespace not in (config.name, *OTHERS)
+    ]
     for key in sorted(keys):
         text = config.get(key)
         if key in fields and _is_secret(fields[key]):

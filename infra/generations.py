@@ -126,10 +126,10 @@ def judge(
             problems.append(
                 Problem(
                     f"pools.{pool}",
-                    f"`keep: [{last.current}]`, because this makes a new generation: {reasons}",
+                    f"`keep: [{_yaml(last.current)}]`, because this makes a new generation: {reasons}",
                     f"a change that would delete {old} with what runs in it",
                     f"write keep and the old pool stays until its jobs are moved (`python -m jobs pools drain {old}`), "
-                    f"or `discard: [{last.current}]` if nothing in it matters",
+                    f"or `discard: [{_yaml(last.current)}]` if nothing in it matters",
                 )
             )
     for one in last.kept:
@@ -137,6 +137,11 @@ def judge(
             gone = naming.pool(pool, one)
             warnings.append(f"pools.{pool}: {gone} is in keep no more and is deleted. It must be drained by now.")
     return Verdict(tuple(problems), tuple(warnings))
+
+
+def _yaml(generation: str) -> str:
+    """As a stack file must have it: what YAML would take for a number stands in quotes."""
+    return f"'{generation}'" if re.fullmatch(r"\d+(e\d+)?", generation) else generation
 
 
 def kept(current: str, keep: Sequence[str], last: Deployed | None) -> tuple[str, ...]:

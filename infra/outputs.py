@@ -39,6 +39,7 @@ def export(
     pools: Pools,
 ) -> None:
     """Export what a deployed stack tells those who submit work to it (`jobs/service/connection.py` reads it)."""
+    pulumi.export("subscription_id", place.names.subscription_id)
     pulumi.export("resource_group", place.group.name)
     pulumi.export("location", place.group.location)
     pulumi.export("batch_account", account.name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from infra import naming, start_task
 from infra.setting_types import Flag, Network, Nodes, Section, Text, networks_differ
@@ -18,11 +19,26 @@ SLOTS_PER_CORE: Final = 4
 MAX_SSH_NETWORKS: Final = 24
 """Batch allows 25 rules for all endpoints of a pool; the last one denies everybody else."""
 
+_GENERATION_1: Final = re.compile(r"Standard_(A\d+m?(_v2)?|D\d+(_v[23])?|NC(6|12|24)r?|NV(6|12|24))")
+"""Sizes that boot images of generation 1 only (learn.microsoft.com/azure/virtual-machines/generation-2, and "VM
+Generation Support" on the pages of the series Av2, Dv2, Dv3)."""
+
 _Hour = Annotated[
     int, Field(ge=0, le=23, strict=True), Expect("an hour 0..23 in UTC", "formulas know no time zone and no summer")
 ]
+
+
+def _in_quotes(value: object) -> object:
+    """A hash of digits only, or like 12e3456789, is a number for YAML, which has lost its zeros here."""
+    if isinstance(value, int | float):
+        form = f"a text of {naming.POOL_HASH_DIGITS} hexadecimal digits"
+        raise Refused("", form, f"the number {value}", "put it in quotes: YAML reads digits as a number")
+    return value
+
+
 _Generation = Annotated[
-    Text,
+    str,
+    BeforeValidator(_in_quotes),
     Field(pattern=rf"^[0-9a-f]{{{naming.POOL_HASH_DIGITS}}}$"),
     Expect(
         f"the {naming.POOL_HASH_DIGITS} hexadecimal digits at the end of a pool's id",
@@ -134,6 +150,13 @@ class NodeImage(Section):
     """With `latest`, a node gets the newest image when it joins. A fixed version is the way back from a bad build."""
 
 
+def _boots_our_images(size: str) -> str:
+    if _GENERATION_1.fullmatch(size):
+        form = "a size that boots images of generation 2, as `ubuntu-hpc` is"
+        raise Refused("", form, f"{size}, which boots generation 1 only", "take a newer series, like Standard_D2ads_v5")
+    return size
+
+
 class PoolSettings(Section):
     """One pool: its machines, how many, and what they carry."""
 
@@ -147,6 +170,7 @@ class PoolSettings(Section):
         str,
         Field(pattern=r"^[Ss][Tt][Aa][Nn][Dd][Aa][Rr][Dd]_[A-Za-z0-9_-]+$"),
         AfterValidator(naming.vm_size),
+        AfterValidator(lambda size: _boots_our_images(size)),
         Expect("a VM size like Standard_D2ads_v5", "take one of `az batch location list-skus`, generation 2"),
     ]
     scale: Annotated[Scale, Expect("a section like {fixed: {dedicated_nodes: 2}}", "see docs/settings.md")]

@@ -22,6 +22,12 @@ MIN_PREFIX_LENGTH: Final = 8
 """The widest network that a rule may allow: a /8 is 16 million addresses. /0 would be everybody."""
 
 
+PRIVATE_NETWORKS: Final = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""RFC 1918."""
+SMALLEST_SUBNET: Final = 29
+"""learn.microsoft.com/azure/virtual-network/virtual-networks-faq."""
+
+
 class Section(BaseModel):
     """Frozen, and closed: a key that is not declared is refused."""
 
@@ -85,13 +91,32 @@ def _ipv4_network(text: str) -> str:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
         raise Refused("", "a network like 203.0.113.0/24", repr(text), fix) from None
-    if network.version == 6:
+    if isinstance(network, ipaddress.IPv6Network):
         reason = "an IPv4 network (Batch gives nodes and account endpoints IPv4 addresses only)"
         raise Refused("", reason, repr(text), fix)
     if network.prefixlen < MIN_PREFIX_LENGTH:
         whom = "everybody" if network.prefixlen == 0 else f"{network.num_addresses:,} addresses"
-        reason = f"a network of /{MIN_PREFIX_LENGTH} or narrower (this one would let {whom} try passwords)"
+        reason = f"a network of /{MIN_PREFIX_LENGTH} or narrower (this one would let {whom} in)"
         raise Refused("", reason, repr(text), fix)
+    if any(network.overlaps(private) for private in PRIVATE_NETWORKS):
+        reason = "public addresses (no packet from a private one reaches a public endpoint)"
+        raise Refused("", reason, repr(text), fix)
+    return _first_address(network, text)
+
+
+def _subnet_range(text: str) -> str:
+    """A subnet's addresses, in a size that Azure's subnets have."""
+    fix = "`az network vnet subnet show --query addressPrefix` says it"
+    try:
+        network = ipaddress.IPv4Network(text.strip(), strict=False)
+    except ValueError:
+        raise Refused("", "a subnet's range like 10.20.0.0/24", repr(text), fix) from None
+    if not MIN_PREFIX_LENGTH <= network.prefixlen <= SMALLEST_SUBNET:
+        raise Refused("", f"a range of /{MIN_PREFIX_LENGTH} to /{SMALLEST_SUBNET}", repr(text), fix)
+    return _first_address(network, text)
+
+
+def _first_address(network: ipaddress.IPv4Network, text: str) -> str:
     if str(network.network_address) != text.strip().partition("/")[0]:
         raise Refused(
             "", f"a network's first address ({network})", repr(text), f"write {network}, or the address alone"
@@ -100,6 +125,7 @@ def _ipv4_network(text: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_ipv4_network), Expect("a network like 203.0.113.0/24", "in CIDR form")]
+SubnetRange = Annotated[str, AfterValidator(_subnet_range), Expect("a range like 10.20.0.0/24", "for checks only")]
 
 
 def networks_differ(networks: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ HOME_VARIABLE: Final = "LOCAL_AZURE_HOME"
 LOCAL: Final = "local"
 AZURE_ARM: Final = "https://management.azure.com"
 CHECKOUT: Final = Path(__file__).resolve().parents[2]  # where the program and the settings of its stacks are
-OUTPUTS_SECONDS: Final = 120  # the Pulumi CLI asks its backend
+PULUMI_SECONDS: Final = 120  # the Pulumi CLI asks its backend, or runs the program for a preview
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,8 @@ class Outputs:
     pool_images: Mapping[str, str] = field(default_factory=dict)  # pool id -> the image its start task fetches
     batch_account: str = ""
     resource_group: str = ""
+    subscription_id: str = ""
+    location: str = ""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], origin: str) -> Outputs:
@@ -69,6 +71,8 @@ class Outputs:
             pool_images={pool["id"].rpartition("/")[2]: pool.get("image") or "" for pool in data["pools"].values()},
             batch_account=data.get("batch_account") or "",
             resource_group=data.get("resource_group") or "",
+            subscription_id=data.get("subscription_id") or "",
+            location=data.get("location") or "",
         )
 
 
@@ -92,7 +96,8 @@ class ClientSecret:
 class Connection:
     """Everything that `client.py` and `storage.py` need. `credential` None: whatever azure-identity finds.
 
-    `home` is the local Azure's folder, None for every other stack.
+    `home` is the local Azure's folder, None for every other stack. `subscription_id` is the one that the local Azure or
+    the environment names.
     """
 
     batch_endpoint: str
@@ -101,6 +106,15 @@ class Connection:
     ca: Path | None = None
     arm: str = AZURE_ARM
     home: Path | None = None
+    subscription_id: str = ""
+
+
+class NotDeployed(UsageError):
+    """The stack has no outputs: nothing of it is there yet. `cloud` reaches Azure's management, and nothing else."""
+
+    def __init__(self, message: str, stack: str, cloud: Connection) -> None:
+        super().__init__(message)
+        self.stack, self.cloud = stack, cloud
 
 
 def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[str, str]) -> Connection:
@@ -127,10 +141,23 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
         outputs = Outputs.parse(_read(outputs_file), str(outputs_file))
     else:
         assert stack is not None
-        outputs = Outputs.parse(_ask(stack, home), f"stack {stack}")
-    endpoint = _url(outputs.batch_endpoint)
+        found = _ask(stack, home)
+        try:
+            outputs = Outputs.parse(found, f"stack {stack}")
+        except UsageError as error:
+            if found:
+                raise
+            raise NotDeployed(str(error), stack, _cloud(stack, home, environment)) from error
+    return replace(_cloud(stack, home, environment), batch_endpoint=_url(outputs.batch_endpoint), outputs=outputs)
+
+
+def _cloud(stack: str | None, home: Path, environment: Mapping[str, str]) -> Connection:
+    """How the stack's cloud is reached, before it is known where its Batch account is."""
     if stack != LOCAL:
-        return Connection(batch_endpoint=endpoint, credential=None, outputs=outputs)
+        return Connection(
+            batch_endpoint="", credential=None, subscription_id=environment.get("ARM_SUBSCRIPTION_ID", "")
+        )
+    cloud = home / "cloud.json"
     facts = _read(cloud, "Start the local Azure again (it is written then): python -m local stop, then start")
     try:
         credential = ClientSecret(
@@ -144,12 +171,12 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
         raise UsageError(f"{cloud}: has no {error}. Start the local Azure again: python -m local start") from error
     # A relative path is relative to the folder above HOME, where cloud.json's own example has it.
     return Connection(
-        batch_endpoint=endpoint,
+        batch_endpoint="",
         credential=credential,
-        outputs=outputs,
         ca=ca if ca.is_absolute() else home.resolve().parent / ca,
         arm=facts.get("arm") or AZURE_ARM,
         home=home,
+        subscription_id=facts.get("subscription_id") or "",
     )
 
 
@@ -183,37 +210,44 @@ def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --
 
 
 def _ask(stack: str, home: Path) -> dict[str, Any]:
-    """The stack's outputs, from Pulumi; `python -m local pulumi` is the CLI with the backend of the stack `local`.
+    """The stack's outputs, from Pulumi."""
+    return pulumi(stack, home, "stack", "output", "--json")
 
-    Pulumi finds the program and its settings in the checkout, from whichever folder this is called.
+
+def pulumi(stack: str, home: Path | None, *words: str) -> dict[str, Any]:
+    """What a command of Pulumi on a stack prints as JSON; `home` is the local Azure's folder.
+
+    `python -m local pulumi` is the CLI with the backend of the stack `local`. Pulumi finds the program and its settings
+    in the checkout, from whichever folder this is called.
     """
-    words = ["stack", "output", "--json", "--stack", stack]
+    outputs = words[:2] == ("stack", "output")
+    what = f"the outputs of stack {stack!r} cannot be had" if outputs else f"what stack {stack!r} is to be is not known"
+    otherwise = "Use --outputs FILE" if outputs else "Correct that, then ask again"
+    words = (*words, "--stack", stack)
     command = [sys.executable, "-m", "local", "pulumi", *words] if stack == LOCAL else ["pulumi", *words]
     shown = " ".join(["python", *command[1:]] if stack == LOCAL else command)
     try:
         done = subprocess.run(
             command,
             cwd=CHECKOUT,
-            env={**os.environ, **({HOME_VARIABLE: str(home.resolve())} if stack == LOCAL else {})},
+            env={**os.environ, **({HOME_VARIABLE: str(home.resolve())} if stack == LOCAL and home else {})},
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=OUTPUTS_SECONDS,
+            timeout=PULUMI_SECONDS,
             check=False,
         )
     except FileNotFoundError as error:
         raise UsageError(
-            f"the outputs of stack {stack!r} cannot be had: there is no Pulumi CLI on PATH, and `{shown}` gives them. "
-            "Install it. Use --outputs FILE with what it printed elsewhere otherwise"
+            f"{what}: there is no Pulumi CLI on PATH, and `{shown}` tells it. Install it. "
+            "Use --outputs FILE with what `pulumi stack output --json` printed elsewhere otherwise"
         ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(
-            f"the outputs of stack {stack!r} cannot be had: `{shown}`: {error}. Use --outputs FILE"
-        ) from error
+        raise UsageError(f"{what}: `{shown}`: {error}. {otherwise}") from error
     if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("error: ") or f"exit code {done.returncode}"
+        said = done.stderr.strip().removeprefix("error: ") or done.stdout.strip() or f"exit code {done.returncode}"
         lines = "\n".join(f"  {line}" for line in said.splitlines())
-        raise UsageError(f"the outputs of stack {stack!r} cannot be had. `{shown}` says:\n{lines}")
+        raise UsageError(f"{what}. `{shown}` says:\n{lines}")
     try:
         return json.loads(done.stdout or "{}")
     except (ValueError, RecursionError) as error:

@@ -35,22 +35,27 @@ class Rest:
             raise Forbidden(f"no token could be had for {scope}: {said}. Log in (az login)") from error
 
     def call(
-        self, method: str, path: str, *, token: str = "", form: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str = "",
+        form: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], requests.Response]:
         """The answer's JSON object and the answer. Raises `ServiceError`."""
         url = path if path.startswith("https://") else f"{self._base}{path}"
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            answer = self._session.request(method, url, headers=headers, data=form, timeout=SECONDS)
+            answer = self._session.request(method, url, headers=headers, data=form, json=body, timeout=SECONDS)
         except requests.RequestException as error:
             raise Unreachable(f"{self._base} cannot be reached: {error}. Check the network") from error
         if answer.status_code >= 400:
             raise _refusal(answer, f"{method} {url.split('?')[0]}")
         try:
-            body = answer.json() if answer.content else {}
+            return answer.json() if answer.content else {}, answer
         except ValueError as error:
             raise ServiceError(f"{url}: the answer is not JSON: {answer.text[:80]!r}") from error
-        return body, answer
 
 
 def _refusal(answer: requests.Response, what: str) -> ServiceError:

@@ -37,7 +37,7 @@ VERBS: Final[dict[str, str]] = {
     "pools wait": "wait until the nodes of pools work, or say what keeps them",
     "pools drain": "move every job of a pool to another one, and wait until the pool is idle",
     "images": "what is in the registry, and which pools use it; push an image, or log docker in",
-    "doctor": "check credentials, rights, quotas, images, containers and pools; each problem with a fix",
+    "doctor": "check the subscription, credentials, rights, quotas, images, containers and pools; each problem with a fix",
     "completion": "print the completion script for a shell",
     "help": "show what a verb takes, with examples",
 }

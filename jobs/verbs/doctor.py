@@ -1,6 +1,8 @@
 """`doctor`: one check after the other, each with what to do about it. Changes nothing.
 
-A check that needs what another could not get says so instead of failing a second time.
+A check that needs what another could not get says so instead of failing a second time. Of a stack that is not deployed
+yet it asks what can be known before: whether the subscription has what a first `up` would make. With `--preview` the
+same is asked for what the next `up` of a deployed stack would make.
 """
 
 from __future__ import annotations
@@ -8,44 +10,66 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from ..errors import Forbidden, JobsError, NotFound, Unreachable, UsageError
 from ..exits import Exit
+from ..preflight.finding import BAD, GOOD, WARNING, Finding, support_ends
+from ..service import connection as connections
 from ..service.batch import PoolState
+from ..service.connection import Connection, NotDeployed
 from ..session import Session
 from ..terminal.render import Render
 from ..terminal.visible import visible
 from . import nodes
 
-GOOD, WARNING, BAD = "ok", "warning", "bad"
-EXAMPLES: Final = ("doctor", "doctor --stack dev")
-END_NEAR: Final = timedelta(days=180)
+EXAMPLES: Final = ("doctor", "doctor --stack dev", "doctor --stack dev --preview")
 _SIZE: Final = re.compile(r"[a-z]+(\d+).*")
 _OLD_SIZES: Final = re.compile(r"(?:ds?|gs?)\d+(?:-\d+)?(?:_v2)?(?:_promo)?|a\d+|basic_.*")
 PROBE: Final = "doctor-asks-for-a-job-that-is-not-there"
 BATCH_API: Final = "2024-07-01"  # ARM: for the account's quotas
 NEARLY: Final = 0.8  # of a quota
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check's outcome. `fix` is empty when nothing is to be done."""
-
-    check: str
-    outcome: str
-    what: str
-    fix: str = ""
+EVERY_STACK: Final = ("batch", "containerregistry", "managedidentity", "storage")  # modules of azure-native
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="ask Pulumi what the next up would make, and check that the subscription has it",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     """All checks; after one that nothing could answer, those that would ask the same are named and left out."""
+    try:
+        cloud = session.connection
+    except NotDeployed as error:
+        what = f"stack {error.stack} is not deployed; what follows is about its first up"
+        _tell(session.render, Finding("connection", WARNING, what), GOOD)
+        return _before_up(session, error.cloud, error.stack)
+    worst = _deployed(session)
+    if arguments.preview and worst != BAD:
+        return _before_up(session, cloud, arguments.stack or connections.LOCAL)
+    return Exit.SERVICE if worst == BAD else Exit.OK
+
+
+def _before_up(session: Session, cloud: Connection, stack: str) -> Exit:
+    from ..preflight import plan, subscription
+    from ..service.rest import Rest
+
+    preview = connections.pulumi(stack, cloud.home, "preview", "--json")
+    planned = plan.read(stack, preview, cloud.subscription_id)
+    asked = subscription.Subscription(Rest(cloud, cloud.arm), planned.subscription_id, session.clock.now())
+    worst = GOOD
+    for finding in subscription.before_up(asked, planned):
+        worst = _tell(session.render, finding, worst)
+    return Exit.SERVICE if worst == BAD else Exit.OK
+
+
+def _deployed(session: Session) -> str:
+    """The checks of a stack that is deployed; the worst outcome."""
     worst, names = GOOD, list(CHECKS)
     for place, name in enumerate(names):
         ends = False
@@ -60,7 +84,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
                 what = f"not asked, because of that: {', '.join(rest)}"
                 worst = _tell(session.render, Finding("doctor", WARNING, what), worst)
             break
-    return Exit.SERVICE if worst == BAD else Exit.OK
+    return worst
 
 
 def _tell(render: Render, finding: Finding, worst: str) -> str:
@@ -182,20 +206,17 @@ def _image_end(session: Session, image: str, agent: str) -> Iterator[Finding]:
     if end is None:
         yield Finding("images", GOOD, f"{image}: no end of its support is known")
         return
-    outcome = BAD if end <= now else WARNING if end - now < END_NEAR else GOOD
-    fix = "" if outcome == GOOD else "Change the pool's image in the stack's settings and run up"
-    yield Finding("images", outcome, f"{image}: supported until {end:%Y-%m-%d}", fix)
+    yield support_ends("images", image, end, now, "Change the pool's image in the stack's settings and run up")
 
 
 def quotas(session: Session) -> Iterator[Finding]:
     from ..service.rest import Rest
 
     outputs = session.connection.outputs
-    if outputs is None or not outputs.identity_resource_id.startswith("/subscriptions/"):
+    if outputs is None or not outputs.subscription_id:
         return
-    subscription = outputs.identity_resource_id.split("/")[2]
     path = (
-        f"/subscriptions/{subscription}/resourceGroups/{outputs.resource_group}/providers/Microsoft.Batch"
+        f"/subscriptions/{outputs.subscription_id}/resourceGroups/{outputs.resource_group}/providers/Microsoft.Batch"
         f"/batchAccounts/{outputs.batch_account}?api-version={BATCH_API}"
     )
     rest = Rest(session.connection, session.connection.arm)
@@ -212,6 +233,25 @@ def quotas(session: Session) -> Iterator[Finding]:
     known = {pool.id: pool for pool in session.batch.pools()}
     quota = {"dedicated": account.get("dedicatedCoreQuota"), "spot": account.get("lowPriorityCoreQuota")}
     yield from core_quota(list(known.values()), [known[one] for one in outputs.pools.values() if one in known], quota)
+
+
+def subscription(session: Session) -> Iterator[Finding]:
+    """Whether the providers are still registered, and Batch still has the sizes of the pools."""
+    from ..preflight.plan import PROVIDERS
+    from ..preflight.subscription import Subscription
+    from ..service.rest import Rest
+
+    outputs = session.connection.outputs
+    if outputs is None or not outputs.subscription_id:
+        return
+    rest = Rest(session.connection, session.connection.arm)
+    asked = Subscription(rest, outputs.subscription_id, session.clock.now())
+    sizes = [pool.vm_size for pool in session.batch.pools() if pool.id in outputs.pools.values()]
+    try:
+        yield from asked.providers(PROVIDERS[module] for module in EVERY_STACK)
+        yield from asked.sizes(sizes, outputs.location)
+    except Forbidden as error:
+        yield Finding("subscription", WARNING, str(error), "Reader on the subscription shows it; submitting needs none")
 
 
 def core_quota(every: list[PoolState], own: list[PoolState], quota: Mapping[str, int | None]) -> Iterator[Finding]:
@@ -269,4 +309,5 @@ CHECKS: Final[dict[str, Callable[[Session], Iterator[Finding]]]] = {
     "pools": pools,
     "registry": registry,
     "quotas": quotas,
+    "subscription": subscription,
 }

@@ -12,7 +12,7 @@ from infra.generations import Deployed, judge
 from infra.settings_problems import SettingsError
 from tests.infra.recording import Run, run_program, stack_config
 
-OLD, OLDER, NEW, STRANGE = "0" * 12, "1" * 12, "2" * 12, "3" * 12
+OLD, OLDER, NEW, STRANGE = "a" * 12, "b" * 12, "c" * 12, "d" * 12
 BEFORE = {"vm_size": "Standard_D2ads_v5", "the start task": "sha256:" + "a" * 12}
 AFTER = {"vm_size": "Standard_D4ads_v5", "the start task": "sha256:" + "b" * 12}
 LAST = Deployed(OLD, (OLDER,), BEFORE)
@@ -49,6 +49,13 @@ def test_the_refusal_names_what_changed_and_both_ways_on() -> None:
         f"write keep and the old pool stays until its jobs are moved (`python -m jobs pools drain default-{OLD}`), "
         f"or `discard: [{OLD}]` if nothing in it matters"
     )
+
+
+@pytest.mark.parametrize("old", ["012345678901", "1234567890e1"])
+def test_a_hash_that_yaml_would_take_for_a_number_is_shown_in_quotes(old: str) -> None:
+    (problem,) = judge("default", NEW, AFTER, [], [], Deployed(old, (), BEFORE)).problems
+    assert f"`keep: ['{old}']`" in str(problem)
+    assert f"`discard: ['{old}']`" in str(problem)
 
 
 def test_a_pool_that_leaves_the_file_is_told() -> None:

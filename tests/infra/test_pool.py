@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from infra import image, naming, start_task
 from infra.pool_properties import FIXED
+from local.plugins.azure_native.provider import AzureNative
+from local.plugins.azure_native.resources import TYPES
+from local.plugins.azure_native.translate import translate
+from local.plugins.protocol.log import EngineLog
+from local.plugins.protocol.provider import Naming, Target
 from tests.infra.recording import PASSWORDS, SUBSCRIPTION, Registered, Run, run_program, stack_config
 
 Program = Callable[..., Run]
@@ -79,6 +85,18 @@ def test_every_input_is_either_fixed_or_updated_in_place_or_in_the_path() -> Non
 def test_what_is_in_the_hash_is_never_changed_in_place(prod_pool: Registered) -> None:
     assert sorted(prod_pool.ignore_changes) == sorted(FIXED)
     assert prod_pool.replace_on_changes == []
+
+
+def test_another_rest_version_of_the_plugin_plans_no_change_of_a_pool(
+    monkeypatch: pytest.MonkeyPatch, prod_pool: Registered
+) -> None:
+    provider, target = AzureNative(EngineLog()), Target(prod_pool.urn, prod_pool.type, prod_pool.name)
+    before, _ = provider.check(target, {}, prod_pool.inputs, Naming(b""))
+    newer = replace(TYPES[prod_pool.type], api_version="2025-06-01")
+    monkeypatch.setitem(cast("dict[str, Any]", TYPES), prod_pool.type, newer)
+    after, _ = provider.check(target, before, prod_pool.inputs, Naming(b""))
+    assert translate(prod_pool.type, after, SUBSCRIPTION).api_version == "2025-06-01"
+    assert provider.diff(target, before, after).changes == {}
 
 
 def test_the_hash_covers_exactly_the_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,6 +266,7 @@ def test_outputs_are_the_contract_with_those_who_submit_work(dev: Run) -> None:
         "task_slots": 2,
     }
     assert outputs == {
+        "subscription_id": SUBSCRIPTION,
         "resource_group": "rg-abp-dev",
         "location": "westeurope",
         "batch_account": account,

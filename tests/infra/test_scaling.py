@@ -1,16 +1,16 @@
-"""Scaling: each scenario's formula as people read it, its limits, and what the settings of a pool make of it."""
+"""Scaling: each scenario's formula as people read it, its limits, and what the settings of a pool make of it.
+
+What the formulas give is in `test_scaling_evaluated.py`.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from infra.pool_settings import Scale
 from infra.scaling import AutoScale, FixedSize, limits, scale_of
-from local.azure.batch.autoscale.evaluation import Pool, evaluate
-from tests.azure.batch.autoscale.histories import history
 from tests.infra.recording import run_program, stack_config
 
 PENDING = """\
@@ -97,56 +97,3 @@ def test_the_pool_gets_the_formula_of_its_own_slots() -> None:
     settings = run.only("batch:Pool").inputs["scaleSettings"]
     assert settings["autoScale"]["evaluationInterval"] == "PT5M"
     assert "needed = (tasks + 7) / 8;" in settings["autoScale"]["formula"]
-
-
-DAY, NIGHT, SUNDAY = "2026-11-26T15:30", "2026-11-26T23:30", "2026-11-29T12:00"
-QUIET, STEADY = [0] * 21, [12] * 21
-FALLING = [12] * 11 + [0] * 10  # the work ended five minutes ago
-PEAK = [0] * 20 + [400]  # much work came this moment
-WORKDAY = {"nodes": 5, "other_nodes": 1}
-OVERNIGHT = {"min_nodes": 1, "max_nodes": 6}
-FLOOR = {"dedicated_nodes": 2, "max_spot_nodes": 6}
-
-HISTORIES: list[tuple[str, dict[str, Any], int, list[int], str, tuple[int, int]]] = [
-    ("no work, no nodes", {"pending_tasks": {"max_nodes": 10}}, 4, QUIET, DAY, (0, 0)),
-    ("no work, at least one", {"pending_tasks": {"min_nodes": 1, "max_nodes": 10}}, 4, QUIET, DAY, (1, 0)),
-    ("12 tasks fill 3 nodes of 4 slots", {"pending_tasks": {"max_nodes": 10}}, 4, STEADY, DAY, (3, 0)),
-    ("12 tasks fill 12 nodes of 1 slot", {"pending_tasks": {"max_nodes": 20}}, 1, STEADY, DAY, (12, 0)),
-    ("13 tasks want a fourth node", {"pending_tasks": {"max_nodes": 10}}, 4, [13] * 21, DAY, (4, 0)),
-    ("one task wants a whole node", {"pending_tasks": {"max_nodes": 10}}, 4, [1] * 21, DAY, (1, 0)),
-    ("the limit holds", {"pending_tasks": {"max_nodes": 10}}, 4, [400] * 21, DAY, (10, 0)),
-    ("a peak is met at once", {"pending_tasks": {"max_nodes": 10}}, 4, PEAK, DAY, (10, 0)),
-    ("what ended keeps some nodes for ten minutes", {"pending_tasks": {"max_nodes": 10}}, 4, FALLING, DAY, (2, 0)),
-    ("a new pool has one sample", {"pending_tasks": {"max_nodes": 10}}, 4, [8], DAY, (2, 0)),
-    ("spot nodes", {"pending_tasks": {"max_nodes": 10, "spot": True}}, 4, STEADY, DAY, (0, 3)),
-    ("in working hours", {"working_hours": WORKDAY}, 4, QUIET, DAY, (5, 0)),
-    ("after them", {"working_hours": WORKDAY}, 4, STEADY, NIGHT, (1, 0)),
-    ("on Sunday", {"working_hours": WORKDAY}, 4, STEADY, SUNDAY, (1, 0)),
-    ("at their first hour", {"working_hours": WORKDAY}, 4, QUIET, "2026-11-26T07:00", (5, 0)),
-    ("at their end", {"working_hours": WORKDAY}, 4, QUIET, "2026-11-26T18:00", (1, 0)),
-    ("by day as pending tasks", {"zero_at_night": OVERNIGHT}, 4, STEADY, DAY, (3, 0)),
-    ("by day at least one", {"zero_at_night": OVERNIGHT}, 4, QUIET, DAY, (1, 0)),
-    ("none before midnight", {"zero_at_night": OVERNIGHT}, 4, STEADY, NIGHT, (0, 0)),
-    ("none after midnight", {"zero_at_night": OVERNIGHT}, 4, STEADY, "2026-11-27T05:59", (0, 0)),
-    ("again in the morning", {"zero_at_night": OVERNIGHT}, 4, STEADY, "2026-11-27T06:00", (3, 0)),
-    ("the floor without work", {"spot_with_dedicated_floor": FLOOR}, 4, QUIET, DAY, (2, 0)),
-    ("the floor takes it", {"spot_with_dedicated_floor": FLOOR}, 4, [8] * 21, DAY, (2, 0)),
-    ("spot takes the rest", {"spot_with_dedicated_floor": FLOOR}, 4, STEADY, DAY, (2, 1)),
-    ("spot has a limit", {"spot_with_dedicated_floor": FLOOR}, 4, PEAK, DAY, (2, 6)),
-]
-
-
-@pytest.mark.parametrize(
-    ("scenario", "slots", "tasks", "at", "nodes"),
-    [item[1:] for item in HISTORIES],
-    ids=[item[0] for item in HISTORIES],
-)
-def test_a_history_of_tasks_gives_this_number_of_nodes(
-    scenario: dict[str, Any], slots: int, tasks: list[int], at: str, nodes: tuple[int, int]
-) -> None:
-    now = datetime.fromisoformat(f"{at}+00:00")
-    metric = history("$PendingTasks", tasks, now=now)
-    found = evaluate(formula(slots, **scenario), Pool(metrics={"$PendingTasks": metric}), now)
-    assert found.error is None, found.error
-    assert (found.target_dedicated, found.target_low_priority) == nodes
-    assert found.option == "taskcompletion"

@@ -38,6 +38,7 @@ def nodes(
 
 
 PENDING = {"pending_tasks": {"min_nodes": 1, "max_nodes": 10}}
+TO_NOTHING = {"pending_tasks": {"min_nodes": 0, "max_nodes": 20}}
 SPOT = {"pending_tasks": {"min_nodes": 0, "max_nodes": 10, "spot": True}}
 HOURS = {"working_hours": {"nodes": 5, "other_nodes": 1, "from_hour": 7, "to_hour": 18}}
 NIGHT = {"zero_at_night": {"min_nodes": 1, "max_nodes": 6, "night_from_hour": 19, "night_to_hour": 6}}
@@ -45,8 +46,8 @@ EARLY = {"zero_at_night": {"min_nodes": 1, "max_nodes": 6, "night_from_hour": 0,
 FLOOR = {"spot_with_dedicated_floor": {"dedicated_nodes": 2, "max_spot_nodes": 6}}
 
 
-def at(hour: int) -> datetime:
-    return THURSDAY_NOON.replace(hour=hour)
+def at(hour: int, minute: int = 0) -> datetime:
+    return THURSDAY_NOON.replace(hour=hour, minute=minute)
 
 
 # scenario, slots, samples of pending tasks (the newest last), now, (dedicated, spot) nodes
@@ -61,17 +62,23 @@ REVIEWED = [
     ("it was busy until now", PENDING, 4, [40] * (WHOLE - 1) + [0], THURSDAY_NOON, (10, 0)),
     ("half of the time it was busy", PENDING, 1, [6] * 10 + [0] * 10, THURSDAY_NOON, (3, 0)),
     ("few samples: the newest counts", PENDING, 1, [9, 9, 2], THURSDAY_NOON, (2, 0)),
+    ("the limit holds", PENDING, 4, [400] * WHOLE, THURSDAY_NOON, (10, 0)),
+    ("what ended five minutes ago keeps some nodes", PENDING, 4, [12] * 10 + [0] * 10, THURSDAY_NOON, (2, 0)),
+    ("no work, no nodes", TO_NOTHING, 4, [0] * WHOLE, THURSDAY_NOON, (0, 0)),
+    ("twelve tasks fill three nodes of four slots", TO_NOTHING, 4, [12] * WHOLE, THURSDAY_NOON, (3, 0)),
+    ("and twelve of one", TO_NOTHING, 1, [12] * WHOLE, THURSDAY_NOON, (12, 0)),
     ("spot to nothing", SPOT, 2, [0] * WHOLE, THURSDAY_NOON, (0, 0)),
     ("spot for what is there", SPOT, 2, [7] * WHOLE, THURSDAY_NOON, (0, 4)),
     ("a working day", HOURS, 1, [], THURSDAY_NOON, (5, 0)),
     ("it begins at seven", HOURS, 1, [], at(7), (5, 0)),
     ("and not before", HOURS, 1, [], at(6), (1, 0)),
     ("it ends at six", HOURS, 1, [], at(18), (1, 0)),
+    ("work does not count", HOURS, 4, [12] * WHOLE, THURSDAY_NIGHT, (1, 0)),
     ("Sunday", HOURS, 1, [], SUNDAY_NOON, (1, 0)),
     ("by day as pending tasks", NIGHT, 2, [5] * WHOLE, THURSDAY_NOON, (3, 0)),
     ("by day never below the least", NIGHT, 2, [0] * WHOLE, THURSDAY_NOON, (1, 0)),
     ("none at night, whatever waits", NIGHT, 2, [50] * WHOLE, THURSDAY_NIGHT, (0, 0)),
-    ("the night goes over midnight", NIGHT, 2, [50] * WHOLE, at(5), (0, 0)),
+    ("the night goes over midnight", NIGHT, 2, [50] * WHOLE, at(5, 59), (0, 0)),
     ("and ends at six", NIGHT, 2, [50] * WHOLE, at(6), (6, 0)),
     ("a night after midnight only", EARLY, 2, [50] * WHOLE, THURSDAY_NIGHT, (6, 0)),
     ("and then none", EARLY, 2, [50] * WHOLE, at(0), (0, 0)),
@@ -91,7 +98,9 @@ def test_a_history_gives_the_nodes_that_were_reviewed(
     assert nodes(scenario, slots, pending, now) == expected
 
 
-@pytest.mark.parametrize("scenario", [PENDING, SPOT, HOURS, NIGHT, EARLY, FLOOR], ids=lambda value: next(iter(value)))
+@pytest.mark.parametrize(
+    "scenario", [PENDING, TO_NOTHING, SPOT, HOURS, NIGHT, EARLY, FLOOR], ids=lambda value: next(iter(value))
+)
 @pytest.mark.parametrize("slots", [1, 2, 16])
 def test_the_service_can_read_every_formula(scenario: dict[str, Any], slots: int) -> None:
     made = scale_of(Scale.model_validate(scenario), slots)

@@ -132,6 +132,18 @@ def test_other_namespaces_are_not_ours_to_judge() -> None:
     assert Settings.load(pulumi.Config()).location == "westeurope"
 
 
+@pytest.mark.parametrize("key", ["azure-batch-plattform:protect", "azure-batch:protect", "dev:protect"])
+def test_a_setting_under_another_name_than_the_projects_is_not_passed_over(key: str) -> None:
+    set_config(stack_config("dev"))
+    pulumi.runtime.set_config(key, "true")
+    with pytest.raises(SettingsError) as error:
+        Settings.load(pulumi.Config())
+    assert str(error.value.problems[0]) == (
+        f"{key}: expected azure-batch-platform:protect, "
+        f"got another namespace, {key.partition(':')[0]}, which nobody reads; write protect"
+    )
+
+
 def test_settings_error_ends_a_program_without_a_traceback() -> None:
     assert issubclass(SettingsError, pulumi.RunError)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import UsageError
-from jobs.service.connection import ClientSecret, SharedKey, connect
+from jobs.service.connection import ClientSecret, NotDeployed, SharedKey, connect
 from tests.jobs.fakes import OUTPUTS
 
 KEYS = {"AZURE_BATCH_ACCOUNT": "a", "AZURE_BATCH_ACCESS_KEY": "a2V5", "AZURE_BATCH_ENDPOINT": "http://127.0.0.1:1"}
@@ -92,6 +92,18 @@ def test_outputs_come_from_the_tool_that_deployed(
     assert asked[0].endswith(command)
     assert found.outputs is not None
     assert found.outputs.pools == {"default": "default-1a2b"}
+
+
+def test_a_stack_without_outputs_is_not_deployed_and_its_cloud_is_known(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 0, "{}", ""))
+    for stack, subscription in (("dev", "given"), ("local", "of cloud.json")):
+        (home / "cloud.json").write_text(json.dumps(CLOUD | {"subscription_id": "of cloud.json"}))
+        with pytest.raises(NotDeployed, match="the stack is not deployed") as error:
+            connect(stack, None, {"LOCAL_AZURE_HOME": str(home), "ARM_SUBSCRIPTION_ID": "given"})
+        assert (error.value.stack, error.value.cloud.subscription_id) == (stack, subscription)
+        assert (error.value.cloud.ca is None) is (stack == "dev")
 
 
 def test_what_the_tool_says_is_part_of_the_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import docker
 import jwt
 import pytest
+from azure.batch import models
 from docker.errors import APIError
 
 from local.azure.platform.store import Store
@@ -187,12 +188,18 @@ def test_the_nodes_really_have_both_images(local: Place, story: Story) -> None:
         assert digest in images
 
 
-def test_a_changed_start_task_without_keep_is_refused_with_what_to_write_and_changes_nothing(local: Place) -> None:
+SIZE = "      vm_size: Standard_D2ads_v5\n"
+LARGER = "      vm_size: Standard_D4ads_v5\n      node_image: {sku: 2204}\n"
+
+
+def test_another_machine_image_and_start_task_without_keep_are_refused_and_change_nothing(local: Place) -> None:
     local.checkout.edit("infra/start_task.sh", 'echo "start task on', 'echo "start task, second edition, on')
+    local.checkout.edit(TEMPLATE, SIZE, LARGER)
     before = local.outputs()
     for verb in ("preview", "up"):
         run = local.checkout.module("local", verb, expect=1)
-        assert "makes a new generation: the start task changed" in run.text
+        assert "makes a new generation: node_image " in run.text
+        assert "; the start task changed; vm_size Standard_D2ads_v5 -> Standard_D4ads_v5" in run.text
         assert f"keep: [{before['pool_generations']['default']['current']}]" in run.text
     assert local.outputs() == before
 
@@ -202,6 +209,7 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
 ) -> None:
     old = story.pool
     nodes = {str(node.id): node.state for node in local.clients.nodes(old)}
+    under_way = work_on(local, old, "during-the-up")
     keep = f"      keep: ['{old.removeprefix('default-')}']\n"
     slots = "      task_slots_per_node: 2\n"
     local.checkout.edit(TEMPLATE, slots, slots + keep)
@@ -219,11 +227,47 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
         said = local.clients.start_task_stdout(story.pool, str(node.id))
         assert said.startswith("start task, second edition, on node")
     assert_job_ran(local, story, run)
+    machines = {str(pool.vm_size).lower() for pool in local.clients.batch.list_pools()}
+    assert machines == {"standard_d2ads_v5", "standard_d4ads_v5"}
+    moving = work_on(local, old, "moved")
+    drained = local.checkout.jobs("pools", "drain", old, "--yes")
+    assert old in drained.err
+    for job in (under_way, moving):
+        assert_nothing_was_lost(local, job, local.clients.batch.get_job(job).pool_info, story.pool)
+    ran_on = {task.node_info.pool_id for task in local.clients.tasks(moving).values() if task.node_info}
+    assert ran_on == {old, story.pool}
     local.checkout.edit(TEMPLATE, keep, "")
     gone = local.up("up, old pool let go")
     assert changes(gone)[f"{BATCH}:Pool {old}"] == "deleted"
     assert [str(pool.id) for pool in local.clients.batch.list_pools()] == [story.pool]
     story.outputs, story.job = local.outputs(), local.checkout.last_job(gone)
+
+
+def work_on(place: Place, pool: str, job: str) -> str:
+    """A job of more tasks than the pool's slots, so that some run and some wait."""
+    batch = place.clients.batch
+    batch.create_job(models.BatchJobCreateOptions(id=job, pool_info=models.BatchPoolInfo(pool_id=pool)))
+    tasks = [
+        models.BatchTaskCreateOptions(id=f"t{number}", command_line="/bin/sh -c 'sleep 12'") for number in range(8)
+    ]
+    batch.create_task_collection(job, models.BatchTaskGroup(task_values=tasks))
+    deadline = time.monotonic() + PATIENCE
+    while not any(task.state == "running" for task in place.clients.tasks(job).values()):
+        assert time.monotonic() < deadline, f"no task of {job} began"
+        time.sleep(0.2)
+    return job
+
+
+def assert_nothing_was_lost(place: Place, job: str, now_on: models.BatchPoolInfo | None, new: str) -> None:
+    """Every task of the job ends well at its first attempt, and the job is where the new generation takes it."""
+    assert now_on is not None and now_on.pool_id == new
+    deadline = time.monotonic() + PATIENCE
+    while any(task.state != "completed" for task in place.clients.tasks(job).values()):
+        assert time.monotonic() < deadline, f"job {job} is stranded"
+        time.sleep(0.2)
+    ends = [task.execution_info for task in place.clients.tasks(job).values()]
+    assert {(end.exit_code, end.retry_count, end.requeue_count) for end in ends if end} == {(0, 0, 0)}
+    assert len(ends) == 8
 
 
 def test_an_unchanged_preview_says_that_nothing_changes(local: Place) -> None:

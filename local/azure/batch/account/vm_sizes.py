@@ -50,6 +50,8 @@ _D2: Final = (1, 2, 3, 4, 5)
 _D2_CPUS: Final = (1, 2, 4, 8, 16)
 _D11: Final = (11, 12, 13, 14, 15)
 _D11_CPUS: Final = (2, 4, 8, 16, 20)
+GENERATION_1: Final = frozenset({"standardAv2Family", "standardDv2Family", "standardDv3Family", "standardEv3Family"})
+"""Families that boot images of generation 1 only ("VM Generation Support" on the page of each series; Ev3 [guess])."""
 _OLD_D: Final = "2028-05-01"
 _OLD_A: Final = "2028-11-15"
 

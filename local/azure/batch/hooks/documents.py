@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local.azure.batch.account.vm_sizes import VmSize, vm_sizes
+from local.azure.batch.account.vm_sizes import GENERATION_1, VmSize, vm_sizes
 from local.azure.batch.errors import InvalidQueryParameterValue
 from local.azure.control_plane import odata
 from local.azure.control_plane.resource_types import Document, Types
@@ -43,7 +43,8 @@ def skus(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _shown(size: VmSize) -> dict[str, Any]:
-    capabilities = {"vCPUs": size.vcpus, "MemoryGB": f"{size.memory:g}"}
+    generations = "V1" if size.family in GENERATION_1 else "V1,V2"
+    capabilities = {"HyperVGenerations": generations, "vCPUs": size.vcpus, "MemoryGB": f"{size.memory:g}"}
     return {
         "name": size.name,
         "familyName": size.family,
