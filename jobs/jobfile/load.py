@@ -13,6 +13,7 @@ from ..errors import JobFileError, UsageError
 from . import document, limits, overlaps, placeholders, secrecy, task_ids
 from .container import Container
 from .exit_codes import ExitRule
+from .inputs import Input
 from .lines import Lines, Place
 from .model import FORMS, NOT_YET, Blobs, IdRange, Job, JobFile, Output, Preparation, Release, Rows, Task, Tasks
 
@@ -26,6 +27,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "template": Task,
     "list": Task,
     "outputs": Output,
+    "inputs": Input,
     "depends_on": IdRange,
     "exit_codes": ExitRule,
     "rows": Rows,

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from .. import notification, submitted
-from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
+from ..errors import Conflict, JobsError, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit, worst
+from ..inputs.resources import PREFIX
+from ..inputs.upload import upload
 from ..jobfile.document import STDIN
 from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
@@ -31,7 +33,7 @@ from ..submission.job import FoundJob, JobCalls, contents, interruptible, passes
 from ..submission.spool import SpooledIds
 from ..terminal import asking
 from ..terminal.display import Display
-from ..terminal.wording import counted, remaining
+from ..terminal.wording import counted, remaining, size_in_words
 from . import report, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render, display = session.render, Display(session.render)
     _check_together(arguments)
     each = [argparse.Namespace(**{**vars(arguments), "file": file}) for file in arguments.files]
-    plans = [_checked(one, session) for one in each]  # all of them, before anything is sent
+    plans = [_checked(one, session, display) for one in each]  # all of them, before anything is sent
     if arguments.dry_run:
         for plan in plans:
             render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
@@ -97,11 +99,11 @@ def _check_together(arguments: argparse.Namespace) -> None:
         raise UsageError("stdin can be read once. Give - once")
 
 
-def _checked(arguments: argparse.Namespace, session: Session) -> Plan:
+def _checked(arguments: argparse.Namespace, session: Session, display: Display) -> Plan:
     job_id = arguments.job_id
     if arguments.resume and job_id is None:
         job_id = submitted.resumable(arguments.checkpoint, CHECKPOINTS)
-    return plan_of(arguments.file, session, job_id=job_id)
+    return plan_of(arguments.file, session, job_id=job_id, progress=display.progress)
 
 
 def _submit(plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> str:
@@ -250,6 +252,7 @@ class Submission:
         """The job (None: the service does not show it), and whether it was made now. Raises `ServiceError`."""
         plan, calls = self.plan, self.calls
         calls.check_pool(plan.job["poolInfo"]["poolId"])
+        self._upload(checkpoint)
         found = None if plan.own_id else calls.find(plan.job_id)
         if found is None:
             if checkpoint.job_created:
@@ -276,6 +279,24 @@ class Submission:
                     ) from error
         self._check_job(found, checkpoint)
         return found, False
+
+    def _upload(self, checkpoint: Checkpoint) -> None:
+        """Put the inputs into the container, before there is a job whose tasks would want them."""
+        uploads = self.plan.uploads
+        if not uploads.files:
+            return
+        where = f"{uploads.container}/{PREFIX}"
+        try:
+            done = upload(self.session.blobs, uploads, self.display.progress)
+        except JobsError as error:
+            if not self.resume:
+                checkpoint.close(remove=True)
+            error.add_note(f"No job was made. Inputs that were sent stay in {where} and are not sent again")
+            raise
+        told = [f"{counted(done.sent, 'file')} ({size_in_words(done.sent_bytes)}) sent to {where}"] if done.sent else []
+        if done.present:
+            told.append(f"{counted(done.present, 'file')} ({size_in_words(done.present_bytes)}) there already")
+        self.display.words(f"inputs: {', '.join(told)}; they stay for other jobs (docs/jobfile.md: how to remove them)")
 
     def _check_job(self, found: FoundJob, checkpoint: Checkpoint) -> None:
         """A job that is there is the one that the submission began with, and has the file's settings."""

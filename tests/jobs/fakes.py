@@ -25,7 +25,7 @@ from jobs.service.batch import (
     TaskState,
 )
 from jobs.service.connection import Connection, Outputs
-from jobs.service.storage import Blob
+from jobs.service.storage import Blob, Readable
 from jobs.session import Session
 from jobs.submission.verdicts import Verdict
 from jobs.terminal.render import Render
@@ -346,11 +346,23 @@ class FakeBatch:
 class FakeBlobs:
     content: dict[tuple[str, str], bytes] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
+    written: list[str] = field(default_factory=list)
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
         for (where, name), data in sorted(self.content.items()):
             if where == container and name.startswith(prefix):
                 yield Blob(name, len(data), hashlib.md5(data).digest())
+
+    def size_of(self, container: str, name: str) -> int | None:
+        found = self.content.get((container, name))
+        return None if found is None else len(found)
+
+    def write(self, container: str, name: str, content: Readable, size: int) -> None:
+        pieces = []
+        while sum(map(len, pieces)) < size:
+            pieces.append(content.read(3))
+        self.content.setdefault((container, name), b"".join(pieces))
+        self.written.append(name)
 
     def read(self, container: str, name: str) -> Iterator[bytes]:
         if (container, name) not in self.content:
