@@ -20,6 +20,7 @@ from ..errors import Conflict, Forbidden, NotFound, Refused, UsageError, from_ou
 from ..report import page as report_page
 from ..report import read as report_read
 from ..session import Session
+from ..terminal.wording import from_any_folder, pasteable
 from .access import HEADERS, Access, Asked
 from .actions import ACTIONS
 from .cache import Cache
@@ -112,7 +113,7 @@ class Dashboard:
     ) -> web.StreamResponse:
         refusal = self.access.refusal(self._asked(request))
         if refusal is not None:
-            return _json({"error": refusal.why}, refusal.status)
+            return _json({"error": pasteable(refusal.why, from_any_folder())}, refusal.status)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -122,7 +123,7 @@ class Dashboard:
         except Exception as error:
             told = from_outside(error)
             status = next((status for kind, status in STATUS if isinstance(told, kind)), 502)
-            return _json({"error": str(told)}, status)
+            return _json({"error": pasteable(str(told), from_any_folder())}, status)
 
     def _asked(self, request: web.Request) -> Asked:
         path = request.path
