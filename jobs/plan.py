@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from . import tasks
+from . import durations, tasks
 from .errors import JobFileError, UsageError
 from .inputs.local import InputError, LocalFiles
 from .inputs.resources import PREFIX, Resources, Uploads
 from .jobfile import JobFile, load
 from .jobfile.inputs import Input
 from .jobfile.lines import Place
+from .jobfile.schedule import Schedule
 from .jobfile.sources import ListBlobs, located
+from .schedules import schedule_definition
 from .service.batch import TaskState
 from .service.connection import Outputs
 from .service.storage import Blob
@@ -32,7 +34,8 @@ TOLD_EVERY: Final = 2.0  # seconds between two words about inputs that are looke
 class Plan:
     """A checked submission. The tasks are in the spool as they were checked; the input is not read again.
 
-    `own_id`: the job's id is of this run alone, made of the time, and not one that somebody chose.
+    `own_id`: the job's id is of this run alone, made of the time, and not one that somebody chose. `schedule`: the job
+    schedule to make instead of the job.
     """
 
     file: JobFile
@@ -40,6 +43,7 @@ class Plan:
     spool: Spool
     first: dict[str, Any]
     uploads: Uploads = field(default_factory=Uploads)
+    schedule: dict[str, Any] | None = None
     own_id: bool = False
 
     @property
@@ -83,14 +87,26 @@ class Plan:
         before = ""
         if (preparation := self.job.get("jobPreparationTask")) is not None:
             before = f"  each node first: {preparation['commandLine'] or '(the image decides)'}\n"
+        head = f"job {self.job_id}: {counted(self.count, 'task')}"
+        if self.schedule is not None:
+            head = f"job schedule {self.job_id}: {_times(self.schedule['schedule'], self.file)}; each job has one task,"
+            results += f"{self.first['id']}/, where each job replaces what the one before left" if container else ""
         return (
-            f"job {self.job_id}: {counted(self.count, 'task')} on pool {self.job['poolInfo']['poolId']}\n"
+            f"{head} on pool {self.job['poolInfo']['poolId']}\n"
             f"{before}"
             f"  first task: {self.first['id']}: {self.first['commandLine'] or '(the image decides)'}\n"
             f"  image:      {image}\n"
             f"{inputs}"
             f"  output to:  {results}"
         )
+
+
+def _times(wire: Mapping[str, str], file: JobFile) -> str:
+    """When jobs are made, in words."""
+    interval = file.schedule.recurrence_interval if file.schedule else None
+    told = f"a job every {durations.words(interval.total_seconds())}" if interval else "one job"
+    told += f" from {wire['doNotRunUntil']}" if "doNotRunUntil" in wire else " from now"
+    return told + (f" until {wire['doNotRunAfter']}" if "doNotRunAfter" in wire else "")
 
 
 def plan_of(
@@ -134,6 +150,8 @@ def make_plan(
     """Read and check the whole file, every task included. Raises `UsageError`, `MachineError`; nothing is sent."""
     file = load(path)
     job = file.job
+    if file.schedule is not None and "id" not in job.model_fields_set:
+        job = job.model_copy(update={"id": "{family}"})  # one schedule, which makes many jobs
     own_id = job_id is None and "{time}" in job.id
     if job_id is not None:
         job = job.model_copy(update={"id": job_id.replace("{", "{{").replace("}", "}}")})
@@ -168,7 +186,26 @@ def make_plan(
         )
         spool.add(made, place)
         first = first or made
-    return Plan(file=file, job=definition, spool=spool, first=first, uploads=resources.uploads, own_id=own_id)
+    schedule = None if file.schedule is None else _scheduled(file, file.schedule, definition, first, now)
+    return Plan(
+        file=file,
+        job=definition,
+        spool=spool,
+        first=first,
+        uploads=resources.uploads,
+        schedule=schedule,
+        own_id=own_id,
+    )
+
+
+def _scheduled(
+    file: JobFile, schedule: Schedule, job: dict[str, Any], task: dict[str, Any], now: Any
+) -> dict[str, Any]:
+    if schedule.do_not_run_after is not None and schedule.do_not_run_after <= now:
+        where = file.where(("schedule", "do_not_run_after"))
+        what = "this time is over, so no job could be made; write a later one"
+        raise JobFileError([f"{where}: schedule.do_not_run_after: {what}"])
+    return schedule_definition(schedule, job, task)
 
 
 def _of_the_job(file: JobFile, resources: Resources) -> dict[str, list[dict[str, Any]]]:

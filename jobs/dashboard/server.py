@@ -33,6 +33,7 @@ TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascrip
 THREADS: Final = 16
 MOST_BODY: Final = 64 * 1024
 ID: Final = "[A-Za-z0-9_-]{1,64}"
+JOB: Final = ID + "(?::job-[0-9]{1,9})?"  # also of one that a job schedule made
 NODE: Final = "[A-Za-z0-9_.;:-]{1,128}"
 LOGS: Final = ("stdout.txt", "stderr.txt")
 STATUS: Final = ((NotFound, 404), (UsageError, 400), (Refused, 400), (Conflict, 409), (Forbidden, 403))
@@ -61,9 +62,9 @@ class Dashboard:
         for path, ask in self._data().items():
             app.router.add_get(f"/api{path}", self._answer(ask))
         app.router.add_post("/api/actions/{action}", self._act)
-        app.router.add_get(f"/files/{{job:{ID}}}/{{task:{ID}}}", self._task_file)
+        app.router.add_get(f"/files/{{job:{JOB}}}/{{task:{ID}}}", self._task_file)
         app.router.add_get(f"/node-files/{{pool:{ID}}}/{{node:{NODE}}}", self._node_file)
-        app.router.add_get(f"/report/{{job:{ID}}}", self._report)
+        app.router.add_get(f"/report/{{job:{JOB}}}", self._report)
         app.on_response_prepare.append(_with_headers)
         app.on_cleanup.append(self._close)
         return app
@@ -85,13 +86,13 @@ class Dashboard:
                 prefix=r.query.get("prefix", ""),
                 page=_number(r, "page"),
             ),
-            f"/jobs/{{job:{ID}}}": self._job,
-            f"/jobs/{{job:{ID}}}/tasks": lambda r: views.tasks(
+            f"/jobs/{{job:{JOB}}}": self._job,
+            f"/jobs/{{job:{JOB}}}/tasks": lambda r: views.tasks(
                 r.match_info["job"], shown=_choice(r, "shown", SHOWN), prefix=_prefix(r), page=_number(r, "page")
             ),
-            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}": lambda r: views.task(*_of(r, "job", "task")),
-            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}/files": self._task_files,
-            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}/output": lambda r: views.outputs.output(
+            f"/jobs/{{job:{JOB}}}/tasks/{{task:{ID}}}": lambda r: views.task(*_of(r, "job", "task")),
+            f"/jobs/{{job:{JOB}}}/tasks/{{task:{ID}}}/files": self._task_files,
+            f"/jobs/{{job:{JOB}}}/tasks/{{task:{ID}}}/output": lambda r: views.outputs.output(
                 *_of(r, "job", "task"),
                 _choice(r, "name", LOGS),
                 start=_number(r, "from") if "from" in r.query else None,

@@ -222,7 +222,7 @@ class Views:
         return {
             **_job(job),
             "counts": vars(counts),
-            "output": f"{job.container}/{job.id}/" if job.container else "on its nodes (submitted without a stack)",
+            "output": f"{job.container}/{job.folder}/" if job.container else "on its nodes (submitted without a stack)",
             "failures": [self._row(task) for task in failures],
             "waits": _pasteable(waits),
             "preparation": [preparation.why(one) for one in prepared if one.failed],

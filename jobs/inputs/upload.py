@@ -12,8 +12,9 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-from ..errors import UsageError
+from ..errors import JobsError, UsageError
 from ..service.storage import Blobs
+from ..terminal.display import Display
 from ..terminal.wording import counted, size_in_words
 from .local import LocalFile
 from .resources import PREFIX, Uploads
@@ -81,6 +82,20 @@ def upload(blobs: Blobs, uploads: Uploads, progress: Callable[[str], None] = lam
             tally.stop = True
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def put(blobs: Blobs, uploads: Uploads, display: Display) -> None:
+    """Upload, and say what was sent, what was there, and that it stays."""
+    where = f"{uploads.container}/{PREFIX}"
+    try:
+        done = upload(blobs, uploads, display.progress)
+    except JobsError as error:
+        error.add_note(f"Inputs that were sent stay in {where} and are not sent again")
+        raise
+    told = [f"{counted(done.sent, 'file')} ({size_in_words(done.sent_bytes)}) sent to {where}"] if done.sent else []
+    if done.present:
+        told.append(f"{counted(done.present, 'file')} ({size_in_words(done.present_bytes)}) there already")
+    display.words(f"inputs: {', '.join(told)}; they stay for other jobs (docs/jobfile.md: how to remove them)")
 
 
 def _sizes(tally: _Tally, uploads: Uploads) -> str:

@@ -16,6 +16,7 @@ from .exit_codes import ExitRule
 from .inputs import Input
 from .lines import Lines, Place
 from .model import FORMS, NOT_YET, Blobs, IdRange, Job, JobFile, Output, Preparation, Release, Rows, Task, Tasks
+from .schedule import Schedule
 
 # Which keys are known where, for "did you mean": by the last named key of a place.
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
@@ -24,6 +25,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "preparation": Preparation,
     "release": Release,
     "tasks": Tasks,
+    "schedule": Schedule,
     "template": Task,
     "list": Task,
     "outputs": Output,

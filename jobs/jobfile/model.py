@@ -21,6 +21,7 @@ from .exit_codes import ExitRule
 from .fields import ENVIRONMENT_NAME, Duration, Environment, Flag, Positive, Retries, Section, Text, Whole
 from .inputs import CONTAINER, Input
 from .lines import Lines, Place
+from .schedule import Schedule
 from .sweep import SweepValues, check
 
 SHELL_WORDS: Final = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
@@ -229,7 +230,24 @@ class JobFile(Section):
 
     job: Job
     tasks: Tasks
+    schedule: Schedule | None = None
     _lines: Lines | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _fits_a_schedule(self) -> Self:
+        """Nobody is there to add tasks to a job that Batch makes: it has its job manager task, which is this file's."""
+        if self.schedule is None:
+            return self
+        task = self.tasks.tasks[0] if self.tasks.tasks is not None and len(self.tasks.tasks) == 1 else None
+        if task is None:
+            raise ValueError(
+                "with `schedule`, `tasks` is a `list` of one task: Batch makes the jobs, and each has this one, its "
+                "job manager. Work that is many tasks: `batch-jobs submit` from a scheduler of your own"
+            )
+        if task.exit_codes or task.depends_on:
+            name = "exit_codes" if task.exit_codes else "depends_on"
+            raise ValueError(f"with `schedule`, the task takes no `{name}`: Batch's job manager task has none")
+        return self
 
     def read_from(self, lines: Lines) -> Self:
         """Remember where each key was written, for problems that show later."""

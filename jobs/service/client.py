@@ -1,4 +1,4 @@
-"""The Batch service through azure-batch 15.1: its only importer. SDK exceptions end here.
+"""The Batch service through azure-batch 15.1: `azure_schedules.py` is a part of this. SDK exceptions end here.
 
 Known defects of azure-batch 15.1 that shape this file (read in the wheel and run):
 - `create_tasks` returns normally with tasks missing when the service capitalises statuses; so tasks are added
@@ -34,6 +34,7 @@ from ..errors import (
     Unreachable,
 )
 from ..submission.transport import Transport
+from .azure_schedules import ScheduleCalls
 from .batch import (
     Choice,
     Counts,
@@ -92,7 +93,7 @@ RETRIES: Final = {"retry_total": 5, "retry_connect": 2, "retry_status": 3, "conn
 _FORBIDDEN: Final = "Have yourself added to the stack's `submitters` (`role: operate` for pools and nodes)"
 
 
-class AzureBatch:
+class AzureBatch(ScheduleCalls):
     """`batch.Batch` on the real data plane (or anything that speaks it)."""
 
     def __init__(self, connection: Connection) -> None:
@@ -326,17 +327,6 @@ class AzureBatch:
         if wrong := autoscale_problem(run):
             raise Refused(f"pool {pool_id}: its formula cannot be evaluated now: {wrong}. The pool keeps its size")
         return str(run.get("results") or "")
-
-    def schedules_on(self, pool_id: str) -> list[str]:
-        """The ids of the job schedules whose jobs run on the pool."""
-        with self._translated("the job schedules"):
-            found = [schedule.as_dict() for schedule in self._client.list_job_schedules()]
-        return [
-            wire["id"]
-            for wire in found
-            if ((wire["jobSpecification"].get("poolInfo") or {}).get("poolId") or "").lower() == pool_id.lower()
-            and str(wire.get("state", "")).casefold() not in ("completed", "deleting", "terminating")
-        ]
 
     def image_ends(self) -> dict[tuple[str, str], datetime | None]:
         """(OS image, node agent) -> when Batch ends its support, for every image that Batch supports."""

@@ -19,8 +19,7 @@ from typing import Any, Final
 from .. import notification, submitted
 from ..errors import Conflict, JobsError, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit, worst
-from ..inputs.resources import PREFIX
-from ..inputs.upload import upload
+from ..inputs.upload import put
 from ..jobfile.document import STDIN
 from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
@@ -33,8 +32,8 @@ from ..submission.job import FoundJob, JobCalls, contents, interruptible, passes
 from ..submission.spool import SpooledIds
 from ..terminal import asking
 from ..terminal.display import Display
-from ..terminal.wording import counted, remaining, size_in_words
-from . import report, watch
+from ..terminal.wording import counted, remaining
+from . import report, submit_schedule, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told
@@ -59,24 +58,30 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     plans = [_checked(one, session, display) for one in each]  # all of them, before anything is sent
     if arguments.dry_run:
         for plan in plans:
-            render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
-            for definition in plan.definitions():
+            for definition in [plan.schedule] if plan.schedule else itertools.chain([plan.job], plan.definitions()):
                 render.data(json.dumps(definition, indent=None if render.as_json else 2))
         return Exit.OK
     question = "submit?"
     for plan in plans:
         display.words(plan.words())
-        if (before := _submitted_before(plan, session)) is not None and plan.own_id:
+        if plan.own_id and (before := _submitted_before(plan, session)) is not None:
             told = (
                 f"this input was submitted already, as job {before.job} "
                 f"({counted(before.tasks, 'task')}, {before.at}); a new job runs all of it again"
             )
             display.words(told)
             question = f"{told}. submit it again?"
+    if (arguments.watch or arguments.report or arguments.resume) and any(plan.schedule for plan in plans):
+        raise UsageError("a schedule makes its jobs later: --watch, --report and --resume are for files without one")
     if not asking.agreed(question, yes=arguments.yes):
         display.words("nothing was sent")
         return Exit.OK
-    submitted_jobs = [_submit(plan, one, session, display) for plan, one in zip(plans, each, strict=True)]
+    submitted_jobs = []
+    for plan, one in zip(plans, each, strict=True):
+        if plan.schedule is not None:
+            submit_schedule.submit(plan, session, display, arguments.patience)
+        else:
+            submitted_jobs.append(_submit(plan, one, session, display))
     if not (arguments.watch or arguments.report):
         for job_id in submitted_jobs:
             display.words(f"next: python -m jobs watch {job_id}")
@@ -282,21 +287,15 @@ class Submission:
 
     def _upload(self, checkpoint: Checkpoint) -> None:
         """Put the inputs into the container, before there is a job whose tasks would want them."""
-        uploads = self.plan.uploads
-        if not uploads.files:
+        if not self.plan.uploads.files:
             return
-        where = f"{uploads.container}/{PREFIX}"
         try:
-            done = upload(self.session.blobs, uploads, self.display.progress)
+            put(self.session.blobs, self.plan.uploads, self.display)
         except JobsError as error:
             if not self.resume:
                 checkpoint.close(remove=True)
-            error.add_note(f"No job was made. Inputs that were sent stay in {where} and are not sent again")
+            error.add_note("No job was made")
             raise
-        told = [f"{counted(done.sent, 'file')} ({size_in_words(done.sent_bytes)}) sent to {where}"] if done.sent else []
-        if done.present:
-            told.append(f"{counted(done.present, 'file')} ({size_in_words(done.present_bytes)}) there already")
-        self.display.words(f"inputs: {', '.join(told)}; they stay for other jobs (docs/jobfile.md: how to remove them)")
 
     def _check_job(self, found: FoundJob, checkpoint: Checkpoint) -> None:
         """A job that is there is the one that the submission began with, and has the file's settings."""
