@@ -1,4 +1,4 @@
-"""What people and pipelines may do: run jobs and read what the jobs wrote, and push images.
+"""What people and pipelines may do: run jobs, give them inputs and read what they wrote, and push images.
 
 An Owner or Contributor of the subscription has no right to tasks or blobs by itself: those are data actions. Resources
 are named by the principals that the stack file names, so that whoever deploys it gets the same plan.
@@ -26,7 +26,8 @@ ON_THE_ACCOUNT: Final[Mapping[SubmitterRole, tuple[Role, ...]]] = {
     SubmitterRole.SUBMIT: (Role.AZURE_BATCH_JOB_SUBMITTER, Role.AZURE_BATCH_ACCOUNT_READER),
     SubmitterRole.OPERATE: (Role.AZURE_BATCH_DATA_CONTRIBUTOR,),
 }
-"""A submitter's roles on the Batch account. Everybody reads output, which is a role on the storage account."""
+"""A submitter's roles on the Batch account. Everybody reads output, which is a role on the storage account, and uploads
+inputs to the job containers; whoever may run tasks there could write to them as the nodes' identity anyway."""
 
 PUSH: Final = (Role.ACR_PUSH, Role.CONTAINER_REGISTRY_REPOSITORY_WRITER)
 """Of a registry in classic mode, and of one with permissions for repositories: each ignores the other's."""
@@ -43,7 +44,7 @@ class SubmitterAccessArgs:
 
 
 class SubmitterAccess(pulumi.ComponentResource):
-    """Lets each submitter run jobs on the Batch account and read what they wrote."""
+    """Lets each submitter run jobs on the Batch account, upload their inputs, and read what they wrote."""
 
     def __init__(self, name: str, args: SubmitterAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the assignments of each submitter."""
@@ -52,6 +53,9 @@ class SubmitterAccess(pulumi.ComponentResource):
             for role in ON_THE_ACCOUNT[submitter.role]:
                 _assign(name, submitter, role, args.account.id, args.deployer, self)
             _assign(name, submitter, Role.STORAGE_BLOB_DATA_READER, args.storage.id, args.deployer, self)
+            for family, container in args.storage.containers.items():
+                role = Role.STORAGE_BLOB_DATA_CONTRIBUTOR
+                _assign(f"{name}-{family.lower()}", submitter, role, container.id, args.deployer, self)
         self.register_outputs({})
 
 

@@ -13,6 +13,7 @@ from .parser import parse
 from .signals import Ended
 from .terminal.render import Render
 from .terminal.streams import lost_data
+from .terminal.wording import remember
 
 if TYPE_CHECKING:
     from .session import Session
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
 
             answer(_session)
         arguments = parse(sys.argv[1:] if argv is None else argv)
+        remember(arguments.stack, arguments.outputs)
         as_json = arguments.json or getattr(arguments, "output", None) == "json"
         render = Render(as_json=as_json, as_is=getattr(arguments, "raw", False))
         session = _session(arguments, render)

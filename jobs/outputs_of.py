@@ -23,7 +23,7 @@ class Found:
 
 def blob_name(job: JobState, task_id: str, name: str) -> str:
     """The blob that `tasks.py` had the file uploaded to."""
-    return f"{job.id}/{task_id}/{name}"
+    return f"{job.folder}/{task_id}/{name}"
 
 
 def from_blob(session: Session, job: JobState, task_id: str, name: str) -> Found | None:
@@ -96,7 +96,7 @@ def of_job(session: Session, job: JobState) -> list[tuple[str, str]]:
     if not wires:
         return []
     names: dict[str, list[str]] = {}
-    for blob in session.blobs.list(job.container, f"{job.id}/"):
+    for blob in session.blobs.list(job.container, f"{job.folder}/"):
         names.setdefault(blob.name.split("/", 2)[1], []).append(blob.name)
     return [(wire["id"], one) for wire in wires for one in without_files(job, wire, names.get(wire["id"], ()))]
 

@@ -34,6 +34,7 @@ WORKER: Final = "worker"
 # What the worker reads (worker/docker_worker/settings.py). None is a secret.
 SQL_SERVER, SQL_DATABASE, CLIENT_ID = "SQL_SERVER", "SQL_DATABASE", "AZURE_CLIENT_ID"
 
+Wire = Mapping[str, Any]
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -96,12 +97,20 @@ def pool_of(job: Job, outputs: Outputs | None) -> str:
 
 
 def job_definition(
-    job: Job, identifier: str, outputs: Outputs | None, *, uses_dependencies: bool = False, acts_on_job: bool = False
+    job: Job,
+    identifier: str,
+    outputs: Outputs | None,
+    *,
+    uses_dependencies: bool = False,
+    acts_on_job: bool = False,
+    resources: Mapping[str, Sequence[Wire]] | None = None,
 ) -> dict[str, Any]:
     """The job, without `onAllTasksComplete`: an empty job counts as complete, so that is set after the last task.
 
     `uses_dependencies`: some task depends on others. `acts_on_job`: some rule for exit codes has an action on the job.
+    `resources`: the resource files of `preparation` and `release`.
     """
+    resources = resources or {}
     environment: dict[str, str] = {}
     if outputs is not None:
         if outputs.sql_server:
@@ -119,9 +128,9 @@ def job_definition(
     if acts_on_job:
         optional["onTaskFailure"] = "performexitoptionsjobaction"
     if job.preparation is not None:
-        optional["jobPreparationTask"] = _preparation(job, outputs)
+        optional["jobPreparationTask"] = _preparation(job, outputs) | _resource_files(resources.get("preparation"))
     if job.release is not None:
-        optional["jobReleaseTask"] = _release(job, outputs)
+        optional["jobReleaseTask"] = _release(job, outputs) | _resource_files(resources.get("release"))
     container = container_of(job, outputs)
     metadata = {"family": job.family, **({"container": container} if container else {})}
     return {
@@ -132,6 +141,10 @@ def job_definition(
         "commonEnvironmentSettings": _pairs(environment | job.environment),
         "metadata": _pairs(metadata),
     }
+
+
+def _resource_files(found: Sequence[Wire] | None) -> dict[str, Any]:
+    return {"resourceFiles": [dict(one) for one in found]} if found else {}
 
 
 def _preparation(job: Job, outputs: Outputs | None) -> dict[str, Any]:
@@ -186,11 +199,20 @@ def _program(program: Program, outputs: Outputs | None, mounts: Sequence[Mapping
 
 
 def task_definition(
-    task: Task, *, job: Job, identifier: str, outputs: Outputs | None, acts_on_job: bool = False
+    task: Task,
+    *,
+    job: Job,
+    identifier: str,
+    outputs: Outputs | None,
+    acts_on_job: bool = False,
+    resources: Sequence[Wire] = (),
 ) -> dict[str, Any]:
-    """One task. Its wall clock is its own, or the job's. `acts_on_job` is of the job, as in `job_definition`."""
+    """One task. Its wall clock is its own, or the job's. `acts_on_job` is of the job, as in `job_definition`.
+
+    `resources`: its resource files (`jobs/inputs`).
+    """
     mounts = BIND_MOUNTS if job.preparation is None else (*BIND_MOUNTS, PREPARED_MOUNT)
-    definition = {"id": task.id, **_program(task, outputs, mounts)}
+    definition = {"id": task.id, **_program(task, outputs, mounts), **_resource_files(resources)}
     constraints: dict[str, Any] = {}
     if task.max_retries is not None:
         constraints["maxTaskRetryCount"] = task.max_retries

@@ -20,6 +20,7 @@ from ..errors import Conflict, Forbidden, NotFound, Refused, UsageError, from_ou
 from ..report import page as report_page
 from ..report import read as report_read
 from ..session import Session
+from ..terminal.wording import from_any_folder, pasteable
 from .access import HEADERS, Access, Asked
 from .actions import ACTIONS
 from .cache import Cache
@@ -32,6 +33,7 @@ TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascrip
 THREADS: Final = 16
 MOST_BODY: Final = 64 * 1024
 ID: Final = "[A-Za-z0-9_-]{1,64}"
+JOB: Final = ID + "(?::job-[0-9]{1,9})?"  # also of one that a job schedule made
 NODE: Final = "[A-Za-z0-9_.;:-]{1,128}"
 LOGS: Final = ("stdout.txt", "stderr.txt")
 STATUS: Final = ((NotFound, 404), (UsageError, 400), (Refused, 400), (Conflict, 409), (Forbidden, 403))
@@ -60,9 +62,9 @@ class Dashboard:
         for path, ask in self._data().items():
             app.router.add_get(f"/api{path}", self._answer(ask))
         app.router.add_post("/api/actions/{action}", self._act)
-        app.router.add_get(f"/files/{{job:{ID}}}/{{task:{ID}}}", self._task_file)
+        app.router.add_get(f"/files/{{job:{JOB}}}/{{task:{ID}}}", self._task_file)
         app.router.add_get(f"/node-files/{{pool:{ID}}}/{{node:{NODE}}}", self._node_file)
-        app.router.add_get(f"/report/{{job:{ID}}}", self._report)
+        app.router.add_get(f"/report/{{job:{JOB}}}", self._report)
         app.on_response_prepare.append(_with_headers)
         app.on_cleanup.append(self._close)
         return app
@@ -84,13 +86,13 @@ class Dashboard:
                 prefix=r.query.get("prefix", ""),
                 page=_number(r, "page"),
             ),
-            f"/jobs/{{job:{ID}}}": self._job,
-            f"/jobs/{{job:{ID}}}/tasks": lambda r: views.tasks(
+            f"/jobs/{{job:{JOB}}}": self._job,
+            f"/jobs/{{job:{JOB}}}/tasks": lambda r: views.tasks(
                 r.match_info["job"], shown=_choice(r, "shown", SHOWN), prefix=_prefix(r), page=_number(r, "page")
             ),
-            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}": lambda r: views.task(*_of(r, "job", "task")),
-            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}/files": self._task_files,
-            f"/jobs/{{job:{ID}}}/tasks/{{task:{ID}}}/output": lambda r: views.outputs.output(
+            f"/jobs/{{job:{JOB}}}/tasks/{{task:{ID}}}": lambda r: views.task(*_of(r, "job", "task")),
+            f"/jobs/{{job:{JOB}}}/tasks/{{task:{ID}}}/files": self._task_files,
+            f"/jobs/{{job:{JOB}}}/tasks/{{task:{ID}}}/output": lambda r: views.outputs.output(
                 *_of(r, "job", "task"),
                 _choice(r, "name", LOGS),
                 start=_number(r, "from") if "from" in r.query else None,
@@ -112,7 +114,7 @@ class Dashboard:
     ) -> web.StreamResponse:
         refusal = self.access.refusal(self._asked(request))
         if refusal is not None:
-            return _json({"error": refusal.why}, refusal.status)
+            return _json({"error": pasteable(refusal.why, from_any_folder())}, refusal.status)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -122,7 +124,7 @@ class Dashboard:
         except Exception as error:
             told = from_outside(error)
             status = next((status for kind, status in STATUS if isinstance(told, kind)), 502)
-            return _json({"error": str(told)}, status)
+            return _json({"error": pasteable(str(told), from_any_folder())}, status)
 
     def _asked(self, request: web.Request) -> Asked:
         path = request.path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -19,6 +19,7 @@ from ..jobfile.secrecy import masked
 from ..progress import describe
 from ..service.batch import Counts, JobState, NodeState, PoolState, RecentTask, Shown, TaskPage, TaskState
 from ..session import Session
+from ..terminal.wording import MODULE, from_any_folder, pasteable
 from ..verbs import images as images_verb
 from ..verbs import nodes as nodes_verb
 from ..verbs import show as show_verb
@@ -74,6 +75,7 @@ class Views:
             "operate": self._operate,
             "local": connection.home is not None,
             "registry": outputs.registry_server if outputs else "",
+            "again": _command("dashboard"),
         }
 
     def pools(self) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class Views:
             if node.start_task_command or node.start_task_state
             else None,
             "tasks": [self._recent(one) for one in node.recent_tasks],
-            "connect": f"python -m jobs connect {node.id} --pool {pool_id}",
+            "connect": _command(f"connect {node.id} --pool {pool_id}"),
         }
 
     @staticmethod
@@ -196,6 +198,7 @@ class Views:
             "page": page,
             "pages": max(1, -(-len(found) // JOBS_ON_PAGE)),
             "families": families,
+            "submit": _command("submit FILE"),
             "states": sorted({job.state for job in every}),
         }
 
@@ -219,12 +222,12 @@ class Views:
         return {
             **_job(job),
             "counts": vars(counts),
-            "output": f"{job.container}/{job.id}/" if job.container else "on its nodes (submitted without a stack)",
+            "output": f"{job.container}/{job.folder}/" if job.container else "on its nodes (submitted without a stack)",
             "failures": [self._row(task) for task in failures],
-            "waits": waits,
+            "waits": _pasteable(waits),
             "preparation": [preparation.why(one) for one in prepared if one.failed],
             "history": self._history(job, counts),
-            "report": f"python -m jobs report {job.id} --html {job.id}.html",
+            "report": _command(f"report {job.id} --html {job.id}.html"),
         }
 
     def _history(self, job: JobState, counts: Counts) -> list[list[float]]:
@@ -298,10 +301,13 @@ class Views:
                 "image": task.image,
                 "command": wire.get("commandLine") or "(the image decides)",
                 "options": (wire.get("containerSettings") or {}).get("containerRunOptions") or "",
-                "why": why,
-                "waits": list(show_verb.waits_for(session, job, task)),
+                "why": _pasteable(why),
+                "waits": _pasteable(show_verb.waits_for(session, job, task)),
+                "show": _command(f"show {job.id} {task.id}"),
                 "nothing": nothing,
-                "needs": causes.container_needs(task.exit_code, self.outputs.ends(job, task)) if failed else [],
+                "needs": _pasteable(
+                    causes.container_needs(task.exit_code, self.outputs.ends(job, task)) if failed else ()
+                ),
                 "definition": masked(wire),
             }
 
@@ -391,6 +397,15 @@ class Views:
             return ask()
         except (ServiceError, UsageError) as error:
             return str(error)
+
+
+def _command(words: str) -> str:
+    """A command of this program, as it can be pasted into a terminal in any folder."""
+    return pasteable(f"{MODULE} {words}", from_any_folder())
+
+
+def _pasteable(lines: Iterable[str]) -> list[str]:
+    return [pasteable(line, from_any_folder()) for line in lines]
 
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from .. import text
-from . import patterns
+from . import inputs, patterns
 from .lines import Place
 from .model import Job, JobFile, Program, Task
 
@@ -35,6 +35,8 @@ def problem(task: Task, job: Job) -> Problem | None:
         return found
     if not _IMAGE.fullmatch(task.image):
         return ("image",), f"expected an image like registry.example/team/tool:1.2, got {task.image!r:.80}"
+    if task.inputs and (found := inputs.problem(task.inputs)):
+        return ("inputs", *found[0]), found[1]
     for index, output in enumerate(task.outputs):
         known = (*job.environment, *task.environment)
         if wrong := text.flaw(output.files) or patterns.problem(output.files, known):
@@ -45,8 +47,12 @@ def problem(task: Task, job: Job) -> Problem | None:
 def problems(file: JobFile) -> Iterator[Problem]:
     """What is wrong with the job's own programs and the environment of all tasks, with their places in the file."""
     yield from ((("job", *place), what) for place, what in _of_environment(file.job.environment))
+    if found := inputs.problem(file.job.inputs):
+        yield ("job", "inputs", *found[0]), found[1]
     for name, program in (("preparation", file.job.preparation), ("release", file.job.release)):
         if program is not None:
+            if found := inputs.problem(program.inputs):
+                yield ("job", name, "inputs", *found[0]), found[1]
             yield from ((("job", name, *place), what) for place, what in _of_program(program))
             if not _IMAGE.fullmatch(program.image):
                 what = f"expected an image like registry.example/team/tool:1.2, got {program.image!r:.80}"

@@ -13,8 +13,10 @@ from ..errors import JobFileError, UsageError
 from . import document, limits, overlaps, placeholders, secrecy, task_ids
 from .container import Container
 from .exit_codes import ExitRule
+from .inputs import Input
 from .lines import Lines, Place
 from .model import FORMS, NOT_YET, Blobs, IdRange, Job, JobFile, Output, Preparation, Release, Rows, Task, Tasks
+from .schedule import Schedule
 
 # Which keys are known where, for "did you mean": by the last named key of a place.
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
@@ -23,9 +25,11 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "preparation": Preparation,
     "release": Release,
     "tasks": Tasks,
+    "schedule": Schedule,
     "template": Task,
     "list": Task,
     "outputs": Output,
+    "inputs": Input,
     "depends_on": IdRange,
     "exit_codes": ExitRule,
     "rows": Rows,

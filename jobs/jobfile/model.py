@@ -19,7 +19,9 @@ from pydantic import (
 from .container import Container
 from .exit_codes import ExitRule
 from .fields import ENVIRONMENT_NAME, Duration, Environment, Flag, Positive, Retries, Section, Text, Whole
+from .inputs import CONTAINER, Input
 from .lines import Lines, Place
+from .schedule import Schedule
 from .sweep import SweepValues, check
 
 SHELL_WORDS: Final = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
@@ -27,7 +29,6 @@ SOURCES: Final = ("list", "sweep", "rows", "blobs", "python")
 RELEASE_LIMIT: Final = timedelta(minutes=15)  # azure-batch 15.1, `BatchJobReleaseTask.max_wall_clock_time`
 LAST_NUMBER: Final = 2**31 - 1  # of a range of ids: int32 in the REST reference
 _ID_NUMBER: Final = re.compile(r"[0-9]{1,64}")
-CONTAINER: Final = r"^[a-z0-9](?:-?[a-z0-9])+$"
 ROWS_FILE: Final = r"(?i:\.(jsonl|ndjson|csv))$"
 FUNCTION: Final = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 FORMS: Final = {  # patterns in words
@@ -40,7 +41,8 @@ FORMS: Final = {  # patterns in words
 NOT_YET: Final = {
     "dependencies": "did you mean 'depends_on'? It is a list of task ids",
     "exit_conditions": "did you mean 'exit_codes'? It is a list like [{codes: [65], dependency_action: satisfy}]",
-    "resource_files": "input files are not there yet; the task reads blobs with its node's identity",
+    "resource_files": "did you mean 'inputs'? It is a list like [{file: data.csv}, {url: \"https://...\"}]",
+    "outputs": "only tasks have outputs; Batch keeps nothing that a preparation or release writes",
     "multi_instance": "multi-instance tasks are not there yet; a task runs on one node; `slots` is how much of it",
 }
 
@@ -60,6 +62,7 @@ class Program(Section):
     shell: Flag = False
     entrypoint: Text | None = None
     environment: Environment = Field(default_factory=dict)
+    inputs: list[Input] = Field(default_factory=list)
     container: Container = Container()
 
     @model_validator(mode="after")
@@ -205,6 +208,7 @@ class Job(Section):
     id: Text = "{family}-{time}"
     pool: Text = "default"
     environment: Environment = Field(default_factory=dict)
+    inputs: list[Input] = Field(default_factory=list)
     max_retries: Retries = 0
     max_wall_clock: Duration | None = None
     retention: Duration | None = None
@@ -226,7 +230,24 @@ class JobFile(Section):
 
     job: Job
     tasks: Tasks
+    schedule: Schedule | None = None
     _lines: Lines | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _fits_a_schedule(self) -> Self:
+        """Nobody is there to add tasks to a job that Batch makes: it has its job manager task, which is this file's."""
+        if self.schedule is None:
+            return self
+        task = self.tasks.tasks[0] if self.tasks.tasks is not None and len(self.tasks.tasks) == 1 else None
+        if task is None:
+            raise ValueError(
+                "with `schedule`, `tasks` is a `list` of one task: Batch makes the jobs, and each has this one, its "
+                "job manager. Work that is many tasks: `batch-jobs submit` from a scheduler of your own"
+            )
+        if task.exit_codes or task.depends_on:
+            name = "exit_codes" if task.exit_codes else "depends_on"
+            raise ValueError(f"with `schedule`, the task takes no `{name}`: Batch's job manager task has none")
+        return self
 
     def read_from(self, lines: Lines) -> Self:
         """Remember where each key was written, for problems that show later."""

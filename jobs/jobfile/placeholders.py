@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from . import shell
+from . import inputs, shell
 from .lines import Place
 from .model import IdRange, JobFile, Output, Task
 from .sweep import ZIP, listed
@@ -93,11 +93,16 @@ def fill_task(task: Task, values: Mapping[str, str]) -> Task:
         "command": command,
         "entrypoint": None if task.entrypoint is None else fill(task.entrypoint, values),
         "environment": {name: fill(value, values) for name, value in task.environment.items()},
+        "inputs": [_fill_input(one, values) for one in task.inputs],
         "outputs": [Output(files=fill(output.files, values), when=output.when) for output in task.outputs],
     }
     if task.depends_on:
         filled["depends_on"] = [_fill_reference(entry, values) for entry in task.depends_on]
     return task.model_copy(update=filled)
+
+
+def _fill_input(one: inputs.Input, values: Mapping[str, str]) -> inputs.Input:
+    return one.filled(fill(one.source, values), None if one.to is None else fill(one.to, values))
 
 
 def _fill_reference(entry: str | IdRange, values: Mapping[str, str]) -> str | IdRange:
@@ -146,6 +151,7 @@ def texts(task: Task) -> Iterator[tuple[Place, str]]:
     if task.entrypoint is not None:
         yield ("entrypoint",), task.entrypoint
     yield from ((("environment", name), value) for name, value in task.environment.items())
+    yield from ((("inputs", *place), text) for place, text in inputs.texts(task.inputs))
     yield from ((("outputs", index, "files"), output.files) for index, output in enumerate(task.outputs))
     for index, entry in enumerate(task.depends_on):
         if isinstance(entry, str):

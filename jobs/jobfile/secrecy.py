@@ -6,9 +6,10 @@ A task has its node's identity instead: it gets tokens without any secret in a f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from .inputs import Input
 from .lines import Place
 from .model import JobFile, Program
 
@@ -30,6 +31,7 @@ ADVICE: Final = "everybody who may read the job would see it; let the task use i
 def problems(file: JobFile) -> Iterator[tuple[Place, str]]:
     """Places of the file with a value that looks like a secret."""
     yield from _in_environment(("job", "environment"), file.job.environment)
+    yield from _in_inputs(("job", "inputs"), file.job.inputs)
     programs: list[tuple[Place, Program | None]] = [
         (("job", "preparation"), file.job.preparation),
         (("job", "release"), file.job.release),
@@ -54,6 +56,13 @@ def _in_program(place: Place, program: Program) -> Iterator[tuple[Place, str]]:
         if VALUES.search(word):
             where = ("command",) if isinstance(program.command, str) else ("command", index)
             yield (*place, *where), f"a word looks like a secret; {ADVICE}"
+    yield from _in_inputs((*place, "inputs"), program.inputs)
+
+
+def _in_inputs(place: Place, inputs: Iterable[Input]) -> Iterator[tuple[Place, str]]:
+    for index, one in enumerate(inputs):
+        if VALUES.search(one.source):
+            yield (*place, index, one.kind), f"looks like a secret; {ADVICE}"
 
 
 def _in_environment(place: Place, environment: Mapping[str, str]) -> Iterator[tuple[Place, str]]:

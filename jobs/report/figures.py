@@ -19,6 +19,7 @@ from typing import Any, Final
 from .. import causes
 from ..again import run_of
 from ..service.batch import JobState, NodeState, TaskState
+from ..terminal.wording import MODULE, NAME, pasteable
 
 BARS: Final = 20  # of a histogram
 LONG_TAIL: Final = 12  # times the median: a longest value beyond it makes the histogram's steps grow
@@ -126,7 +127,7 @@ class Figures:
                 "node": task.node_id,
                 "seconds": seconds(task, self.at),
                 "exit_code": task.exit_code,
-                "logs": f"python -m jobs logs {self.job.id} {task.id}",
+                "logs": logs_command(self.job.id, task.id),
             }
             for task in self.slowest
         ]
@@ -295,3 +296,8 @@ def _nodes(tasks: Iterable[TaskState], kinds: Mapping[str, bool], slots: int, no
             )
         )
     return tuple(found)
+
+
+def logs_command(job_id: str, task: str) -> str:
+    """The command that prints what a task wrote. Reports are passed on, so no path of this machine is in it."""
+    return pasteable(f"{MODULE} logs {job_id} {task}", NAME)

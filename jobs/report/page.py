@@ -17,7 +17,7 @@ from typing import Any, Final
 from ..jobfile.secrecy import masked
 from ..service.batch import TaskState
 from ..terminal.visible import visible
-from .figures import BARS, Bar, Figures, NodeUse, Spread, seconds
+from .figures import BARS, Bar, Figures, NodeUse, Spread, logs_command, seconds
 from .read import Reading
 from .words import short
 
@@ -252,13 +252,13 @@ def _slowest(reading: Reading, figures: Figures) -> Iterator[str]:
             for name in ("stdout", "stderr")
             if reading.blobs
         )
-        links = links or f"<code>{_text(f'python -m jobs logs {figures.job.id} {task.id}')}</code>"
+        links = links or f"<code>{_text(logs_command(figures.job.id, task.id))}</code>"
         yield (
             f'<tr><td class="n">{short(seconds(task, figures.at))}</td><td class="id">{_text(task.id)}</td>'
             f'<td class="id">{_text(task.node_id or "")}</td><td>{links}</td></tr>'
         )
     yield "</table></div>"
-    command = f"python -m jobs logs {figures.job.id} TASK --stderr"
+    command = logs_command(figures.job.id, "TASK --stderr")
     yield f'<p class="soft">In a terminal: <code>{_text(command)}</code></p></section>'
 
 

@@ -41,7 +41,7 @@ def read(session: Session, job_id: str) -> Reading:
     except NotFound:
         pass  # the pool is gone: which kind its nodes were is not known any more
     outputs = session.connection.outputs
-    blobs = f"{outputs.blob_endpoint.rstrip('/')}/{job.container}/{job.id}/" if outputs and job.container else ""
+    blobs = f"{outputs.blob_endpoint.rstrip('/')}/{job.container}/{job.folder}/" if outputs and job.container else ""
     return Reading(
         job=job,
         tasks=tasks,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from .exit_conditions import blocks
+from .schedules import Schedules
 
 if TYPE_CHECKING:
     from ..submission.transport import Transport
@@ -156,6 +157,11 @@ class JobState:
     uses_dependencies: bool = False
     prepares: bool = False
     leaving: str = ""  # the pool that a move under way takes it from (`moves.py`)
+
+    @property
+    def folder(self) -> str:
+        """Where its tasks' output is in its container. The jobs of a schedule (`nightly:job-7`) share one."""
+        return self.id.partition(":")[0]
 
     @classmethod
     def parse(cls, wire: Mapping[str, Any]) -> Self:
@@ -413,7 +419,7 @@ def autoscale_problem(run: Mapping[str, Any]) -> str:
     return f"{wrong.get('code')}: {said or wrong.get('message')}" if wrong else ""
 
 
-class Batch(Protocol):
+class Batch(Schedules, Protocol):
     """The Batch data plane. Every method raises `errors.ServiceError` only."""
 
     def create_job(self, definition: Mapping[str, Any]) -> None: ...
@@ -449,7 +455,6 @@ class Batch(Protocol):
     def resize(self, pool_id: str, dedicated: int | None, low_priority: int | None) -> None: ...
     def stop_resize(self, pool_id: str) -> None: ...
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str: ...
-    def schedules_on(self, pool_id: str) -> list[str]: ...
     def image_ends(self) -> dict[tuple[str, str], datetime | None]: ...
     def nodes(self, pool_id: str) -> Iterator[NodeState]: ...
     def node(self, pool_id: str, node_id: str) -> NodeState: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import IO, Any, Final, Protocol, cast
 from urllib.parse import quote
 
 from ..errors import Forbidden, NotFound, ServiceError, Unreachable
@@ -22,6 +22,7 @@ TRANSIENT: Final = (429, 500, 502, 503, 504)
 PIECE: Final = 1 << 20
 SECONDS: Final = (20, 60)  # to connect, and without a byte
 _ADMITTED: Final = "Have yourself added to the stack's `submitters` (role Storage Blob Data Reader)"
+_WRITERS: Final = "Have yourself added to the stack's `submitters`, and run up (role Storage Blob Data Contributor)"
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,23 @@ class Blob:
     md5: bytes = b""
 
 
+class Readable(Protocol):
+    """A file's bytes."""
+
+    def read(self, size: int = -1) -> bytes: ...
+
+
 class Blobs(Protocol):
     """What the verbs need of storage."""
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]: ...
     def read(self, container: str, name: str) -> Iterator[bytes]: ...
+    def size_of(self, container: str, name: str) -> int | None: ...
+    def write(self, container: str, name: str, content: Readable, size: int) -> None: ...
 
 
 class AzureBlobs:
-    """Blobs with the caller's own identity (Storage Blob Data Reader). Reading may be done by many threads."""
+    """Blobs with the caller's own identity. Reading and writing may be done by many threads."""
 
     def __init__(self, connection: Connection) -> None:
         import certifi
@@ -95,6 +104,27 @@ class AzureBlobs:
         except HTTPError as error:
             raise Unreachable(f"{what}: the storage account does not answer: {error}") from error
 
+    def size_of(self, container: str, name: str) -> int | None:
+        """Of a blob; None when there is none."""
+        try:
+            return self._client.get_blob_client(container, name).get_blob_properties().size
+        except Exception as error:
+            told = _translated(error, f"blob {container}/{name}")
+            if isinstance(told, NotFound) and told.code != "ContainerNotFound":
+                return None
+            raise told from error
+
+    def write(self, container: str, name: str, content: Readable, size: int) -> None:
+        """Make a blob of so many bytes. One that was made meanwhile is left as it is."""
+        from azure.core.exceptions import ResourceExistsError
+
+        try:
+            self._client.get_blob_client(container, name).upload_blob(cast(IO[bytes], content), length=size)
+        except ResourceExistsError:
+            return
+        except Exception as error:
+            raise _translated(error, f"blob {container}/{name}", "write", _WRITERS) from error
+
     def _bearer(self, what: str) -> str:
         """Threads may get a token twice; they never use one that is about to end."""
         if time.time() >= self._token_until:
@@ -121,7 +151,7 @@ def _refusal(status: int, code: str, what: str) -> ServiceError:
     return ServiceError(f"{what}: the service answered {status} {code}. Try again", code)
 
 
-def _translated(error: Exception, what: str) -> Exception:
+def _translated(error: Exception, what: str, verb: str = "read", admitted: str = _ADMITTED) -> Exception:
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 
     code = str(getattr(error, "error_code", "") or "")
@@ -132,7 +162,7 @@ def _translated(error: Exception, what: str) -> Exception:
         isinstance(error, HttpResponseError) and error.status_code == 403
     ):
         why = f"{code}: {said}" if code else said
-        return Forbidden(f"{what}: you may not read it ({why}). {_ADMITTED}", code)
+        return Forbidden(f"{what}: you may not {verb} it ({why}). {admitted}", code)
     if isinstance(error, HttpResponseError):
         return ServiceError(f"{what}: {said}", code)
     if isinstance(error, AzureError):

@@ -1,13 +1,15 @@
 """How messages are worded: a number with its noun, the time that is left, and commands that can be pasted.
 
 Messages name this program `python -m jobs`. What is printed is the command that starts it again from the folder where
-the person is: `batch-jobs` where that is on PATH, else the path of that script in the virtual environment.
+the person is: `batch-jobs` where that is on PATH, else the path of that script in the virtual environment. After the
+verb come the options that said where to go (`--stack dev`), so that the pasted command goes to the same place.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -17,10 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from .. import durations
+from ..verbs import VERBS
 
 NAME: Final = "batch-jobs"  # the script that the set-up puts into the virtual environment; no shell has such a builtin
 MODULE: Final = "python -m jobs"  # how messages in the code name this program
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_VERB: Final = re.compile(rf"{MODULE} (?:{'|'.join(sorted(map(re.escape, VERBS), key=len, reverse=True))})(?![\w-])")
+_options: list[str] = []  # of the command line under way: those that say where to go
 _IRREGULAR: Final = {"is": "are", "was": "were", "has": "have", "it": "they"}
 
 
@@ -88,6 +93,24 @@ def command_for(python: Path, folder: Path, path: str) -> str:
     return module if folder == CHECKOUT else f"cd {shlex.quote(str(CHECKOUT))} && {module}"
 
 
-def pasteable(text: str) -> str:
-    """The text with the command of this process in place of `MODULE`."""
-    return text.replace(MODULE, invocation()) if MODULE in text else text
+def remember(stack: str | None, outputs: Path | None) -> None:
+    """The options of this command line that every command which is printed has, too."""
+    given = (("--stack", stack), ("--outputs", None if outputs is None else str(outputs.absolute())))
+    _options[:] = [f"{name} {shlex.quote(value)}" for name, value in given if value is not None]
+
+
+@cache
+def from_any_folder() -> str:
+    """`invocation` for a shell whose folder nobody knows, as that of somebody who looks at a page."""
+    if invocation() == MODULE:  # a test
+        return NAME
+    return command_for(Path(sys.executable), Path("/"), os.environ.get("PATH", ""))
+
+
+def pasteable(text: str, program: str | None = None) -> str:
+    """The text with the command of this process, or `program`, in place of `MODULE`."""
+    if MODULE not in text:
+        return text
+    if _options:
+        text = _VERB.sub(lambda match: " ".join((match.group(), *_options)), text)
+    return text.replace(MODULE, program or invocation())

@@ -36,8 +36,9 @@ VERBS: Final[dict[str, str]] = {
     "pools": "the pools: size, autoscale; resize one",
     "pools wait": "wait until the nodes of pools work, or say what keeps them",
     "pools drain": "move every job of a pool to another one, and wait until the pool is idle",
+    "schedules": "the job schedules: list, show, disable, enable, terminate, delete; submit makes them",
     "images": "what is in the registry, and which pools use it; push an image, or log docker in",
-    "doctor": "check the subscription, credentials, rights, quotas, images, containers and pools; each problem with a fix",
+    "doctor": "check subscription, credentials, rights, quotas, images, containers and pools; each problem with a fix",
     "completion": "print the completion script for a shell",
     "help": "show what a verb takes, with examples",
 }

@@ -106,7 +106,7 @@ def collect(session: Session, job: JobState, folder: Path, *, only: str | None =
         )
         raise first_failure
     if not tally.downloaded and not tally.present:
-        where = f"{job.container}/{job.id}/" if job.container else f"the nodes of job {job.id}"
+        where = f"{job.container}/{job.folder}/" if job.container else f"the nodes of job {job.id}"
         fitting = f" that match {only!r}" if only else ""
         raise NotFound(f"{where} has no files{fitting} yet. Tasks upload when they end: python -m jobs watch {job.id}")
     return tally
@@ -130,7 +130,7 @@ def _placed(
 
 
 def _blobs(session: Session, job: JobState, target: Folder) -> Iterator[tuple[str, Fetch]]:
-    blobs, prefix = session.blobs, f"{job.id}/"
+    blobs, prefix = session.blobs, f"{job.folder}/"
     for blob in blobs.list(job.container, prefix):
         yield (
             blob.name.removeprefix(prefix),

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
             batch.delete_job(job.id)
         if render.as_json:
             render.record({"job": job.id, "deleted": True})
-        kept = f"; its output stays in {job.container}/{job.id}/" if job.container else ""
+        kept = f"; its output stays in {job.container}/{job.folder}/" if job.container else ""
         render.words(f"job {job.id} is being deleted{kept}")
     for job in found if arguments.wait else []:
         while _is_there(session, job.id):

@@ -88,7 +88,7 @@ def _job_facts(session: Session, job: JobState, counts: Counts) -> Iterator[tupl
             f"{counts.succeeded} succeeded, {counts.failed} failed"
         ),
     )
-    yield "output", f"{job.container}/{job.id}/" if job.container else "on its nodes (submitted without a stack)"
+    yield "output", f"{job.container}/{job.folder}/" if job.container else "on its nodes (submitted without a stack)"
 
 
 def why_waiting(session: Session, job: JobState, counts: Counts) -> Iterator[str]:
@@ -135,7 +135,7 @@ def show_task(session: Session, job: JobState, task_id: str) -> Exit:
     for line in (*causes.why(task), *evidence, *waits_for(session, job, task)):
         render.advice(f"  {line}")
     if outputs:
-        render.data(f"outputs    {counted(len(outputs), 'file')} in {job.container}/{job.id}/{task.id}/")
+        render.data(f"outputs    {counted(len(outputs), 'file')} in {job.container}/{job.folder}/{task.id}/")
         for one in outputs[:SHOWN_OUTPUTS]:
             render.data(f"   {one['name']} ({size_in_words(one['size'])})")
         if len(outputs) > SHOWN_OUTPUTS:

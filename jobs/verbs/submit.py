@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from .. import notification, submitted
-from ..errors import Conflict, NotAllAdded, NotFound, ServiceError, UsageError
+from ..errors import Conflict, JobsError, NotAllAdded, NotFound, ServiceError, UsageError
 from ..exits import Exit, worst
+from ..inputs.upload import put
 from ..jobfile.document import STDIN
 from ..jobfile.fields import ID
 from ..plan import Plan, plan_of
@@ -32,7 +33,7 @@ from ..submission.spool import SpooledIds
 from ..terminal import asking
 from ..terminal.display import Display
 from ..terminal.wording import counted, remaining
-from . import report, watch
+from . import report, submit_schedule, watch
 
 CHECKPOINTS: Final = Path(".jobs")  # where a submission writes down how far it is; removed when all is well
 SAID_FROM: Final = 1000  # tasks from which progress is told
@@ -54,27 +55,33 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     render, display = session.render, Display(session.render)
     _check_together(arguments)
     each = [argparse.Namespace(**{**vars(arguments), "file": file}) for file in arguments.files]
-    plans = [_checked(one, session) for one in each]  # all of them, before anything is sent
+    plans = [_checked(one, session, display) for one in each]  # all of them, before anything is sent
     if arguments.dry_run:
         for plan in plans:
-            render.data(json.dumps(plan.job, indent=None if render.as_json else 2))
-            for definition in plan.definitions():
+            for definition in [plan.schedule] if plan.schedule else itertools.chain([plan.job], plan.definitions()):
                 render.data(json.dumps(definition, indent=None if render.as_json else 2))
         return Exit.OK
     question = "submit?"
     for plan in plans:
         display.words(plan.words())
-        if (before := _submitted_before(plan, session)) is not None and plan.own_id:
+        if plan.own_id and (before := _submitted_before(plan, session)) is not None:
             told = (
                 f"this input was submitted already, as job {before.job} "
                 f"({counted(before.tasks, 'task')}, {before.at}); a new job runs all of it again"
             )
             display.words(told)
             question = f"{told}. submit it again?"
+    if (arguments.watch or arguments.report or arguments.resume) and any(plan.schedule for plan in plans):
+        raise UsageError("a schedule makes its jobs later: --watch, --report and --resume are for files without one")
     if not asking.agreed(question, yes=arguments.yes):
         display.words("nothing was sent")
         return Exit.OK
-    submitted_jobs = [_submit(plan, one, session, display) for plan, one in zip(plans, each, strict=True)]
+    submitted_jobs = []
+    for plan, one in zip(plans, each, strict=True):
+        if plan.schedule is not None:
+            submit_schedule.submit(plan, session, display, arguments.patience)
+        else:
+            submitted_jobs.append(_submit(plan, one, session, display))
     if not (arguments.watch or arguments.report):
         for job_id in submitted_jobs:
             display.words(f"next: python -m jobs watch {job_id}")
@@ -97,11 +104,11 @@ def _check_together(arguments: argparse.Namespace) -> None:
         raise UsageError("stdin can be read once. Give - once")
 
 
-def _checked(arguments: argparse.Namespace, session: Session) -> Plan:
+def _checked(arguments: argparse.Namespace, session: Session, display: Display) -> Plan:
     job_id = arguments.job_id
     if arguments.resume and job_id is None:
         job_id = submitted.resumable(arguments.checkpoint, CHECKPOINTS)
-    return plan_of(arguments.file, session, job_id=job_id)
+    return plan_of(arguments.file, session, job_id=job_id, progress=display.progress)
 
 
 def _submit(plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> str:
@@ -250,6 +257,7 @@ class Submission:
         """The job (None: the service does not show it), and whether it was made now. Raises `ServiceError`."""
         plan, calls = self.plan, self.calls
         calls.check_pool(plan.job["poolInfo"]["poolId"])
+        self._upload(checkpoint)
         found = None if plan.own_id else calls.find(plan.job_id)
         if found is None:
             if checkpoint.job_created:
@@ -276,6 +284,18 @@ class Submission:
                     ) from error
         self._check_job(found, checkpoint)
         return found, False
+
+    def _upload(self, checkpoint: Checkpoint) -> None:
+        """Put the inputs into the container, before there is a job whose tasks would want them."""
+        if not self.plan.uploads.files:
+            return
+        try:
+            put(self.session.blobs, self.plan.uploads, self.display)
+        except JobsError as error:
+            if not self.resume:
+                checkpoint.close(remove=True)
+            error.add_note("No job was made")
+            raise
 
     def _check_job(self, found: FoundJob, checkpoint: Checkpoint) -> None:
         """A job that is there is the one that the submission began with, and has the file's settings."""

@@ -246,7 +246,7 @@ def test_every_role_carries_a_step_of_its_identity(all_grants: list[Grant], plac
     assert idle == []
 
 
-def test_a_submitter_runs_jobs_and_reads_output_and_changes_nothing_else(
+def test_a_submitter_runs_jobs_with_inputs_and_reads_output_and_changes_nothing_else(
     all_grants: list[Grant], places: dict[str, str]
 ) -> None:
     others = {one.principal for one in all_grants} - set(PRINCIPALS.values())
@@ -256,10 +256,11 @@ def test_a_submitter_runs_jobs_and_reads_output_and_changes_nothing_else(
         for route in ROUTES:
             if route.operation in ("create_job", "create_task", "get_task", "terminate_job"):
                 assert granted.allows(principal, route.action, places["batch"], data=route.data)
-        assert granted.allows(principal, f"{_BLOB}/read", places["job output"], data=True)
+        for action in ("read", "write"):  # inputs lie beside the output; tasks can write there as the node identity
+            assert granted.allows(principal, f"{_BLOB}/{action}", places["job output"], data=True)
         for action, place, data in (
-            (f"{_BLOB}/write", "job output", True),
-            (f"{_BLOB}/delete", "job output", True),
+            (f"{_BLOB}/write", "another container", True),
+            (f"{_BLOB}/delete", "another container", True),
             ("Microsoft.Batch/batchAccounts/write", "batch", False),
             ("Microsoft.Batch/batchAccounts/delete", "batch", False),
             ("Microsoft.Batch/batchAccounts/listKeys/action", "batch", False),

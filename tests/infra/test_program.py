@@ -71,8 +71,10 @@ def test_every_identity_has_exactly_its_roles_at_the_smallest_scope(dev: Run) ->
         (NODE_PRINCIPAL, Role.CONTAINER_REGISTRY_REPOSITORY_READER, registry),
         (GROUP, Role.AZURE_BATCH_DATA_CONTRIBUTOR, account),
         (GROUP, Role.STORAGE_BLOB_DATA_READER, storage),
+        (GROUP, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "job-hello"),
+        (GROUP, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "job-sql-check"),
     }
-    assert len(dev.of_type(":RoleAssignment")) == 7
+    assert len(dev.of_type(":RoleAssignment")) == 9
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod", "local", "full"])
@@ -88,15 +90,17 @@ def test_assignments_give_the_principals_type_and_deterministic_guids(program: P
 
 
 def test_who_may_submit_gets_no_right_on_pools_and_who_operates_does(program: Program) -> None:
+    storage = {Role.STORAGE_BLOB_DATA_READER, Role.STORAGE_BLOB_DATA_CONTRIBUTOR}
+
     def roles(number: str) -> set[Role]:
         return {role for principal, role, _ in assignments(program("prod")) if principal == f"{SUBMITTERS}{number}"}
 
     assert roles("555555555555") == {
         Role.AZURE_BATCH_JOB_SUBMITTER,
         Role.AZURE_BATCH_ACCOUNT_READER,
-        Role.STORAGE_BLOB_DATA_READER,
+        *storage,
     }
-    assert roles("555555555556") == {Role.AZURE_BATCH_DATA_CONTRIBUTOR, Role.STORAGE_BLOB_DATA_READER}
+    assert roles("555555555556") == {Role.AZURE_BATCH_DATA_CONTRIBUTOR, *storage}
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod", "full"])

@@ -26,7 +26,8 @@ from jobs.service.batch import (
     TaskState,
 )
 from jobs.service.connection import Connection, Outputs
-from jobs.service.storage import Blob
+from jobs.service.schedules import ScheduleState
+from jobs.service.storage import Blob, Readable
 from jobs.session import Session
 from jobs.submission.verdicts import Verdict
 from jobs.terminal.render import Render
@@ -96,7 +97,8 @@ class FakeBatch:
     users: list[dict[str, Any]] = field(default_factory=list)
     prepared: list[PreparationState] = field(default_factory=list)
     ends: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
-    schedules: dict[str, str] = field(default_factory=dict)  # id -> pool
+    schedule_pools: dict[str, str] = field(default_factory=dict)  # id of a schedule -> pool
+    made_schedules: dict[str, ScheduleState] = field(default_factory=dict)
 
     def create_job(self, definition: Mapping[str, Any]) -> None:
         if definition["id"] in self.definitions:
@@ -310,8 +312,34 @@ class FakeBatch:
     def evaluate_autoscale(self, pool_id: str, formula: str) -> str:
         return "$TargetDedicatedNodes=3"
 
+    def create_schedule(self, definition: Mapping[str, Any]) -> None:
+        if definition["id"] in self.made_schedules:
+            raise Conflict("exists", "JobScheduleExists")
+        self.order.append(f"create schedule {definition['id']}")
+        self.made_schedules[definition["id"]] = ScheduleState.parse({**definition, "state": "active"})
+
+    def schedule(self, schedule_id: str) -> ScheduleState:
+        if schedule_id not in self.made_schedules:
+            raise NotFound(f"job schedule {schedule_id} does not exist", "JobScheduleNotFound")
+        return self.made_schedules[schedule_id]
+
+    def schedules(self) -> Iterator[ScheduleState]:
+        yield from self.made_schedules.values()
+
+    def disable_schedule(self, schedule_id: str) -> None:
+        self.order.append(f"disable schedule {schedule_id}")
+
+    def enable_schedule(self, schedule_id: str) -> None:
+        self.order.append(f"enable schedule {schedule_id}")
+
+    def terminate_schedule(self, schedule_id: str) -> None:
+        self.order.append(f"terminate schedule {schedule_id}")
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        self.order.append(f"delete schedule {schedule_id}")
+
     def schedules_on(self, pool_id: str) -> list[str]:
-        return [name for name, pool in self.schedules.items() if pool == pool_id]
+        return [name for name, pool in self.schedule_pools.items() if pool == pool_id]
 
     def image_ends(self) -> dict[tuple[str, str], datetime | None]:
         return self.ends
@@ -349,11 +377,23 @@ class FakeBatch:
 class FakeBlobs:
     content: dict[tuple[str, str], bytes] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
+    written: list[str] = field(default_factory=list)
 
     def list(self, container: str, prefix: str) -> Iterator[Blob]:
         for (where, name), data in sorted(self.content.items()):
             if where == container and name.startswith(prefix):
                 yield Blob(name, len(data), hashlib.md5(data).digest())
+
+    def size_of(self, container: str, name: str) -> int | None:
+        found = self.content.get((container, name))
+        return None if found is None else len(found)
+
+    def write(self, container: str, name: str, content: Readable, size: int) -> None:
+        pieces = []
+        while sum(map(len, pieces)) < size:
+            pieces.append(content.read(3))
+        self.content.setdefault((container, name), b"".join(pieces))
+        self.written.append(name)
 
     def read(self, container: str, name: str) -> Iterator[bytes]:
         if (container, name) not in self.content:

@@ -173,7 +173,7 @@ def test_drain_waits_until_the_nodes_run_nothing(scene: Stage) -> None:
 
 
 def test_a_job_schedule_that_names_the_pool_keeps_it(scene: Stage) -> None:
-    scene.batch.schedules = {"nightly": OLD, "weekly": NEW}
+    scene.batch.schedule_pools = {"nightly": OLD, "weekly": NEW}
     with pytest.raises(Conflict, match="job schedules nightly make jobs for pool default-9f3c"):
         run(scene, "pools", "drain", OLD, "--running", "requeue", "--yes")
     assert states(scene)["a"] == ("active", NEW, "")

@@ -38,7 +38,7 @@ export function jobs({ ask, refine, query }) {
         key: job.id, cells: [link(`jobs/${part(job.id)}`, job.id), chip(job.state), counts(job.counts),
           ...["active", "running", "succeeded"].map((name) => (job.counts ? number(job.counts[name]) : "")), job.counts ? (job.counts.failed ? h("strong", { class: "t-failed" }, `▲ ${number(job.counts.failed)}`) : "0") : "",
           link("pools", job.pool_id), when(job.created), job.created ? duration(seconds(job.created, job.ended)) : ""],
-      })), { empty: data.all ? "no job fits" : "no jobs. Submit one: python -m jobs submit FILE" }),
+      })), { empty: data.all ? "no job fits" : `no jobs. Submit one: ${data.submit}` }),
       data.pages > 1 ? pager(page, `${number(data.total)} jobs, page ${page + 1} of ${data.pages}`, page + 1 < data.pages, (to) => refine({ page: to ? String(to) : "" })) : null)),
   };
 }

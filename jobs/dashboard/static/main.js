@@ -24,7 +24,7 @@ async function ask(path, options = {}) {
   try {
     answer = await fetch(path, { ...options, headers, credentials: "same-origin" });
   } catch {
-    throw new Refused(0, "the dashboard does not answer: it has ended. Start it again: python -m jobs dashboard");
+    throw new Refused(0, `the dashboard does not answer: it has ended. Start it again${about ? `: ${about.again}` : ""}`);
   }
   const found = await answer.json().catch(() => ({ error: `answer ${answer.status}` }));
   if (!answer.ok) throw new Refused(answer.status, found.error || `answer ${answer.status}`);

@@ -2,7 +2,7 @@
 
 import { h, table, when, age, clock, duration, seconds, facts, words, link, part, state, chip, crumbs, copyable, bytes, number } from "./dom.js";
 
-// state of a node -> how it is drawn: class, letter (the same letters as `python -m jobs nodes`), name
+// state of a node -> how it is drawn: class, letter (the same letters as the verb `nodes`), name
 const STATES = {
   idle: ["s-idle", "", "idle"], running: ["s-running", "", "running"],
   creating: ["s-begins", "c", "creating"], starting: ["s-begins", "s", "starting"], waitingforstarttask: ["s-begins", "w", "waiting for its start task"],

@@ -71,7 +71,7 @@ export function task({ ask, act, about, told, parts, query, stays }) {
             ["state", data.words], ["node", data.node ? link(`pools/${part(data.pool)}/${part(data.node)}`, data.node) : "none yet"], ["created", when(data.created)], ["started", when(data.started)],
             ["took", data.started ? duration(seconds(data.started, data.ended)) : ""], ["runs", `${plural(data.retries, "retry", "retries")}, ${plural(data.requeues, "time")} back to the queue`],
             ["image", h("code", {}, data.image || "(none: on the node itself)")], ["command", h("code", {}, data.command)], ["options", data.options ? h("code", {}, data.options) : ""],
-          ]), h("p", { class: "soft" }, "in a terminal:"), copyable(`python -m jobs show ${job} ${id}`)),
+          ]), h("p", { class: "soft" }, "in a terminal:"), copyable(data.show)),
           h("section", {}, h("h2", {}, "Files"), data.files.missing ? h("p", { class: "soft" }, data.files.missing) : null,
             table([["name", "id"], ["size", "n"], "where"], data.files.files.map((one) => ({ key: `${one.where} ${one.name}`, cells: [h("a", { href: one.open, download: "" }, one.name), bytes(one.size), one.where === "node" ? "its node" : "the job's container"] }))))),
         h("section", {}, h("details", {}, h("summary", {}, "the task, as Batch has it"), h("pre", { class: "plain", tabindex: 0 }, JSON.stringify(data.definition, null, 2)))));

@@ -77,7 +77,7 @@ def test_a_person_finds_which_task_failed_why_on_which_node_and_reads_its_stderr
     expect(page.get_by_label("output", exact=True)).to_contain_text("the mesh has 17 open edges")
     page.get_by_role("link", name="tvm-0003").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("tvm-0003")
-    expect(page.locator("main")).to_contain_text("python -m jobs connect tvm-0003 --pool default-1a2b")
+    expect(page.locator("main")).to_contain_text("batch-jobs connect tvm-0003 --pool default-1a2b")
 
 
 def test_the_token_is_neither_in_the_address_nor_usable_again(page: Page, browser: Browser) -> None:

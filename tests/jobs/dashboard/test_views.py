@@ -100,7 +100,7 @@ async def test_a_node_shows_its_start_task_and_what_ran_there(inside: Visit) -> 
     _, found = await inside.get(f"/api/pools/{POOL}/tvm-1")
     assert found["start_task"]["exit_code"] == 0 and found["dedicated"] is False
     assert [one["task_id"] for one in found["tasks"]] == ["step-3"]
-    assert found["connect"] == f"python -m jobs connect tvm-1 --pool {POOL}"
+    assert found["connect"] == f"batch-jobs connect tvm-1 --pool {POOL}"
     _, output = await inside.get(f"/api/pools/{POOL}/tvm-1/output?name=stderr.txt")
     assert output["text"] == "the start task spoke\n"
 

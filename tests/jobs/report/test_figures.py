@@ -161,7 +161,7 @@ def test_the_figures_as_json_are_plain() -> None:
     text = json.dumps(compute(found.job, found.tasks, found.nodes, slots=2, now=START).plain(), default=str)
     read = json.loads(text)
     assert read["total"] == 40 and len(read["slowest"]) == 10
-    assert read["slowest"][0]["logs"] == f"python -m jobs logs {found.job.id} {read['slowest'][0]['task']}"
+    assert read["slowest"][0]["logs"] == f"batch-jobs logs {found.job.id} {read['slowest'][0]['task']}"
     assert read["templates"][0]["run"]["histogram"][0]["low"] == 0
 
 

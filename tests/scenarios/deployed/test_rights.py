@@ -20,12 +20,16 @@ failed_steps: list[str] = []
 
 
 @contextmanager
-def without(stack: Stack, role: Role, scope_ends: str) -> Iterator[None]:
-    """Take one assignment of the stack away, and put it back."""
+def without(stack: Stack, role: Role, scope_ends: str, *, of_nodes: bool | None = None) -> Iterator[None]:
+    """Take one assignment away, and put it back. `of_nodes`: whose, where the nodes and submitters both have it."""
+    pulls = [one for one in stack.assignments() if str(one.role_definition_id).endswith(Role.ACR_PULL.value)]
+    nodes = {one.principal_id for one in pulls}
     (found,) = [
         one
         for one in stack.assignments()
-        if str(one.role_definition_id).endswith(role.value) and str(one.scope).lower().endswith(scope_ends.lower())
+        if str(one.role_definition_id).endswith(role.value)
+        and str(one.scope).lower().endswith(scope_ends.lower())
+        and of_nodes in (None, one.principal_id in nodes)
     ]
     stack.remove(found)
     try:
@@ -55,7 +59,7 @@ def test_nodes_without_the_right_to_pull_cannot_run_a_new_image(deployed: Checko
 
 
 def test_nodes_without_their_containers_role_cannot_upload(deployed: Checkout, stack: Stack) -> None:
-    with without(stack, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "/containers/job-hello"):
+    with without(stack, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "/containers/job-hello", of_nodes=True):
         done = failing(deployed, "local", "tour")
     assert "FileUploadAccessDenied" in done.text
     assert "AuthorizationPermissionMismatch" in done.text
@@ -77,7 +81,11 @@ def test_submitters_without_the_batch_role_are_refused_by_the_data_plane(deploye
 
 
 def test_submitters_without_the_blob_role_cannot_read_what_jobs_wrote(deployed: Checkout, stack: Stack) -> None:
-    with without(stack, Role.STORAGE_BLOB_DATA_READER, f"/storageAccounts/{stack.outputs['storage_account']}"):
+    account = f"/storageAccounts/{stack.outputs['storage_account']}"
+    with (
+        without(stack, Role.STORAGE_BLOB_DATA_READER, account),
+        without(stack, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "/containers/job-hello", of_nodes=False),
+    ):
         done = failing(deployed, "local", "tour")
     assert "AuthorizationPermissionMismatch" in done.err
     assert "submitters" in done.err
