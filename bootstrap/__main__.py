@@ -98,6 +98,7 @@ for one in identities({name: environment.image_from for name, environment in set
         resource_group_name=group.name,
         location=group.location,
         tags=settings.tags,
+        opts=kept,  # GitHub's variables and the submitters of the stacks name it by its ids
     )
     managedidentity.FederatedIdentityCredential(
         f"{one.name}-github",
