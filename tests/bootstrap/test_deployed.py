@@ -100,6 +100,9 @@ def test_run_again_it_changes_nothing(machine: Machine) -> None:
 
 
 def test_a_mistyped_destroy_of_it_removes_nothing(machine: Machine, azure: NoopAzure) -> None:
+    state = json.loads(machine.pulumi("stack", "export").out)["deployment"]["resources"]
+    kinds = {one["type"].rpartition(":")[2] for one in state if one.get("protect")}
+    assert kinds == {"ResourceGroup", "StorageAccount", "BlobContainer", "Vault", "Key", "UserAssignedIdentity"}
     before = azure.exists()
     done = machine.pulumi("destroy", "--yes")
     assert done.code != 0 and "because it is protected" in done.text

@@ -56,13 +56,6 @@ def test_keys_are_for_each_environment_in_a_vault_that_cannot_be_purged(run: Run
     assert run.outputs["secrets_providers"]["dev"].endswith(".vault.azure.net/keys/pulumi-dev")
 
 
-def test_what_cannot_be_made_again_as_it_was_is_protected(run: Run) -> None:
-    kinds = ("ResourceGroup", "StorageAccount", "BlobContainer", "Vault", "Key", "UserAssignedIdentity")
-    for kind in kinds:
-        made = run.of_type(f":{kind}")
-        assert made and all(one.protect for one in made), kind
-
-
 def test_no_identity_has_a_role_twice_on_one_scope(run: Run) -> None:
     for made in (run, bootstrap(environments={name: {"subscription_id": SUBSCRIPTION} for name in ("dev", "prod")})):
         given = Counter(
