@@ -31,7 +31,9 @@ def used(deployment: Mapping[str, Any]) -> list[str]:
     resources = [one for one in deployment.get("resources") or () if one.get("custom")]
     own = tuple(f"{one['id']}/".lower() for one in resources if str(one.get("id", "")).startswith("/subscriptions/"))
     scopes = {
-        str((one.get("inputs") or {}).get("scope") or "") for one in resources if one["type"].endswith(":RoleAssignment")
+        str((one.get("inputs") or {}).get("scope") or "")
+        for one in resources
+        if one["type"].endswith(":RoleAssignment")
     }
     return sorted(scope for scope in scopes if scope and not f"{scope}/".lower().startswith(own))
 

@@ -196,7 +196,10 @@ def settle(stack: str, environment: Mapping[str, str]) -> list[str]:
     exported = ask(environment, "stack", "export", "--stack", stack)
     try:
         state = json.loads(exported.out)
-        resources, pending = state["deployment"].get("resources") or [], state["deployment"].pop("pending_operations", [])
+        resources, pending = (
+            state["deployment"].get("resources") or [],
+            state["deployment"].pop("pending_operations", []),
+        )
         named = [(str(one["type"]), one["resource"]) for one in pending or ()]
         names = [f"{how} {resource['urn'].rpartition('::')[2]}" for how, resource in named]
     except (ValueError, KeyError, TypeError, AttributeError):

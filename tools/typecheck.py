@@ -38,7 +38,9 @@ def files(included: Sequence[str]) -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "--", *included], check=True, capture_output=True, text=True
     ).stdout
-    return sorted({Path(name) for name in listed.splitlines() if name.endswith((".py", ".pyi")) and Path(name).is_file()})
+    return sorted(
+        {Path(name) for name in listed.splitlines() if name.endswith((".py", ".pyi")) and Path(name).is_file()}
+    )
 
 
 def imported(file: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -74,7 +76,7 @@ def imports(tree: Sequence[Path]) -> tuple[dict[Path, set[Path]], set[Path]]:
             heavy |= {file} if name[:1] == (HEAVY,) else set()
             tops = [folder[: len(folder) - dots + 1]] if dots else [folder[:end] for end in range(len(folder) + 1)]
             for top in tops:
-                for length in range(len(name) + 1):
+                for length in range(0 if dots else 1, len(name) + 1):
                     found[file] |= modules.get((*top, *name[:length]), set())
     return found, heavy
 

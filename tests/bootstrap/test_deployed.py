@@ -75,7 +75,9 @@ def test_a_preview_makes_nothing(machine: Machine, azure: NoopAzure) -> None:
 def test_one_command_makes_state_keys_and_an_identity_for_each_environment(machine: Machine, azure: NoopAzure) -> None:
     done = machine.bootstrap()
     assert done.code == 0, done.text
-    assert "could delete the states and keys of the others" in done.text, "both deploy to the subscription of the states"
+    assert "could delete the states and keys of the others" in done.text, (
+        "both deploy to the subscription of the states"
+    )
     wanted = identities({"dev": None, "prod": "dev"})
     outputs = printed(done)
     assert set(outputs["github_variables"]) == {one.name for one in wanted}
@@ -84,7 +86,9 @@ def test_one_command_makes_state_keys_and_an_identity_for_each_environment(machi
     group = f"/subscriptions/{azure.cloud['subscription_id']}/resourceGroups/rg-abp-ci"
     for one in wanted:
         identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-abp-ci-{one.name}"
-        found: Any = azure.arm.resources.get_by_id(f"{identity}/federatedIdentityCredentials/github", api_version="2023-01-31")
+        found: Any = azure.arm.resources.get_by_id(
+            f"{identity}/federatedIdentityCredentials/github", api_version="2023-01-31"
+        )
         assert found.properties["subject"] == f"repo:{REPOSITORY}:environment:{one.name}"
         shown = outputs["github_variables"][one.name]
         kept: Any = azure.arm.resources.get_by_id(identity, api_version="2023-01-31")

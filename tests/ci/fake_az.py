@@ -25,22 +25,21 @@ TLS = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
 
 
 def send(
-    method: str, url: str, data: bytes | None = None, ok: tuple[int, ...] = (200, 201, 202), **headers: str
+    method: str, url: str, headers: dict[str, str], data: bytes | None = None, *, also: int = 200
 ) -> tuple[int, Any, bytes]:
-    request = urllib.request.Request(
-        url, data, {name.replace("_", "-"): text for name, text in headers.items()}, method=method
-    )
+    """Status, headers and body. Ends the program for an error, unless its status is `also` expected."""
+    request = urllib.request.Request(url, data, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=60, context=TLS) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
-        if error.code in ok:
+        if error.code == also:
             return error.code, error.headers, b""
         sys.exit(f"ERROR: {method} {url.partition('?')[0]}: HTTP {error.code} {error.read(500).decode()}")
 
 
 def form(url: str, **fields: str) -> dict[str, Any]:
-    return json.loads(send("POST", url, urllib.parse.urlencode(fields).encode())[2])
+    return json.loads(send("POST", url, {}, urllib.parse.urlencode(fields).encode())[2])
 
 
 def token(resource: str) -> str:
@@ -72,14 +71,14 @@ class Repository:
         self.headers = {"Authorization": f"Bearer {access}"}
 
     def has(self, digest: str) -> bool:
-        return send("HEAD", f"{self.url}/blobs/{digest}", ok=(404,), **self.headers)[0] == 200
+        return send("HEAD", f"{self.url}/blobs/{digest}", self.headers, also=404)[0] == 200
 
     def put(self, digest: str, content: bytes) -> None:
-        _, headers, _ = send("POST", f"{self.url}/blobs/uploads/", b"", **self.headers)
+        _, headers, _ = send("POST", f"{self.url}/blobs/uploads/", self.headers, b"")
         place = urllib.parse.urljoin(self.url, headers["Location"])
         joined = "&" if "?" in place else "?"
-        octets = {"Content_Type": "application/octet-stream"}
-        send("PUT", f"{place}{joined}digest={digest}", content, **octets, **self.headers)
+        octets = {"Content-Type": "application/octet-stream"}
+        send("PUT", f"{place}{joined}digest={digest}", {**octets, **self.headers}, content)
 
 
 def acr_import(options: dict[str, str]) -> None:
@@ -87,15 +86,14 @@ def acr_import(options: dict[str, str]) -> None:
     name, _, digest = rest.partition("@")
     repository, _, tag = options["--image"].partition(":")
     source, target = Repository(server, name, "pull"), Repository(options["--name"], repository, "pull,push")
-    _, headers, manifest = send(
-        "GET", f"{source.url}/manifests/{digest}", Accept=", ".join(MANIFESTS), **source.headers
-    )
+    accepted = {"Accept": ", ".join(MANIFESTS), **source.headers}
+    _, headers, manifest = send("GET", f"{source.url}/manifests/{digest}", accepted)
     parts = json.loads(manifest)
     for blob in (parts["config"], *parts["layers"]):
         if not target.has(blob["digest"]):
-            target.put(blob["digest"], send("GET", f"{source.url}/blobs/{blob['digest']}", **source.headers)[2])
-    kind = {"Content_Type": headers["Content-Type"]}
-    _, made, _ = send("PUT", f"{target.url}/manifests/{tag}", manifest, **kind, **target.headers)
+            target.put(blob["digest"], send("GET", f"{source.url}/blobs/{blob['digest']}", source.headers)[2])
+    kind = {"Content-Type": headers["Content-Type"]}
+    _, made, _ = send("PUT", f"{target.url}/manifests/{tag}", {**kind, **target.headers}, manifest)
     if made["Docker-Content-Digest"] != digest:
         sys.exit(f"ERROR: {digest} became {made['Docker-Content-Digest']}")
 

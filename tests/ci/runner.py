@@ -1,7 +1,7 @@
 """A machine that runs the pipelines' scripts against a local Azure instead of the public cloud.
 
-What differs from a runner of GitHub's is here, in one place: where Azure is, that the sign-in is by a client secret, and
-that Pulumi's plugins for Azure and Docker are this project's stand-ins.
+What differs from a runner of GitHub's is here, in one place: where Azure is, that the sign-in is by a client secret,
+and that Pulumi's plugins for Azure and Docker are this project's stand-ins.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The real stacks and the bootstrap, previewed by the real CLI with the policy pack: they are what was accepted, for everybody alike."""
+"""The real stacks and the bootstrap, previewed by the real CLI with the policy pack.
+
+They are what was accepted, for everybody alike.
+"""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def lock(azure: NoopAzure, resource_id: str) -> str:
 
 
 def test_protected_locked_and_drifted_resources(stack: Stack, azure: NoopAzure) -> None:
-    """One deployment: it is refused while something is protected, goes on after a refused delete, and minds no drift."""
+    """One deployment: refused while something is protected, going on after a refused delete, and minding no drift."""
     stack.up()
     made = stack.resources()
     before = azure.exists()
@@ -181,7 +181,9 @@ def drift(azure: NoopAzure, resource: dict[str, Any]) -> None:
     try:
         azure.arm.resources.begin_delete_by_id(resource["id"], api_version=version).result()
     except HttpResponseError as error:
-        assert error.status_code in (404, 405, 409), error  # gone with another one, or the type is not deleted by itself
+        assert error.status_code in (404, 405, 409), (
+            error
+        )  # gone with another one, or the type is not deleted by itself
 
 
 def test_what_a_team_brought_along_stays_and_is_named(azure: NoopAzure, home: Path, tmp_path: Path) -> None:
