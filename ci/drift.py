@@ -23,7 +23,7 @@ OVER: Final = "The last check found no difference any more."
 def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
     """Compare each stack with Azure; open, edit or close the issue."""
     environment = dict(os.environ)
-    made = plans.make(stacks, environment, "--refresh", "--expect-no-changes", promoted=promoted)
+    made = plans.make(stacks, environment, "--refresh", "--expect-no-changes", promoted=promoted, settled=True)
     failed = [plan for plan in made if not plan.ok]
     differing = [plan for plan in made if plan.ok and plan.exit_code == WOULD_CHANGE]
     plans.say(made)

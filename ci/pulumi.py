@@ -185,6 +185,16 @@ def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_
     return _shown(environment, [arguments[0], "--stack", stack, *arguments[1:], *QUIET]).code
 
 
+def unfinished(stack: str, environment: Mapping[str, str]) -> list[str]:
+    """Operations that are under way, or that a killed run left; empty if the state cannot be read."""
+    exported = ask(for_stack(stack, environment), "stack", "export", "--stack", stack)
+    try:
+        pending = json.loads(exported.out)["deployment"].get("pending_operations") or ()
+        return [f"{one['type']} {one['resource']['urn'].rpartition('::')[2]}" for one in pending]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
 def settle(stack: str, environment: Mapping[str, str]) -> list[str]:
     """What a killed run did not finish, told, and taken over or forgotten by the state; names of the resources.
 

@@ -152,6 +152,15 @@ def test_a_check_that_failed_is_told_and_never_taken_for_no_difference(cli: Fake
     assert open_issue["state"] == "open" and "no token" in open_issue["body"]
 
 
+def test_a_deployment_under_way_is_no_drift(cli: FakeCli, fake: FakeGitHub, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.plays("preview", code=7, out=CHANGED, events=[RAN])
+    pending = [{"type": "updating", "resource": {"urn": urn(STORAGE, "storage")}}]
+    cli.plays("stack", "export", out={"deployment": {"pending_operations": pending}})
+    assert drift.main(["dev", "--issue"]) == 2
+    assert fake.issues == []
+    assert "stack dev is being changed: updating storage" in capsys.readouterr().err
+
+
 def test_a_plan_without_changes_is_no_drift_whatever_else_a_refresh_reads(cli: FakeCli, fake: FakeGitHub) -> None:
     cli.plays("preview", code=0, out=CHANGED, events=[RAN])
     assert drift.main(["dev", "--issue"]) == 0

@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from local.deployment import offline, project, settings
+from local.deployment import offline, project, recovery, settings
 from local.paths import CHECKOUT, Paths
 from local.plugins.azure_native.resources import resource_type
 from tests.ci import noop_azure
@@ -75,6 +75,10 @@ class Stack:
                 seen += bool(PROGRESS.match(line))
                 if seen >= lines:
                     run.send_signal(signal.SIGKILL)
+                    run.wait()
+                    recovery.drop_half_written(
+                        self._stack
+                    )  # the pipelines' states are blobs, which are whole or not there
                     return True
         assert run.returncode == 0, f"`up` failed by itself after {seen} lines"
         return False
