@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import docker
 import pytest
 import requests
 import yaml
@@ -205,6 +206,13 @@ class Rehearsal:
         assert done.returncode == 0, f"pulumi {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def remove(self, name: str) -> None:
+        """Whatever is left of a stack, at the end."""
+        state = json.loads(self.by_hand(name, "stack", "export", place=self.origin))["deployment"]
+        if state.get("resources"):
+            self.by_hand(name, "state", "unprotect", "--all", "--yes", place=self.origin)
+            self.by_hand(name, "destroy", "--yes", "--skip-preview", place=self.origin)
+
     def outputs(self, name: str) -> dict[str, Any]:
         return json.loads(self.by_hand(name, "stack", "output", "--json", place=self.origin))
 
@@ -233,10 +241,13 @@ def rehearsal(stack: Stack, github: FakeGitHub, tmp_path_factory: pytest.TempPat
     made = Rehearsal(stack, github, tmp_path_factory.mktemp("pipelines"))
     yield made
     for name in STACKS:
-        made.by_hand(name, "cancel", "--yes", place=made.origin)
-        made.by_hand(name, "state", "unprotect", "--all", "--yes", place=made.origin)
-        made.by_hand(name, "destroy", "--yes", "--skip-preview", place=made.origin)
+        if (made.folder / f"state-{name}" / ".pulumi").exists():
+            made.remove(name)
     stack.remove(made.reading)
+    # Tags that the engine keeps of the image that was built for dev.
+    engine = docker.from_env()
+    for tag in [tag for image in engine.images.list() for tag in image.tags if tag.endswith("/docker-worker:dev")]:
+        engine.images.remove(tag, noprune=True)
 
 
 def test_a_person_makes_both_stacks_for_the_first_time(rehearsal: Rehearsal) -> None:
