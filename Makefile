@@ -30,7 +30,7 @@ preview:        ## what `up` would change (STACK=local|dev|prod; dev and prod ru
 	@$(PYTHON) -m tools.setup $(if $(filter local,$(STACK)),all,preview $(STACK))
 	@$(VENV_PYTHON) -m local preview --stack $(STACK)
 
-golden:         ## show what `up` of dev and prod would do differently, and accept it (ci/golden)
+golden:         ## show what `up` of dev and prod and the bootstrap would do differently, and accept it (ci/golden)
 	@$(PYTHON) -m tools.setup preview dev
 	@$(VENV_PYTHON) -m ci.golden --accept
 	@UPDATE_GOLDEN=1 $(VENV_PYTHON) -m pytest -q tests/infra/test_arm_bodies.py
@@ -78,6 +78,7 @@ pictures:       ## the pictures in docs/pictures, made with Chromium
 	@$(PYTHON) -m tools.setup offline
 	@$(PYTHON) -m tools.setup browser
 	@$(VENV_PYTHON) -m tests.jobs.dashboard.pictures
+	@$(VENV_PYTHON) -m tests.ci.pictures
 
 lint:           ## the static checks, side by side (docs/ci.md)
 	@$(PYTHON) -m tools.setup offline

@@ -23,6 +23,12 @@ if warning := exposed_by(settings.environments, deployer.subscription_id):
 # Without the state nobody knows what is deployed, without the keys nobody can read it.
 kept = pulumi.ResourceOptions(protect=True)
 
+
+def replaceable(parent: pulumi.Resource) -> pulumi.ResourceOptions:
+    """Options of what belongs to a protected resource and may be made anew: rights, and what GitHub is known by."""
+    return pulumi.ResourceOptions(parent=parent, protect=False)
+
+
 group = resources.ResourceGroup(
     "group", resource_group_name=names.group, location=settings.location, tags=settings.tags, opts=kept
 )
@@ -98,6 +104,7 @@ for one in identities({name: environment.image_from for name, environment in set
         resource_group_name=group.name,
         location=group.location,
         tags=settings.tags,
+        opts=kept,  # GitHub's variables and the submitters of the stacks name it by its ids
     )
     managedidentity.FederatedIdentityCredential(
         f"{one.name}-github",
@@ -107,7 +114,7 @@ for one in identities({name: environment.image_from for name, environment in set
         issuer=ISSUER,
         subject=settings.subject_of(one.name),
         audiences=[AUDIENCE],
-        opts=pulumi.ResourceOptions(parent=identity),
+        opts=replaceable(identity),
     )
     # Two environments may share a subscription: one assignment is enough there, and Azure allows no second.
     wanted = {
@@ -131,7 +138,7 @@ for one in identities({name: environment.image_from for name, environment in set
             role_definition_id=definition,
             condition=assignment_condition() if right.conditional else None,
             condition_version="2.0" if right.conditional else None,
-            opts=pulumi.ResourceOptions(parent=identity),
+            opts=replaceable(identity),
         )
     github[one.name] = {
         "AZURE_CLIENT_ID": identity.client_id,

@@ -26,6 +26,18 @@ def left(deployment: Mapping[str, Any]) -> list[str]:
     return [_name(one) for one in deployment.get("resources") or () if one.get("custom")]
 
 
+def used(deployment: Mapping[str, Any]) -> list[str]:
+    """Ids of what the stack only uses: scopes of its role assignments that are not, and are in nothing, of its own."""
+    resources = [one for one in deployment.get("resources") or () if one.get("custom")]
+    own = tuple(f"{one['id']}/".lower() for one in resources if str(one.get("id", "")).startswith("/subscriptions/"))
+    scopes = {
+        str((one.get("inputs") or {}).get("scope") or "")
+        for one in resources
+        if one["type"].endswith(":RoleAssignment")
+    }
+    return sorted(scope for scope in scopes if scope and not f"{scope}/".lower().startswith(own))
+
+
 def run(stack: str, typed: str, *, recover_lock: bool) -> int:
     """Refuse, or destroy and say what is left."""
     if typed != stack:
@@ -35,7 +47,8 @@ def run(stack: str, typed: str, *, recover_lock: bool) -> int:
     environment = dict(os.environ)
     with federation.signed_in(environment) as signed_in:
         environment |= signed_in
-        if guarded := protected(deployment(stack, environment)):
+        before = deployment(stack, environment)
+        if guarded := protected(before):
             raise PipelineError(
                 f"stack {stack} has protected resources: {', '.join(guarded)}",
                 cause="nothing was deleted",
@@ -45,6 +58,8 @@ def run(stack: str, typed: str, *, recover_lock: bool) -> int:
         remaining = left(deployment(stack, environment))
     for name in remaining:
         print(f"left: {name}", file=sys.stderr)
+    for resource_id in used(before):
+        print(f"kept: {resource_id}, which the stack only used; its rights there are taken away", file=sys.stderr)
     if code:
         print(
             f"error: pulumi destroy of stack {stack}: {pulumi.meaning(code)}. Run it again: it goes on", file=sys.stderr

@@ -11,10 +11,9 @@ import os
 import sys
 from typing import Final
 
-from ci import comment, federation, github, pulumi, settings
+from ci import comment, github, plans
 from ci.errors import PipelineError
 from ci.plan import WOULD_CHANGE
-from ci.preview import IMAGE_HELP
 
 MARKER: Final = "<!-- azure-batch-platform: drift -->"
 TITLE: Final = "Azure is not what the program says"
@@ -24,17 +23,10 @@ OVER: Final = "The last check found no difference any more."
 def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
     """Compare each stack with Azure; open, edit or close the issue."""
     environment = dict(os.environ)
-    with federation.signed_in(environment) as signed_in:
-        environment |= signed_in
-        plans = []
-        for stack in stacks:
-            if promoted:
-                settings.deployed_image(stack, environment)
-            plans.append(pulumi.preview(stack, environment, "--refresh", "--expect-no-changes"))
-    failed = [plan for plan in plans if not plan.ok]
-    differing = [plan for plan in plans if plan.ok and plan.exit_code == WOULD_CHANGE]
-    for plan in plans:
-        print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}", file=sys.stderr)
+    made = plans.make(stacks, environment, "--refresh", "--expect-no-changes", promoted=promoted, settled=True)
+    failed = [plan for plan in made if not plan.ok]
+    differing = [plan for plan in made if plan.ok and plan.exit_code == WOULD_CHANGE]
+    plans.say(made)
     if failed or differing:
         github.write_summary(comment.drift([*failed, *differing], comment.SUMMARY_LIMIT), environment)
     if told:
@@ -51,9 +43,8 @@ def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.drift", description="Compare stacks with what is in Azure.")
-    parser.add_argument("stacks", nargs="+", metavar="STACK")
+    plans.arguments(parser)
     parser.add_argument("--issue", action="store_true", help="open, edit or close the issue that tells it")
-    parser.add_argument("--deployed-image", action="store_true", help=IMAGE_HELP)
     options = parser.parse_args(arguments)
     try:
         return run(options.stacks, told=options.issue, promoted=options.deployed_image)

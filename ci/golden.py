@@ -1,4 +1,4 @@
-"""Golden previews: what the real stacks would make, as text that a pull request shows the difference of.
+"""Golden previews: what the real stacks and the bootstrap would make, as text whose difference a pull request shows.
 
     python -m ci.golden              compares ci/golden/*.txt with previews of now; exit code 1 if they differ
     python -m ci.golden --accept     writes them anew (make golden)
@@ -23,7 +23,9 @@ import yaml
 
 from ci.plan import UNKNOWN
 from local.deployment import offline
+from local.deployment.project import Stack
 from local.errors import LocalError
+from local.paths import CHECKOUT
 
 FOLDER: Final = Path(__file__).with_name("golden")
 ACCEPT: Final = "make golden"
@@ -34,12 +36,30 @@ DERIVED: Final[Mapping[tuple[str, ...], str]] = {
 }
 """Type and path of an input that changes with every line of the worker, and its label."""
 
+BOOTSTRAP: Final = "bootstrap"
+"""Not a stack of the platform: the program under `bootstrap/`, for the repository and subscriptions below."""
+_BOOTSTRAP_CONFIG: Final[Mapping[str, Any]] = {
+    "location": "westeurope",
+    "prefix": "abp",
+    "repository": "OWNER/NAME",
+    "environments": {
+        "dev": {"subscription_id": "11111111-2222-3333-4444-555555555555"},
+        "prod": {"subscription_id": "66666666-7777-8888-9999-000000000000", "image_from": "dev"},
+    },
+}
+"""As docs/ci.md calls it."""
+
 _LONGEST: Final = 100
 _HEADER: Final = """\
 # What `pulumi up -s {stack}` would make from nothing: {count} resources, each with its inputs.
 # Made offline by `{accept}`; read its difference, never edit it. [secret] is encrypted in state; [computed from X] is
 # known only during `up`, when X is there. A long command is broken after each "; " outside double quotes.
 """
+
+
+def names() -> list[str]:
+    """All that has a golden preview."""
+    return [*offline.stacks(), BOOTSTRAP]
 
 
 def render(stack: str, digest: Mapping[str, Any]) -> str:
@@ -66,7 +86,17 @@ def difference(stack: str, accepted: str, now: str) -> str:
 def preview(stack: str) -> str:
     """The golden preview of a stack as it is now. May take some ten seconds. Raises `LocalError`."""
     with tempfile.TemporaryDirectory(prefix="golden-") as folder:
-        return render(stack, offline.digest(offline.prepare(Path(folder), stack)))
+        prepare = _bootstrap if stack == BOOTSTRAP else offline.prepare
+        return render(stack, offline.digest(prepare(Path(folder), stack)))
+
+
+def _bootstrap(folder: Path, name: str) -> Stack:
+    """The bootstrap's stack, offline: the placeholders of dev stand for who is signed in."""
+    placeholders = {offline.VARIABLE: str(offline.PLACEHOLDERS / "dev.yaml")}
+    stack = Stack(name, folder, placeholders, CHECKOUT / BOOTSTRAP)
+    config = {f"azure-batch-bootstrap:{key}": value for key, value in _BOOTSTRAP_CONFIG.items()}
+    offline.prepare_stack(stack, {"config": config}, {})
+    return stack
 
 
 def accepted(stack: str) -> str:
@@ -82,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--accept", action="store_true", help="write the files anew")
     options = parser.parse_args(arguments)
     code = 0
-    for stack in options.stacks or offline.stacks():
+    for stack in options.stacks or names():
         try:
             now = preview(stack)
         except LocalError as error:

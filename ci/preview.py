@@ -11,11 +11,10 @@ import subprocess
 import sys
 from typing import Final
 
-from ci import comment, federation, github, golden, pulumi, settings
+from ci import comment, github, golden, plans, pulumi
 from ci.errors import PipelineError
 
 MARKER: Final = "<!-- azure-batch-platform: plan -->"
-IMAGE_HELP: Final = "where a stack takes an image by digest: the one that is deployed (changes Pulumi.STACK.yaml here)"
 
 
 def golden_difference(stack: str, base: str | None) -> list[str]:
@@ -43,29 +42,20 @@ def run(stacks: list[str], *, base: str | None, commented: bool, promoted: bool)
     request = None
     if commented or environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         request = github.pull_request(environment)
-    with federation.signed_in(environment) as signed_in:
-        environment |= signed_in
-        plans = []
-        for stack in stacks:
-            if promoted:
-                settings.deployed_image(stack, environment)
-            plans.append(pulumi.preview(stack, environment, golden=golden_difference(stack, base)))
-    github.write_summary(comment.pull_request(plans, comment.SUMMARY_LIMIT), environment)
+    made = plans.make(stacks, environment, promoted=promoted, golden=lambda stack: golden_difference(stack, base))
+    github.write_summary(comment.pull_request(made, comment.SUMMARY_LIMIT), environment)
     if commented and request is not None:
-        done = github.GitHub.of(environment).comment(request.number, MARKER, comment.pull_request(plans))
+        done = github.GitHub.of(environment).comment(request.number, MARKER, comment.pull_request(made))
         print(f"comment on pull request {request.number}: {done}", file=sys.stderr)
-    for plan in plans:
-        verdict = "" if plan.ok else f" ({pulumi.meaning(plan.exit_code)})"
-        print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}", file=sys.stderr)
-    return 0 if all(plan.ok for plan in plans) else 1
+    plans.say(made)
+    return 0 if all(plan.ok for plan in made) else 1
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.preview", description="Preview stacks and tell what changes.")
-    parser.add_argument("stacks", nargs="+", metavar="STACK")
+    plans.arguments(parser)
     parser.add_argument("--base", metavar="REVISION", help="show how the golden previews differ from this revision's")
     parser.add_argument("--comment", action="store_true", help="make or edit the pull request's comment")
-    parser.add_argument("--deployed-image", action="store_true", help=IMAGE_HELP)
     options = parser.parse_args(arguments)
     try:
         return run(options.stacks, base=options.base, commented=options.comment, promoted=options.deployed_image)

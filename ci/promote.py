@@ -2,6 +2,7 @@
 
     python -m ci.promote --from dev --to prod               copies the image and writes its digest into Pulumi.prod.yaml
     python -m ci.promote --from dev --to prod --dry-run     says what it would do
+    python -m ci.promote --from dev --to prod --name-only   before the first `up` of prod: its registry is not there yet
 
 The image is copied between registries by Azure (`az acr import`), by digest, under a tag that names it. Then one
 line of the stack file is changed; `pulumi up -s prod`, or the pull request with that line, does the rest. Who runs this
@@ -46,9 +47,10 @@ class Promotion:
     text: str
 
 
-def plan(source: str, server: str, text: str) -> Promotion:
+def plan(source: str, server: str | None, text: str) -> Promotion:
     """How the image `source` (server/repository@digest) comes to the registry `server`, and into a stack file's `text`.
 
+    Without a server nothing is copied, and only the digest in the text changes.
     Raises PromotionError if the source is no image by digest, or the file has not exactly one image by digest.
     """
     found = _REFERENCE.fullmatch(source)
@@ -62,17 +64,19 @@ def plan(source: str, server: str, text: str) -> Promotion:
         )
     (line,) = lines
     # A name without a server is the stack's own registry, whatever it is called.
-    name = f"{server}/{repository}" if "/" in line["image"].partition("@")[0] else repository
+    name = line["image"].partition("@")[0]
+    if server is not None:
+        name = f"{server}/{repository}" if "/" in name else repository
     new = f"{line['before']}{line['quote']}{name}@{digest}{line['quote']}{line['after']}"
     copy = None
-    if found["server"].lower() != server.lower():
+    if server is not None and found["server"].lower() != server.lower():
         tag = f"{repository}:{digest.replace(':', '-')[:19]}"
         copy = (
             "az",
             "acr",
             "import",
             "--name",
-            server.partition(".")[0],
+            server,  # az takes its cloud's suffix off
             "--source",
             source,
             "--image",
@@ -88,12 +92,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--from", dest="source", required=True, metavar="STACK", help="the stack that has tested it")
     parser.add_argument("--to", dest="target", required=True, metavar="STACK", help="the stack that shall run it")
     parser.add_argument("--registry", metavar="SERVER", help="the target's registry, if that stack is not deployed yet")
+    parser.add_argument(
+        "--name-only", action="store_true",
+        help="write the digest and copy nothing: the target's first `up` makes its registry, then promote again",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     options = parser.parse_args(arguments)
     file = ROOT / f"Pulumi.{options.target}.yaml"
     try:
         before = file.read_text()
-        server = options.registry or _output(options.target, "registry_server")
+        server = None if options.name_only else options.registry or _output(options.target, "registry_server")
         promotion = plan(_output(options.source, "worker_image"), server, before)
     except (PromotionError, PipelineError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)

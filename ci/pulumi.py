@@ -22,6 +22,7 @@ from typing import Any, Final
 from ci import plan
 from ci.errors import PipelineError
 from ci.plan import WOULD_CHANGE, Plan
+from local.deployment import recovery
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 POLICY: Final = ROOT / "policy"
@@ -180,24 +181,56 @@ def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_
             cause=removed.err.strip(),
             next_step=f"pulumi cancel --stack {stack}",
         )
-    tell_unfinished(stack, environment)
+    settle(stack, environment)
     return _shown(environment, [arguments[0], "--stack", stack, *arguments[1:], *QUIET]).code
 
 
-def tell_unfinished(stack: str, environment: Mapping[str, str]) -> list[str]:
-    """Names of the resources whose operation a killed run did not finish; those that were changing are read again."""
-    exported = ask(environment, "stack", "export", "--stack", stack)
+def unfinished(stack: str, environment: Mapping[str, str]) -> list[str]:
+    """Operations that are under way, or that a killed run left; empty if the state cannot be read."""
+    exported = ask(for_stack(stack, environment), "stack", "export", "--stack", stack)
     try:
-        pending = json.loads(exported.out)["deployment"].get("pending_operations") or []
+        pending = json.loads(exported.out)["deployment"].get("pending_operations") or ()
+        return [f"{one['type']} {one['resource']['urn'].rpartition('::')[2]}" for one in pending]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    names = [f"{one['type']} {one['resource']['urn'].rpartition('::')[2]}" for one in pending]
+
+
+def settle(stack: str, environment: Mapping[str, str]) -> list[str]:
+    """What a killed run did not finish, told, and taken over or forgotten by the state; names of the resources.
+
+    The state has a note of every operation that was under way. Nobody but Azure knows whether a creation happened, so
+    each is written into the state with the id that its inputs give it, and a refresh asks: what exists stays, as it is
+    now, and what does not exist is dropped. `pulumi refresh --import-pending-creates` would be the shorter way, but
+    3.274.1 forgets such a creation instead of importing it.
+    """
+    exported = ask(environment, "stack", "export", "--stack", stack)
+    try:
+        state = json.loads(exported.out)
+        resources, pending = (
+            state["deployment"].get("resources") or [],
+            state["deployment"].pop("pending_operations", []),
+        )
+        named = [(str(one["type"]), one["resource"]) for one in pending or ()]
+        names = [f"{how} {resource['urn'].rpartition('::')[2]}" for how, resource in named]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    if not named:
+        return []
     for name in names:
-        print(f"the cancelled run did not finish {name}", file=sys.stderr)
-    if pending:
-        # A refresh asks Azure what became of each. What exists without being in the state makes `up` fail with
-        # "cannot create already existing resource": docs/ci.md says how it is taken over.
-        ask(environment, "refresh", "--yes", "--skip-preview", "--stack", stack)
+        print(f"the cancelled run did not finish {name}: Azure is asked what became of it", file=sys.stderr)
+    for how, resource in named:
+        resource_id = recovery.expected_id(resource, environment.get("ARM_SUBSCRIPTION_ID", ""))
+        if how == recovery.CREATING and resource_id is not None:
+            recovery.adopt(resources, {**resource, "id": resource_id})
+    state["deployment"]["resources"] = resources
+    with tempfile.TemporaryDirectory(prefix="state-") as folder:
+        file = Path(folder) / "state.json"
+        file.write_text(json.dumps(state))
+        need(ask(environment, "stack", "import", "--stack", stack, "--file", str(file)), "stack import")
+    there = {one["urn"] for one in resources}
+    targets = [f"--target={resource['urn']}" for _, resource in named if resource["urn"] in there]
+    if targets:
+        need(ask(environment, "refresh", "--yes", "--skip-preview", "--stack", stack, *targets), "refresh")
     return names
 
 

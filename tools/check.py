@@ -19,7 +19,7 @@ from tools.exits import Exit
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 AT_ONCE: Final = 3
-"""pyright is one process that waits for nobody; the others share what it leaves."""
+"""pyright is two processes that wait for nobody; the others share what they leave."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Check:
 
 
 CHECKS: Final = (
-    Check("pyright", "a value of the wrong type", ("pyright",)),
+    Check("pyright", "a value of the wrong type", ("typecheck.py",), script=True),
     Check("ruff", "bugs, unused code, and what is dangerous (its security rules, S)", ("ruff", "check", ".")),
     Check("ruff format", "another way of writing", ("ruff", "format", "--check", ".")),
     Check(

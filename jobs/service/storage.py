@@ -55,6 +55,7 @@ class AzureBlobs:
     def __init__(self, connection: Connection) -> None:
         import certifi
         from azure.storage.blob import BlobServiceClient
+        from requests import Session
         from requests.utils import get_environ_proxies
         from urllib3 import PoolManager, ProxyManager, Retry, Timeout
 
@@ -66,11 +67,13 @@ class AzureBlobs:
         self._credential = token_credential(connection)
         self._client = BlobServiceClient(self._endpoint, credential=self._credential, **verify)
         self._token, self._token_until = "", 0.0
+        # What REQUESTS_CA_BUNDLE names: the SDK, which lists, trusts it, too.
+        named = Session().merge_environment_settings(self._endpoint, {}, None, None, None)["verify"]
         options: dict[str, Any] = {
             "maxsize": CONNECTIONS,
             "retries": Retry(total=5, backoff_factor=0.5, status_forcelist=TRANSIENT, raise_on_status=False),
             "timeout": Timeout(connect=SECONDS[0], read=SECONDS[1]),
-            "ca_certs": str(connection.ca or certifi.where()),
+            "ca_certs": str(connection.ca or (named if isinstance(named, str) else certifi.where())),
         }
         # A local Azure is reached by no proxy.
         proxy = "" if connection.ca else get_environ_proxies(self._endpoint).get("https", "")

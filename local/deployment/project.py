@@ -39,7 +39,7 @@ class Stack:
     name: str
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    program: Path = CHECKOUT  # the folder of `__main__.py`
+    program: Path = CHECKOUT  # the folder of `__main__.py` and of the real project file
 
     @property
     def passphrase_file(self) -> Path:
@@ -51,11 +51,11 @@ class Stack:
 
     @property
     def state_file(self) -> Path:
-        return self.folder / ".pulumi" / "stacks" / project_name() / f"{self.name}.json"
+        return self.folder / ".pulumi" / "stacks" / project_name(self.program) / f"{self.name}.json"
 
 
-def project_name() -> str:
-    return str(read_yaml(CHECKOUT / "Pulumi.yaml")["name"])
+def project_name(program: Path = CHECKOUT) -> str:
+    return str(read_yaml(program / "Pulumi.yaml")["name"])
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def installation() -> Installation:
 
 
 def project_file(cli: Installation, program: Path = CHECKOUT) -> dict[str, Any]:
-    """The content of a stack's own Pulumi.yaml; `program` is the folder of `__main__.py`."""
-    body = read_yaml(CHECKOUT / "Pulumi.yaml")
+    """The content of a stack's own Pulumi.yaml; `program` is the folder of `__main__.py` and of the real one."""
+    body = read_yaml(program / "Pulumi.yaml")
     options = body["runtime"]["options"]
     plugins: dict[str, Any] = {"providers": [{"name": name, "path": str(path)} for name, path in PROVIDERS.items()]}
     if not cli.official:
@@ -97,7 +97,7 @@ def project_file(cli: Installation, program: Path = CHECKOUT) -> dict[str, Any]:
     return {
         **body,
         "main": str(program),
-        "runtime": {**body["runtime"], "options": {**options, "virtualenv": str(CHECKOUT / options["virtualenv"])}},
+        "runtime": {**body["runtime"], "options": {**options, "virtualenv": str(program / options["virtualenv"])}},
         "plugins": plugins,
     }
 

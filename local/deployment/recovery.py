@@ -56,6 +56,7 @@ class Lock:
 
 def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
     """Make the stack fit for the next run. `exists(type, id)` asks the cloud; it is only asked after a kill."""
+    drop_half_written(stack)
     stale = stale_locks(stack)
     if stale:
         say(f"    the last run was killed (process {', '.join(str(lock.pid) for lock in stale)}): its lock is removed")
@@ -87,6 +88,20 @@ def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
     if to_read:
         project.ask(stack, "refresh", "--yes", "--skip-preview", *(f"--target={urn}" for urn in to_read))
     log.unlink(missing_ok=True)
+
+
+def drop_half_written(stack: Stack) -> None:
+    """Remove what the file backend was writing when it was killed.
+
+    With half a file of attributes beside it a state "failed to load: EOF".
+    gocloud.dev/blob/fileblob writes a file beside its target and renames it, but the attributes (`.attrs`, of which
+    Pulumi needs nothing) in place. A file without them is whole.
+    """
+    for file in (stack.folder / ".pulumi").rglob("*.attrs"):
+        try:
+            json.loads(file.read_text())
+        except ValueError:
+            file.unlink()
 
 
 def event_log(stack: Stack) -> Path:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import logging
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -157,6 +158,7 @@ def _damage(error: Exception, paths: Paths) -> str:
 def main() -> int:
     """Run as the background process; `start` reads one line from the descriptor given: `ready` or the error."""
     os.umask(PRIVATE_UMASK)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of any of these processes would hold secrets of the cloud
     paths, ready_fd = Paths.default(), int(sys.argv[1])
     paths.ensure()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

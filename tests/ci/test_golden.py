@@ -137,7 +137,7 @@ def test_a_difference_is_a_unified_diff_of_what_was_accepted_and_what_is() -> No
 def one_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The command with one stack, whose preview is the digest above; its golden files lie in the folder returned."""
     monkeypatch.setattr(golden, "FOLDER", tmp_path / "golden")
-    monkeypatch.setattr(offline, "stacks", lambda: ["dev"])
+    monkeypatch.setattr(golden, "names", lambda: ["dev"])
     monkeypatch.setattr(offline, "prepare", lambda _folder, _stack: None)
     monkeypatch.setattr(offline, "digest", lambda _stack: digest())
     return tmp_path / "golden"

@@ -1,4 +1,7 @@
-"""The real stacks, previewed by the real CLI with the policy pack: they are what was accepted, for everybody alike."""
+"""The real stacks and the bootstrap, previewed by the real CLI with the policy pack.
+
+They are what was accepted, for everybody alike.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +64,10 @@ def test_the_preview_of_dev_is_the_same_for_another_user_on_another_machine(
         assert differs("dev", golden.preview("dev")) == ""
     finally:
         os.umask(umask)
+
+
+def test_the_preview_of_the_bootstrap_is_the_accepted_one_and_keeps_the_policies() -> None:
+    assert differs(golden.BOOTSTRAP, golden.preview(golden.BOOTSTRAP)) == ""
 
 
 def deployed(digest: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ FILE = f"config:\n  p:worker:\n    image: docker-worker@{OLD}   # by ci.promote\
 def test_the_image_is_copied_by_digest_and_named_in_one_line() -> None:
     promotion = promote.plan(SOURCE, "abpprod.azurecr.io", FILE)
     assert promotion.copy == (
-        "az", "acr", "import", "--name", "abpprod", "--source", SOURCE,
+        "az", "acr", "import", "--name", "abpprod.azurecr.io", "--source", SOURCE,
         "--image", f"docker-worker:sha256-{'ab' * 6}", "--force",
     )  # fmt: skip
     assert promotion.text == FILE.replace(OLD, NEW)
@@ -32,6 +32,12 @@ def test_a_shared_registry_needs_no_copy() -> None:
 def test_a_name_with_a_server_keeps_one() -> None:
     file = FILE.replace("docker-worker@", "old.azurecr.io/docker-worker@")
     assert f"image: abpprod.azurecr.io/docker-worker@{NEW}   #" in promote.plan(SOURCE, "abpprod.azurecr.io", file).text
+
+
+def test_without_a_registry_only_the_digest_changes() -> None:
+    file = FILE.replace("docker-worker@", "own.azurecr.io/team/worker@")
+    promotion = promote.plan(SOURCE, None, file)
+    assert promotion.copy is None and promotion.text == file.replace(OLD, NEW)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +87,12 @@ def test_a_dry_run_touches_nothing(calls: list[str], tmp_path: Path) -> None:
     assert promote.main(["--from", "dev", "--to", "prod", "--dry-run", "--registry", "x.azurecr.io"]) == 0
     assert calls == ["pulumi stack output"]
     assert (tmp_path / "Pulumi.prod.yaml").read_text() == FILE
+
+
+def test_before_the_first_up_only_the_digest_is_named(calls: list[str], tmp_path: Path) -> None:
+    assert promote.main(["--from", "dev", "--to", "prod", "--name-only"]) == 0
+    assert calls == ["pulumi stack output"]
+    assert (tmp_path / "Pulumi.prod.yaml").read_text() == FILE.replace(OLD, NEW)
 
 
 def test_a_failed_copy_leaves_the_file(monkeypatch: pytest.MonkeyPatch, calls: list[str], tmp_path: Path) -> None:

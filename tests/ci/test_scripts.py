@@ -152,6 +152,15 @@ def test_a_check_that_failed_is_told_and_never_taken_for_no_difference(cli: Fake
     assert open_issue["state"] == "open" and "no token" in open_issue["body"]
 
 
+def test_a_deployment_under_way_is_no_drift(cli: FakeCli, fake: FakeGitHub, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.plays("preview", code=7, out=CHANGED, events=[RAN])
+    pending = [{"type": "updating", "resource": {"urn": urn(STORAGE, "storage")}}]
+    cli.plays("stack", "export", out={"deployment": {"pending_operations": pending}})
+    assert drift.main(["dev", "--issue"]) == 2
+    assert fake.issues == []
+    assert "stack dev is being changed: updating storage" in capsys.readouterr().err
+
+
 def test_a_plan_without_changes_is_no_drift_whatever_else_a_refresh_reads(cli: FakeCli, fake: FakeGitHub) -> None:
     cli.plays("preview", code=0, out=CHANGED, events=[RAN])
     assert drift.main(["dev", "--issue"]) == 0
@@ -238,12 +247,18 @@ def test_the_lock_of_a_cancelled_run_is_told_removed_and_the_command_runs_again(
 ) -> None:
     cli.plays("up", code=1, err=locked(getpass.getuser()))
     cli.plays("cancel")
-    pending = [{"type": "creating", "resource": {"urn": urn(STORAGE, "storage")}}]
+    inputs = {"resourceGroupName": "rg", "accountName": "abpdev"}
+    made = {"urn": urn(STORAGE, "storage"), "type": STORAGE, "inputs": inputs}
+    image = {"urn": urn("docker:index/image:Image", "worker"), "type": "docker:index/image:Image"}
+    pending = [{"type": "creating", "resource": made}, {"type": "creating", "resource": image}]
     cli.plays("stack", "export", out={"deployment": {"pending_operations": pending}})
+    cli.plays("stack", "import")
     cli.plays("refresh")
     cli.plays("up")
     assert deploy.main(["dev", "--recover-lock"]) == 0
-    assert cli.verbs == ["up", "cancel", "stack export", "refresh", "up"]
+    assert cli.verbs == ["up", "cancel", "stack export", "stack import", "refresh", "up"]
+    # The image is built and pushed again; of the account Azure is asked.
+    assert [word for word in cli.asked[4] if word.startswith("--target=")] == [f"--target={made['urn']}"]
     told = capsys.readouterr().err
     assert "@runner-7f2 (process 4242) since 2026-11-26T20:00:00Z" in told
     assert "did not finish creating storage" in told
@@ -277,7 +292,7 @@ def exported(*resources: dict[str, Any]) -> dict[str, Any]:
 
 
 def resource(name: str, **more: Any) -> dict[str, Any]:
-    return {"urn": urn(STORAGE, name), "custom": True, **more}
+    return {"urn": urn(STORAGE, name), "type": STORAGE, "custom": True, **more}
 
 
 def test_a_stack_whose_name_was_typed_is_destroyed_and_nothing_is_left(cli: FakeCli) -> None:
@@ -301,6 +316,21 @@ def test_a_protected_stack_is_refused_before_anything_is_deleted(
     assert destroy.main(["prod", "--typed", "prod"]) == 2
     assert cli.verbs == ["stack export"]
     assert "storage:StorageAccount storage" in capsys.readouterr().err
+
+
+def test_what_the_stack_only_used_is_named_when_it_is_gone(cli: FakeCli, capsys: pytest.CaptureFixture[str]) -> None:
+    group = "/subscriptions/1/resourceGroups"
+    roles = [
+        {"urn": urn("x:RoleAssignment", name), "type": "azure-native:authorization:RoleAssignment", "custom": True,
+         "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}", "inputs": {"scope": scope}}
+        for name, scope in (("own", f"{group}/mine/providers/x/y"), ("theirs", f"{group}/mine-too/providers/x/y"))
+    ]  # fmt: skip
+    cli.plays("stack", "export", out=exported(resource("group", type="g", id=f"{group}/mine"), *roles))
+    cli.plays("destroy")
+    cli.plays("stack", "export", out=exported())
+    assert destroy.main(["dev", "--typed", "dev"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("kept: ") == 1 and f"kept: {group}/mine-too/providers/x/y, which the stack only used" in told
 
 
 def test_what_is_left_after_a_failed_destroy_is_named(cli: FakeCli, capsys: pytest.CaptureFixture[str]) -> None:

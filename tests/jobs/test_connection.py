@@ -10,6 +10,7 @@ import pytest
 
 from jobs.errors import UsageError
 from jobs.service.connection import ClientSecret, NotDeployed, SharedKey, connect
+from jobs.service.storage import AzureBlobs
 from tests.jobs.fakes import OUTPUTS
 
 KEYS = {"AZURE_BATCH_ACCOUNT": "a", "AZURE_BATCH_ACCESS_KEY": "a2V5", "AZURE_BATCH_ENDPOINT": "http://127.0.0.1:1"}
@@ -64,6 +65,17 @@ def test_an_outputs_file_alone_uses_azure_identity(outputs_file: Path) -> None:
     found = connect(None, outputs_file, {})
     assert found.credential is None
     assert found.batch_endpoint == "https://account.westeurope.batch.azure.com"  # ARM's has no scheme
+
+
+def test_blobs_are_read_with_the_roots_that_the_environment_names(
+    outputs_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As they are listed: a company's proxy that opens TLS has roots of its own."""
+    roots = tmp_path / "roots.pem"
+    roots.touch()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(roots))
+    blobs = AzureBlobs(connect(None, outputs_file, {}))
+    assert blobs._http.connection_pool_kw["ca_certs"] == str(roots)
 
 
 def test_nothing_at_all_says_what_to_give(tmp_path: Path) -> None:

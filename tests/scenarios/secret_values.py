@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +19,49 @@ from tests.scenarios import machine
 
 SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's mark of a special value in a state file
 TOKEN = re.compile(r"eyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16,}")  # a JWT, whoever issued it
-DATABASE = {"client secret", "blob secret", "adminPassword", "userPassword", "account key key1", "account key key2"}
-# Files that are made to hold a secret, each for its owner only, and which.
-KEPT = {
-    "cloud.json": {"client secret"},
-    "stack/passphrase": {"passphrase"},
-    "state/azure.db": DATABASE,  # the cloud's own memory
-    "state/azure.db-wal": DATABASE,
-    "state/registry/config.yml": {"upload secret"},
-    "state/registry/upload.secret": {"upload secret"},
-    "state/ca.key": {"key of the CA"},
-    "state/token.key": {"key of the tokens"},
-}
-KEPT_NODES = {"adminPassword", "userPassword"}  # what the executor keeps of a node, where the node does not see it
+ENVIRONMENT = "value in a task's environment"
+NODES = "kept.json of a node"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where secrets may lie, readable for their owner only, and why."""
+
+    name: str
+    secrets: frozenset[str]
+    why: str
+
+
+DATABASE = frozenset(
+    {
+        "client secret",
+        "blob secret",
+        "adminPassword",
+        "userPassword",
+        "account key key1",
+        "account key key2",
+        ENVIRONMENT,
+    }
+)
+PLACES = (
+    Place("cloud.json", frozenset({"client secret"}), "clients of the local Azure sign in with it"),
+    Place("stack/passphrase", frozenset({"passphrase"}), "it seals the secrets of the stack `local`"),
+    Place("state/azure.db", DATABASE, "what Azure itself remembers: accounts, pools, tasks"),
+    Place("state/azure.db-wal", DATABASE, "the same, newer"),
+    Place("state/registry/config.yml", frozenset({"upload secret"}), "the registry reads it there"),
+    Place("state/registry/upload.secret", frozenset({"upload secret"}), "it lasts longer than the registry's process"),
+    Place("state/ca.key", frozenset({"key of the CA"}), "it signs the certificates of all services"),
+    Place("state/token.key", frozenset({"key of the tokens"}), "it signs the tokens of all identities"),
+    Place(
+        NODES, frozenset({"adminPassword", "userPassword"}), "users of a node that boots again; out of the node's sight"
+    ),
+    Place(
+        "a task's container", frozenset({ENVIRONMENT}), "the task reads it; whoever may use the node's engine sees it"
+    ),
+    Place("a task's definition", frozenset({ENVIRONMENT}), "Batch shows it to whoever may read jobs"),
+)
+"""The only places; docs/threat-model.md shows them. Names with a `/` or a `.` are files below `.local`."""
+KEPT = {place.name: place.secrets for place in PLACES}
 
 
 def state_file(paths: Paths) -> Path:
@@ -98,7 +131,7 @@ def badly_kept(paths: Paths, secrets: dict[str, str]) -> list[str]:
                 wrong.append(f"{place} has mode {mode:o}")
             if place.is_file():
                 name = str(place.relative_to(folder))
-                allowed = KEPT_NODES if place.name.endswith(".kept.json") else KEPT.get(name, set())
+                allowed = KEPT[NODES] if place.name.endswith(".kept.json") else KEPT.get(name, frozenset())
                 if extra := found_in(place.read_bytes().decode("latin-1"), secrets) - allowed:
                     wrong.append(f"{place} holds {', '.join(sorted(extra))}")
     return wrong
@@ -118,4 +151,28 @@ def said_on_nodes(paths: Paths, secrets: dict[str, str]) -> list[str]:
         search = ["grep", "-rsIlFf", "-", "/etc", "/home", "/mnt", "/opt", "/run", "/tmp", "/var/log"]
         _, files = machine.on_node(name, *search, user="batchuser", text="\n".join(secrets.values()))
         wrong += [f"{file} on the node is readable by batchuser" for file in files.split()]
+    return wrong
+
+
+def unpacked(file: Path) -> Iterator[bytes]:
+    """What a blob of a registry holds, in pieces: layers are compressed."""
+    with file.open("rb") as opened:
+        opener = zlib.decompressobj(wbits=31) if opened.read(2) == b"\x1f\x8b" else None
+        opened.seek(0)
+        while piece := opened.read(1 << 20):
+            yield opener.decompress(piece) if opener else piece
+
+
+def pushed(paths: Paths, secrets: dict[str, str]) -> list[str]:
+    """Secrets in what the registries hold: layers, configurations with their history, manifests."""
+    wrong, looked_at = [], 0
+    wanted = {name: value.encode() for name, value in secrets.items()}
+    longest = max(map(len, wanted.values()))
+    for blob in (paths.state / "registry").rglob("data"):
+        looked_at, tail = looked_at + 1, b""
+        for piece in unpacked(blob):
+            text = tail + piece
+            wrong += [f"{blob} holds {name}" for name, value in wanted.items() if value in text]
+            tail = text[-longest:]
+    assert looked_at > 3, "there are no images: nothing was looked at"
     return wrong

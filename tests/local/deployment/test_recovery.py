@@ -48,6 +48,17 @@ def lock(stack: Stack, **changes: Any) -> Path:
     return file
 
 
+def test_a_file_of_attributes_that_was_half_written_keeps_no_state_from_being_read(stack: Stack) -> None:
+    folder = stack.state_file.parent
+    folder.mkdir(parents=True)
+    stack.state_file.write_text('{"version": 3}')
+    contents = {"local.json.attrs": "", "local.json.bak.attrs": '{"user.cache_contr', "other.json.attrs": "{}"}
+    for name, text in contents.items():
+        (folder / name).write_text(text)
+    recovery.settle(stack, lambda token, resource_id: False)
+    assert sorted(file.name for file in folder.iterdir()) == ["local.json", "other.json.attrs"]
+
+
 @pytest.fixture
 def running_pulumi() -> Iterator[int]:
     """The process id of something that has `pulumi` in its command line."""
