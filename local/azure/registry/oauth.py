@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 from multidict import MultiDictProxy
