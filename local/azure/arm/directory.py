@@ -5,11 +5,13 @@ Owns read-only documents. Each is a method found by the path's type in `TABLE`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.azure.arm.errors import (
     InvalidFilterInQueryString,
+    ResourceNotFound,
     RoleDefinitionDoesNotExist,
     SubscriptionNotFound,
 )
@@ -38,6 +40,10 @@ class Directory:
             ("GET", "microsoft.resources/locations"): self.locations,
             ("GET", "microsoft.resources/providers"): self.providers,
             ("GET", "microsoft.authorization/roledefinitions"): self.role_definitions,
+            ("GET", "microsoft.resources/tagnames"): self.tag_names,
+            ("GET", "microsoft.resources/deployments"): self.none,
+            ("GET", "microsoft.authorization/policyassignments"): self.none,
+            ("GET", "microsoft.authorization/denyassignments"): self.none,
         }
 
     def find(self, method: str, target: ids.Target) -> Callable[[ids.Target, Query, Document], Document] | None:
@@ -98,6 +104,36 @@ class Directory:
         if target.is_item:
             return self._provider(target.names[0])
         return {"value": [self._provider(one) for one in self._cloud.types.namespaces()]}
+
+    def tag_names(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """The names and values of all tags, with how often each is there (Tags - List)."""
+        found: dict[str, Counter[str]] = {}
+        for resource in self._cloud.resources.list():
+            for name, value in (resource.tags or {}).items():
+                found.setdefault(name, Counter())[value] += 1
+        scope = f"{self._cloud.subscription_scope}/tagNames"
+        return {
+            "value": [
+                {
+                    "id": f"{scope}/{name}", "tagName": name,
+                    "count": {"type": "Total", "value": sum(values.values())},
+                    "values": [
+                        {
+                            "id": f"{scope}/{name}/tagValues/{value}", "tagValue": value,
+                            "count": {"type": "Total", "value": count},
+                        }
+                        for value, count in sorted(values.items())
+                    ],
+                }
+                for name, values in sorted(found.items())
+            ]
+        }  # fmt: skip
+
+    def none(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """What there is none of here: template deployments, policies. One by its name is not found."""
+        if target.is_item:
+            raise ResourceNotFound(f"The {target.type} '{target.names[-1]}' could not be found.")
+        return {"value": []}
 
     def register(self, target: ids.Target, query: Query, body: Document) -> Document:
         """Registration changes nothing here: every known provider is registered."""

@@ -102,3 +102,15 @@ def test_what_only_answers_have_may_come_back_at_any_depth() -> None:
     for version in spec.versions:
         kept = check(body, spec.shape(update=False, version=version), spec.read_shape())
         assert kept["properties"] == {"autoStorage": linked}
+
+
+def test_tags_are_counted_and_what_there_is_none_of_is_an_empty_list(http_: Http) -> None:
+    for name in ("a1", "a2"):
+        http_("PUT", f"/resourceGroups/{name}", {**PLACE, "tags": {"team": "x", "only": name}})
+    found = {one["tagName"]: one for one in http_("GET", "/tagNames", query="api-version=2021-04-01")[2]["value"]}
+    assert found["team"]["count"]["value"] == 2 and [one["tagValue"] for one in found["only"]["values"]] == ["a1", "a2"]
+    deployments = "/resourceGroups/rg1/providers/Microsoft.Resources/deployments"
+    assert http_("GET", deployments, query="api-version=2021-04-01")[2] == {"value": []}
+    assert http_("GET", f"{deployments}/x", query="api-version=2021-04-01")[0] == 404
+    policies = "/providers/Microsoft.Authorization/policyAssignments"
+    assert http_("GET", policies, query="api-version=2022-06-01")[2] == {"value": []}

@@ -115,6 +115,8 @@ def test_no_property_takes_a_value_of_another_kind(spec: TypeSpec, update: bool)
     shape = spec.shape(update=update)
     accepted = []
     for path, kind in places(fields_of(shape.model), set()):
+        if path == ("name",):  # read-only at the top of every body, whatever the model says
+            continue
         for value in wrong(kind):
             body = sample(shape)
             if not put(body, path, value):
