@@ -97,7 +97,7 @@ class BlobService:
 
     async def _delegate(self, request: web.Request, account: Resource, caller: str | None) -> web.StreamResponse:
         """A key with which a user signs for itself; an account's key cannot ask for one."""
-        if caller is None:
+        if caller is None or not account.system.get("keys"):
             raise AuthenticationFailed
         given = texts_of(await request.read())
         version = request.headers.get("x-ms-version", "2021-12-02")

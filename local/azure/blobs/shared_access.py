@@ -55,6 +55,8 @@ class SharedAccess:
     def check(self, account: str, keys: list[str], operation: Operation, target: str, client: str | None) -> str | None:
         """Return when the signature allows the request; for a user delegation, whose rights count besides."""
         given = dict(parse_qsl(target.partition("?")[2], keep_blank_values=True))
+        if not keys:  # the account is still being made
+            raise AuthenticationFailed
         if given.get("si"):
             raise NotImplementedYet("The local Azure does not have stored access policies (si=) yet.")
         if given.get("sr") == "d":

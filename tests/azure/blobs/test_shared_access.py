@@ -40,13 +40,15 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
 
-def ask(query: str, method: str = "GET", path: str = "/acc/data/a.txt", keys: list[str] | None = None) -> str | None:
+def ask(
+    query: str, method: str = "GET", path: str = "/acc/data/a.txt", keys: tuple[str, ...] = (KEY, KEY)
+) -> str | None:
     """Whether a signature's query opens the request, at noon."""
     target = f"{path}{'&' if '?' in path else '?'}{query}"
     bare, _, rest = path.partition("?")
     found = dict(parse_qsl(rest))
     operation = read_operation(method, bare, found)
-    return SharedAccess(ManualClock(NOW)).check("acc", keys or [KEY, KEY], operation, target, "127.0.0.1")
+    return SharedAccess(ManualClock(NOW)).check("acc", list(keys), operation, target, "127.0.0.1")
 
 
 def blob(permission: str = "r", **more: Any) -> str:
@@ -74,7 +76,10 @@ def test_a_blobs_signature_opens_that_blob_for_what_it_names() -> None:
     refused(AuthenticationFailed, lambda: ask(blob(), path="/acc/data/other.txt"))
     refused(AuthenticationFailed, lambda: ask(blob() + "x"))
     refused(AuthenticationFailed, lambda: ask(blob().replace("sp=r", "sp=rw"), "PUT"))
-    refused(AuthenticationFailed, lambda: ask(blob(), keys=["YQ==", "YQ=="]))
+    refused(AuthenticationFailed, lambda: ask(blob(), keys=("YQ==", "YQ==")))
+    for query in (blob(), "skoid=x&sig=x&se=2030-01-01"):  # of an account that has no keys yet
+        with pytest.raises(AuthenticationFailed):
+            ask(query, keys=())
 
 
 def test_a_signature_is_good_for_its_time_only() -> None:
