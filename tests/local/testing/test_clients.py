@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.storage import StorageManagementClient
-from azure.storage.blob import BlobClient
+from azure.storage.blob import BlobClient, ContainerClient, ContainerSasPermissions, generate_container_sas
 
 from local.testing.azure import BatchAccount, LocalAzure
 
@@ -144,3 +145,25 @@ def test_the_environment_points_azure_identity_here(
     request.add_header("Authorization", f"Bearer {token}")
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
+
+
+def test_a_nodes_log_is_uploaded_to_the_container_that_a_client_names(local_azure: BatchAccount) -> None:
+    name = local_azure.storage_account()
+    local_azure.pool(nodes=1)
+    storage = local_azure.management_client(StorageManagementClient)
+    storage.blob_containers.create(local_azure.resource_group, name, "logs", {})
+    key = storage.storage_accounts.list_keys(local_azure.resource_group, name).keys_property[0].value
+    properties = storage.storage_accounts.get_properties(local_azure.resource_group, name)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    allowed = ContainerSasPermissions(read=True, write=True, list=True)
+    signed = generate_container_sas(name, "logs", account_key=key, permission=allowed, expiry=until)
+    url = f"{properties.properties.primary_endpoints.blob}logs?{signed}"
+    with local_azure.batch_client() as batch:
+        (node,) = batch.list_nodes("pool")
+        options = models.UploadBatchServiceLogsOptions(container_url=url, start_time=datetime.now(UTC))
+        result = batch.upload_node_logs("pool", node.id, options)
+    assert result.number_of_files_uploaded == 1
+    with ContainerClient.from_container_url(url, connection_verify=local_azure.ca) as container:
+        (blob,) = container.list_blobs()
+        assert blob.name == f"{result.virtual_directory_name}/agent-debug.log"
+        assert node.id.encode() in container.download_blob(blob.name).readall()
