@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     _SQL: {*_CLOUD, f"{_SQL}.faults", f"{_SQL}.tds", f"{_SQL}.stores", f"{_SQL}.sessions"},
     _AZURE: {*_CLOUD, *_SERVICES, "local.node", "local.node.contract"},
     "local.processes": {*_CLOUD, "local.errors", _AZURE, f"{_AZURE}.blobs", f"{_AZURE}.registry"},
+    "local.testing": {*_CLOUD, _AZURE, f"{_AZURE}.blobs", f"{_AZURE}.registry", "local.node", "local.node.contract"},
     "local.plugins": set(),
     "local.deployment": {
         "local.paths", "local.errors", "local.words", "local.processes", "local.node", "local.plugins",

@@ -26,19 +26,20 @@ from local.azure.platform.clock import Clock, MovableClock
 from local.azure.platform.faults import AZURE, FaultRefused, Listener
 from local.azure.platform.service import Service
 from local.azure.registry.service import RegistryService
+from local.node.contract import Executor
 from local.paths import write_private
 
 READY_FILE = "azure.ready"
 _log = logging.getLogger("local.azure")
 
 
-def build_services(cloud: Cloud) -> list[Service]:
-    """The ordered list; stopped in reverse."""
+def build_services(cloud: Cloud, executor: Executor | None = None) -> list[Service]:
+    """The ordered list; stopped in reverse. The executor is the environment's choice, unless one is given."""
     return [
         IdentityService(cloud),
         BlobService(cloud),
         RegistryService(cloud),
-        BatchService(cloud, build_executor(cloud)),
+        BatchService(cloud, executor or build_executor(cloud)),
         ArmService(cloud),
     ]
 

@@ -7,6 +7,7 @@ survive.
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -31,12 +32,20 @@ SIGTERM_EXIT = 143
 
 
 class NoopExecutor:
-    """See `contract.Executor`. `automatic` False: call `node_up`, `begin` and `end`."""
+    """See `contract.Executor`. `automatic` False: call `node_up`, `begin` and `end`. `create_seconds`: how long a node
+    takes to be allocated, for clients that want to see a resize go on."""
 
     name = "noop"
 
-    def __init__(self, *, automatic: bool = True, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        *,
+        automatic: bool = True,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        create_seconds: float = 0.0,
+    ) -> None:
         self.automatic = automatic
+        self._create_seconds = create_seconds
         self.nodes: dict[str, NodeSpec] = {}
         self.states: dict[str, NodeState] = {}
         self.boot_ids: dict[str, str] = {}
@@ -67,6 +76,8 @@ class NoopExecutor:
         """A new node is starting, then idle."""
         if spec.node_id in self.nodes:
             return
+        if self._create_seconds:
+            await asyncio.sleep(self._create_seconds)
         self.nodes[spec.node_id] = spec
         self.files[spec.node_id] = {"startup/stdout.txt": b"", "startup/stderr.txt": b""} if spec.start_task else {}
         self.users[spec.node_id] = {user.name: user for user in spec.user_accounts}
@@ -79,6 +90,8 @@ class NoopExecutor:
         self._reach(node_id)
         self.nodes[node_id] = spec or self.nodes[node_id]
         self._lose(node_id)
+        if self.nodes[node_id].start_task:
+            self.files[node_id] |= {"startup/stdout.txt": b"", "startup/stderr.txt": b""}
         self._become(node_id, NodeState.STARTING)
         if self.automatic:
             self.node_up(node_id)

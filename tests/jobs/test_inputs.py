@@ -18,9 +18,8 @@ from jobs.inputs.upload import upload
 from jobs.jobfile.inputs import Input
 from jobs.plan import check_file, make_plan
 from jobs.submission.verdicts import Verdict
-
-from .fakes import START, FakeBlobs, Readable, outputs, stage
-from .test_submit import run
+from tests.jobs.fakes import START, FakeBlobs, Readable, outputs, stage
+from tests.jobs.submit_verb import run
 
 IDENTITY = {"identityReference": {"resourceId": "/subscriptions/s/identities/node"}}
 ACCOUNT = "https://account.blob.core.windows.net"

@@ -13,9 +13,8 @@ from jobs.parser import batch_id, parse
 from jobs.plan import make_plan
 from jobs.service.batch import JobState
 from jobs.service.schedules import ScheduleState
-
-from .fakes import START, Stage, outputs, stage
-from .test_submit import run
+from tests.jobs.fakes import START, Stage, outputs, stage
+from tests.jobs.submit_verb import run
 
 NIGHTLY = """
 job: {family: hello, max_retries: 2, priority: 5}

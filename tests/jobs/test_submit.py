@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -12,20 +11,14 @@ from jobs.errors import Conflict, NotAllAdded, NotFound, UsageError
 from jobs.exits import Exit
 from jobs.service.batch import TaskState
 from jobs.submission.verdicts import Verdict
-from jobs.verbs import submit
-from tests.jobs.fakes import HELLO, HELLO_JOB, START, Stage, stage
+from tests.jobs.fakes import HELLO, HELLO_JOB, START, stage
+from tests.jobs.submit_verb import run
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints are written below the working directory."""
     monkeypatch.chdir(tmp_path)
-
-
-def run(scene: Stage, file: Path = HELLO, **options: object) -> Exit:
-    given = {"yes": True, "dry_run": False, "job_id": None, "watch": False, "report": False, "timeout": None}
-    given |= {"resume": False, "checkpoint": None, "workers": 4, "patience": 5.0}
-    return submit.run(argparse.Namespace(files=[file], notify=None, bell=False, **(given | options)), scene.session)
 
 
 def test_the_job_ends_by_itself_only_after_the_last_task_was_added() -> None:

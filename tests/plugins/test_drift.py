@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from local.azure.control_plane.resource_types import Types
 from local.plugins.azure_native.arm_client import ArmClient, parsed
 from local.plugins.azure_native.provider import AzureNative
 from local.plugins.azure_native.resources import TYPES, resource_type
@@ -224,7 +225,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             ("Microsoft.Network/privateDnsZones/privatelink.azurecr.io", {"location": "global"}),
             ("Microsoft.OperationalInsights/workspaces/logs", PLACE),
         ):
-            made.client.send("PUT", f"{GROUP.format(sub=made.scope)}/providers/{path}", "2024-05-01", body)
+            version = Types().get(path.rpartition("/")[0]).api_version
+            made.client.send("PUT", f"{GROUP.format(sub=made.scope)}/providers/{path}", version, body)
         for name in list(ROWS)[1:]:
             made.create(name)
         yield made

@@ -38,18 +38,21 @@ def check(body: Any, shape: Shape, shown: Shape | None = None) -> dict[str, Any]
 
 
 def _without_shown(body: Mapping[str, Any], fields: Mapping[str, Field], shown: Mapping[str, Field]) -> dict[str, Any]:
-    """The body less what only GET's answer has, at the top and in `properties`."""
+    """The body less what only GET's answer has, at the top and in every object that both have."""
     gone = {name.lower() for name in shown} - {name.lower() for name in fields}
     kept = {name: value for name, value in body.items() if name.lower() not in gone}
-    inner = kept.get("properties")
-    if isinstance(inner, dict) and "properties" in fields and "properties" in shown:
-        below, shown_below = _fields_below(fields["properties"]), _fields_below(shown["properties"])
-        kept["properties"] = _without_shown(inner, below, shown_below)
+    for name, inner in kept.items():
+        if isinstance(inner, dict) and name in fields and name in shown:
+            below, shown_below = _fields_below(fields[name]), _fields_below(shown[name])
+            if below is not None and shown_below is not None and below is not shown_below:
+                kept[name] = _without_shown(inner, below, shown_below)
     return kept
 
 
-def _fields_below(entry: Field) -> Mapping[str, Field]:
-    return entry.inner if entry.inner is not None else fields_of(entry.shape.model)
+def _fields_below(entry: Field) -> Mapping[str, Field] | None:
+    if entry.inner is not None:
+        return entry.inner
+    return fields_of(entry.shape.model) if entry.shape.kind == "model" and entry.shape.model is not None else None
 
 
 def _model(

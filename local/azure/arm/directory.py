@@ -5,18 +5,26 @@ Owns read-only documents. Each is a method found by the path's type in `TABLE`.
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local.azure.arm.errors import InvalidQueryParameter, ResourceNotFound, SubscriptionNotFound
+from local.azure.arm.errors import (
+    InvalidFilterInQueryString,
+    ResourceNotFound,
+    RoleDefinitionDoesNotExist,
+    SubscriptionNotFound,
+)
 from local.azure.arm.hooks import definition_id
 from local.azure.arm.locations import LOCATIONS
-from local.azure.control_plane import ids
+from local.azure.control_plane import ids, odata
+from local.azure.control_plane.access import DEFINITION_TYPE
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import InvalidResourceName, InvalidResourceNamespace, nearest
-from local.azure.control_plane.roles import ROLES, Role, role_of
+from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.roles import ROLES, Role
 
+_ROLE_NAMES = odata.Names(("roleName", "type"), {"atScope": False, "atScopeAndBelow": False, "atScopeAndAbove": False})
 Query = Mapping[str, str]
 Document = dict[str, Any]
 
@@ -32,6 +40,10 @@ class Directory:
             ("GET", "microsoft.resources/locations"): self.locations,
             ("GET", "microsoft.resources/providers"): self.providers,
             ("GET", "microsoft.authorization/roledefinitions"): self.role_definitions,
+            ("GET", "microsoft.resources/tagnames"): self.tag_names,
+            ("GET", "microsoft.resources/deployments"): self.none,
+            ("GET", "microsoft.authorization/policyassignments"): self.none,
+            ("GET", "microsoft.authorization/denyassignments"): self.none,
         }
 
     def find(self, method: str, target: ids.Target) -> Callable[[ids.Target, Query, Document], Document] | None:
@@ -93,25 +105,65 @@ class Directory:
             return self._provider(target.names[0])
         return {"value": [self._provider(one) for one in self._cloud.types.namespaces()]}
 
+    def tag_names(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """The names and values of all tags, with how often each is there (Tags - List)."""
+        found: dict[str, Counter[str]] = {}
+        for resource in self._cloud.resources.list():
+            for name, value in (resource.tags or {}).items():
+                found.setdefault(name, Counter())[value] += 1
+        scope = f"{self._cloud.subscription_scope}/tagNames"
+        return {
+            "value": [
+                {
+                    "id": f"{scope}/{name}", "tagName": name,
+                    "count": {"type": "Total", "value": sum(values.values())},
+                    "values": [
+                        {
+                            "id": f"{scope}/{name}/tagValues/{value}", "tagValue": value,
+                            "count": {"type": "Total", "value": count},
+                        }
+                        for value, count in sorted(values.items())
+                    ],
+                }
+                for name, values in sorted(found.items())
+            ]
+        }  # fmt: skip
+
+    def none(self, target: ids.Target, query: Query, body: Document) -> Document:
+        """What there is none of here: template deployments, policies. One by its name is not found."""
+        if target.is_item:
+            raise ResourceNotFound(f"The {target.type} '{target.names[-1]}' could not be found.")
+        return {"value": []}
+
     def register(self, target: ids.Target, query: Query, body: Document) -> Document:
         """Registration changes nothing here: every known provider is registered."""
         return self._provider(target.namespace)
 
     def role_definitions(self, target: ids.Target, query: Query, body: Document) -> Document:
-        """Built-in roles; `$filter=roleName eq '...'` or `type eq 'BuiltInRole'`."""
+        """Built-in and custom roles, filtered by `roleName` and `type`."""
+        custom = self._cloud.resources.list(DEFINITION_TYPE)
+        every = [*(self._role(role) for role in ROLES), *(self._custom(one) for one in custom)]
         if target.is_item:
-            role = role_of(target.names[0])
-            if role is None:
-                raise ResourceNotFound(f"The specified role definition with ID '{target.names[0]}' does not exist.")
-            return self._role(role)
-        wanted = list(ROLES)
-        given = query.get("$filter", "").strip()
-        named = re.fullmatch(r"roleName\s+eq\s+'([^']*)'", given, re.IGNORECASE)
-        if named:
-            wanted = [role for role in ROLES if role.name.lower() == named[1].lower()]
-        elif given and given.lower() not in ("type eq 'builtinrole'", "atscopeandbelow()", "atscope()"):
-            raise InvalidQueryParameter(f"$filter '{given}' is not supported; use roleName eq '<name>'.")
-        return {"value": [self._role(role) for role in wanted]}
+            found = next((one for one in every if one["name"].lower() == target.names[0].lower()), None)
+            if found is None:
+                raise RoleDefinitionDoesNotExist(
+                    f"The specified role definition with ID '{target.names[0]}' does not exist."
+                )
+            return found
+        text = query.get("$filter", "").strip()
+        if not text:
+            return {"value": every}
+        try:
+            predicate = odata.parse(text, _ROLE_NAMES)
+        except odata.InvalidFilter as error:
+            raise InvalidFilterInQueryString(
+                f"Invalid $filter '{text}' specified in the query string: {error}."
+            ) from None
+        return {"value": [one for one in every if predicate(_role_item(one))]}
+
+    def _custom(self, definition: Resource) -> Document:
+        return {"id": definition.id, "type": definition.type, "name": definition.name,
+                "properties": definition.properties}  # fmt: skip
 
     def check_name(self, target: ids.Target, query: Query, body: Document) -> Document:
         """Whether a global name is free."""
@@ -151,7 +203,7 @@ class Directory:
                 {
                     "resourceType": spec.type.split("/", 1)[1],
                     "locations": list(LOCATIONS.values()),
-                    "apiVersions": [spec.api_version],
+                    "apiVersions": list(spec.versions),
                     "capabilities": "SupportsTags, SupportsLocation" if spec.tracked else "None",
                 }
                 for spec in rows
@@ -178,6 +230,12 @@ class Directory:
                 ],
             },
         }
+
+
+def _role_item(shown: Document) -> Document:
+    """What filters see of a role; all roles are the subscription's, so each is in every scope."""
+    scopes = dict.fromkeys(("atscope()", "atscopeandbelow()", "atscopeandabove()"), lambda _: True)
+    return {"rolename": shown["properties"]["roleName"], "type": shown["properties"]["type"], **scopes}
 
 
 def _batch_name_problem(name: str) -> str:

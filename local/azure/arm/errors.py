@@ -198,6 +198,41 @@ class RoleDefinitionDoesNotExist(AzureError):
     code = "RoleDefinitionDoesNotExist"
 
 
+class RoleDefinitionIsBuiltIn(AzureError):
+    """A built-in role is written or deleted. The code is a GUESS."""
+
+    status = 400
+    code = "RoleDefinitionIsBuiltIn"
+
+
+class InvalidRoleDefinition(AzureError):
+    """A custom role without a name or permissions. The code is a GUESS."""
+
+    status = 400
+    code = "InvalidRoleDefinition"
+
+
+class InvalidAssignableScopes(AzureError):
+    """A custom role that could be assigned nowhere, or elsewhere. The code is a GUESS."""
+
+    status = 400
+    code = "InvalidAssignableScopes"
+
+
+class RoleDefinitionWithSameNameExists(AzureError):
+    """Another role has the name."""
+
+    status = 409
+    code = "RoleDefinitionWithSameNameExists"
+
+
+class RoleDefinitionHasAssignments(AzureError):
+    """A custom role that is assigned is not deleted."""
+
+    status = 400
+    code = "RoleDefinitionHasAssignments"
+
+
 class InvalidRoleAssignmentId(AzureError):
     """The assignment's name is no GUID."""
 

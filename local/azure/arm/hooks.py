@@ -9,18 +9,24 @@ import uuid
 from typing import Any
 
 from local.azure.arm.errors import (
+    InvalidAssignableScopes,
     InvalidRoleAssignmentId,
+    InvalidRoleDefinition,
     PrincipalNotFound,
     RoleAssignmentExists,
     RoleAssignmentUpdateNotPermitted,
     RoleDefinitionDoesNotExist,
+    RoleDefinitionHasAssignments,
+    RoleDefinitionIsBuiltIn,
+    RoleDefinitionWithSameNameExists,
     UnmatchedPrincipalType,
 )
 from local.azure.control_plane import ids
+from local.azure.control_plane.access import DEFINITION_TYPE, covers
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.roles import role_of
+from local.azure.control_plane.roles import ROLES, role_key, role_of
 from local.azure.identity.directory import Directory
 
 _TYPE = "Microsoft.Authorization/roleAssignments"
@@ -38,7 +44,7 @@ class AssignmentHooks(RecordHooks):
         _check_name(new.name)
         scope = ids.join(ids.split(new.id)[:-4])
         properties = new.properties
-        role = role_of(str(properties["roleDefinitionId"]))
+        role = self._cloud.access.role(str(properties["roleDefinitionId"]))
         if role is None:
             raise RoleDefinitionDoesNotExist(
                 f"The specified role definition with ID '{properties['roleDefinitionId'].rsplit('/', 1)[-1]}' "
@@ -87,6 +93,46 @@ class AssignmentHooks(RecordHooks):
                     "The role assignment already exists. The ID of the conflicting role assignment is "
                     f"{other.name.replace('-', '')}."
                 )
+
+
+class DefinitionHooks(RecordHooks):
+    """Custom roles. Built-in ones are no resources: they are in a table (`control_plane/roles.py`).
+
+    Source: https://learn.microsoft.com/azure/role-based-access-control/custom-roles; codes as users report them.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    async def validate(self, new: Resource, old: Resource | None) -> None:
+        """Its name is a GUID and free, it has permissions, and it may be assigned somewhere in the subscription."""
+        _check_name(new.name)
+        properties = new.properties
+        if role_of(new.name) is not None:
+            raise RoleDefinitionIsBuiltIn(f"The role definition '{new.name}' is built in and cannot be changed.")
+        wanted = str(properties.get("roleName") or "")
+        if not wanted or not properties.get("permissions"):
+            raise InvalidRoleDefinition("A role definition needs a roleName and permissions.")
+        scopes = properties.get("assignableScopes") or []
+        if not scopes or not all(covers(self._cloud.subscription_scope, str(one)) for one in scopes):
+            raise InvalidAssignableScopes(
+                f"The assignable scopes {scopes} are not valid: at least one, each within "
+                f"{self._cloud.subscription_scope}."
+            )
+        same = [*ROLES, *(self._cloud.access.role(one.id) for one in self._cloud.resources.list(DEFINITION_TYPE))]
+        if any(one and one.name.lower() == wanted.lower() and one.id != new.name.lower() for one in same):
+            raise RoleDefinitionWithSameNameExists(f"A custom role with the name '{wanted}' exists in this directory.")
+        now = self._cloud.clock.now().isoformat()
+        new.properties = {
+            "description": "", **properties, "type": "CustomRole", "updatedOn": now,
+            "createdOn": old.properties.get("createdOn", now) if old else now,
+        }  # fmt: skip
+
+    async def check_delete(self, resource: Resource) -> None:
+        """Not while it is assigned."""
+        key = role_key(resource.id)
+        if any(role_key(one.properties["roleDefinitionId"]) == key for one in self._cloud.resources.list(_TYPE)):
+            raise RoleDefinitionHasAssignments("There are existing role assignments referencing role.")
 
 
 class VaultHooks(RecordHooks):

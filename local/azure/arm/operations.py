@@ -28,7 +28,7 @@ from local.azure.arm.locations import location_name
 from local.azure.arm.wire import shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
-from local.azure.control_plane.resource_types import TypeSpec
+from local.azure.control_plane.resource_types import GuardsDelete, TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 
@@ -118,7 +118,9 @@ class Operations:
                 if spec.type == GROUP_TYPE:
                     self.get(resource_id, spec)
                 return 204, None
-            spec.work()
+            hooks = spec.work()
+            if isinstance(hooks, GuardsDelete):
+                await hooks.check_delete(found)
             running = self._journal.running(found.id)
             if running is not None and running.verb == "delete":
                 return 202, running
@@ -225,4 +227,4 @@ class Operations:
             return new, 202, operation
         await self._journal.finish(operation)
         done = self._resources.get(new.id)
-        return done or new, 200 if old is not None else spec.created, None
+        return done or new, spec.updated if old is not None else spec.created, None

@@ -24,12 +24,14 @@ from local.azure.arm.errors import (
     InvalidRequestContent,
     MethodNotAllowed,
     MissingApiVersionParameter,
+    NoRegisteredProviderFound,
     RequestContentTooLarge,
     ResourceNotFound,
     TooManyRequests,
 )
 from local.azure.arm.journal import Journal, Operation
 from local.azure.arm.listing import page
+from local.azure.arm.locations import LOCATIONS
 from local.azure.arm.locks import check_locks
 from local.azure.arm.lro import RESULTS, STATUSES, first_answer, poll
 from local.azure.arm.operations import GROUP_TYPE, Operations
@@ -188,6 +190,7 @@ class Pipeline:
                 raise MethodNotAllowed(f"The resource type '{target.type}' takes no POST without an action.")
             context.action, types = types[-1], types[:-1]
         context.spec = self._cloud.types.get("/".join((target.namespace, *types)))
+        check_version(context.spec, context.request.query["api-version"], self._cloud.settings.location)
         if method != "POST" and not target.is_item and method != "GET":
             raise MethodNotAllowed(f"The method {method} is not supported on a list of {context.spec.type}.")
 
@@ -202,15 +205,23 @@ class Pipeline:
     def _published(self, document: Document, context: Context) -> dict[str, Any]:
         """A read-only answer of a service; its names are those of the path, its scope the resource that they name."""
         target = context.target
-        scope = target.scope
-        if target.types[0].lower() != "locations" and target.names:
-            kinds = zip(target.types, target.names, strict=False)
+        scope, owner = target.scope, self._cloud.resources.get(target.scope) if len(target.types) == 1 else None
+        if target.types[0].lower() != "locations" and len(target.types) > 1:
+            kinds = zip(target.types[:-1], target.names, strict=False)
             scope += f"/providers/{target.namespace}" + "".join(f"/{kind}/{name}" for kind, name in kinds)
-            if self._cloud.resources.get(scope) is None:
+            owner = self._cloud.resources.get(scope)
+            if owner is None:
                 raise ResourceNotFound(f"The Resource '{scope}' was not found.")
         assert context.caller is not None
         self._cloud.access.require(context.caller, document.action, scope)
-        return document.answer(target.names, context.request.query)
+        answer = None
+        if document.of is not None and owner is not None:
+            answer = document.of(owner, target.names[len(target.types) - 1 :])
+        elif document.answer is not None:
+            answer = document.answer(target.names, context.request.query)
+        if answer is None:
+            raise ResourceNotFound(f"The Resource '{context.request.path}' was not found.")
+        return answer
 
     async def authorize(self, context: Context) -> None:
         """The caller's roles allow it: `Microsoft.Batch/batchAccounts/write` at the resource, for instance."""
@@ -239,13 +250,16 @@ class Pipeline:
         method, spec = context.request.method, context.spec
         if spec is None or method not in ("PUT", "PATCH", "POST"):
             return
-        body = await self._json(context)
+        body = await self._json(context, needed=not spec.empty_body)
         if method == "PATCH" and spec.update_model is None:
             raise MethodNotAllowed(f"The resource type '{spec.type}' cannot be patched; PUT the whole resource.")
         if method == "PUT":
             spec.check_name(context.target.names[-1])
+        version = context.request.query["api-version"]
         context.body = (
-            body if method == "POST" else check(body, spec.shape(update=method == "PATCH"), spec.read_shape())
+            body
+            if method == "POST"
+            else check(body, spec.shape(update=method == "PATCH", version=version), spec.read_shape())
         )
 
     async def operate(self, context: Context) -> None:
@@ -268,8 +282,10 @@ class Pipeline:
                 done = await self._operations.act(context.resource_id, spec, context.action or "", context.body, caller)
                 context.answer = web.Response(status=204) if done is None else web.json_response(done)
             case "DELETE":
+                gone = self._cloud.resources.get(context.resource_id) if spec.deleted_body else None
+                shown = None if gone is None else resource_body(gone, spec)
                 status, operation = await self._operations.delete(context.resource_id, spec)
-                context.answer = first_answer(self._cloud, status, None, operation, spec)
+                context.answer = first_answer(self._cloud, status, shown, operation, spec)
             case "PUT" | "PATCH":
                 verb = self._operations.put if request.method == "PUT" else self._operations.patch
                 resource, status, operation = await verb(context.resource_id, spec, context.body, caller, match)
@@ -311,7 +327,7 @@ class Pipeline:
     def _unknown_action(self, spec: TypeSpec, given: str) -> str:
         raise NotFound(f"The resource type '{spec.type}' has no action '{given}'.{nearest(given, spec.actions)}")
 
-    async def _json(self, context: Context) -> dict[str, Any]:
+    async def _json(self, context: Context, *, needed: bool = True) -> dict[str, Any]:
         try:
             raw = await context.request.read()
         except web.HTTPRequestEntityTooLarge as error:
@@ -319,7 +335,7 @@ class Pipeline:
         except web.RequestPayloadError as error:
             raise InvalidRequestContent(f"The request content was invalid and could not be read: {error}.") from error
         if not raw.strip():
-            if context.request.method == "POST":
+            if context.request.method == "POST" or not needed:
                 return {}
             raise InvalidRequestContent("The request content was invalid: a JSON body is required.")
         try:
@@ -331,6 +347,21 @@ class Pipeline:
         if not isinstance(body, dict):
             raise InvalidRequestContent("The request content was invalid: expected a JSON object.")
         return body
+
+
+def check_version(spec: TypeSpec, given: str, location: str) -> None:
+    """Raise for an api-version that the type does not have, with those that it has."""
+    if given.lower() in spec.versions:
+        return
+    if spec.namespace == "Microsoft.Resources":
+        raise InvalidApiVersionParameter(
+            f"The api-version '{given}' is invalid. The supported versions are '{','.join(spec.versions)}'."
+        )
+    raise NoRegisteredProviderFound(
+        f"No registered resource provider found for location '{location}' and API version '{given}' for type "
+        f"'{spec.type.partition('/')[2]}'. The supported api-versions are '{', '.join(spec.versions)}'. The supported "
+        f"locations are '{', '.join(spec.places or LOCATIONS)}'."
+    )
 
 
 def access_type(spec: TypeSpec) -> str:

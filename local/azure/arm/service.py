@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from local.azure.arm.hooks import AssignmentHooks, KeyHooks, VaultHooks, seed_deployer
+from local.azure.arm.hooks import AssignmentHooks, DefinitionHooks, KeyHooks, VaultHooks, seed_deployer
 from local.azure.arm.journal import Journal
 from local.azure.arm.locks import LOCK_TYPE, LockHooks
 from local.azure.arm.operations import GROUP_TYPE
 from local.azure.arm.providers import monitor, network
 from local.azure.arm.routes import Pipeline
+from local.azure.control_plane.access import DEFINITION_TYPE
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.identity.authority import Authority
@@ -32,6 +33,7 @@ class ArmService:
         cloud.types.register(GROUP_TYPE, RecordHooks())
         cloud.types.register(IDENTITIES, IdentityHooks(cloud))
         cloud.types.register("Microsoft.Authorization/roleAssignments", AssignmentHooks(cloud))
+        cloud.types.register(DEFINITION_TYPE, DefinitionHooks(cloud))
         cloud.types.register(f"{IDENTITIES}/federatedIdentityCredentials", FederationHooks(cloud))
         cloud.types.register("Microsoft.KeyVault/vaults", VaultHooks())
         cloud.types.register("Microsoft.KeyVault/vaults/keys", KeyHooks())

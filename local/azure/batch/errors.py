@@ -185,6 +185,38 @@ class ApplicationNotFound(BatchError):
     status, code, default = 404, "ApplicationNotFound", "The specified application does not exist."
 
 
+class ApplicationPackageNotUploaded(BatchError):
+    """A package is activated before anything was uploaded [guess: the code]."""
+
+    status, code = 409, "ApplicationPackageNotUploaded"
+    default = "The application package could not be activated: there is no blob at its storage URL. Upload it first."
+
+
+class ApplicationUpdatesNotAllowed(BatchError):
+    """An active package is put again in an application with allowUpdates false [guess: the code]."""
+
+    status, code = 409, "ApplicationUpdatesNotAllowed"
+    default = "The application does not allow updates: an active package cannot be replaced under the same version."
+
+
+class InvalidApplicationPackageReferences(BatchError):
+    """A pool or task names a package that there is not (documented)."""
+
+    status, code = 409, "InvalidApplicationPackageReferences"
+    default = (
+        "One or more application package references could not be satisfied. This occurs if the application id or "
+        "version does not exist or is not active, or if the reference did not specify a version and there is no "
+        "default version configured."
+    )
+
+
+class AutoStorageRefused(BatchError):
+    """The linked storage account does not let the Batch account in [guess: the code]."""
+
+    status, code = 409, "AutoStorageAccountAuthorizationFailed"
+    default = "The auto-storage account refused the Batch account."
+
+
 class VMExtensionNotFound(BatchError):
     """The pool has no such extension [guess: code]."""
 

@@ -9,6 +9,7 @@ from local.azure.batch.account.account import Account
 from local.azure.batch.accounts import ACCOUNT_TYPE, Accounts
 from local.azure.batch.hooks import documents
 from local.azure.batch.hooks.account import AccountHooks
+from local.azure.batch.hooks.applications import APPLICATION_TYPE, PACKAGE_TYPE, ApplicationHooks, PackageHooks
 from local.azure.batch.hooks.pool import PoolHooks
 from local.azure.control_plane.cloud import Cloud
 from local.node.contract import Executor, Identity
@@ -25,6 +26,8 @@ class BatchService:
         self.accounts = Accounts(cloud, executor)
         cloud.types.register(ACCOUNT_TYPE, AccountHooks(self.accounts))
         cloud.types.register(POOL_TYPE, PoolHooks(self.accounts))
+        cloud.types.register(APPLICATION_TYPE, ApplicationHooks(cloud))
+        cloud.types.register(PACKAGE_TYPE, PackageHooks(cloud))
         documents.publish(cloud.types)
 
     async def start(self) -> None:

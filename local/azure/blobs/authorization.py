@@ -1,4 +1,4 @@
-"""Who sends a request to the blob endpoint, and whether it may: by Entra token and role, or by the account's key."""
+"""Who sends a request to the blob endpoint, and whether it may: by role, by the account's key, or by a signature."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from aiohttp import web
 from local.azure.blobs.errors import (
     AuthenticationFailed,
     AuthorizationPermissionMismatch,
+    CannotVerifyCopySource,
     InvalidAuthenticationInfo,
     KeyBasedAuthenticationNotPermitted,
     NoAuthenticationInformation,
     NotImplementedYet,
 )
 from local.azure.blobs.operations import Operation
+from local.azure.blobs.shared_access import SharedAccess
 from local.azure.blobs.sharedkey import is_signed_by
 from local.azure.control_plane.access import Access
 from local.azure.control_plane.resources import Resource
@@ -23,24 +25,53 @@ from local.azure.platform.errors import AzureError
 class Authorization:
     """Decides; raises a BlobError for a refusal."""
 
-    def __init__(self, tokens: Tokens, access: Access, authority: str) -> None:
-        self._tokens, self._access, self._authority = tokens, access, authority
+    def __init__(self, tokens: Tokens, access: Access, authority: str, signatures: SharedAccess) -> None:
+        self._tokens, self._access, self._authority, self._signatures = tokens, access, authority, signatures
 
-    def check(self, request: web.Request, account: Resource, operation: Operation) -> None:
-        """Return when the request may go on."""
+    def check(self, request: web.Request, account: Resource, operation: Operation) -> str | None:
+        """Return when the request may go on: whose it is, for a bearer token."""
         scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
         if scheme == "bearer":
-            self._bearer(request, account, operation)
+            return self._bearer(request, account, operation)
         elif scheme == "sharedkey":
             self._shared_key(request, account)
         elif scheme == "sharedkeylite":
             raise NotImplementedYet("The local Azure does not check SharedKeyLite; sign with SharedKey.")
         elif "sig" in request.query:
-            raise NotImplementedYet("The local Azure does not take shared access signatures yet; use an Entra token.")
+            self._signature(request, account, operation)
         else:
             raise NoAuthenticationInformation(headers=self._challenge())
+        return None
 
-    def _bearer(self, request: web.Request, account: Resource, operation: Operation) -> None:
+    def check_source(
+        self, request: web.Request, account: Resource, source: Resource, operation: Operation, target: str
+    ) -> None:
+        """Whether the caller of a copy may read its source: by the source's own signature, as itself, or by the key of
+        the same account."""
+        scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+        if "sig=" in target:
+            keys = source.system.get("keys", [])
+            user = self._signatures.check(source.name, keys, operation, target, request.remote)
+            if user is not None:
+                self._require(user, source, operation)
+        elif scheme == "bearer":
+            self._bearer(request, account, operation, of=source)
+        elif scheme != "sharedkey" or source.id != account.id:
+            raise CannotVerifyCopySource("The copy source has no signature, and its account's key was not used.")
+
+    def _signature(self, request: web.Request, account: Resource, operation: Operation) -> None:
+        """A shared access signature; one with a user's key allows nothing that the user may not do."""
+        keys = account.system.get("keys", [])
+        delegated = "skoid" in request.query
+        if account.properties.get("allowSharedKeyAccess") is False and not delegated:
+            raise KeyBasedAuthenticationNotPermitted
+        user = self._signatures.check(account.name, keys, operation, request.raw_path, request.remote)
+        if user is not None:
+            self._require(user, account, operation)
+
+    def _bearer(
+        self, request: web.Request, account: Resource, operation: Operation, *, of: Resource | None = None
+    ) -> str:
         token = request.headers["Authorization"].partition(" ")[2]
         endpoint = f"https://{request.host}/{account.name}"
         own = (endpoint, f"https://{account.name}.blob.core.windows.net")
@@ -49,11 +80,16 @@ class Authorization:
         except AzureError as error:
             detail = ("AuthenticationErrorDetail", error.message)
             raise InvalidAuthenticationInfo(details=[detail], headers=self._challenge()) from error
+        self._require(caller.principal_id, of or account, operation)
+        return caller.principal_id
+
+    def _require(self, principal: str, account: Resource, operation: Operation) -> None:
+        """The principal's roles allow it."""
         scope = account.id
         if operation.container is not None:
             scope += f"/blobServices/default/containers/{operation.container}"
         right = operation.right
-        if not self._access.allows(caller.principal_id, right.action, scope, data=right.data):
+        if not self._access.allows(principal, right.action, scope, data=right.data):
             raise AuthorizationPermissionMismatch
 
     def _shared_key(self, request: web.Request, account: Resource) -> None:

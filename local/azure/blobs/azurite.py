@@ -12,9 +12,11 @@ import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -22,6 +24,7 @@ from yarl import URL
 
 from local.azure.blobs.errors import ServerBusy
 from local.azure.blobs.sharedkey import signature
+from local.azure.control_plane.shared_access import blob_query
 from local.azure.platform.clock import Clock
 from local.azure.platform.forwarding import NO_LIMIT
 from local.azure.platform.ports import HOST, Ports
@@ -30,6 +33,7 @@ from local.paths import Paths
 
 _ROOM: Final = Path(__file__).parent
 _OURS_ALONE: Final = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")  # aiohttp would add unsigned ones
+_EARLIER: Final = timedelta(minutes=10)
 _VERSION: Final = "2021-12-02"  # of our own requests; clients' versions go through unchanged
 
 
@@ -96,6 +100,18 @@ class Azurite:
             )
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise ServerBusy from error
+
+    def readable(self, account: str, target: str, by: str) -> str:
+        """The address of a blob (path and query) at which Azurite may read it for a copy into the account `by`: in
+        another account with a signature, which is good for a few minutes."""
+        if account == by:
+            return self._base + target
+        path, _, query = target.partition("?")
+        now = self._clock.now()
+        key = base64.b64encode(hmac.new(self._secret, account.encode(), hashlib.sha256).digest()).decode()
+        name = unquote(path).lstrip("/")
+        signed = blob_query(name, key, "r", now - _EARLIER, now + _EARLIER, None)
+        return f"{self._base}{path}?{query + '&' if query else ''}{signed}"
 
     async def create_container(self, account: str, name: str) -> bool:
         """False when it exists."""

@@ -47,6 +47,48 @@ class AuthorizationPermissionMismatch(BlobError):
     default = "This request is not authorized to perform this operation using this permission."
 
 
+class AuthorizationServiceMismatch(BlobError):
+    """A shared access signature for other services."""
+
+    status, code = 403, "AuthorizationServiceMismatch"
+    default = "This request is not authorized to perform this operation using this service."
+
+
+class AuthorizationResourceTypeMismatch(BlobError):
+    """A shared access signature for other kinds of resources."""
+
+    status, code = 403, "AuthorizationResourceTypeMismatch"
+    default = "This request is not authorized to perform this operation using this resource type."
+
+
+class AuthorizationSourceIPMismatch(BlobError):
+    """A shared access signature for clients elsewhere."""
+
+    status, code = 403, "AuthorizationSourceIPMismatch"
+    default = "This request is not authorized to perform this operation using this source IP."
+
+
+class InvalidXmlNodeValue(BlobError):
+    """A time in the request for a user delegation key that is none, is over, or is too far away."""
+
+    status, code = 400, "InvalidXmlNodeValue"
+    default = "The value for one of the XML nodes is not in the correct format."
+
+
+class InvalidXmlDocument(BlobError):
+    """A body that is no XML."""
+
+    status, code = 400, "InvalidXmlDocument"
+    default = "The specified XML is not syntactically valid."
+
+
+class CannotVerifyCopySource(BlobError):
+    """A copy from where this caller may not read, or from outside (documented; which status is [guess])."""
+
+    status, code = 403, "CannotVerifyCopySource"
+    default = "Could not verify the copy source."
+
+
 class KeyBasedAuthenticationNotPermitted(BlobError):
     """Shared key on an account that takes Entra tokens only."""
 

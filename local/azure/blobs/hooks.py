@@ -72,12 +72,33 @@ class AccountHooks:
     def view(self, resource: Resource) -> dict[str, Any]:
         """What GET adds."""
         return {
+            **_defaults(resource),
             "primaryEndpoints": {"blob": blob_endpoint(self._ports, resource.name)},
             "primaryLocation": resource.location,
             "statusOfPrimary": "available",
             "creationTime": resource.created,
             "privateEndpointConnections": shown_connections(self._resources, resource),
         }
+
+
+def _defaults(resource: Resource) -> dict[str, Any]:
+    """What the service fills in (recorded; the network rules' parts, each where it was not given)."""
+    made, kind = resource.created, {"keyType": "Account", "enabled": True, "lastEnabledTime": resource.created}
+    filled: dict[str, Any] = {
+        "keyCreationTime": {"key1": made, "key2": made}, "allowCrossTenantReplication": False,
+        "minimumTlsVersion": "TLS1_0", "allowBlobPublicAccess": False, "supportsHttpsTrafficOnly": True,
+        "encryption": {"services": {"file": kind, "blob": kind}, "keySource": "Microsoft.Storage"},
+        **({"accessTier": "Hot"} if resource.kind in ("StorageV2", "BlobStorage") else {}),
+    }  # fmt: skip
+    rules = {
+        "ipv6Rules": [],
+        "bypass": "AzureServices",
+        "virtualNetworkRules": [],
+        "ipRules": [],
+        "defaultAction": "Allow",
+    }
+    given = {name: value for name, value in resource.properties.items() if value is not None}
+    return {**filled, **given, "networkAcls": {**rules, **(given.get("networkAcls") or {})}}
 
 
 class ServiceHooks:

@@ -7,22 +7,44 @@ containers that came or went.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
+import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from local.azure.blobs.authorization import Authorization
 from local.azure.blobs.azurite import Azurite
-from local.azure.blobs.errors import AccountNotFound, BlobError, InternalError, OverAccountLimit
-from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS, SERVICES, AccountHooks, ContainerHooks, ServiceHooks
-from local.azure.blobs.operations import Operation, read_operation
-from local.azure.blobs.wire import error_response
+from local.azure.blobs.errors import (
+    AccountNotFound,
+    AuthenticationFailed,
+    BlobError,
+    CannotVerifyCopySource,
+    InternalError,
+    OverAccountLimit,
+)
+from local.azure.blobs.hooks import (
+    ACCOUNTS,
+    CONTAINERS,
+    SERVICES,
+    AccountHooks,
+    ContainerHooks,
+    ServiceHooks,
+    blob_endpoint,
+)
+from local.azure.blobs.operations import READ_BLOB, Operation, read_operation
+from local.azure.blobs.shared_access import SharedAccess, without_signature
+from local.azure.blobs.wire import delegation_key, error_response, texts_of
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.shared_access import ANSWER_HEADERS
 from local.azure.platform.forwarding import answer_with, sent_body, sent_headers
 from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
+
+COPY_SOURCE: Final = "x-ms-copy-source"
 
 
 class BlobService:
@@ -33,7 +55,8 @@ class BlobService:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._azurite = Azurite(cloud.store, cloud.ports, cloud.clock)
-        self._authorization = Authorization(cloud.tokens, cloud.access, cloud.arm_url)
+        self._signatures = SharedAccess(cloud.clock)
+        self._authorization = Authorization(cloud.tokens, cloud.access, cloud.arm_url, self._signatures)
         cloud.types.register(ACCOUNTS, AccountHooks(cloud.resources, cloud.ports, self._azurite))
         cloud.types.register(SERVICES, ServiceHooks())
         cloud.types.register(CONTAINERS, ContainerHooks(self._azurite))
@@ -68,9 +91,11 @@ class BlobService:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             path = request.raw_path.partition("?")[0]
-            operation = read_operation(request.method, path, request.query, request.headers)
+            operation = read_operation(request.method, path, request.query)
             account = self._account(operation)
-            self._authorization.check(request, account, operation)
+            caller = self._authorization.check(request, account, operation)
+            if operation.right.operation == "Get User Delegation Key":
+                return await self._delegate(request, account, caller)
             return await self._forward(request, account, operation)
         except BlobError as error:
             return error_response(error, request, self._cloud.clock.now())
@@ -81,14 +106,44 @@ class BlobService:
             raise AccountNotFound(f"The storage account '{operation.account}' does not exist.")
         return account
 
+    async def _delegate(self, request: web.Request, account: Resource, caller: str | None) -> web.StreamResponse:
+        """A key with which a user signs for itself; an account's key cannot ask for one."""
+        if caller is None or not account.system.get("keys"):
+            raise AuthenticationFailed
+        given = texts_of(await request.read())
+        version = request.headers.get("x-ms-version", "2021-12-02")
+        tenant = self._cloud.settings.tenant_id
+        return delegation_key(
+            self._signatures.delegation_key(account.name, account.system["keys"], caller, tenant, given, version)
+        )
+
     async def _forward(self, request: web.Request, account: Resource, operation: Operation) -> web.StreamResponse:
         headers = sent_headers(request, "date")
-        answer = await self._azurite.send(account.name, request.method, request.raw_path, headers, sent_body(request))
+        if COPY_SOURCE in headers:
+            headers.popall("Host", None)  # Azurite compares the source's host with the one that it was asked at
+            headers[COPY_SOURCE] = self._source(request, account, headers[COPY_SOURCE])
+        target = without_signature(request.raw_path)
+        answer = await self._azurite.send(account.name, request.method, target, headers, sent_body(request))
         async with answer:
             if answer.status in (201, 202):
                 self._tell_arm(account, operation)
             rewrite = _https if request.query.get("comp") == "list" else None
-            return await answer_with(request, answer, rewrite=rewrite)
+            return await answer_with(request, answer, headers=_shown(request, answer).items(), rewrite=rewrite)
+
+    def _source(self, request: web.Request, account: Resource, url: str) -> str:
+        """Where Azurite finds what is copied: a blob of an account here that the caller may read."""
+        own = blob_endpoint(self._cloud.ports, "x").removesuffix("x/")
+        if not url.startswith(own):
+            raise CannotVerifyCopySource(f"The local Azure copies from {own} only; got '{url[:200]}'.")
+        target = f"/{url.removeprefix(own)}"
+        path, _, query = target.partition("?")
+        given = dict(parse_qsl(query, keep_blank_values=True))
+        operation = read_operation("GET", path, {name: given[name] for name in ("comp", "restype") if name in given})
+        if operation.right != READ_BLOB:
+            raise CannotVerifyCopySource(f"'{url[:200]}' is no blob.")
+        source = self._account(operation)
+        self._authorization.check_source(request, account, source, operation, target)
+        return self._azurite.readable(source.name, without_signature(target), account.name)
 
     def _tell_arm(self, account: Resource, operation: Operation) -> None:
         """A container made or deleted by the data plane exists for ARM, or does not, from now on."""
@@ -108,6 +163,14 @@ def _operation_name(request: web.Request) -> str:
         return read_operation(request.method, path, request.query, request.headers).right.operation
     except BlobError:
         return ""
+
+
+def _shown(request: web.Request, answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
+    """The answer's headers; a signature may ask for others (`rscd` and its like)."""
+    shown = CIMultiDict(answer.headers)
+    if "sig" in request.query:
+        shown.update({header: request.query[name] for name, header in ANSWER_HEADERS.items() if name in request.query})
+    return shown
 
 
 def _https(listing: bytes) -> bytes:

@@ -7,28 +7,34 @@ from __future__ import annotations
 
 from local.azure.control_plane.errors import AuthorizationFailed, LinkedAuthorizationFailed
 from local.azure.control_plane.resources import Resource, Resources
-from local.azure.control_plane.roles import Role, role_of
+from local.azure.control_plane.roles import Role, custom_role, role_key, role_of
 from local.azure.control_plane.tokens import Caller
 from local.azure.platform.faults import conditions
 
 ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
+DEFINITION_TYPE = "Microsoft.Authorization/roleDefinitions"
 ASSIGN_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 
 
 class Access:
-    """Answers from the assignments that exist now (kept in memory by principal, refreshed on every change)."""
+    """Answers from assignments and custom roles that exist now (kept in memory, refreshed on every change)."""
 
     def __init__(self, resources: Resources) -> None:
-        self._grants: dict[str, dict[str, tuple[str, Role]]] = {}
-        for assignment in resources.list(ASSIGNMENT_TYPE):
-            self._changed(assignment, True)
+        self._grants: dict[str, dict[str, tuple[str, str]]] = {}  # principal -> assignment -> scope, role
+        self._custom: dict[str, Role] = {}
+        for one in (*resources.list(DEFINITION_TYPE), *resources.list(ASSIGNMENT_TYPE)):
+            self._changed(one, True)
         resources.on_change(self._changed)
+
+    def role(self, definition_id: str) -> Role | None:
+        """The built-in or custom role of a definition's id or GUID."""
+        return role_of(definition_id) or self._custom.get(role_key(definition_id))
 
     def allows(self, principal_id: str, operation: str, scope: str, *, data: bool = False) -> bool:
         """Whether any assignment at `scope` or above gives the principal the (data) action."""
         return not conditions().without_roles and any(
-            covers(granted, scope) and role.allows(operation, data=data)
-            for granted, role in self._grants.get(principal_id.lower(), {}).values()
+            covers(granted, scope) and (role := self.role(role_id)) is not None and role.allows(operation, data=data)
+            for granted, role_id in self._grants.get(principal_id.lower(), {}).values()
         )
 
     def require(self, caller: Caller, operation: str, scope: str, *, data: bool = False) -> None:
@@ -54,11 +60,16 @@ class Access:
             )
 
     def _changed(self, resource: Resource, exists: bool) -> None:
+        if resource.type.lower() == DEFINITION_TYPE.lower():
+            if exists:
+                self._custom[role_key(resource.id)] = custom_role(resource.name, resource.properties)
+            else:
+                self._custom.pop(role_key(resource.id), None)
         if resource.type.lower() != ASSIGNMENT_TYPE.lower():
             return
         grants = self._grants.setdefault(str(resource.properties["principalId"]).lower(), {})
-        role = role_of(str(resource.properties["roleDefinitionId"]))
-        if exists and role is not None:
+        if exists:
+            role = role_key(str(resource.properties["roleDefinitionId"]))
             grants[resource.id.lower()] = (str(resource.properties["scope"]), role)
         else:
             grants.pop(resource.id.lower(), None)

@@ -57,7 +57,7 @@ def _resources_target(segments: list[str], lower: list[str], path: str) -> Targe
             return Target(join(segments[:2]), "Microsoft.Resources", ("resourceGroups",), ())
         case ["subscriptions", _, "resourcegroups", _]:
             return Target(join(segments[:2]), "Microsoft.Resources", ("resourceGroups",), (segments[3],))
-        case ["subscriptions", _, ("locations" | "resources" | "operationresults") as last]:
+        case ["subscriptions", _, ("locations" | "resources" | "operationresults" | "tagnames") as last]:
             return Target(join(segments[:2]), "Microsoft.Resources", (last,), ())
         case ["subscriptions", _, "operationresults", _]:
             return Target(join(segments[:2]), "Microsoft.Resources", ("operationresults",), (segments[3],))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, Protocol, runtime_checkable
 
 from local.azure.control_plane.errors import (
     InvalidResourceName,
@@ -20,8 +21,16 @@ from local.azure.control_plane.errors import (
     nearest,
 )
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.shapes import RECORD, Shape, model_shape, partial_shape, with_read_only
+from local.azure.control_plane.shapes import (
+    RECORD,
+    Shape,
+    changed_shape,
+    model_shape,
+    partial_shape,
+    with_read_only,
+)
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.versions.api_versions import changes_of, versions_of
 
 _BATCH = "azure.mgmt.batch.models"
 _STORAGE = "azure.mgmt.storage.models"
@@ -106,8 +115,10 @@ class TypeSpec:
     create_model: str
     update_model: str | None  # None: PATCH is not among the type's operations
     name: str
-    api_version: str  # the one we were written against; others are accepted
+    api_version: str  # the one that we were written against
+    models_of: str = ""  # the version whose models these are, where that is another one
     tracked: bool = False  # has a location and tags
+    updated: int = 200  # status of a PUT that changed it
     created: int = 200  # status of a PUT that made it; 202 makes the creation a long-running operation
     slow_delete: bool = False  # DELETE answers 202
     async_header: bool = False  # sends Azure-AsyncOperation beside Location
@@ -123,6 +134,8 @@ class TypeSpec:
     unique: bool = False  # its name is unique in all Azure
     invalid_name: str | None = None  # the code for a name outside the rule, where the provider has its own
     actions: tuple[str, ...] = ()
+    deleted_body: bool = False  # DELETE answers the resource that was
+    empty_body: bool = False  # a PUT may have no body
     read_model: str | None = None  # what GET shows, where that is a class of its own: its fields may be PUT back
     hooks: TypeHooks | None = None
 
@@ -131,9 +144,15 @@ class TypeSpec:
         """`Microsoft.Batch`."""
         return self.type.split("/", 1)[0]
 
-    def shape(self, *, update: bool) -> Shape:
-        """What a body must look like; a PATCH with the PUT's model needs nothing."""
-        shape = model_shape(self.update_model if update and self.update_model else self.create_model)
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The api-versions that it takes, newest first."""
+        return versions_of(self.type, self.api_version, self.models_of or self.api_version)
+
+    def shape(self, *, update: bool, version: str | None = None) -> Shape:
+        """What a body of an api-version must look like; a PATCH with the PUT's model needs nothing."""
+        patches = update and self.update_model is not None
+        shape = _versioned(self, "update" if patches else "create", (version or "").lower())
         if self.shown:
             shape = with_read_only(shape, self.shown)
         return partial_shape(shape) if update and self.update_model == self.create_model else shape
@@ -163,6 +182,14 @@ class TypeSpec:
         return self.hooks
 
 
+@cache
+def _versioned(spec: TypeSpec, kind: str, version: str) -> Shape:
+    """The models' shape, or that of another api-version."""
+    reference = spec.update_model if kind == "update" else spec.create_model
+    shape, changes = model_shape(str(reference)), changes_of(spec.type, version, kind)
+    return changed_shape(shape, changes) if changes else shape
+
+
 # Name rules: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 TABLE: tuple[TypeSpec, ...] = (
     TypeSpec(
@@ -189,7 +216,11 @@ TABLE: tuple[TypeSpec, ...] = (
     ),
     TypeSpec(
         "Microsoft.Authorization/roleAssignments", f"{_AUTHORIZATION}:RoleAssignmentCreateParameters", None,
-        r".+", "2022-04-01", created=201, shows_state=False, extension=True,
+        r".+", "2022-04-01", created=201, shows_state=False, extension=True, deleted_body=True,
+    ),
+    TypeSpec(
+        "Microsoft.Authorization/roleDefinitions", f"{_AUTHORIZATION}:RoleDefinition", None, r".+", "2022-04-01",
+        created=201, updated=201, shows_state=False, extension=True, deleted_body=True,
     ),
     TypeSpec(
         "Microsoft.Batch/batchAccounts", f"{_BATCH}:BatchAccountCreateParameters",
@@ -204,24 +235,35 @@ TABLE: tuple[TypeSpec, ...] = (
         links=(Link(("networkConfiguration", "subnetId"), _SUBNETS, _JOIN_SUBNET),),
     ),
     TypeSpec(
+        "Microsoft.Batch/batchAccounts/applications", f"{_BATCH}:Application", f"{_BATCH}:Application",
+        r"[-\w]{1,64}", "2024-07-01", shows_state=False, shows_etag=True, stamped=True, empty_body=True,
+    ),
+    TypeSpec(
+        "Microsoft.Batch/batchAccounts/applications/versions", f"{_BATCH}:ApplicationPackage", None,
+        r"[-\w][-\w.]{0,63}", "2024-07-01", shows_state=False, shows_etag=True, stamped=True, empty_body=True,
+        actions=("activate",),
+    ),
+    TypeSpec(
         "Microsoft.Storage/storageAccounts", f"{_STORAGE}:StorageAccountCreateParameters",
-        f"{_STORAGE}:StorageAccountUpdateParameters", r"[a-z0-9]{3,24}", "2024-01-01", tracked=True, created=202,
+        f"{_STORAGE}:StorageAccountUpdateParameters", r"[a-z0-9]{3,24}", "2024-01-01", models_of="2026-09-01",
+        tracked=True, created=202,
         unique=True, actions=("listKeys", "regenerateKey", "ListAccountSas", "ListServiceSas"), empty_tags=True,
         invalid_name="AccountNameInvalid",
         read_model=f"{_STORAGE}:StorageAccount",
     ),
     TypeSpec(
         "Microsoft.Storage/storageAccounts/blobServices", f"{_STORAGE}:BlobServiceProperties", None, r"default",
-        "2024-01-01", shows_state=False,
+        "2024-01-01", models_of="2026-09-01", shows_state=False,
     ),
     TypeSpec(
         "Microsoft.Storage/storageAccounts/blobServices/containers", f"{_STORAGE}:BlobContainer",
         f"{_STORAGE}:BlobContainer", r"\$root|\$web|\$logs|[a-z0-9](?!.*--)[-a-z0-9]{1,61}[a-z0-9]", "2024-01-01",
-        created=201, shows_state=False, shows_etag=True,
+        models_of="2026-09-01", created=201, shows_state=False, shows_etag=True,
     ),
     TypeSpec(
         "Microsoft.ContainerRegistry/registries", f"{_REGISTRY}:Registry", f"{_REGISTRY}:RegistryUpdateParameters",
-        r"[A-Za-z0-9]{5,50}", "2023-07-01", tracked=True, created=201, slow_delete=True, async_header=True, unique=True,
+        r"[A-Za-z0-9]{5,50}", "2023-07-01", models_of="2025-11-01", tracked=True, created=201, slow_delete=True,
+        async_header=True, unique=True,
         actions=("listCredentials", "regenerateCredential", "generateCredentials"), empty_tags=True,
     ),
     TypeSpec(
@@ -291,16 +333,27 @@ TABLE: tuple[TypeSpec, ...] = (
 )  # fmt: skip
 
 
+@runtime_checkable
+class GuardsDelete(Protocol):
+    """Hooks of a type that is not always deleted."""
+
+    async def check_delete(self, resource: Resource) -> None:
+        """Raise an AzureError to refuse, before anything is recorded."""
+        ...
+
+
 @dataclass(frozen=True)
 class Document:
     """A read-only answer below a type or a location (`Microsoft.Batch/locations/virtualMachineSkus`).
 
-    `answer` gets the names in the path and the query. `action` is what the caller needs at the scope.
+    `answer` gets the names in the path and the query, `of` (where that is given) the resource that the path is below;
+    None means that there is no such thing. `action` is what the caller needs at the scope.
     """
 
     type: str
     action: str
-    answer: Callable[[Sequence[str], Mapping[str, str]], dict[str, Any]]
+    answer: Callable[[Sequence[str], Mapping[str, str]], dict[str, Any] | None] | None = None
+    of: Callable[[Resource, Sequence[str]], dict[str, Any] | None] | None = None
 
 
 class Types:
@@ -317,6 +370,10 @@ class Types:
     def document(self, type: str) -> Document | None:
         """The read-only answer at a path's type."""
         return self._documents.get(type.lower())
+
+    def documents(self) -> list[str]:
+        """The types of paths that have one."""
+        return [one.type for one in self._documents.values()]
 
     def register(self, type: str, hooks: TypeHooks) -> None:
         """Say who does the work of a type."""

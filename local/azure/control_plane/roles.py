@@ -7,8 +7,10 @@ https://learn.microsoft.com/azure/batch/batch-role-based-access-control (the JSO
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -254,4 +256,21 @@ _BY_ID = {role.id: role for role in ROLES}
 
 def role_of(definition_id: str) -> Role | None:
     """The role that a role definition's id (any scope) or GUID names."""
-    return _BY_ID.get(definition_id.rstrip("/").rsplit("/", 1)[-1].lower())
+    return _BY_ID.get(role_key(definition_id))
+
+
+def role_key(definition_id: str) -> str:
+    """What tells a role from another: the GUID at the end of its definition's id."""
+    return definition_id.rstrip("/").rsplit("/", 1)[-1].lower()
+
+
+def custom_role(name: str, properties: Mapping[str, Any]) -> Role:
+    """A role from the properties of a definition that somebody made; its permissions count together."""
+
+    def every(kind: str) -> tuple[str, ...]:
+        return tuple(str(one) for part in properties.get("permissions") or () for one in part.get(kind) or ())
+
+    return Role(
+        name.lower(), str(properties.get("roleName")), str(properties.get("description") or ""), every("actions"),
+        every("notActions"), every("dataActions"), every("notDataActions"),
+    )  # fmt: skip

@@ -119,16 +119,102 @@ def _generated(reference: str) -> Shape:
 def _schema_shape(schema: Any) -> Shape:
     if isinstance(schema, str):
         return Shape(schema)
-    [(kind, inner)] = schema.items()
+    [(kind, inner)] = [item for item in schema.items() if item[0] != "limits"]
+    limits = schema.get("limits", {})
     match kind:
         case "enum":
-            return Shape("string", choices=tuple(inner))
+            return Shape("string", choices=tuple(inner), limits=limits)
+        case "scalar":
+            return Shape(inner, limits=limits)
         case "one_of":
             return Shape("one_of", alternatives=tuple(_schema_shape(one) for one in inner))
         case "object":
-            fields = {name.rstrip("*"): Field(_schema_shape(one), name.endswith("*")) for name, one in inner.items()}
+            fields = {
+                name.rstrip("*!"): Field(_schema_shape(one), name.endswith("*"), name.endswith("!"))
+                for name, one in inner.items()
+            }
             return Shape("model", model=SchemaObject(fields))
-    return Shape(kind, item=_schema_shape(inner))
+    return Shape(kind, item=_schema_shape(inner), limits=limits)
+
+
+def schema_of(shape: Shape, within: tuple[Any, ...] = ()) -> Any:
+    """A shape as the files have it: the form of `azure_native_bodies.json`, with `limits` beside a kind, `scalar` for a
+    kind that has them, and a name that ends with `!` for what is read-only."""
+    limits = {"limits": dict(shape.limits)} if shape.limits else {}
+    if shape.choices:
+        return {"enum": list(shape.choices), **limits}
+    if shape.kind in ("list", "map"):
+        return {shape.kind: schema_of(shape.item or Shape("any"), within), **limits}
+    if shape.kind != "model":
+        return {"scalar": shape.kind, **limits} if limits else shape.kind
+    if shape.model in within or getattr(shape.model, "_subtype_map", None):  # of no fixed form
+        return "any"
+    return {"object": _schema_fields(fields_of(shape.model), (*within, shape.model))}
+
+
+def _schema_fields(fields: Mapping[str, Field], within: tuple[Any, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, one in fields.items():
+        mark = "!" if one.read_only else "*" if one.required else ""
+        inner = one.inner
+        found[name + mark] = (
+            schema_of(one.shape, within) if inner is None else {"object": _schema_fields(inner, within)}
+        )
+    return found
+
+
+def changed_shape(shape: Shape, changes: Mapping[str, Any]) -> Shape:
+    """The shape of another api-version: each path that it has in another way, or (None) not at all.
+
+    What is read-only stays: our answers show it in every version, and clients PUT what they GOT.
+    """
+    schema = schema_of(shape)
+    for path, one in changes.items():
+        *outer, name = path.split("/")
+        inside = schema
+        for step in outer:
+            inside = _below(inside, step)
+        fields = _object(inside)
+        if one is None and name.endswith("!"):
+            continue
+        if one is None:
+            fields.pop(name, None)
+        else:
+            fields[name] = one
+    return _schema_shape(schema)
+
+
+def changes_between(base: Any, other: Any, path: str = "") -> dict[str, Any]:
+    """What `changed_shape` needs to make the other schema of the base."""
+    found: dict[str, Any] = {}
+    before, after = _object(base), _object(other)
+    for name in sorted({*before, *after}):
+        here = f"{path}/{name}" if path else name
+        if name not in after:
+            found[here] = None
+        elif name not in before:
+            found[here] = after[name]
+        elif before[name] != after[name]:
+            inside = _is_object(before[name]) and _is_object(after[name])
+            found |= changes_between(before[name], after[name], here) if inside else {here: after[name]}
+    return found
+
+
+def _below(schema: Any, step: str) -> Any:
+    return _object(schema)[step]
+
+
+def _object(schema: Any) -> dict[str, Any]:
+    """The fields of an object, of the objects in a list or map, too."""
+    while "object" not in schema:
+        schema = schema.get("list", schema.get("map"))
+    return schema["object"]
+
+
+def _is_object(schema: Any) -> bool:
+    while isinstance(schema, dict) and ("list" in schema or "map" in schema):
+        schema = schema.get("list", schema.get("map"))
+    return isinstance(schema, dict) and "object" in schema
 
 
 @cache

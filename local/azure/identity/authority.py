@@ -86,7 +86,14 @@ class Authority:
 
     async def token(self, request: web.Request) -> web.Response:
         """Client credentials for a token; v2.0 asks by scope, v1 by resource."""
-        form = {name: str(value) for name, value in (await request.post()).items()}
+        try:
+            form = {name: str(value) for name, value in (await request.post()).items()}
+        except (ValueError, LookupError, web.HTTPException):  # no form, or not in the encoding that it names
+            return self._refuse(
+                InvalidOAuthRequest(
+                    "AADSTS900144: The request body must contain the following parameter: 'grant_type'."
+                )
+            )
         try:
             return web.json_response(self._grant(request, form), headers={"Cache-Control": "no-store"})
         except AzureError as error:

@@ -9,6 +9,8 @@ from aiohttp import web
 from local.azure.control_plane.cloud import Cloud
 from local.azure.platform.ports import HOST
 
+_ONE_CLOUD = "2022-09-01"
+
 
 def metadata_document(cloud: Cloud) -> dict[str, Any]:
     """The cloud's description; nothing in it leads off this machine.
@@ -44,9 +46,12 @@ def metadata_document(cloud: Cloud) -> dict[str, Any]:
 
 
 def metadata_routes(cloud: Cloud) -> list[web.RouteDef]:
-    """The one route."""
+    """The one route. Versions before 2022-09-01 answered a list of clouds, which azure-cli reads by
+    ARM_CLOUD_METADATA_URL; later ones (and no version at all) answer this cloud."""
 
     async def answer(request: web.Request) -> web.Response:
-        return web.json_response(metadata_document(cloud))
+        document = metadata_document(cloud)
+        version = request.query.get("api-version", _ONE_CLOUD)
+        return web.json_response(document if version >= _ONE_CLOUD else [document])
 
     return [web.get("/metadata/endpoints", answer)]

@@ -15,6 +15,8 @@ from local.azure.registry.grants import LEGACY
 from local.azure.registry.upstream import Images
 
 REGISTRIES = "Microsoft.ContainerRegistry/registries"
+NEVER = ("webhooks", "tokens", "scopeMaps", "cacheRules", "credentialSets", "connectedRegistries", "agentPools")
+"""Kinds below a registry of which there are none here: their lists are empty, making one is refused by name."""
 _ADMIN_DOCUMENTATION = (
     "https://docs.microsoft.com/en-us/azure/container-registry/container-registry-authentication#admin-account"
 )
@@ -98,6 +100,26 @@ def usages(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
     """The limits of a Basic registry; what is used is not counted here."""
     size = {"name": "Size", "limit": 10737418240, "currentValue": 0, "unit": "Bytes"}
     return {"value": [size, {"name": "Webhooks", "limit": 2, "currentValue": 0, "unit": "Count"}]}
+
+
+def replications(registry: Resource, names: Sequence[str]) -> dict[str, Any] | None:
+    """The home region is the one replication that a registry always has."""
+    one = {
+        "id": f"{registry.id}/replications/{registry.location}", "name": registry.location,
+        "type": f"{REGISTRIES}/replications", "location": registry.location,
+        "properties": {
+            "provisioningState": "Succeeded", "regionEndpointEnabled": True, "zoneRedundancy": "Disabled",
+            "status": {"displayStatus": "Ready", "timestamp": registry.created},
+        },
+    }  # fmt: skip
+    if not names:
+        return {"value": [one]}
+    return one if names[0].lower() == str(registry.location).lower() else None
+
+
+def none_of(registry: Resource, names: Sequence[str]) -> dict[str, Any] | None:
+    """What no registry has here: webhooks, tokens and the like are not made."""
+    return None if names else {"value": []}
 
 
 def _password() -> str:

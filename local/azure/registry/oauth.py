@@ -10,8 +10,10 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
+from multidict import MultiDictProxy
 
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import ARM_AUDIENCES, REGISTRY_AUDIENCES, Tokens
@@ -30,7 +32,7 @@ class OAuth:
 
     async def exchange(self, request: web.Request, registry: Resource) -> web.Response:
         """POST /oauth2/exchange."""
-        form = await request.post()
+        form = await _form(request)
         kind = _field(form, "grant_type")
         if kind not in _EXCHANGES:
             raise InvalidRequest(f"grant_type {kind!r} is not one of {', '.join(_EXCHANGES)}; correct the request")
@@ -43,7 +45,7 @@ class OAuth:
     async def token(self, request: web.Request, registry: Resource) -> web.Response:
         """GET (with basic authorization) or POST (with a refresh token) /oauth2/token."""
         if request.method == "POST":
-            form = await request.post()
+            form = await _form(request)
             scopes = " ".join(str(scope) for scope in form.getall("scope", []))
             principal = self._posted_principal(form, registry)
         else:
@@ -86,6 +88,13 @@ class OAuth:
             return self._tokens.verify(token, (*REGISTRY_AUDIENCES, *ARM_AUDIENCES)).principal_id
         except AzureError as error:
             raise Unauthorized from error
+
+
+async def _form(request: web.Request) -> MultiDictProxy[Any]:
+    try:
+        return await request.post()
+    except (ValueError, LookupError, web.HTTPException) as error:  # no form, or not in the encoding that it names
+        raise InvalidRequest("the body is not a form; send application/x-www-form-urlencoded") from error
 
 
 def _field(form: Mapping[str, object], name: str) -> str:

@@ -26,7 +26,7 @@ from local.azure.registry.errors import (
     Unsupported,
 )
 from local.azure.registry.grants import Grants, Scope
-from local.azure.registry.hooks import REGISTRIES, RegistryHooks, port_name, usages
+from local.azure.registry.hooks import NEVER, REGISTRIES, RegistryHooks, none_of, port_name, replications, usages
 from local.azure.registry.oauth import OAuth
 from local.azure.registry.proxy import Proxy
 from local.azure.registry.upstream import Images
@@ -60,6 +60,9 @@ class RegistryService:
         hooks = RegistryHooks(cloud.resources, cloud.ports, images, opened=self.open, closed=self.close)
         cloud.types.register(REGISTRIES, hooks)
         cloud.types.publish(Document(f"{REGISTRIES}/listUsages", f"{REGISTRIES}/listUsages/read", usages))
+        kinds = {"replications": replications, **dict.fromkeys(NEVER, none_of)}
+        for kind, answer in kinds.items():
+            cloud.types.publish(Document(f"{REGISTRIES}/{kind}", f"{REGISTRIES}/{kind}/read", of=answer))
 
     async def start(self) -> None:
         """Serve every registry that exists."""

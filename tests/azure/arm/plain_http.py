@@ -9,15 +9,28 @@ import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
+from local.azure.control_plane import ids
+from local.azure.control_plane.resource_types import Types
+from local.azure.platform.errors import AzureError
 from tests.azure.running import RunningAzure
 
 VERSION = "api-version=2024-07-01"
-
-
 PLACE = {"location": "westeurope"}
-
-
 CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+
+
+def version_of(path: str) -> str:
+    """The query with a version that the type at the path takes."""
+    try:
+        target = ids.parse(path)
+    except AzureError:
+        return VERSION
+    for count in range(len(target.types), 0, -1):
+        try:
+            return f"api-version={Types().get('/'.join((target.namespace, *target.types[:count]))).api_version}"
+        except AzureError:
+            continue
+    return VERSION
 
 
 class Http:
@@ -34,14 +47,15 @@ class Http:
         )
 
     def __call__(
-        self, method: str, path: str, body: Any = None, *, token: str | None = None, query: str = VERSION
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, query: str | None = None
     ) -> tuple[int, dict[str, str], Any]:
-        """Status, headers in lower case, document. `path` may be a URL."""
+        """Status, headers in lower case, document. `path` may be a URL; the api-version is the type's, unless given."""
         if path.startswith("https"):
             parts = urlsplit(path)
             path, query = parts.path, parts.query
         elif not path.startswith("//"):
             path = self.azure.cloud.subscription_scope + path
+        query = version_of(path) if query is None else query
         port = self.azure.cloud.ports.reserve("arm")
         connection = http.client.HTTPSConnection("127.0.0.1", port, context=self.context)
         headers = {"Content-Type": "application/json"}

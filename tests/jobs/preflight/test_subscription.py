@@ -23,7 +23,7 @@ from jobs.service.rest import Rest
 from local.azure.batch.hooks import documents
 from tests.azure.running import RunningAzure
 from tests.jobs.fakes import stage
-from tests.jobs.preflight.test_plan import preview
+from tests.jobs.preflight.previews import preview
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 STORAGE, REGISTRY, BATCH = (

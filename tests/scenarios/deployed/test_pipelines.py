@@ -32,7 +32,7 @@ from tests.ci import github_server, kept_comment, runner
 from tests.ci.github_server import REPOSITORY, TOKEN, FakeGitHub
 from tests.ci.runner import Identity
 from tests.ci.workflow import Workflow
-from tests.conftest import FIGURES
+from tests.figures import FIGURES
 from tests.scenarios.checkout import SHARED, SOURCE, Checkout, Run
 from tests.scenarios.deployed.stack import Stack
 

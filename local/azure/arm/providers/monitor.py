@@ -9,7 +9,7 @@ Categories and metrics: https://learn.microsoft.com/azure/azure-monitor/referenc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ from local.azure.arm.errors import BadRequest, Conflict, ResourceNotFound
 from local.azure.arm.locks import scope_of
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import nearest
-from local.azure.control_plane.resource_types import RecordHooks
+from local.azure.control_plane.resource_types import Document, RecordHooks
 from local.azure.control_plane.resources import Resource
 
 SETTING_TYPE: Final = "Microsoft.Insights/diagnosticSettings"
@@ -306,8 +306,27 @@ def _require(cloud: Cloud, resource_id: str) -> None:
     raise ResourceNotFound(f"The Resource '{resource_id}' was not found.")
 
 
+def categories(target: Resource, names: Sequence[str]) -> dict[str, Any] | None:
+    """What a resource can send, as diagnostic settings name it."""
+    sends = TELEMETRY.get(target.type, Telemetry((), ()))
+    kinds = [("Logs", one) for one in sends.logs] + [("Metrics", one) for one in sends.metric_categories]
+    kind = "Microsoft.Insights/diagnosticSettingsCategories"
+    shown = [
+        {
+            "id": f"{target.id}/providers/{kind}/{name}", "name": name, "type": kind.lower(),
+            "properties": {"categoryType": word, "categoryGroups": list(_GROUPS) if word == "Logs" else []},
+        }
+        for word, name in kinds
+    ]  # fmt: skip
+    if not names:
+        return {"value": shown}
+    return next((one for one in shown if str(one["name"]).lower() == names[0].lower()), None)
+
+
 def register(cloud: Cloud) -> None:
     """Say who does the work of these types."""
+    kind = "Microsoft.Insights/diagnosticSettingsCategories"
+    cloud.types.publish(Document(kind, f"{kind}/read", of=categories))
     cloud.types.register(SETTING_TYPE, SettingHooks(cloud))
     cloud.types.register(GROUP_TYPE, ActionGroupHooks())
     for name in ("metricAlerts", "scheduledQueryRules", "activityLogAlerts"):

@@ -9,14 +9,14 @@ Sub-resources: https://learn.microsoft.com/azure/private-link/private-endpoint-o
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from local.azure.arm.errors import BadRequest, InvalidResourceReference
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
-from local.azure.control_plane.private_links import ENDPOINT_TYPE, GROUP_IDS, connections_of
-from local.azure.control_plane.resource_types import RecordHooks
+from local.azure.control_plane.private_links import ENDPOINT_TYPE, GROUP_IDS, connections_of, shown_connections
+from local.azure.control_plane.resource_types import Document, RecordHooks
 from local.azure.control_plane.resources import Resource
 
 _REGISTRIES: Final = "Microsoft.ContainerRegistry/registries"
@@ -163,8 +163,40 @@ def _network(prefix: Any) -> None:
         raise BadRequest(f"The address prefix '{prefix}' is not valid: {error}.") from None
 
 
+def _link_resources(target: Resource, names: Sequence[str]) -> dict[str, Any] | None:
+    """`privateLinkResources` of a target: its sub-resources."""
+    shown = [
+        {
+            "id": f"{target.id}/privateLinkResources/{group}", "name": group,
+            "type": f"{target.type}/privateLinkResources",
+            "properties": {"groupId": group, "requiredMembers": [group], "requiredZoneNames": []},
+        }
+        for group in GROUP_IDS[target.type]
+    ]  # fmt: skip
+    return _one_or_all(shown, names)
+
+
+def _one_or_all(shown: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any] | None:
+    if not names:
+        return {"value": shown}
+    return next((one for one in shown if one["name"].lower() == names[0].lower()), None)
+
+
+def _publish_links(cloud: Cloud) -> None:
+    """What can be linked, and what is, below every type that takes private endpoints."""
+
+    def connections(target: Resource, names: Sequence[str]) -> dict[str, Any] | None:
+        return _one_or_all(shown_connections(cloud.resources, target), names)
+
+    for kind in GROUP_IDS:
+        links, made = f"{kind}/privateLinkResources", f"{kind}/privateEndpointConnections"
+        cloud.types.publish(Document(links, f"{links}/read", of=_link_resources))
+        cloud.types.publish(Document(made, f"{made}/read", of=connections))
+
+
 def register(cloud: Cloud) -> None:
     """Say who does the work of these types."""
+    _publish_links(cloud)
     cloud.types.register(ENDPOINT_TYPE, EndpointHooks(cloud))
     cloud.types.register(f"{ENDPOINT_TYPE}/privateDnsZoneGroups", ZoneGroupHooks(cloud))
     cloud.types.register(NETWORK_TYPE, NetworkHooks(cloud))

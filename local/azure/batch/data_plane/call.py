@@ -10,6 +10,7 @@ from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
+from local.azure.batch.data_plane.former import FIRST, without_former
 from local.azure.batch.data_plane.query import wrong
 from local.azure.batch.data_plane.schema import Object
 from local.azure.batch.model import Job, JobSchedule, Node, Pool, Stamped, Task
@@ -45,14 +46,14 @@ class Call:
         return schema.check(self.raw(), "")
 
     def raw(self) -> dict[str, Any]:
-        """The body as sent: a JSON object."""
+        """The body as sent, a JSON object; of an earlier api-version without what there is not any more."""
         try:
             value = parse(self.content)
         except ValueError as error:
             raise errors.InvalidRequestBody(details=[("Reason", f"The body is not JSON: {error}")]) from error
         if not isinstance(value, dict):
             raise errors.InvalidRequestBody(details=[("Reason", "The body is not a JSON object.")])
-        return value
+        return without_former(value, self.query.get("api-version", FIRST))
 
     def job(self) -> Job:
         """The job in the path."""

@@ -81,13 +81,16 @@ def check_files(definition: dict[str, Any], path: str = "") -> None:
 
 
 def check_packages(account: Account, references: list[dict[str, Any]], path: str) -> None:
-    """The packages exist in the account, at most ten of them (documented) [guess: how they are refused]."""
+    """The packages exist in the account and are active (documented); at most ten [guess: how more are refused]."""
     if len(references) > _MAX_PACKAGES:
         raise invalid(path, len(references), f"at most {_MAX_PACKAGES} packages")
-    for index, one in enumerate(references):
-        found = account.cloud.resources.get(application_id(account, one["applicationId"]))
-        if found is None or found.type.lower() != APPLICATION_TYPE.lower():
-            raise invalid(f"{path}[{index}].applicationId", one["applicationId"], "the account has no such application")
+    for one in references:
+        application = account.cloud.resources.get(application_id(account, one["applicationId"]))
+        known = application is not None and application.type.lower() == APPLICATION_TYPE.lower()
+        version = one.get("version") or (application.properties.get("defaultVersion") if application and known else "")
+        package = account.cloud.resources.get(f"{application.id}/versions/{version}") if application and known else None
+        if package is None or package.system.get("state") != "Active":
+            raise errors.InvalidApplicationPackageReferences(details=[("ApplicationId", one["applicationId"])])
 
 
 def application_id(account: Account, reference: str) -> str:

@@ -42,7 +42,7 @@ KNOWN_FROM: dict[str, str] = {
 """Where the behaviour of each operation is known from; what of it is a guess all the same is in the list of guesses."""
 
 LIMITED: dict[str, str] = {
-    "upload_node_logs": "uploads nothing: local nodes have no logs of a Batch service; the answer says 0 files",
+    "upload_node_logs": "one file with what the service knows of the node: local nodes have no agent of Azure's",
     "list_pool_usage_metrics": "the time window is checked; there are never any metrics",
     "list_node_extensions": "shows the pool's extensions as installed; local nodes install none",
     "get_node_extension": "as list_node_extensions",

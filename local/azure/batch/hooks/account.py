@@ -19,6 +19,7 @@ from local.azure.batch.errors import (
     ResourceNotFound,
     SharedKeyNotAllowed,
 )
+from local.azure.batch.hooks.auto_storage import BY_IDENTITY
 from local.azure.batch.model.durations import stamp
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
@@ -27,7 +28,6 @@ from local.azure.control_plane.tokens import Caller
 STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
 IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _CORES = 900
-_BY_IDENTITY = "BatchAccountManagedIdentity"
 _NOT_YET = (("poolAllocationMode", "UserSubscription"), ("publicNetworkAccess", "SecuredByPerimeter"))
 
 
@@ -126,12 +126,12 @@ class AccountHooks:
             identity = cloud.resources.get(node)
             if identity is None or identity.type.lower() != IDENTITY_TYPE.lower():
                 raise InvalidAutoStorage(f"The identity '{node}' of autoStorage.nodeIdentityReference does not exist.")
-        if linked.get("authenticationMode") != _BY_IDENTITY:
+        if linked.get("authenticationMode") != BY_IDENTITY:
             return
         assigned = (account.identity or {}).get("userAssignedIdentities")
         if not assigned and SYSTEM_IDENTITY not in account.system:
             raise InvalidAutoStorage(
-                f"autoStorage.authenticationMode is {_BY_IDENTITY}, but the Batch account has no managed identity."
+                f"autoStorage.authenticationMode is {BY_IDENTITY}, but the Batch account has no managed identity."
             )
 
 

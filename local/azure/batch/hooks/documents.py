@@ -1,6 +1,7 @@
-"""What ARM answers for Batch without a resource behind it: sizes of VMs and quotas by region.
+"""What ARM answers for Batch to read only: sizes of VMs and quotas by region, and where an account's nodes connect to.
 
-Source: https://learn.microsoft.com/rest/api/batchmanagement/location (2024-07-01).
+Sources: https://learn.microsoft.com/rest/api/batchmanagement/location and
+.../batch-account/list-outbound-network-dependencies-endpoints (2024-07-01); the four categories are recorded.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from local.azure.batch.account.vm_sizes import GENERATION_1, VmSize, vm_sizes
 from local.azure.batch.errors import InvalidQueryParameterValue
 from local.azure.control_plane import odata
 from local.azure.control_plane.resource_types import Document, Types
+from local.azure.control_plane.resources import Resource
 
 _ACCOUNTS_PER_REGION = 3
 
@@ -21,6 +23,8 @@ def publish(types: Types) -> None:
     read = "Microsoft.Batch/locations/{}/read".format
     types.publish(Document("Microsoft.Batch/locations/quotas", read("quotas"), quotas))
     types.publish(Document("Microsoft.Batch/locations/virtualMachineSkus", read("virtualMachineSkus"), skus))
+    kind = "Microsoft.Batch/batchAccounts/outboundNetworkDependenciesEndpoints"
+    types.publish(Document(kind, f"{kind}/read", of=lambda account, _: outbound(types, account)))
 
 
 def quotas(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
@@ -40,6 +44,34 @@ def skus(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
             raise InvalidQueryParameterValue(details=details) from None
         found = [size for size in found if predicate({"familyname": size.family, "name": size.name})]
     return {"value": [_shown(size) for size in found]}
+
+
+def outbound(types: Types, account: Resource) -> dict[str, Any]:
+    """What a firewall must let nodes reach. The Batch addresses are this account's; the rest are Azure's own names."""
+    shown = types.get(account.type).work().view(account)
+    storage = str((account.properties.get("autoStorage") or {}).get("storageAccountId", "")).rsplit("/", 1)[-1]
+    hosts = {
+        "Azure Batch": [str(shown["accountEndpoint"]), str(shown["nodeManagementEndpoint"])],
+        "Azure Storage": [
+            f"{name}.{kind}.core.windows.net"
+            for name in (storage, "sampleautostorageaccountname")[:1 if storage else 2] if name
+            for kind in ("blob", "table", "queue")
+        ],
+        "Microsoft Package Repository": ["azure.archive.ubuntu.com", "packages.microsoft.com"],
+        "Azure Key Vault": ["*.vault.azure.net"],
+    }  # fmt: skip
+    return {
+        "value": [
+            {"category": category, "endpoints": [
+                {
+                    "domainName": host.partition(":")[0],
+                    "endpointDetails": [{"port": int(host.partition(":")[2] or 443)}],
+                }
+                for host in found
+            ]}
+            for category, found in hosts.items()
+        ]
+    }  # fmt: skip
 
 
 def _shown(size: VmSize) -> dict[str, Any]:

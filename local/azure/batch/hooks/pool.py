@@ -12,6 +12,7 @@ from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.accounts import Accounts
 from local.azure.batch.data_plane.bodies import AUTOSCALE_INTERVAL
+from local.azure.batch.data_plane.checks import check_packages
 from local.azure.batch.data_plane.operations.pools import view as pool_view
 from local.azure.batch.hooks import pool_shapes as arm_shapes
 from local.azure.batch.hooks.pool_checks import check_pool
@@ -49,6 +50,7 @@ class PoolHooks:
         check_pool(new.properties, (new.identity or {}).get("userAssignedIdentities") or {})
         body, secrets = arm_shapes.pool_body(new)
         self._check_scale(new.properties)
+        check_packages(account, body.get("applicationPackageReferences", []), "applicationPackages")
         pool = account.state.pools.get(new.name.lower())
         if old is None or pool is None:
             return
@@ -118,7 +120,8 @@ class PoolHooks:
         pool = None if account is None else account.state.pools.get(resource.name.lower())
         secretless = copy.deepcopy(resource.properties)
         arm_shapes.strip_secrets(secretless)  # while the pool is being made its record still has them
-        hidden = {name: secretless[name] for name in ("userAccounts", "deploymentConfiguration") if name in secretless}
+        secret = ("userAccounts", "deploymentConfiguration", "mountConfiguration")
+        hidden = {name: secretless[name] for name in secret if name in secretless}
         if account is None or pool is None:
             return hidden
         shown = pool_view(account, pool)

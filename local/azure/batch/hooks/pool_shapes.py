@@ -17,17 +17,26 @@ from local.azure.batch.model.pool import take_secrets
 from local.azure.batch.scheduling.autoscaling import DEFAULT_INTERVAL
 from local.azure.control_plane.resources import Resource
 
-_NAMES = {"userName": "username", "nodeAgentSkuId": "nodeAgentSKUId", "inboundNatPools": "inboundNATPools"}
-_LOWER = frozenset({"elevationLevel", "scope", "caching", "storageAccountType", "loginMode", "protocol", "access"})
-_FIRST_LOWER = frozenset({"workingDirectory", "type"})  # containerConfiguration.type: dockerCompatible
+_NAMES = {
+    "userName": "username", "nodeAgentSkuId": "nodeAgentSKUId", "inboundNatPools": "inboundNATPools",
+    "dynamicVnetAssignmentScope": "dynamicVNetAssignmentScope",
+}  # fmt: skip
+_LOWER = frozenset({
+    "elevationLevel", "scope", "caching", "storageAccountType", "loginMode", "protocol", "access", "placement",
+    "targets", "dynamicVnetAssignmentScope",
+})  # fmt: skip
+_FIRST_LOWER = frozenset({"workingDirectory", "type", "securityType"})  # of containers: dockerCompatible
 
 _NOT_YET = (
-    ("mountConfiguration", "mounts of pools"),
     ("certificates", "certificates (retired by Azure on 29 February 2024)"),
-    ("applicationPackages", "application packages"),
     ("applicationLicenses", "application licenses"),
 )
 
+_SAME = (
+    "displayName", "networkConfiguration", "startTask", "userAccounts", "metadata", "upgradePolicy",
+    "mountConfiguration",
+)  # fmt: skip
+_MOUNT_SECRETS = ("accountKey", "sasKey", "password")
 DEFAULT_SCALE = {"fixedScale": {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0, "resizeTimeout": "PT15M"}}
 
 
@@ -36,10 +45,6 @@ def refuse_missing(properties: Mapping[str, Any]) -> None:
     for name, what in _NOT_YET:
         if properties.get(name):
             raise _not_yet(name, what)
-    machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
-    for name, what in (("extensions", "VM extensions"), ("diskEncryptionConfiguration", "disk encryption")):
-        if machine.get(name):
-            raise _not_yet(f"deploymentConfiguration.virtualMachineConfiguration.{name}", what)
 
 
 def _not_yet(path: str, what: str) -> NotImplementedYet:
@@ -65,9 +70,11 @@ def pool_body(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
         body["enableAutoScale"] = True
         body["autoScaleFormula"] = automatic["formula"]
         body["autoScaleEvaluationInterval"] = automatic["evaluationInterval"]
-    for name in ("displayName", "networkConfiguration", "startTask", "userAccounts", "metadata", "upgradePolicy"):
+    for name in _SAME:
         if properties.get(name):
             body[name] = _words(properties[name])
+    if properties.get("applicationPackages"):
+        body["applicationPackageReferences"] = [_package(one) for one in properties["applicationPackages"]]
     if "networkConfiguration" in body:
         body["networkConfiguration"] = endpoints.checked(body["networkConfiguration"])
     if resource.identity and resource.identity.get("userAssignedIdentities"):
@@ -104,6 +111,17 @@ def strip_secrets(properties: dict[str, Any]) -> None:
     machine = (properties.get("deploymentConfiguration") or {}).get("virtualMachineConfiguration") or {}
     for registry in (machine.get("containerConfiguration") or {}).get("containerRegistries") or ():
         registry.pop("password", None)
+    for extension in machine.get("extensions") or ():
+        extension.pop("protectedSettings", None)
+    for mount in properties.get("mountConfiguration") or ():
+        for kind in mount.values():
+            for name in _MOUNT_SECRETS:
+                kind.pop(name, None)
+
+
+def _package(reference: dict[str, Any]) -> dict[str, Any]:
+    """ARM names the application by its id; the data plane has its name there, or that id (documented)."""
+    return {"applicationId": reference["id"], **({"version": reference["version"]} if reference.get("version") else {})}
 
 
 def _words(value: Any, name: str = "") -> Any:

@@ -60,8 +60,6 @@ def test_a_new_pool_is_resizing_when_the_answer_comes_also_with_no_nodes(manual:
          "name"),
         ({"start_task": models.BatchStartTask(command_line="x", resource_files=[models.ResourceFile(file_path="f")])},
          "resourceFiles[0]"),
-        ({"application_package_references": [models.BatchApplicationPackageReference(application_id="no")]},
-         "applicationId"),
         ({"virtual_machine_configuration": None}, "virtualMachineConfiguration"),
         ({"network_configuration": models.NetworkConfiguration(subnet_id="/s/subnets/nowhere")}, "subnetId"),
     ],
@@ -73,6 +71,13 @@ def test_a_pool_that_cannot_work_is_refused_by_the_name_of_its_property(
         create(azure.client(), **options)
     assert caught.value.status_code == 400 and details(caught)["PropertyName"] == name
     assert azure.client().list_pools and [pool.id for pool in azure.client().list_pools()] == []
+
+
+def test_a_package_that_there_is_not_is_refused_with_its_own_code(azure: LocalBatch) -> None:
+    reference = models.BatchApplicationPackageReference(application_id="none")
+    with pytest.raises(HttpResponseError) as caught:
+        create(azure.client(), application_package_references=[reference])
+    assert code_of(caught) == (409, "InvalidApplicationPackageReferences")
 
 
 @pytest.mark.parametrize("image", range(18))

@@ -142,7 +142,7 @@ def test_passwords_are_taken_out_of_the_resource_and_given_to_the_nodes(azure: L
 @pytest.mark.parametrize(
     ("properties", "words"),
     [
-        ({"applicationPackages": [{"id": "x"}]}, "application packages"),
+        ({"applicationLicenses": ["x"]}, "application licenses"),
     ],
 )
 def test_what_a_pool_cannot_have_here_is_refused_by_name(

@@ -1,6 +1,6 @@
 """Operations on application packages: what ARM has of the account's applications, to read.
 
-A package is uploaded through ARM and the storage account; its versions count here once they are active.
+Only applications and versions that nodes can use, which are those with an active package, are shown (documented).
 """
 
 from __future__ import annotations
@@ -20,23 +20,27 @@ _VERSION_TYPE = f"{APPLICATION_TYPE}/versions"
 
 
 def _view(call: Call, application: Resource) -> dict[str, Any]:
-    versions = call.account.cloud.resources.list(_VERSION_TYPE, application.id)
-    shown: dict[str, Any] = {"id": application.name, "versions": sorted(one.name for one in versions)}
+    shown: dict[str, Any] = {"id": application.name, "versions": _active(call, application)}
     if application.properties.get("displayName"):
         shown["displayName"] = application.properties["displayName"]
     return shown
 
 
+def _active(call: Call, application: Resource) -> list[str]:
+    versions = call.account.cloud.resources.list(_VERSION_TYPE, application.id)
+    return sorted(one.name for one in versions if one.system.get("state") == "Active")
+
+
 async def list_all(call: Call) -> Answer:
     """GET /applications."""
     found = call.account.cloud.resources.list(APPLICATION_TYPE, call.account.resource_id)
-    rows = sorted((one.name.lower(), _view(call, one)) for one in found)
+    rows = sorted((one.name.lower(), _view(call, one)) for one in found if _active(call, one))
     return Answer(body=page(rows, call.query, SHOWN, call.url), entity="applications")
 
 
 async def get(call: Call) -> Answer:
     """GET /applications/{id}."""
     found = call.account.cloud.resources.get(application_id(call.account, call.params["applicationId"]))
-    if found is None or found.type.lower() != APPLICATION_TYPE.lower():
+    if found is None or found.type.lower() != APPLICATION_TYPE.lower() or not _active(call, found):
         raise errors.ApplicationNotFound
     return Answer(body=_view(call, found), entity="applications/@Element")

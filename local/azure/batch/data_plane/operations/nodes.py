@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
-from local.azure.batch.data_plane import bodies, endpoints
+from local.azure.batch.data_plane import bodies, endpoints, node_logs
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, select, shown
@@ -143,8 +143,7 @@ def _refuse_wrong_state(node: Node, event: NodeEvent) -> None:
 
 
 async def upload_logs(call: Call) -> Answer:
-    """POST uploadbatchservicelogs: 200 with the name of the folder. A local node has no logs of a Batch service:
-    none is uploaded, and the answer says so."""
+    """POST uploadbatchservicelogs: 200 with the name of the folder in the container, and how many files it gets."""
     node = _up(call)
     body = call.body(bodies.NODE_LOGS)
     if not re.match(r"https?://[^/?#]+", body["containerUrl"]):
@@ -153,8 +152,9 @@ async def upload_logs(call: Call) -> Answer:
         raise invalid("endTime", body["endTime"], "the time range ends before its start")
     name = hashlib.sha256(call.account.url.encode()).hexdigest()[:16]
     folder = f"batch-{name}/{node.pool_id}/{node.id}/{uuid.uuid4()}"
+    count = await node_logs.upload(call.account, node, body, folder)
     return Answer(
-        body={"virtualDirectoryName": folder, "numberOfFilesUploaded": 0},
+        body={"virtualDirectoryName": folder, "numberOfFilesUploaded": count},
         entity="Microsoft.Azure.Batch.Protocol.Entities.UploadBatchServiceLogsResult",
     )
 

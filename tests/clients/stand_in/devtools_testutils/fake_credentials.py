@@ -1,0 +1,3 @@
+"""A password that Azure would take."""
+
+BATCH_TEST_PASSWORD = "kt#_gahr!@aGERDXA"
