@@ -13,6 +13,7 @@ subscription, and stay visible as skipped. A test marked `docker` may not be ski
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import tempfile
@@ -39,6 +40,17 @@ _PORTS_OF_TESTS = (10_000, 20_000)  # below those of every local Azure that is a
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)  # those of one turn keep their order
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look through it each time.
+
+    A third of the CPU time of tests that load SDKs of Azure and Pulumi (measured: 31 s before and 20 s after, for the
+    215 tests of the program, of a job's moves and of the Batch service).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _turn(item: pytest.Item) -> int:

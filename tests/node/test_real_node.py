@@ -23,6 +23,8 @@ from tests.node.events import Events
 from tests.node.real_node import ADMIN, BOOT_SECONDS, MEMBER, NODE_ID, USER, RealNode, named, node_spec
 from tests.node.specs import fake_imds, run
 
+TLS_HANDSHAKE = b"\x16"  # the first byte of a TLS record with a ClientHello
+
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="package")]
 
 
@@ -133,8 +135,9 @@ async def test_without_mounts_a_container_sees_nothing_of_the_node(node: RealNod
 
 async def test_an_image_that_does_not_exist_is_the_users_error(node: RealNode) -> None:
     async def unknown(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        if await reader.read(1) != TLS_HANDSHAKE:  # the engine tries https first, and would wait 10 s for an answer
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         writer.close()
 
     server = await asyncio.start_server(unknown, "127.0.0.1", node.port)
