@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from local.paths import PRIVATE_UMASK, Paths
 from local.words import say
@@ -74,6 +75,20 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
     background.stop(paths)
     teardown.remove_everything(paths, caches=arguments.caches)
     return 0
+
+
+def save(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local.deployment import saving
+
+    saving.save(paths, arguments.file)
+    return DONE
+
+
+def restore(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local.deployment import saving
+
+    saving.restore(paths, arguments.file, yes=arguments.yes)
+    return DONE
 
 
 def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
@@ -181,6 +196,8 @@ VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
     "stop": (stop, "stop it, and the nodes; all state is kept"),
     "status": (status, "which processes run"),
     "reset": (reset, "delete all its state"),
+    "save": (save, "write the whole state to one file: resources, jobs, files, blobs, images, databases, secrets"),
+    "restore": (restore, "replace the whole state by that of a file that `save` wrote"),
     "fault": (fault, "faults on purpose of a running local Azure: set, list, clear, kinds"),
     "clock": (clock, "what time it is in the running local Azure; move it ahead"),
     "tour": (run_tour, "the main job from end to end (make up)"),
@@ -209,6 +226,10 @@ def parser() -> argparse.ArgumentParser:
             verb.add_argument("--caches", action="store_true", help="delete cached images, too")
         if name == "destroy":
             verb.add_argument("--yes", action="store_true", help="do not ask (also with YES=1 in the environment)")
+        if name in ("save", "restore"):
+            verb.add_argument("file", type=Path, metavar="FILE", help="holds every secret: keep it as one")
+        if name == "restore":
+            verb.add_argument("--yes", action="store_true", help="do not ask")
         if name == "fault":
             from local.fault_verbs import add_fault_options
 
@@ -232,11 +253,24 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
+def _finish_restore(paths: Paths) -> None:
+    """Go on with a restore that was killed while it exchanged the folders."""
+    if not (paths.home / ".restore").exists():
+        return
+    from local.processes import saved_state
+
+    if saved_state.pending(paths):
+        say("a restore was interrupted: it is finished now")
+        with saved_state.alone(paths):
+            saved_state.exchange(paths)
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(sys.argv[1:] if argv is None else argv)
     os.umask(PRIVATE_UMASK)
     paths = Paths.default()
     try:
+        _finish_restore(paths)
         paths.ensure(sockets=False)
         return VERBS[arguments.verb][0](paths, arguments)
     except KeyboardInterrupt:
