@@ -30,7 +30,6 @@ from local.azure.platform.faults import Faults
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import IDENTITIES, Directory
-from local.azure.sql.stores.backend import Backend
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.schema import ROLE
 from local.paths import Paths
@@ -141,7 +140,7 @@ class Place:
     imds: Imds
     directory: Directory
     port: int
-    databases: Backend | None
+    databases: PostgresBackend | None
     faults: Faults = field(default_factory=Faults)
     workers: list[Worker] = field(default_factory=list)
     server: Server | None = None
@@ -220,7 +219,7 @@ class Place:
             )  # fmt: skip
 
 
-def open_place(stack: ExitStack, home: Path, databases: Backend | None = None, *, let_in: bool = True) -> Place:
+def open_place(stack: ExitStack, home: Path, databases: PostgresBackend | None = None, *, let_in: bool = True) -> Place:
     """A cloud in this folder; everything ends with the stack. Without a backend the server is another process's.
 
     `let_in`: make the database, with a user for the node identity.
@@ -264,7 +263,7 @@ def copy(store: PostgresBackend, name: str, to: str) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, migrated: PostgresBackend, databases: Backend) -> Iterator[Place]:
+def place(tmp_path: Path, migrated: PostgresBackend, databases: PostgresBackend) -> Iterator[Place]:
     """A migrated database with a running server."""
     copy(migrated, MIGRATED, DATABASE)
     with ExitStack() as stack:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from local.azure.control_plane.cloud import Cloud
-from local.azure.sql.stores.choice import VARIABLE
 from local.paths import Paths
+from tests.azure.sql.conftest import needs_postgres
 from tests.worker.conftest import DATABASE, HANDLERS, ROOT, Worker
 
 USER, PASSWORD = "worker", "p}w;d = {hunter2}"  # characters that a connection string must quote
@@ -49,6 +49,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
+    needs_postgres()
     cloud = Cloud.open(Paths(tmp_path / "home"))
     port = cloud.ports.reserve("sql")
     password, login = tmp_path / "password", tmp_path / "login"
@@ -58,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     words += ["--sql-login", USER, "--password-file", str(password)]
     process = subprocess.Popen(
         [sys.executable, "-m", "local.azure.sql", *words],
-        env=os.environ | {VARIABLE: "sqlite"}, stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         wait_for(port)

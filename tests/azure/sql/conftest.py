@@ -21,10 +21,8 @@ from local.azure.platform.faults import SQL, Faults, Listener
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import IDENTITIES, Directory
-from local.azure.sql.stores.backend import Backend
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.cluster import Cluster, ClusterError, programs, socket_of
-from local.azure.sql.stores.sqlite import SqliteBackend
 from local.paths import Paths
 
 AUDIENCE = "https://database.windows.net/"
@@ -106,7 +104,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(paths.sockets)
 
 
-def without_databases(databases: Backend) -> Backend:
+def without_databases(databases: PostgresBackend) -> PostgresBackend:
     for name in ("worklist", "other"):
         if databases.exists(name):
             databases.drop(name)
@@ -114,16 +112,13 @@ def without_databases(databases: Backend) -> Backend:
 
 
 @pytest.fixture
-def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    """An empty store: PostgreSQL, or SQLite where a test's parameter `place` says so."""
-    call = getattr(request.node, "callspec", None)
-    if call is not None and call.params.get("place") == "sqlite":
-        return SqliteBackend(tmp_path / "state" / "sql")
-    return without_databases(PostgresBackend(request.getfixturevalue("cluster")))
+def databases(cluster: Path) -> PostgresBackend:
+    """An empty store."""
+    return without_databases(PostgresBackend(cluster))
 
 
 @pytest.fixture
-def world(tmp_path: Path, databases: Backend) -> Iterator[World]:
+def world(tmp_path: Path, databases: PostgresBackend) -> Iterator[World]:
     cloud = Cloud.open(Paths(tmp_path))
     directory, faults = Directory(cloud.paths), Faults()
     with Listener(cloud.paths, SQL, faults), Server(cloud.paths, directory, 0, databases, faults) as server:
