@@ -14,10 +14,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.paths import PRIVATE_UMASK, Paths
+from local.paths import LOCAL_STACK, PRIVATE_UMASK, Paths
 from local.words import say
 
-LOCAL = "local"  # the stack that is deployed to the local Azure
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXITS = {
     DONE: "done",
@@ -101,7 +100,7 @@ def up(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import offline, project, tour
     from local.processes import background
 
-    if arguments.stack != LOCAL:
+    if arguments.stack != LOCAL_STACK:
         raise offline.refuse("up", arguments.stack)
     background.start(paths)
     tour.prepare(paths)
@@ -114,7 +113,7 @@ def preview(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.processes import background
 
     words = ["preview", "--policy-pack", str(project.POLICY), *arguments.rest]
-    if arguments.stack != LOCAL:
+    if arguments.stack != LOCAL_STACK:
         stack = offline.prepare(paths.home / "offline" / arguments.stack, arguments.stack)
         say(f"offline: no cloud is reached; what only a subscription knows is from local/offline/{stack.name}.yaml")
         return project.become(stack, words)
@@ -134,7 +133,7 @@ def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import losses, offline, project, settings, teardown, tour
     from local.processes import background
 
-    if arguments.stack != LOCAL:
+    if arguments.stack != LOCAL_STACK:
         raise offline.refuse("destroy", arguments.stack)
     if not settings.stack(paths).settings_file.exists():
         say("nothing was deployed from this checkout")
@@ -237,7 +236,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "clock":
             verb.add_argument("--ahead", metavar="DURATION", help="move it ahead by so much (ISO 8601: PT2H30M)")
         if name in PULUMI_VERBS:
-            verb.add_argument("--stack", "-s", default=LOCAL, help="local (default); preview: dev and prod, offline")
+            verb.add_argument("--stack", "-s", default=LOCAL_STACK, help="local (default); preview: dev, prod, offline")
     return top
 
 

@@ -5,7 +5,9 @@ Images that a node pulled are not saved; they are pulled again.
 
 from __future__ import annotations
 
-from pathlib import Path
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import docker
 from docker.errors import DockerException, NotFound
@@ -36,6 +38,35 @@ def _save(container: Container, name: str, file: Path) -> None:
         pieces, _ = container.get_archive(name)
     except NotFound:
         return  # a node that never booted
-    with file.open("wb") as out:
-        for piece in pieces:
-            out.write(piece)
+    parent = PurePosixPath(name).parent
+    with tarfile.open(fileobj=_Pieces(iter(pieces)), mode="r|") as given, tarfile.open(file, "w") as saved:  # type: ignore[call-overload]
+        rooted(given, parent, saved)
+
+
+def rooted(given: tarfile.TarFile, parent: PurePosixPath, saved: tarfile.TarFile) -> None:
+    """Copy a tar whose names begin below `parent` as one whose names begin at the root: what a container that never
+    booted can take, because its folders are not there yet."""
+    for folder in [*reversed(parent.parents), parent]:
+        if folder.name:
+            member = tarfile.TarInfo(str(folder.relative_to("/")))
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            saved.addfile(member)
+    below = parent.relative_to("/")
+    for member in given:
+        member.name = str(below / member.name)
+        if member.islnk():
+            member.linkname = str(below / member.linkname)
+        saved.addfile(member, given.extractfile(member) if member.isreg() else None)
+
+
+class _Pieces:
+    """The engine's stream as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._left = pieces, b""
+
+    def read(self, size: int) -> bytes:
+        while len(self._left) < size and (piece := next(self._pieces, b"")):
+            self._left += piece
+        taken, self._left = self._left[:size], self._left[size:]
+        return taken

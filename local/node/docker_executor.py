@@ -190,7 +190,7 @@ class DockerExecutor(AgentNodes):
             file = saved / disk_file(folder)
             if file.exists():
                 with file.open("rb") as content:
-                    self._container(node_id).put_archive(str(PurePosixPath(folder).parent), content)
+                    self._container(node_id).put_archive("/", content)
         shutil.rmtree(saved, ignore_errors=True)
 
     def _remove(self, node_id: str) -> None:

@@ -112,7 +112,7 @@ def _read(file: Path, staging: Path | None) -> None:
                 _check_member(file, member)
                 if member.isreg():
                     reader = _Digesting(_content(tar, member))
-                    _write(reader, tar, member, staging) if staging else _skip(reader)
+                    _write(file, reader, tar, member, staging) if staging else _skip(reader)
                     found[member.name] = reader.digest
                 elif staging:
                     _refuse_links(file, member, staging)
@@ -151,8 +151,8 @@ def _refuse_links(file: Path, member: tarfile.TarInfo, staging: Path) -> Path:
     return path
 
 
-def _write(reader: _Digesting, tar: tarfile.TarFile, member: tarfile.TarInfo, staging: Path) -> None:
-    path = _refuse_links(Path(tar.name or ""), member, staging)
+def _write(file: Path, reader: _Digesting, tar: tarfile.TarFile, member: tarfile.TarInfo, staging: Path) -> None:
+    path = _refuse_links(file, member, staging)
     with path.open("xb") as out:
         shutil.copyfileobj(reader, out, _PIECE)  # type: ignore[arg-type]
         if os.geteuid() == 0:

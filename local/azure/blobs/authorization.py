@@ -16,7 +16,7 @@ from local.azure.blobs.operations import Operation
 from local.azure.blobs.sharedkey import is_signed_by
 from local.azure.control_plane.access import Access
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.tokens import STORAGE_AUDIENCES, Tokens
+from local.azure.control_plane.tokens import STORAGE_AUDIENCES, Tokens, authorization
 from local.azure.platform.errors import AzureError
 
 
@@ -28,9 +28,9 @@ class Authorization:
 
     def check(self, request: web.Request, account: Resource, operation: Operation) -> None:
         """Return when the request may go on."""
-        scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+        scheme, token = authorization(request.headers)
         if scheme == "bearer":
-            self._bearer(request, account, operation)
+            self._bearer(request, token, account, operation)
         elif scheme == "sharedkey":
             self._shared_key(request, account)
         elif scheme == "sharedkeylite":
@@ -40,8 +40,7 @@ class Authorization:
         else:
             raise NoAuthenticationInformation(headers=self._challenge())
 
-    def _bearer(self, request: web.Request, account: Resource, operation: Operation) -> None:
-        token = request.headers["Authorization"].partition(" ")[2]
+    def _bearer(self, request: web.Request, token: str, account: Resource, operation: Operation) -> None:
         endpoint = f"https://{request.host}/{account.name}"
         own = (endpoint, f"https://{account.name}.blob.core.windows.net")
         try:
