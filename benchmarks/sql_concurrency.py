@@ -10,7 +10,7 @@ stderr.
 
 Measured in November 2026 on 2 cores that other work shared, items/s with 1, 2, 4, 8 workers. psycopg, at load 13: 0 ms
 50, 133, 269, 197 (p95 of a claim with 8: 30 ms); 50 ms 13, 26, 46, 56 (63 ms). The wire client of our own before it, at
-load 7: 77, 179, 225, 365 (21 ms); 14, 28, 52, 92 (30 ms). The two clients in turns in one process, 8 threads, took the same
+load 7: 77, 179, 225, 365 (21 ms); 14, 28, 52, 92 (30 ms). Both clients in turns, 8 threads, took the same
 CPU of ours (0.05 s for 2,400 statements). SQLite, one writer a database, gave 15 with 8 workers of 50 ms: taken out.
 """
 
