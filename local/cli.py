@@ -12,11 +12,11 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from local.paths import PRIVATE_UMASK, Paths
+from local.paths import LOCAL_STACK, PRIVATE_UMASK, Paths
 from local.words import say
 
-LOCAL = "local"  # the stack that is deployed to the local Azure
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXITS = {
     DONE: "done",
@@ -76,6 +76,20 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def save(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local.deployment import saving
+
+    saving.save(paths, arguments.file)
+    return DONE
+
+
+def restore(paths: Paths, arguments: argparse.Namespace) -> int:
+    from local.deployment import saving
+
+    saving.restore(paths, arguments.file, yes=arguments.yes)
+    return DONE
+
+
 def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
     from local.deployment import tour
 
@@ -86,7 +100,7 @@ def up(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import offline, project, tour
     from local.processes import background
 
-    if arguments.stack != LOCAL:
+    if arguments.stack != LOCAL_STACK:
         raise offline.refuse("up", arguments.stack)
     background.start(paths)
     tour.prepare(paths)
@@ -99,7 +113,7 @@ def preview(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.processes import background
 
     words = ["preview", "--policy-pack", str(project.POLICY), *arguments.rest]
-    if arguments.stack != LOCAL:
+    if arguments.stack != LOCAL_STACK:
         stack = offline.prepare(paths.home / "offline" / arguments.stack, arguments.stack)
         say(f"offline: no cloud is reached; what only a subscription knows is from local/offline/{stack.name}.yaml")
         return project.become(stack, words)
@@ -119,7 +133,7 @@ def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import losses, offline, project, settings, teardown, tour
     from local.processes import background
 
-    if arguments.stack != LOCAL:
+    if arguments.stack != LOCAL_STACK:
         raise offline.refuse("destroy", arguments.stack)
     if not settings.stack(paths).settings_file.exists():
         say("nothing was deployed from this checkout")
@@ -181,6 +195,8 @@ VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
     "stop": (stop, "stop it, and the nodes; all state is kept"),
     "status": (status, "which processes run"),
     "reset": (reset, "delete all its state"),
+    "save": (save, "write the whole state to one file: resources, jobs, files, blobs, images, databases, secrets"),
+    "restore": (restore, "replace the whole state by that of a file that `save` wrote"),
     "fault": (fault, "faults on purpose of a running local Azure: set, list, clear, kinds"),
     "clock": (clock, "what time it is in the running local Azure; move it ahead"),
     "tour": (run_tour, "the main job from end to end (make up)"),
@@ -209,6 +225,10 @@ def parser() -> argparse.ArgumentParser:
             verb.add_argument("--caches", action="store_true", help="delete cached images, too")
         if name == "destroy":
             verb.add_argument("--yes", action="store_true", help="do not ask (also with YES=1 in the environment)")
+        if name in ("save", "restore"):
+            verb.add_argument("file", type=Path, metavar="FILE", help="holds every secret: keep it as one")
+        if name == "restore":
+            verb.add_argument("--yes", action="store_true", help="do not ask")
         if name == "fault":
             from local.fault_verbs import add_fault_options
 
@@ -216,7 +236,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "clock":
             verb.add_argument("--ahead", metavar="DURATION", help="move it ahead by so much (ISO 8601: PT2H30M)")
         if name in PULUMI_VERBS:
-            verb.add_argument("--stack", "-s", default=LOCAL, help="local (default); preview: dev and prod, offline")
+            verb.add_argument("--stack", "-s", default=LOCAL_STACK, help="local (default); preview: dev, prod, offline")
     return top
 
 
@@ -232,11 +252,24 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
+def _finish_restore(paths: Paths) -> None:
+    """Go on with a restore that was killed while it exchanged the folders."""
+    if not (paths.home / ".restore").exists():
+        return
+    from local.processes import saved_state
+
+    if saved_state.pending(paths):
+        say("a restore was interrupted: it is finished now")
+        with saved_state.alone(paths):
+            saved_state.exchange(paths)
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(sys.argv[1:] if argv is None else argv)
     os.umask(PRIVATE_UMASK)
     paths = Paths.default()
     try:
+        _finish_restore(paths)
         paths.ensure(sockets=False)
         return VERBS[arguments.verb][0](paths, arguments)
     except KeyboardInterrupt:

@@ -14,6 +14,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The repository's root: the working directory of every command that we start."""
 
+LOCAL_STACK = "local"
+"""The name of the stack that is deployed to the local Azure."""
 HOME_VARIABLE = "LOCAL_AZURE_HOME"
 PRIVATE_UMASK = 0o077
 """Of every process of ours, children included: what the local Azure writes is for its owner only."""

@@ -29,7 +29,7 @@ from local.azure.platform.faults import Faults
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import IDENTITIES, Directory
-from local.azure.sql.stores.backend import Backend
+from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.paths import Paths
 from worker.docker_worker import feed
 from worker.docker_worker.schema import KEY_END
@@ -144,7 +144,7 @@ class Place:
     imds: Imds
     directory: Directory
     port: int
-    databases: Backend | None
+    databases: PostgresBackend | None
     faults: Faults = field(default_factory=Faults)
     workers: list[Worker] = field(default_factory=list)
     server: Server | None = None
@@ -236,7 +236,7 @@ class Place:
             )
 
 
-def open_place(stack: ExitStack, home: Path, databases: Backend | None = None, *, let_in: bool = True) -> Place:
+def open_place(stack: ExitStack, home: Path, databases: PostgresBackend | None = None, *, let_in: bool = True) -> Place:
     """A cloud in this folder; everything ends with the stack. Without a backend the server is another process's.
 
     `let_in`: make the database, with a user for the node identity.

@@ -16,9 +16,9 @@ import yaml
 
 from local.deployment import project
 from local.deployment.project import Stack
-from local.deployment.settings import LOCAL, SALT
+from local.deployment.settings import SALT
 from local.errors import LocalError
-from local.paths import CHECKOUT, write_private
+from local.paths import CHECKOUT, LOCAL_STACK, write_private
 
 PLACEHOLDERS = CHECKOUT / "local" / "offline"
 VARIABLE = "PULUMI_STANDIN_OFFLINE"  # read by local/plugins/azure_native
@@ -35,7 +35,7 @@ def real_settings(name: str) -> dict[str, Any]:
     """The stack file of a real stack. Raises `LocalError` for a stack that does not exist."""
     file = CHECKOUT / f"Pulumi.{name}.yaml"
     if name not in stacks() or not file.exists():
-        raise LocalError(f"there is no stack '{name}'", next_step=f"one of: {', '.join([LOCAL, *stacks()])}")
+        raise LocalError(f"there is no stack '{name}'", next_step=f"one of: {', '.join([LOCAL_STACK, *stacks()])}")
     return project.read_yaml(file)
 
 

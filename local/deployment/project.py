@@ -132,9 +132,14 @@ def variables(stack: Stack, cli: Installation) -> dict[str, str]:
     return told
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what steers another Pulumi or another cloud."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+
+
 def environment(stack: Stack, cli: Installation) -> dict[str, str]:
     """Ours without what is the user's own Pulumi and Azure, and with what the stack's commands need."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    kept = clean_environment()
     return kept | variables(stack, cli)
 
 

@@ -16,10 +16,9 @@ import yaml
 from local.deployment import project
 from local.deployment.project import Stack
 from local.errors import LocalError
-from local.paths import CHECKOUT, Paths, write_private
+from local.paths import CHECKOUT, LOCAL_STACK, Paths, write_private
 from local.processes.running import read_cloud
 
-LOCAL = "local"  # the stack's name
 TEMPLATE = CHECKOUT / "local" / "Pulumi.local.yaml"
 SECRETS = ("adminPassword", "userPassword")
 SALT = "encryptionsalt"  # written by Pulumi with the first secret; the passphrase is checked against it
@@ -27,7 +26,7 @@ SALT = "encryptionsalt"  # written by Pulumi with the first secret; the passphra
 
 def stack(paths: Paths, environment: Mapping[str, str] | None = None) -> Stack:
     """The stack "local" of this home; `environment` says which cloud it reaches (`cloud_environment`)."""
-    return Stack(LOCAL, paths.stack, environment or {})
+    return Stack(LOCAL_STACK, paths.stack, environment or {})
 
 
 def key(name: str) -> str:

@@ -13,7 +13,7 @@ from local.deployment.resources import deployed
 from local.errors import LocalError
 from local.node import cleanup
 from local.paths import Paths
-from local.processes import background
+from local.processes import background, saved_state
 from local.words import say
 
 
@@ -85,7 +85,14 @@ def remove_everything(paths: Paths, *, caches: bool) -> None:
             cleanup.remove_images(paths)
     except DockerException:
         say("no Docker engine answers: nothing was removed there")
-    for folder in (paths.state, paths.stack, paths.home / "offline", paths.run, paths.sockets):
+    for folder in (
+        paths.state,
+        paths.stack,
+        paths.home / "offline",
+        paths.run,
+        paths.sockets,
+        *saved_state.leftovers(paths),
+    ):
         shutil.rmtree(folder, ignore_errors=True)
     paths.cloud_json.unlink(missing_ok=True)
     paths.ca.unlink(missing_ok=True)

@@ -10,7 +10,9 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import docker
 from docker.errors import APIError, DockerException
@@ -20,6 +22,9 @@ from local.node.docker_executor import HOME_LABEL, home_id
 from local.node.image import OWNER_LABEL
 from local.node.process_executor import FOLDER, agent_pid
 from local.paths import Paths
+
+_STOP_SECONDS = 20.0
+_LOOK_SECONDS = 0.05
 
 
 def remove_nodes(paths: Paths) -> None:
@@ -43,7 +48,26 @@ def remove_nodes(paths: Paths) -> None:
 
 
 def stop_nodes(paths: Paths) -> int:
-    """Stop this local Azure's node containers, all at once; how many there were. Their disks stay."""
+    """Stop this local Azure's nodes, all at once; how many there were. Their disks stay."""
+    agents = [pid for folder in (paths.sockets / FOLDER).glob("*") if (pid := agent_pid(folder))]
+    for pid in agents:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    for folder in (paths.sockets / FOLDER).glob("*"):
+        _wait_for_end(folder)
+    return len(agents) + _stop_containers(paths)
+
+
+def _wait_for_end(folder: Path) -> None:
+    end = time.monotonic() + _STOP_SECONDS
+    while pid := agent_pid(folder):
+        if time.monotonic() > end:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _stop_containers(paths: Paths) -> int:
     try:
         containers = docker.from_env().containers.list(filters=_ours(paths), ignore_removed=True)
     except DockerException:

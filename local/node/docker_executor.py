@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import shutil
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import docker
@@ -18,7 +20,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from local.node import firewall
-from local.node.agent.config import AGENT_RUNTIME, AgentConfig
+from local.node.agent.config import AGENT_RUNTIME, AGENT_STATE, NODE_ROOT, AgentConfig
 from local.node.agent_nodes import Agented, AgentNodes
 from local.node.contract import NodeEvent, NodeSpec, NodeState, NodeUnreachable
 from local.node.image import ensure_node_image
@@ -28,9 +30,17 @@ from local.paths import Paths
 
 HOME_LABEL = "org.local-azure.home"
 NODE_LABEL = "org.local-azure.node"
+DISK_FOLDERS = (NODE_ROOT, AGENT_STATE)  # of a node: the tasks' files, and the agent's memory
+DISKS = "node-disks"
+"""Below the state: disks that were saved (`disks.py`), for containers that are made anew."""
 _STOP_SECONDS = 30
 _REVIVE_SECONDS = 30  # between two revivals of a node; Azure recovers nodes by itself, too
 _SSH_PORT = "22/tcp"
+
+
+def disk_file(folder: str) -> str:
+    """The name of the file that a folder of a node is saved in."""
+    return f"{PurePosixPath(folder).name}.tar"
 
 
 def home_id(paths: Paths) -> str:
@@ -173,6 +183,17 @@ class DockerExecutor(AgentNodes):
             image, name=name, hostname=_hostname(node.spec.node_id), labels=labels, ports=[(22, "tcp")],
             stop_signal="SIGTERM", stop_timeout=_STOP_SECONDS, host_config=host,
         )  # fmt: skip
+        self._give_disk(node.spec.node_id)
+
+    def _give_disk(self, node_id: str) -> None:
+        """A node of a restored state finds its files again."""
+        saved = self._paths.state / DISKS / node_id
+        for folder in DISK_FOLDERS:
+            file = saved / disk_file(folder)
+            if file.exists():
+                with file.open("rb") as content:
+                    self._container(node_id).put_archive("/", content)
+        shutil.rmtree(saved, ignore_errors=True)
 
     def _remove(self, node_id: str) -> None:
         with contextlib.suppress(NotFound):

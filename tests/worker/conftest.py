@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from local.azure.sql.stores.backend import Backend
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.schema import ROLE
 from testbeds.worker_place import DATABASE, HANDLERS, Place, open_place
@@ -40,7 +39,7 @@ def copy(store: PostgresBackend, name: str, to: str) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, migrated: PostgresBackend, databases: Backend) -> Iterator[Place]:
+def place(tmp_path: Path, migrated: PostgresBackend, databases: PostgresBackend) -> Iterator[Place]:
     """A migrated database with a running server."""
     copy(migrated, MIGRATED, DATABASE)
     with ExitStack() as stack:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from local.azure.control_plane.cloud import Cloud
-from local.azure.sql.stores.choice import VARIABLE
 from local.paths import Paths
 from testbeds.worker_place import DATABASE, HANDLERS, ROOT, Worker
+from tests.azure.sql.world import needs_postgres
 
 pytestmark = pytest.mark.thorough
 
@@ -51,6 +51,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
+    needs_postgres()
     cloud = Cloud.open(Paths(tmp_path / "home"))
     port = cloud.ports.reserve("sql")
     password, login = tmp_path / "password", tmp_path / "login"
@@ -60,7 +61,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     words += ["--sql-login", USER, "--password-file", str(password)]
     process = subprocess.Popen(
         [sys.executable, "-m", "local.azure.sql", *words],
-        env=os.environ | {VARIABLE: "sqlite"}, stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         wait_for(port)

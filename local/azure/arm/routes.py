@@ -42,7 +42,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import AuthenticationFailed, NotFound, nearest
 from local.azure.control_plane.resource_types import Document, TypeSpec
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.tokens import Caller, authorization
 from local.azure.platform.errors import AzureError, unexpected
 from local.azure.platform.json_body import parse
 
@@ -155,10 +155,10 @@ class Pipeline:
 
     async def authenticate(self, context: Context) -> None:
         """A bearer token for ARM."""
-        scheme, _, token = context.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        scheme, token = authorization(context.request.headers)
+        if scheme != "bearer" or not token:
             raise AuthenticationFailed
-        context.caller = self._cloud.tokens.verify(token.strip(), self._cloud.arm_audiences)
+        context.caller = self._cloud.tokens.verify(token, self._cloud.arm_audiences)
 
     async def route(self, context: Context) -> None:
         """Find what answers: a document, an operation's status, or a type of resource."""

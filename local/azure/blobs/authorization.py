@@ -18,7 +18,7 @@ from local.azure.blobs.shared_access import SharedAccess
 from local.azure.blobs.sharedkey import is_signed_by
 from local.azure.control_plane.access import Access
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.tokens import STORAGE_AUDIENCES, Tokens
+from local.azure.control_plane.tokens import STORAGE_AUDIENCES, Tokens, authorization
 from local.azure.platform.errors import AzureError
 
 
@@ -30,9 +30,9 @@ class Authorization:
 
     def check(self, request: web.Request, account: Resource, operation: Operation) -> str | None:
         """Return when the request may go on: whose it is, for a bearer token."""
-        scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+        scheme, token = authorization(request.headers)
         if scheme == "bearer":
-            return self._bearer(request, account, operation)
+            return self._bearer(request, token, account, operation)
         elif scheme == "sharedkey":
             self._shared_key(request, account)
         elif scheme == "sharedkeylite":
@@ -48,14 +48,14 @@ class Authorization:
     ) -> None:
         """Whether the caller of a copy may read its source: by the source's own signature, as itself, or by the key of
         the same account."""
-        scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+        scheme, token = authorization(request.headers)
         if "sig=" in target:
             keys = source.system.get("keys", [])
             user = self._signatures.check(source.name, keys, operation, target, request.remote)
             if user is not None:
                 self._require(user, source, operation)
         elif scheme == "bearer":
-            self._bearer(request, account, operation, of=source)
+            self._bearer(request, token, account, operation, of=source)
         elif scheme != "sharedkey" or source.id != account.id:
             raise CannotVerifyCopySource("The copy source has no signature, and its account's key was not used.")
 
@@ -70,9 +70,8 @@ class Authorization:
             self._require(user, account, operation)
 
     def _bearer(
-        self, request: web.Request, account: Resource, operation: Operation, *, of: Resource | None = None
+        self, request: web.Request, token: str, account: Resource, operation: Operation, *, of: Resource | None = None
     ) -> str:
-        token = request.headers["Authorization"].partition(" ")[2]
         endpoint = f"https://{request.host}/{account.name}"
         own = (endpoint, f"https://{account.name}.blob.core.windows.net")
         try:

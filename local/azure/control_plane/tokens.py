@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -115,6 +115,12 @@ class Tokens:
         """The public key, as the authority publishes it."""
         key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self._key_id, "n": self._modulus, "e": self._exponent}
         return {"keys": [key]}
+
+
+def authorization(headers: Mapping[str, str]) -> tuple[str, str]:
+    """The Authorization header of a request: its scheme in small letters, and what follows; empty without one."""
+    scheme, _, credential = headers.get("Authorization", "").partition(" ")
+    return scheme.lower(), credential.strip()
 
 
 def _load_key(paths: Paths | None) -> rsa.RSAPrivateKey:

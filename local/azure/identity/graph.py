@@ -16,7 +16,7 @@ from aiohttp import web
 from local.azure.control_plane import odata
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import AuthenticationFailed, NotImplementedHere
-from local.azure.control_plane.tokens import GRAPH_AUDIENCES, Caller
+from local.azure.control_plane.tokens import GRAPH_AUDIENCES, Caller, authorization
 from local.azure.identity.directory import SERVICE_PRINCIPAL, USER, Application, Directory, Principal
 from local.azure.identity.errors import GraphBadRequest, GraphFailed, GraphForbidden, GraphNotFound, GraphThrottled
 from local.azure.platform.errors import AzureError
@@ -52,10 +52,10 @@ class Graph:
         return web.Response(status=status) if body is None else web.json_response(body, status=status)
 
     async def _answer(self, request: web.Request) -> tuple[int, Body | None]:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        scheme, token = authorization(request.headers)
+        if scheme != "bearer":
             raise AuthenticationFailed("Access token is empty.", reason="InvalidAuthenticationToken")
-        caller = self._cloud.tokens.verify(token.strip(), (*GRAPH_AUDIENCES, self._cloud.arm_url))
+        caller = self._cloud.tokens.verify(token, (*GRAPH_AUDIENCES, self._cloud.arm_url))
         parts = [part for part in request.match_info["path"].split("/") if part]
         if request.method == "GET":
             return 200, self._read(parts, request.query, caller)

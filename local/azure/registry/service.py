@@ -14,6 +14,7 @@ from aiohttp import web
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.tokens import authorization
 from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
 from local.azure.registry.catalog import Catalog
@@ -161,8 +162,8 @@ class RegistryService:
         return scope, _answering(lambda: work(request, registry, repository))
 
     def _authorize(self, request: web.Request, registry: Resource, needed: Scope | None) -> None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        scheme, token = authorization(request.headers)
+        if scheme != "bearer":
             raise Unauthorized
         self._grants.check(registry, token, needed)
 

@@ -16,7 +16,7 @@ from local.azure.platform.ports import PortInUse, Ports
 from local.azure.platform.store import Store
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory, SqlAccount
-from local.azure.sql.stores.choice import UnknownBackend, chosen, open_backend
+from local.azure.sql.stores.postgres.backend import open_backend
 from local.azure.sql.stores.postgres.cluster import Cluster, ClusterError
 from local.paths import Paths
 
@@ -51,18 +51,18 @@ def main(arguments: list[str] | None = None) -> int:
     faults = Faults()
     try:
         with ExitStack() as stack:
-            cluster = stack.enter_context(Cluster(paths)) if chosen() == "postgres" else None
+            cluster = stack.enter_context(Cluster(paths))
             databases = open_backend(paths)
             for name in given.database:
                 databases.ensure(name)
             stack.enter_context(Listener(paths, SQL, faults))
             server = stack.enter_context(Server(paths, Directory(paths, account=account), port, databases, faults))
-            log.info("listening on port %d, on %s", server.port, chosen())
+            log.info("listening on port %d", server.port)
             while not stop.wait(_LOOK_SECONDS):
-                if cluster is not None and not cluster.running:
+                if not cluster.running:
                     log.error("PostgreSQL ended; so do we, and the next start recovers what was committed")
                     return 1
-    except (PortInUse, ClusterError, UnknownBackend) as error:
+    except (PortInUse, ClusterError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

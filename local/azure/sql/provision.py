@@ -10,13 +10,12 @@ import re
 from local.azure.sql.faults import SessionFaults
 from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.sessions.execution import Execution
-from local.azure.sql.stores.backend import Backend
-from local.azure.sql.stores.choice import open_backend
+from local.azure.sql.stores.postgres.backend import PostgresBackend, open_backend
 from local.azure.sql.tds import tokens
 from local.paths import Paths
 
 
-def provision(paths: Paths, database: str, script: str, databases: Backend | None = None) -> None:
+def provision(paths: Paths, database: str, script: str, databases: PostgresBackend | None = None) -> None:
     """Make the database unless it is there, then run the script in it, batch by batch (`GO`). Raises SqlError."""
     databases = databases or open_backend(paths)
     databases.ensure(database)

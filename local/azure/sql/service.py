@@ -15,7 +15,7 @@ from local.azure.platform.ports import HOST, PortInUse
 from local.azure.sql.faults import SessionFaults
 from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.sessions.session import Parts, Session
-from local.azure.sql.stores.backend import Backend
+from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.tds.wire import Wire
 from local.paths import Paths
 
@@ -28,7 +28,7 @@ class Server:
     """`with Server(...) as server:` answers until the block ends."""
 
     def __init__(
-        self, paths: Paths, directory: Directory, port: int, databases: Backend, faults: Faults | None = None
+        self, paths: Paths, directory: Directory, port: int, databases: PostgresBackend, faults: Faults | None = None
     ) -> None:
         tls = _context(paths)
         tls.maximum_version = ssl.TLSVersion.TLSv1_2  # [MS-TDS]: TLS 1.3 only with TDS 8.0
@@ -41,7 +41,7 @@ class Server:
         self._lock = threading.Lock()
 
     @property
-    def databases(self) -> Backend:
+    def databases(self) -> PostgresBackend:
         """The server's databases."""
         return self._parts.databases
 

@@ -16,20 +16,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NoReturn
 
 import grpc
 from google.protobuf import empty_pb2, json_format
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from local.plugins.language_python.programs import Interpreter, ProgramNotStarted, Programs
+from local.plugins.protocol import lifetime
 
 EXECUTOR: Final = "PULUMI_STANDIN_EXECUTOR"
 ERROR_SHOWN: Final = 32  # exit code of the executor script: "showing user actionable message"
-PARENT_CHECK_SECONDS: Final = 0.5
 THREADS: Final = 16
 VERSION: Final = "3.272.0+local"
 # Prints the installed packages of an interpreter; pip is not asked, because an environment made by uv has none.
@@ -204,19 +202,11 @@ def _refuse(context: grpc.ServicerContext, what: str, next_step: str) -> NoRetur
 
 def serve() -> NoReturn:
     """Serve until SIGINT or SIGTERM, or until the engine's process has gone; every program ends with the host."""
-    parent = os.getppid()
     programs = Programs()
-    server = grpc.server(ThreadPoolExecutor(THREADS), options=_GRPC_CHANNEL_OPTIONS)
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(sys.argv[-1], programs), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    print(port, flush=True)
-    while not stop.wait(PARENT_CHECK_SECONDS):
-        if os.getppid() != parent:
-            break
-    programs.end_all()
-    server.stop(0).wait()
-    os._exit(0)
+    host = LanguageHost(sys.argv[-1], programs)
+    lifetime.run(
+        lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server),
+        programs.end_all,
+        threads=THREADS,
+        grace_seconds=0,
+    )

@@ -12,10 +12,8 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.platform.faults import SQL, Faults, Listener
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory
-from local.azure.sql.stores.backend import Backend
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.cluster import Cluster, socket_of
-from local.azure.sql.stores.sqlite import SqliteBackend
 from local.paths import Paths
 from tests.azure.sql.world import World, needs_postgres
 
@@ -37,7 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(paths.sockets)
 
 
-def without_databases(databases: Backend) -> Backend:
+def without_databases(databases: PostgresBackend) -> PostgresBackend:
     for name in ("worklist", "other"):
         if databases.exists(name):
             databases.drop(name)
@@ -45,16 +43,13 @@ def without_databases(databases: Backend) -> Backend:
 
 
 @pytest.fixture
-def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    """An empty store: PostgreSQL, or SQLite where a test's parameter `place` says so."""
-    call = getattr(request.node, "callspec", None)
-    if call is not None and call.params.get("place") == "sqlite":
-        return SqliteBackend(tmp_path / "state" / "sql")
-    return without_databases(PostgresBackend(request.getfixturevalue("cluster")))
+def databases(cluster: Path) -> PostgresBackend:
+    """An empty store."""
+    return without_databases(PostgresBackend(cluster))
 
 
 @pytest.fixture
-def world(tmp_path: Path, databases: Backend) -> Iterator[World]:
+def world(tmp_path: Path, databases: PostgresBackend) -> Iterator[World]:
     cloud = Cloud.open(Paths(tmp_path))
     directory, faults = Directory(cloud.paths), Faults()
     with Listener(cloud.paths, SQL, faults), Server(cloud.paths, directory, 0, databases, faults) as server:

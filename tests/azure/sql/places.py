@@ -1,4 +1,4 @@
-"""Databases to run the same statements against: the stand-in over each of its stores, and a real SQL Server.
+"""Databases to run the same statements against: the stand-in, and a real SQL Server.
 
 A real server is asked for by SQLSERVER_TEST_DSN, a connection string of mssql-python with a database in which tables
 may be made. Tables have names of their own and are dropped.
@@ -18,8 +18,7 @@ from tests.azure.sql.world import World
 
 DSN = "SQLSERVER_TEST_DSN"
 _SERVER = pytest.param("server", marks=pytest.mark.azure)  # like a subscription: nobody has one by default
-PLACES = ("postgres", "sqlite", _SERVER)
-WITH_ROW_LOCKS = WITH_TYPES = ("postgres", _SERVER)  # SQLite has one writer a database, and five types
+PLACES = ("postgres", _SERVER)
 
 
 class Session:

@@ -17,7 +17,6 @@ import pytds
 import pytest
 
 from local.azure.control_plane.cloud import Cloud
-from local.azure.sql.stores.choice import KINDS, VARIABLE
 from local.paths import Paths
 from tests.azure.sql.world import AUDIENCE, needs_postgres
 
@@ -32,13 +31,12 @@ class Machine:
     """A home, and its SQL server's process."""
 
     cloud: Cloud
-    kind: str
     port: int
     token: str
     process: subprocess.Popen[bytes]
 
     def start(self) -> None:
-        self.process = start(self.cloud.paths.home, self.port, self.kind)
+        self.process = start(self.cloud.paths.home, self.port)
 
     def connect(self, **options: Any) -> Any:
         return pytds.connect(
@@ -52,10 +50,9 @@ class Machine:
         return int(file.read_text().split("\n", 1)[0])
 
 
-def start(home: Path, port: int, kind: str) -> subprocess.Popen[bytes]:
+def start(home: Path, port: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "local.azure.sql", "--home", str(home), "--database", "worklist"],
-        env={**os.environ, VARIABLE: kind},
         stderr=subprocess.DEVNULL,
     )
     end = time.monotonic() + START_SECONDS
@@ -71,16 +68,15 @@ def start(home: Path, port: int, kind: str) -> subprocess.Popen[bytes]:
     raise TimeoutError("the server did not answer")
 
 
-@pytest.fixture(params=KINDS)
-def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
-    if request.param == "postgres":
-        needs_postgres()
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    needs_postgres()
     cloud = Cloud.open(Paths(tmp_path))
     port, settings = cloud.ports.reserve("sql"), cloud.settings
     token = cloud.tokens.issue(
         principal_id=settings.deployer_object_id, client_id=settings.client_id, audience=AUDIENCE
     )
-    made = Machine(cloud, request.param, port, token, start(tmp_path, port, request.param))
+    made = Machine(cloud, port, token, start(tmp_path, port))
     yield made
     made.process.terminate()
     made.process.wait(WAIT_SECONDS)
@@ -109,7 +105,6 @@ def test_a_killed_server_comes_back_with_what_was_committed(machine: Machine) ->
     assert modes == {0}
 
 
-@pytest.mark.parametrize("machine", ["postgres"], indirect=True)
 def test_when_postgresql_is_killed_the_server_ends_and_its_next_start_recovers(machine: Machine) -> None:
     connection = machine.connect(autocommit=True)
     connection.cursor().execute("CREATE TABLE t (n INT)")
@@ -121,7 +116,6 @@ def test_when_postgresql_is_killed_the_server_ends_and_its_next_start_recovers(m
         assert again.cursor().execute_scalar("SELECT COUNT(*) FROM t") == 1
 
 
-@pytest.mark.parametrize("machine", ["postgres"], indirect=True)
 def test_postgresql_does_not_outlive_a_killed_server(machine: Machine) -> None:
     postmaster = machine.postmaster
     machine.process.kill()
@@ -135,7 +129,6 @@ def test_postgresql_does_not_outlive_a_killed_server(machine: Machine) -> None:
         assert not Path(f"/proc/{postmaster}").exists()
 
 
-@pytest.mark.parametrize("machine", ["postgres"], indirect=True)
 def test_a_pid_file_of_another_program_does_not_stop_the_start(machine: Machine) -> None:
     machine.process.terminate()
     machine.process.wait(WAIT_SECONDS)
@@ -143,12 +136,3 @@ def test_a_pid_file_of_another_program_does_not_stop_the_start(machine: Machine)
     file.write_text(f"{os.getppid()}\n/mnt/data\n0\n5432\n/mnt/socket\n\n  0 0\nready\n")
     machine.start()
     machine.connect().close()
-
-
-def test_a_store_that_there_is_not_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "local.azure.sql", "--home", str(tmp_path)],
-        env={**os.environ, VARIABLE: "oracle"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 1
-    assert "LOCAL_AZURE_SQL is 'oracle'" in ran.stderr and "postgres, sqlite" in ran.stderr

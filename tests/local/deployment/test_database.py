@@ -9,9 +9,12 @@ import pytest
 from local.azure.platform.settings import load_or_create
 from local.azure.platform.store import Store
 from local.azure.sql.errors import SqlError
+from local.azure.sql.stores.postgres.backend import open_backend
+from local.azure.sql.stores.postgres.cluster import Cluster
 from local.deployment import database
 from local.errors import LocalError
 from local.paths import Paths
+from tests.azure.sql.conftest import needs_postgres
 
 OUTPUTS: dict[str, Any] = {
     "worker_identity": {
@@ -34,14 +37,15 @@ def test_the_script_is_made_by_the_program_and_run_in_the_database(
     assert "CREATE USER [id-abp-local-node]" in script
 
 
-def test_running_it_again_changes_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOCAL_AZURE_SQL", "sqlite")  # needs no server to run
+def test_running_it_again_changes_nothing(paths: Paths) -> None:
+    needs_postgres()
     store = Store(paths.database)
     load_or_create(paths, store)
     store.close()
-    for _ in range(2):
-        database.provision(paths, OUTPUTS)
-    assert list((paths.state / "sql").iterdir())
+    with Cluster(paths):
+        for _ in range(2):
+            database.provision(paths, OUTPUTS)
+        assert open_backend(paths).exists("worklist")
 
 
 def test_outputs_without_the_identity_are_refused_in_words(paths: Paths) -> None:

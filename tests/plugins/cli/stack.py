@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from local.deployment.project import clean_environment
 
 PLUGINS = Path(__file__).resolve().parents[3] / "local" / "plugins"
 LANGUAGE_HOST = PLUGINS / "language-python"
@@ -35,7 +36,7 @@ class Stack:
         passphrase = folder / "passphrase"
         passphrase.write_text("for tests")
         (folder / "backend").mkdir()
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("ARM_", "AZURE_", "PULUMI_", "DOCKER_"))}
+        clean = {name: value for name, value in clean_environment().items() if not name.startswith("DOCKER_")}
         self._environment = {
             **clean,
             "PULUMI_HOME": str(home),

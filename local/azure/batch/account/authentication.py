@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs
 
 from local.azure.batch.errors import AuthenticationFailed, AuthenticationRequired, MissingRequiredHeader
-from local.azure.control_plane.tokens import Caller, Tokens
+from local.azure.control_plane.tokens import Caller, Tokens, authorization
 from local.azure.platform.errors import AzureError
 
 _SIGNED = (
@@ -65,14 +65,14 @@ class Authentication:
         """The caller of a bearer token; None for a shared key, which may do everything. Raises otherwise."""
         if "Authorization" not in headers:
             raise MissingRequiredHeader(details=[("HeaderName", "Authorization")])
-        scheme, _, credential = headers["Authorization"].partition(" ")
-        if scheme.lower() == "bearer":
+        scheme, credential = authorization(headers)
+        if scheme == "bearer":
             self._allow(ENTRA, modes)
             try:
                 return self._tokens.verify(credential, self._audiences)
             except AzureError as error:
                 raise self._unauthenticated(error.message) from error
-        if scheme.lower() == "sharedkey":
+        if scheme == "sharedkey":
             self._allow(SHARED_KEY, modes)
             self._check_key(credential, string_to_sign(method, headers, self._account, raw_path, query), keys)
             self._check_date(headers, now)

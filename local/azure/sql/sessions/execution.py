@@ -33,7 +33,9 @@ from local.azure.sql.statements.security import (
     read_security,
 )
 from local.azure.sql.statements.translation import Translated, split, split_condition, translations
-from local.azure.sql.stores.backend import Backend, Facts, Look
+from local.azure.sql.stores.postgres.backend import PostgresBackend
+from local.azure.sql.stores.postgres.dialect import to_postgres
+from local.azure.sql.stores.records import Facts, Look
 from local.azure.sql.tds import tokens
 from local.azure.sql.tds.values import Row, Value
 
@@ -64,7 +66,7 @@ class Execution:
 
     def __init__(
         self,
-        databases: Backend,
+        databases: PostgresBackend,
         directory: Directory,
         login: Login,
         database: str,
@@ -134,7 +136,7 @@ class Execution:
             self._secure(security)
             out += tokens.done(token, tokens.MORE)
             return
-        for statement in translations(text, self._variables(), self._databases.dialect):
+        for statement in translations(text, self._variables(), to_postgres):
             self._run(statement, values, token, out)
 
     def _variables(self) -> dict[str, int | str]:
@@ -169,7 +171,7 @@ class Execution:
     def _condition(self, text: str, values: Mapping[str, Value]) -> bool:
         """Whether an IF's condition holds."""
         text = f"SELECT CASE WHEN {text} THEN 1 ELSE 0 END"
-        [statement] = translations(text, self._variables(), self._databases.dialect)
+        [statement] = translations(text, self._variables(), to_postgres)
         self._rights.require(self.user, statement.needs, self.database)
         self.transactions.before(writes=False)
         return bool(self._db.run(statement, values, self._look).rows[0][0])

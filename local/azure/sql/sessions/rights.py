@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from local.azure.sql.errors import NotSupported, ObjectDenied, StatementDenied, UserExists, UserMissing
-from local.azure.sql.stores.backend import Connection, KeyTaken
+from local.azure.sql.stores.postgres.backend import PostgresConnection
+from local.azure.sql.stores.records import KeyTaken
 
 _DATA: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 ROLES: Final = {
@@ -32,7 +33,7 @@ GRANTS: Final = {
 class Rights:
     """Reads and writes the catalog of one database through its session's connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: PostgresConnection) -> None:
         self._db = connection
 
     def user_of(self, sid: bytes) -> str | None:

@@ -24,7 +24,8 @@ from local.azure.sql.errors import (
 from local.azure.sql.faults import SessionFaults
 from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.sessions.execution import Execution
-from local.azure.sql.stores.backend import MASTER, Backend
+from local.azure.sql.stores.postgres.backend import PostgresBackend
+from local.azure.sql.stores.records import MASTER
 from local.azure.sql.tds import tokens, wire
 from local.azure.sql.tds.login import LoginRequest, login_answer, prelogin_answer, read_login
 from local.azure.sql.tds.reader import Reader
@@ -41,7 +42,7 @@ _LOOK_SECONDS: Final = 0.05  # how often a waiting statement looks for a cancell
 class Parts:
     """What every session shares. `strict` is the TLS context of TDS 8.0."""
 
-    databases: Backend
+    databases: PostgresBackend
     directory: Directory
     tls: ssl.SSLContext
     strict: ssl.SSLContext

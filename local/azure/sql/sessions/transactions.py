@@ -10,7 +10,7 @@ import itertools
 from typing import Final
 
 from local.azure.sql.errors import DeadlockVictim, NoTransaction, SqlError
-from local.azure.sql.stores.backend import Connection
+from local.azure.sql.stores.postgres.backend import PostgresConnection
 
 _NUMBERS: Final = itertools.count(1001)  # CURRENT_TRANSACTION_ID() is unique in the server
 
@@ -18,7 +18,7 @@ _NUMBERS: Final = itertools.count(1001)  # CURRENT_TRANSACTION_ID() is unique in
 class Transactions:
     """The transaction state of one connection. `number` is CURRENT_TRANSACTION_ID()."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: PostgresConnection) -> None:
         self._db = connection
         self.count = 0
         self.number = next(_NUMBERS)

@@ -36,7 +36,7 @@ _MOST_REMEMBERED: Final = 10_000  # characters: longer texts carry data and are 
 _OF_SESSION: Final = re.compile(r"@@|\bXACT_STATE\b|\bCURRENT_TRANSACTION_ID\b", re.IGNORECASE)
 """Variables and functions whose value is the session's, given as `variables`; a function's name ends in `()`."""
 DEFAULT_COLLATION, BINARY_COLLATION = "standin_ci_as", "standin_bin2"
-_HIDDEN: Final = ("sys_", "sqlite_", "pg_")  # the tables behind the views, and the stores' own
+_HIDDEN: Final = ("sys_", "pg_")  # the tables behind the views, and the stores' own
 # All that reaches a store. ATTACH, PRAGMA, COPY and their like would open other files.
 _STATEMENTS: Final = (
     exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable,

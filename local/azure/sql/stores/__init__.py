@@ -1,1 +1,1 @@
-"""Where statements run: the protocol of a store of databases, SQLite and PostgreSQL behind it, and the choice."""
+"""Where statements run: databases of a PostgreSQL of our own, and the records that sessions exchange with it."""

@@ -1,8 +1,7 @@
 """Values: parameters as clients send them, and columns as they are sent back.
 
 Parameters are read into Python's types (dates and uniqueidentifiers as ISO text, which takes the type of its place), a
-column is typed by the values in it. `plain` is what SQLite, with its five types, stores of a value. [MS-TDS] 2.2.5.4,
-2.2.5.5.
+column is typed by the values in it. [MS-TDS] 2.2.5.4, 2.2.5.5.
 """
 
 from __future__ import annotations
@@ -215,11 +214,6 @@ def _ticks(value: dt.time) -> bytes:
 
 def _zone(value: dt.datetime) -> bytes:
     return struct.pack("<h", int((value.utcoffset() or dt.timedelta()).total_seconds() // 60))
-
-
-def plain(value: Value) -> int | float | str | bytes | None:
-    """The value in a type that SQLite has."""
-    return float(value) if isinstance(value, decimal.Decimal) else value  # type: ignore[return-value]
 
 
 def _strings(

@@ -16,14 +16,15 @@ from local.azure.sql.errors import (
     Unavailable,
     VariableMissing,
 )
-from local.azure.sql.statements.translation import Dialect, Translated
-from local.azure.sql.stores.backend import MASTER, Facts, KeyTaken, Look, Result
+from local.azure.sql.statements.translation import Translated
 from local.azure.sql.stores.postgres.client import Answer, Client, Lost, Parameter, Refused
-from local.azure.sql.stores.postgres.dialect import to_postgres
+from local.azure.sql.stores.postgres.cluster import socket_of
 from local.azure.sql.stores.postgres.errors import as_sql_error
 from local.azure.sql.stores.postgres.schema import CATALOG, FUNCTIONS, ROLE, VERSION
 from local.azure.sql.stores.postgres.types import parameter, read, retries
+from local.azure.sql.stores.records import MASTER, Facts, KeyTaken, Look, Result
 from local.azure.sql.tds.values import Row, Value
+from local.paths import Paths
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$#-]{0,62}")  # 63 bytes are the most in PostgreSQL
 _SUPERUSER: Final = "postgres"
@@ -32,17 +33,17 @@ _OWN: Final = frozenset({"postgres", "template0", "template1"})
 _TYPES: Final = frozenset({"42804", "42883", "42P08", "42P18"})
 
 
+def open_backend(paths: Paths) -> PostgresBackend:
+    """The databases of a home whose cluster runs (`cluster.py`)."""
+    return PostgresBackend(socket_of(paths))
+
+
 class PostgresBackend:
     """The databases of a running cluster."""
 
     def __init__(self, address: Path) -> None:
         self._address = address
         self.ensure(MASTER)
-
-    @property
-    def dialect(self) -> Dialect:
-        """How T-SQL is said here."""
-        return to_postgres
 
     def exists(self, name: str) -> bool:
         """Whether there is such a database."""

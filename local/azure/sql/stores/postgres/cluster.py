@@ -109,7 +109,7 @@ class Cluster:
             raise ClusterError(
                 f"initdb ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-600:]}; "
                 "PostgreSQL's folder could not be made (under root this needs the right to mount). "
-                "Look at the message, or choose SQLite: LOCAL_AZURE_SQL=sqlite"
+                "Look at the message, mend that, then start again"
             )
         new.rename(folder)
 
@@ -138,7 +138,7 @@ class Cluster:
                 if not self.running:
                     raise ClusterError(
                         f"PostgreSQL ended with {self._process.returncode} while it started; its folder is "
-                        f"{self._folder}. Read the lines above, or choose SQLite: LOCAL_AZURE_SQL=sqlite"
+                        f"{self._folder}. Read the lines above, then start again"
                     ) from error
                 if time.monotonic() > end:
                     raise ClusterError(
@@ -180,7 +180,7 @@ def programs() -> str:
             return folder
     raise ClusterError(
         f"PostgreSQL is not in {_PROGRAMS[0]}; the SQL server's databases are kept there. "
-        "Install it (apt-get install postgresql), or choose SQLite: LOCAL_AZURE_SQL=sqlite"
+        "Install it: apt-get install postgresql   (make setup does)"
     )
 
 

@@ -8,8 +8,8 @@ ROLE: Final = "standin"  # as whom sessions run: owner of their database, not su
 VERSION: Final = 2  # of the script below, kept in each database; change both together
 
 # SQL_Latin1_General_CP1_CI_AS compares NVARCHAR by Windows' rules: no case, no width, no kind of kana; accents count.
-# ICU's second level is that. What PostgreSQL cannot do for a text is the third thing that SQL Server does in every
-# collation: to pass over blanks at its end (`sqlite.py` does).
+# ICU's second level is that. What PostgreSQL cannot do, and SQL Server does in every collation: pass over blanks at
+# the end of a text (docs/local-azure.md).
 CATALOG: Final = """
 CREATE COLLATION IF NOT EXISTS standin_ci_as (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE COLLATION IF NOT EXISTS standin_bin2 (provider = libc, locale = 'C');
