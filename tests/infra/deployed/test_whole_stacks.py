@@ -87,6 +87,8 @@ def test_what_a_stack_is_given_is_neither_changed_nor_destroyed(azure: NodelessA
     azure.put(registry, REGISTRY, {"location": "westeurope", "sku": {"name": "Standard"}, "tags": {"owner": "images"}})
     azure.put(storage, STORAGE, {"location": "westeurope", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2"})
     azure.put(identity, MSI, {"location": "westeurope"})
+    for family in stack_config("dev")["families"]:
+        azure.put(f"{storage}/blobServices/default/containers/job-{family}", STORAGE, {"properties": {}})
     ids = azure.get(identity, MSI)["properties"]
     given = {registry: REGISTRY, storage: STORAGE, identity: MSI}
     before = shown(azure, given)
@@ -103,7 +105,10 @@ def test_what_a_stack_is_given_is_neither_changed_nor_destroyed(azure: NodelessA
         }
     )  # fmt: skip
     guest.up()
-    assert azure.listed("rg-abp-guest") == ["Microsoft.Batch/batchAccounts 1"]
+    assert azure.listed("rg-abp-guest") == [
+        "Microsoft.Batch/batchAccounts 1",
+        "Microsoft.ManagedIdentity/userAssignedIdentities 1",  # Batch's own, for the link to the storage account
+    ]
     assert shown(azure, given) == before
     guest.unchanged()
     guest.destroy()
@@ -118,15 +123,14 @@ def test_prod_is_previewed_deployed_and_destroyed_where_no_engine_is(azure: Node
     assert "create" in prod.pulumi("preview")
     prod.up()
     assert prod.outputs()["worker_image"].endswith(f"/docker-worker@{DIGEST}")
+    # The docker provider, which asks an engine when it is configured, is not in the state: nobody will start it.
+    providers = [urn.rpartition("::")[0] for urn in prod.urns() if "::pulumi:providers:" in urn]
+    assert {one.rpartition(":")[2] for one in providers} == {"azure-native"}
     prod.unchanged()
     prod.configure(config | {"protect": False})
     prod.up()
     prod.destroy()
     assert "rg-abp-prod" not in azure.groups()
-    # Where it builds, the same machine cannot even preview: what is above is no accident.
-    dev = stack("dev")
-    dev.configure(stack_config("dev"))
-    assert "engine" in dev.pulumi("preview", fails=True)
 
 
 def test_names_of_the_longest_prefix_and_stack_are_taken_by_azure(azure: NodelessAzure, stack: MakeStack) -> None:
