@@ -42,6 +42,8 @@ THOROUGH = (
     "tests/azure/sql/test_real_server.py",
     "tests/azure/sql/test_semantics.py",
     "tests/ci/test_previews.py",
+    "tests/infra/deployed/test_import.py",
+    "tests/infra/deployed/test_whole_stacks.py",
     "tests/jobs/dashboard/test_browser.py",
     "tests/jobs/test_hostile.py",
     "tests/jobs/test_hostile_submit.py",

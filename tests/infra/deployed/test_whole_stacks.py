@@ -13,6 +13,8 @@ from tests.infra.recording import DIGEST, stack_config
 
 IMAGE = {"image": f"docker-worker@{DIGEST}"}
 """In the place of a build, which needs an engine: the main job of the scenarios builds."""
+LONG = "guest-of-what-exists-already-with-a-name-as-long-as-azure-and-pulumi-take-it-" + "x" * 20
+"""A stack's name; with the longest prefix, names reach their limits."""
 NETWORK, ZONE, WORKSPACE = "2024-05-01", "2024-06-01", "2023-09-01"
 ZONES = ("privatelink.batch.azure.com", "privatelink.azurecr.io", "privatelink.blob.core.windows.net")
 MSI, REGISTRY, STORAGE = "2023-01-31", "2023-01-01-preview", "2024-01-01"
@@ -92,11 +94,12 @@ def test_what_a_stack_is_given_is_neither_changed_nor_destroyed(azure: NodelessA
     ids = azure.get(identity, MSI)["properties"]
     given = {registry: REGISTRY, storage: STORAGE, identity: MSI}
     before = shown(azure, given)
-    guest = stack("guest")
+    guest, own = stack(LONG), Names(prefix="abcdefgh", stack=LONG, subscription_id="").resource_group
     guest.configure(
         stack_config("dev")
         | {
             "worker": IMAGE,
+            "prefix": "abcdefgh",
             "registry": {"id": registry, "server": azure.get(registry, REGISTRY)["properties"]["loginServer"]},
             "storage": {"id": storage},
             "node_identity": {
@@ -105,14 +108,14 @@ def test_what_a_stack_is_given_is_neither_changed_nor_destroyed(azure: NodelessA
         }
     )  # fmt: skip
     guest.up()
-    assert azure.listed("rg-abp-guest") == [
+    assert azure.listed(own) == [
         "Microsoft.Batch/batchAccounts 1",
         "Microsoft.ManagedIdentity/userAssignedIdentities 1",  # Batch's own, for the link to the storage account
     ]
     assert shown(azure, given) == before
     guest.unchanged()
     guest.destroy()
-    assert "rg-abp-guest" not in azure.groups()
+    assert own not in azure.groups()
     assert shown(azure, given) == before
     azure.arm.resource_groups.begin_delete("rg-shared").result()
 
@@ -131,13 +134,3 @@ def test_prod_is_previewed_deployed_and_destroyed_where_no_engine_is(azure: Node
     prod.up()
     prod.destroy()
     assert "rg-abp-prod" not in azure.groups()
-
-
-def test_names_of_the_longest_prefix_and_stack_are_taken_by_azure(azure: NodelessAzure, stack: MakeStack) -> None:
-    name = "a-stack-with-a-name-as-long-as-it-may-be-" + "x" * 50
-    long = stack(name)
-    long.configure(stack_config("dev") | {"worker": IMAGE, "prefix": "abcdefgh"})
-    long.up()
-    names = Names(prefix="abcdefgh", stack=name, subscription_id=azure.cloud["subscription_id"])
-    assert names.resource_group in azure.groups()
-    long.destroy()
