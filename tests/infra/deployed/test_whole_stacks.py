@@ -128,7 +128,10 @@ def test_prod_is_previewed_deployed_and_destroyed_where_no_engine_is(azure: Node
     assert prod.outputs()["worker_image"].endswith(f"/docker-worker@{DIGEST}")
     # The docker provider, which asks an engine when it is configured, is not in the state: nobody will start it.
     providers = [urn.rpartition("::")[0] for urn in prod.urns() if "::pulumi:providers:" in urn]
-    assert {one.rpartition(":")[2] for one in providers} == {"azure-native"}
+    assert {one.rpartition(":")[2] for one in providers} == {
+        "azure-native",
+        "pulumi",
+    }  # the latter is the engine itself
     prod.unchanged()
     prod.configure(config | {"protect": False})
     prod.up()
