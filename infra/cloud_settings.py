@@ -310,6 +310,11 @@ class NetworkSettings(Section):
         return ipaddress.IPv4Network(self.subnet_range).num_addresses - AZURE_RESERVED_ADDRESSES
 
 
+def _day_without_time(value: object) -> object:
+    """Pulumi hands a date without quotes on as `2026-12-01 00:00:00 +0000 UTC`."""
+    return value.removesuffix(" 00:00:00 +0000 UTC") if isinstance(value, str) else value
+
+
 def _first_of_a_month(day: date) -> date:
     if day.day != 1:
         raise Refused("", "the first day of a month", str(day), f"write {day.replace(day=1)}")
@@ -333,7 +338,10 @@ class Budget(Section):
         Expect("a whole number of the subscription's currency, 1 or more", "per month"),
     ]
     since: Annotated[
-        date, AfterValidator(_first_of_a_month), Expect("a date like 2026-12-01", "the first day of a month")
+        date,
+        BeforeValidator(_day_without_time),
+        AfterValidator(_first_of_a_month),
+        Expect("a date like 2026-12-01", "the first day of a month"),
     ]
     """The first month, which Azure cannot change afterwards."""
 

@@ -161,7 +161,7 @@ class Settings(Section):
     tags: Annotated[
         Mapping[str, str],
         AfterValidator(_azure_tags),
-        Expect("names and texts like {environment: prod, owner: team-batch}", "put a number in quotes"),
+        Expect("names and texts like {environment: prod, owner: team-batch}", "Azure's tags are texts"),
     ] = {}
     """On every resource that Azure gives tags. docs/policy.md says which ones production must have."""
     protect: Annotated[

@@ -86,7 +86,10 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
         fix = f"run `pulumi config set --secret {key}`" if secret else expect.fix
         return Problem(key, expect.form, None, fix.replace("{key}", key))
     got = f"one of {len(detail['input'] or '')}" if secret else repr(detail["input"])
-    return Problem(key, expect.form, got, expect.fix.replace("{key}", key))
+    fix = expect.fix.replace("{key}", key)
+    if detail["type"] == "string_type" and isinstance(detail["input"], int | float):
+        fix = f"put it in quotes, for YAML it is a {'truth value' if got in ('True', 'False') else 'number'}; {fix}"
+    return Problem(key, expect.form, got, fix)
 
 
 def _unknown_key(key: str, location: tuple[str | int, ...], model: type[BaseModel]) -> Problem:

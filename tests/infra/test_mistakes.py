@@ -110,7 +110,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         "pools.default.vm_size",
         4,
-        "pools.default.vm_size: expected a VM size like Standard_D2ads_v5, got 4; take one of",
+        "pools.default.vm_size: expected a VM size like Standard_D2ads_v5, got 4; put it in quotes, for YA",
     ),
     (
         "pools.default.vm_size",
@@ -150,7 +150,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         "pools.default.ssh_from",
         [203.0],
-        "pools.default.ssh_from[0]: expected a network like 203.0.113.0/24, got 203.0; in",
+        "pools.default.ssh_from[0]: expected a network like 203.0.113.0/24, got 203.0; put it in",
     ),
     (
         "pools.default.ssh_from",
@@ -177,6 +177,21 @@ MISTAKES: list[tuple[str, Any, str]] = [
         "families",
         ["nächtlich"],
         "families[0]: expected 1 to 64 letters, digits, - or _, like nightly-load, got 'nächtlich'",
+    ),
+    (
+        "families",
+        ["hello", 2024],
+        "families[1]: expected 1 to 64 letters, * got 2024; put it in quotes, for YAML it is a number; ren",
+    ),
+    (
+        "tags",
+        {"owner": True},
+        "tags.owner: * got True; put it in quotes, for YAML it is a truth value; Azure's tags are texts",
+    ),
+    (
+        "monitoring",
+        "",
+        "monitoring: expected a section with workspace_id and emails, got ''; left out: nothing is watched",
     ),
     (
         "prefix",
@@ -264,12 +279,12 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         "tags",
         {"owner": 7},
-        "tags.owner: expected names and texts like {environment: prod, owner: team-batch}, got 7; put a",
+        "tags.owner: expected names and texts like {environment: prod, owner: team-batch}, got 7; put it i",
     ),
     (
         "tags",
         ["owner"],
-        "tags: expected names and texts like {environment: prod, owner: team-batch}, got ['owner']; put a",
+        "tags: expected names and texts like {environment: prod, owner: team-batch}, got ['owner']; Azure's",
     ),
     ("families", ["Hello", "hello"], "families: expected names with containers of their own, got 'hello' and 'Hello'"),
     (

@@ -144,6 +144,17 @@ def test_a_setting_under_another_name_than_the_projects_is_not_passed_over(key: 
     )
 
 
+@pytest.mark.parametrize("since", ["2026-12-01", "2026-12-01 00:00:00 +0000 UTC", "2026-12-01T00:00:00Z"])
+def test_a_date_needs_no_quotes(since: str) -> None:
+    """Pulumi hands one without them on with a time."""
+    config = stack_config("full")
+    config["monitoring"]["budget"]["since"] = since
+    set_config(config)
+    monitoring = Settings.load(pulumi.Config()).monitoring
+    assert monitoring is not None and monitoring.budget is not None
+    assert str(monitoring.budget.since) == "2026-12-01"
+
+
 def test_settings_error_ends_a_program_without_a_traceback() -> None:
     assert issubclass(SettingsError, pulumi.RunError)
 

@@ -209,7 +209,7 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
 ) -> None:
     old = story.pool
     nodes = {str(node.id): node.state for node in local.clients.nodes(old)}
-    under_way = work_on(local, old, "during-the-up")
+    under_way = work_on(local, old, "during-the-up", story.outputs["worker_image"])
     keep = f"      keep: ['{old.removeprefix('default-')}']\n"
     slots = "      task_slots_per_node: 2\n"
     local.checkout.edit(TEMPLATE, slots, slots + keep)
@@ -229,7 +229,7 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
     assert_job_ran(local, story, run)
     machines = {str(pool.vm_size).lower() for pool in local.clients.batch.list_pools()}
     assert machines == {"standard_d2ads_v5", "standard_d4ads_v5"}
-    moving = work_on(local, old, "moved")
+    moving = work_on(local, old, "moved", story.outputs["worker_image"])
     drained = local.checkout.jobs("pools", "drain", old, "--yes")
     assert old in drained.err
     for job in (under_way, moving):
@@ -243,12 +243,14 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
     story.outputs, story.job = local.outputs(), local.checkout.last_job(gone)
 
 
-def work_on(place: Place, pool: str, job: str) -> str:
+def work_on(place: Place, pool: str, job: str, image: str) -> str:
     """A job of more tasks than the pool's slots, so that some run and some wait."""
     batch = place.clients.batch
     batch.create_job(models.BatchJobCreateOptions(id=job, pool_info=models.BatchPoolInfo(pool_id=pool)))
+    container = models.BatchTaskContainerSettings(image_name=image, container_run_options="--rm --entrypoint /bin/sh")
     tasks = [
-        models.BatchTaskCreateOptions(id=f"t{number}", command_line="/bin/sh -c 'sleep 12'") for number in range(8)
+        models.BatchTaskCreateOptions(id=f"t{number}", command_line="-c 'sleep 12'", container_settings=container)
+        for number in range(8)
     ]
     batch.create_task_collection(job, models.BatchTaskGroup(task_values=tasks))
     deadline = time.monotonic() + PATIENCE

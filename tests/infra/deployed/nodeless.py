@@ -40,10 +40,10 @@ class NodelessAzure:
             **{name: value for name, value in os.environ.items() if not name.startswith(("LOCAL_AZURE", "DOCKER_"))},
             "LOCAL_AZURE_HOME": str(home),
             "LOCAL_AZURE_EXECUTOR": "noop",
-            "LOCAL_AZURE_SQL": "sqlite",
             "DOCKER_HOST": NO_ENGINE,
         }
         self._local("start")
+        self.path = _without_docker(home / "bin", os.environ["PATH"])
         self.cloud: dict[str, Any] = read_cloud(self.paths)
         self.scope = f"/subscriptions/{self.cloud['subscription_id']}"
 
@@ -101,7 +101,7 @@ class Deployed:
         cli = project.installation()
         project.write_project_file(self.stack, cli)
         environment = project.environment(self.stack, cli)
-        environment["PATH"] = os.pathsep.join([str(cli.pulumi.parent), *_without_docker(environment["PATH"])])
+        environment["PATH"] = os.pathsep.join([str(cli.pulumi.parent), self.azure.path])
         began = time.monotonic()
         process = subprocess.Popen(
             [str(cli.pulumi), *words, "--non-interactive", "--color=never"],
@@ -149,6 +149,17 @@ class Deployed:
         return json.loads(self.pulumi("stack", "output", "--json"))
 
 
-def _without_docker(path: str) -> list[str]:
-    """The folders of PATH that have no `docker`."""
-    return [folder for folder in path.split(os.pathsep) if folder and not shutil.which("docker", path=folder)]
+def _without_docker(place: Path, path: str) -> str:
+    """PATH with every program but `docker`: a folder that has it is replaced by links to everything else in it."""
+    folders = []
+    for number, folder in enumerate(one for one in path.split(os.pathsep) if one):
+        if shutil.which("docker", path=folder):
+            links = place / str(number)
+            links.mkdir(parents=True)
+            for program in Path(folder).iterdir():
+                if program.name != "docker":
+                    (links / program.name).symlink_to(program)
+            folder = str(links)
+        folders.append(folder)
+    assert shutil.which("docker", path=os.pathsep.join(folders)) is None
+    return os.pathsep.join(folders)

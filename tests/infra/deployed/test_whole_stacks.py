@@ -11,8 +11,12 @@ from infra.naming import Names
 from tests.infra.deployed.nodeless import Deployed, NodelessAzure
 from tests.infra.recording import DIGEST, stack_config
 
+pytestmark = pytest.mark.thorough
+
 IMAGE = {"image": f"docker-worker@{DIGEST}"}
 """In the place of a build, which needs an engine: the main job of the scenarios builds."""
+LONG = "guest-of-what-exists-already-with-a-name-as-long-as-azure-and-pulumi-take-it-" + "x" * 20
+"""A stack's name; with the longest prefix, names reach their limits."""
 NETWORK, ZONE, WORKSPACE = "2024-05-01", "2024-06-01", "2023-09-01"
 ZONES = ("privatelink.batch.azure.com", "privatelink.azurecr.io", "privatelink.blob.core.windows.net")
 MSI, REGISTRY, STORAGE = "2023-01-31", "2023-01-01-preview", "2024-01-01"
@@ -87,14 +91,17 @@ def test_what_a_stack_is_given_is_neither_changed_nor_destroyed(azure: NodelessA
     azure.put(registry, REGISTRY, {"location": "westeurope", "sku": {"name": "Standard"}, "tags": {"owner": "images"}})
     azure.put(storage, STORAGE, {"location": "westeurope", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2"})
     azure.put(identity, MSI, {"location": "westeurope"})
+    for family in stack_config("dev")["families"]:
+        azure.put(f"{storage}/blobServices/default/containers/job-{family}", STORAGE, {"properties": {}})
     ids = azure.get(identity, MSI)["properties"]
     given = {registry: REGISTRY, storage: STORAGE, identity: MSI}
     before = shown(azure, given)
-    guest = stack("guest")
+    guest, own = stack(LONG), Names(prefix="abcdefgh", stack=LONG, subscription_id="").resource_group
     guest.configure(
         stack_config("dev")
         | {
             "worker": IMAGE,
+            "prefix": "abcdefgh",
             "registry": {"id": registry, "server": azure.get(registry, REGISTRY)["properties"]["loginServer"]},
             "storage": {"id": storage},
             "node_identity": {
@@ -103,11 +110,14 @@ def test_what_a_stack_is_given_is_neither_changed_nor_destroyed(azure: NodelessA
         }
     )  # fmt: skip
     guest.up()
-    assert azure.listed("rg-abp-guest") == ["Microsoft.Batch/batchAccounts 1"]
+    assert azure.listed(own) == [
+        "Microsoft.Batch/batchAccounts 1",
+        "Microsoft.ManagedIdentity/userAssignedIdentities 1",  # Batch's own, for the link to the storage account
+    ]
     assert shown(azure, given) == before
     guest.unchanged()
     guest.destroy()
-    assert "rg-abp-guest" not in azure.groups()
+    assert own not in azure.groups()
     assert shown(azure, given) == before
     azure.arm.resource_groups.begin_delete("rg-shared").result()
 
@@ -118,22 +128,14 @@ def test_prod_is_previewed_deployed_and_destroyed_where_no_engine_is(azure: Node
     assert "create" in prod.pulumi("preview")
     prod.up()
     assert prod.outputs()["worker_image"].endswith(f"/docker-worker@{DIGEST}")
+    # The docker provider, which asks an engine when it is configured, is not in the state: nobody will start it.
+    providers = [urn.rpartition("::")[0] for urn in prod.urns() if "::pulumi:providers:" in urn]
+    assert {one.rpartition(":")[2] for one in providers} == {
+        "azure-native",
+        "pulumi",
+    }  # the latter is the engine itself
     prod.unchanged()
     prod.configure(config | {"protect": False})
     prod.up()
     prod.destroy()
     assert "rg-abp-prod" not in azure.groups()
-    # Where it builds, the same machine cannot even preview: what is above is no accident.
-    dev = stack("dev")
-    dev.configure(stack_config("dev"))
-    assert "engine" in dev.pulumi("preview", fails=True)
-
-
-def test_names_of_the_longest_prefix_and_stack_are_taken_by_azure(azure: NodelessAzure, stack: MakeStack) -> None:
-    name = "a-stack-with-a-name-as-long-as-it-may-be-" + "x" * 50
-    long = stack(name)
-    long.configure(stack_config("dev") | {"worker": IMAGE, "prefix": "abcdefgh"})
-    long.up()
-    names = Names(prefix="abcdefgh", stack=name, subscription_id=azure.cloud["subscription_id"])
-    assert names.resource_group in azure.groups()
-    long.destroy()

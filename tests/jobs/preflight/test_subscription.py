@@ -18,11 +18,13 @@ from jobs.parser import parse
 from jobs.preflight.finding import BAD, GOOD, WARNING, Finding
 from jobs.preflight.plan import Plan, PlannedName
 from jobs.preflight.subscription import Subscription, before_up
+from jobs.service.batch import PoolState
 from jobs.service.connection import ClientSecret, Connection, NotDeployed
 from jobs.service.rest import Rest
+from jobs.verbs import doctor
 from local.azure.batch.hooks import documents
 from tests.azure.running import RunningAzure
-from tests.jobs.fakes import stage
+from tests.jobs.fakes import outputs, stage
 from tests.jobs.preflight.previews import preview
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -207,8 +209,6 @@ def test_doctor_asks_about_the_first_up_of_a_stack_that_is_not_deployed(
 
 
 def test_with_preview_doctor_asks_about_the_next_up_too(cloud: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs.verbs import doctor
-
     monkeypatch.setattr(doctor, "CHECKS", {})
     monkeypatch.setattr(
         subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 0, json.dumps(preview("same")), "")
@@ -219,3 +219,14 @@ def test_with_preview_doctor_asks_about_the_next_up_too(cloud: Connection, monke
         arguments = parse(words.split())
         assert arguments.run(arguments, scene.session) == Exit.OK
         assert ("providers: all are registered" in scene.out.getvalue()) is said
+
+
+def test_doctor_looks_at_the_providers_and_sizes_of_a_deployed_stack(cloud: Connection) -> None:
+    scene = stage()
+    known = outputs(subscription_id=cloud.subscription_id, location="westeurope")
+    scene.session.find_connection = lambda: replace(cloud, outputs=known)
+    scene.batch.pools_known["default-1a2b"] = PoolState(id="default-1a2b", state="active", vm_size="STANDARD_D2_V3")
+    scene.batch.pools_known["of-others"] = PoolState(id="of-others", state="active", vm_size="Standard_NC6")
+    found = list(doctor.subscription(scene.session))
+    assert [(one.check, one.outcome) for one in found] == [("providers", GOOD), ("sizes", BAD)]
+    assert "STANDARD_D2_V3 boots images of generation 1 only" in found[1].what
