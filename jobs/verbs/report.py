@@ -24,6 +24,7 @@ from ..terminal.render import add_raw
 if TYPE_CHECKING:
     from ..report.figures import Figures
 
+WIDE: Final = 200  # columns of figures that go to a file or a pipe
 EXAMPLES: Final = (
     "report",
     "report nightly-7",
@@ -107,8 +108,9 @@ def _tell(session: Session, found: Figures) -> None:
     if session.render.as_json:
         session.render.record(found.plain())
         return
-    for line in lines(found):
-        session.render.data(line)
+    render = session.render
+    for line in lines(found, render.size[0] if render.on_terminal else WIDE):
+        render.advice(line)
 
 
 def _umask() -> int:
@@ -171,11 +173,9 @@ def _show_task(session: Session, job_id: str, task: TaskState, found: outputs_of
             {"task": task.id, "exit_code": task.exit_code, "node": task.node_id, "source": source, "stdout": text}
         )
         return
-    session.render.data(
-        f"\n-- {task.id}: {describe(task)}\n   stdout from {source}"
-        if found
-        else f"\n-- {task.id}: {describe(task)}\n   {source}"
-    )
+    session.render.data("")
+    session.render.advice(f"-- {task.id}: {describe(task)}", hang=3)
+    session.render.data(f"   stdout from {source}" if found else f"   {source}")
     for line in text.splitlines():
         session.render.data(f"   | {line}")
     if more:

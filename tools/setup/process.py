@@ -136,7 +136,8 @@ def _start(
         try:
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env=env, cwd=cwd, pass_fds=keep_open, start_new_session=to_its_end,
+                env=env, cwd=cwd, pass_fds=keep_open,
+                start_new_session=to_its_end and argv[0] != "sudo",  # whose password is this terminal's: `root.py`
             )  # fmt: skip
         except FileNotFoundError:
             raise SetupError(f"{what}: the program '{argv[0]}' is not on this machine", next_step=next_step) from None
