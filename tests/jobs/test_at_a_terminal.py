@@ -87,7 +87,7 @@ def test_no_table_is_wider_than_the_terminal_and_no_word_of_ours_is_torn(termina
         "list",
         "pools",
         "nodes",
-        "tasks simulate-wing",
+        "tasks simulate-wing --limit 20",
         "show simulate-wing",
         "report simulate-wing",
         "images",

@@ -164,7 +164,7 @@ def test_a_schedule_makes_a_job_that_every_verb_takes(place: Checkout) -> None:
     (place.root / "once.yaml").write_text(ONCE)
     place.jobs("submit", "once.yaml", "--yes")
     assert place.jobs("schedules", "-o", "name").out == "once\n"
-    place.jobs("wait", "once:job-1", "--for", "success")
+    place.jobs("wait", "once:job-1", "--for", "succeeded")
     assert place.jobs("logs", "once:job-1", "work").out == "made by once:job-1\n"
     assert "once:job-1" in place.jobs("schedules", "show", "once").out
     place.jobs("schedules", "delete", "once", "--yes")

@@ -42,7 +42,7 @@ touch $M/installed
 @pytest.fixture
 def user(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Not root, at a terminal, with sudo."""
-    for name in ("env", "setsid"):
+    for name in ("env", "setsid", "true"):
         found = shutil.which(name, path="/usr/bin:/bin")
         assert found
         (machine.bin / name).symlink_to(found)

@@ -84,10 +84,7 @@ def ensure(packages: Iterable[str], say: Say, show: Show) -> None:
     settings = {"DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
     env = {**os.environ, **settings}
     if "postgresql" in absent and not CLUSTER_SETTINGS.exists():
-        write = 'mkdir -p "$1" && echo "create_main_cluster = false" > "$1/$2"'
-        where = (str(CLUSTER_SETTINGS.parent), CLUSTER_SETTINGS.name)
-        what, helps = "writing PostgreSQL's settings", f"write {CLUSTER_SETTINGS} by hand"
-        run(root.command(["sh", "-c", write, "sh", *where]), what=what, next_step=helps)
+        _write_cluster_settings()
     show("reading the package lists")
     update = root.command(["apt-get", "update"], settings=settings)
     run(update, what="apt-get update", next_step="check the machine's apt sources", env=env)
@@ -109,6 +106,18 @@ def ensure(packages: Iterable[str], say: Say, show: Show) -> None:
         watch=progress.watch,
         to_its_end=True,
     )
+
+
+def _write_cluster_settings() -> None:
+    text = "create_main_cluster = false"
+    if root.is_root():
+        CLUSTER_SETTINGS.parent.mkdir(exist_ok=True)
+        CLUSTER_SETTINGS.write_text(f"{text}\n")
+        return
+    write = 'mkdir -p "$1" && echo "$3" > "$1/$2"'
+    argv = ["sh", "-c", write, "sh", str(CLUSTER_SETTINGS.parent), CLUSTER_SETTINGS.name, text]
+    helps = f"write '{text}' into {CLUSTER_SETTINGS}"
+    run(root.command(argv), what="writing PostgreSQL's settings", next_step=helps)
 
 
 class Installation:
