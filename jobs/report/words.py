@@ -23,13 +23,13 @@ def short(value: float | None) -> str:
 def lines(figures: Figures, width: int) -> Iterator[str]:
     """All figures, the most asked for first, for a terminal of so many columns."""
     yield (
-        f"{figures.total} tasks: {figures.succeeded} succeeded, {figures.failed} failed, "
+        f"{counted(figures.total, 'task')}: {figures.succeeded} succeeded, {figures.failed} failed, "
         f"{figures.running} running, {figures.waiting} waiting"
     )
     if figures.first_start and figures.last_end:
         yield f"first start to last end: {short((figures.last_end - figures.first_start).total_seconds())}"
     for image, count in figures.images.items():
-        yield f"image: {image}" + (f" ({count} tasks)" if len(figures.images) > 1 else "")
+        yield f"image: {image}" + (f" ({counted(count, 'task')})" if len(figures.images) > 1 else "")
     yield ""
     yield from _templates(figures, width)
     if (more := len(figures.templates) - SHOWN_TEMPLATES) > 0:
@@ -68,7 +68,7 @@ def _templates(figures: Figures, width: int) -> Iterator[str]:
 
 def _nodes(figures: Figures) -> Iterator[str]:
     hours = ", ".join(f"{value:.2f} {kind}" for kind, value in figures.hours.items() if value or kind != "unknown")
-    yield f"node hours: {hours} on {len(figures.nodes)} nodes"
+    yield f"node hours: {hours} on {counted(len(figures.nodes), 'node')}"
     for node in figures.nodes[:SHOWN_NODES]:
         kind = "gone" if node.dedicated is None else "dedicated" if node.dedicated else "spot"
         filled = round(node.used * 20)

@@ -20,6 +20,7 @@ from ..progress import SMALL, describe
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..terminal.render import add_raw
+from ..terminal.wording import counted
 
 if TYPE_CHECKING:
     from ..report.figures import Figures
@@ -92,7 +93,7 @@ def write(session: Session, job_id: str, path: Path, job_file: Path | None) -> E
         raise
     if session.render.as_json:
         session.render.record({"job": job_id, "file": str(path), "bytes": len(made), "tasks": found.total})
-    session.render.words(f"{path}: {found.total} tasks, {len(made) / 1e6:.1f} MB. Open it in a browser")
+    session.render.words(f"{path}: {counted(found.total, 'task')}, {len(made) / 1e6:.1f} MB. Open it in a browser")
     return exit_of(found)
 
 
