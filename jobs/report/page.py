@@ -163,7 +163,8 @@ def _picture(figures: Figures) -> Iterator[str]:
     yield '<section><div class="tools"><h2>Tasks on nodes over time</h2><span class="soft" id="view"></span>'
     yield '<button id="in" type="button">zoom in</button><button id="out" type="button">zoom out</button>'
     yield '<button id="all" type="button">all</button></div>'
-    label = f"{counted(figures.total, 'task')} on {counted(len(figures.nodes), 'node')} over time; the tables below have the figures"
+    what = f"{counted(figures.total, 'task')} on {counted(len(figures.nodes), 'node')}"
+    label = f"{what} over time; the tables below have the figures"
     yield f'<div id="timeline"><canvas tabindex="0" role="img" aria-label="{label}"></canvas>'
     yield '<div id="tip" hidden></div></div>'
     if not figures.nodes:

@@ -54,7 +54,8 @@ def lines(figures: Figures, width: int) -> Iterator[str]:
 
 def _templates(figures: Figures, width: int) -> Iterator[str]:
     """A table as wide as what is in it; the pictures of run times are left out where they have no room."""
-    rows = [("template", "tasks", "failed", "wait: median", "95 %", "run: median", "95 %", "run times")]
+    heading = ("template", "tasks", "failed", "wait: median", "95 %", "run: median", "95 %", "run times")
+    rows: list[tuple[str, ...]] = [heading]
     for one in figures.templates[:SHOWN_TEMPLATES]:
         times = (short(value) for value in (one.wait.median, one.wait.p95, one.run.median, one.run.p95))
         rows.append((one.name, str(one.tasks), str(one.failed), *times, spark(one.run)))

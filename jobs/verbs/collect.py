@@ -102,7 +102,7 @@ def collect(session: Session, job: JobState, folder: Path, *, only: str | None =
     if first_failure is not None:
         names = ", ".join(repr(name) for name in tally.failed[:SHOWN])
         first_failure.add_note(
-            f"{len(tally.failed)} files failed, {tally.downloaded} were downloaded to {folder}; "
+            f"{counted(len(tally.failed), 'file')} failed, downloaded to {folder}: {tally.downloaded}; "
             f"the same command goes on from there\nfailed: {names}{', ...' if len(tally.failed) > SHOWN else ''}"
         )
         raise first_failure

@@ -41,7 +41,7 @@ class Terminal:
         """Type a command; what it printed, when it has ended."""
         mark = uuid.uuid4().hex[:6]
         self._tmux("send-keys", f"clear; echo begin={mark}; {line}; echo end={mark}", "Enter")
-        until = time.monotonic() + 30
+        until, shown = time.monotonic() + 30, []
         while time.monotonic() < until:
             shown = self._tmux("capture-pane", "-p", "-J", "-S", "-300").splitlines()
             if f"end={mark}" in shown:
