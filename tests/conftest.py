@@ -43,6 +43,7 @@ THOROUGH = (
     "tests/azure/sql/test_semantics.py",
     "tests/ci/test_previews.py",
     "tests/jobs/dashboard/test_browser.py",
+    "tests/jobs/test_at_a_terminal.py",
     "tests/jobs/test_hostile.py",
     "tests/jobs/test_hostile_submit.py",
     "tests/jobs/test_pacer.py",

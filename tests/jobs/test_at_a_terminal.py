@@ -1,4 +1,7 @@
-"""In a real terminal of 80 by 24 (tmux): what a person sees who types the verbs one after the other."""
+"""In a real terminal of 80 by 24 and of 120 by 40: what a person sees who types the verbs one after the other.
+
+These tests are among the thorough ones: they need tmux (`python3 -m tools.setup browser`, which `make test` calls).
+"""
 
 from __future__ import annotations
 
