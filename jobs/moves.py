@@ -16,6 +16,7 @@ from typing import Final
 from .errors import Conflict, GaveUpWaiting, NotFound
 from .service.batch import LEAVING, OVER, JobState, Running
 from .session import Session
+from .terminal.wording import counted
 
 PAUSE: Final = 2.0  # seconds between two looks
 UNDER_WAY: Final = ("active", "disabling", "disabled", "enabling")
@@ -142,4 +143,4 @@ def pause(session: Session, until: float | None, left: str) -> None:
 def _waiting(jobs: list[str], running: Running) -> str:
     shown = ", ".join(jobs[:3]) + (", ..." if len(jobs) > 3 else "")
     what = {"wait": "end", "requeue": "go back to the queue", "terminate": "be ended"}[running]
-    return f"waiting for the running tasks of {len(jobs)} jobs to {what}: {shown}"
+    return f"waiting for the running tasks of {counted(len(jobs), 'job')} to {what}: {shown}"

@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
     """argparse's own way of leaving would hide the exit code in it."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. See: {self.prog} --help")
+        raise UsageError(f"{message}{'' if message.endswith('?') else '.'} See: {self.prog} --help")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """A name that is not among the choices: the nearest is told, or all."""

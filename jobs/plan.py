@@ -70,7 +70,7 @@ class Plan:
             return ""
         first = ", ".join(f"{task_id} (on {parent})" for task_id, parent in itertools.islice(found.items(), 5))
         return (
-            f"{len(found)} tasks depend on refused ones and would wait for ever, and the job with them: {first}. "
+            f"{counted(len(found), 'task')} behind refused ones would wait for ever, and so would the job: {first}. "
             f"Correct the refused ones and submit the file under a new --job-id; end this one: "
             f"python -m jobs cancel {self.job_id}"
         )

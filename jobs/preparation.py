@@ -9,6 +9,7 @@ from . import causes
 from .errors import Conflict, ServiceError
 from .service.batch import JobState, PreparationState
 from .session import Session
+from .terminal.wording import counted
 
 LINES_OF_LOG: Final = 15
 MOST_SHOWN: Final = 5  # nodes on which it failed
@@ -29,7 +30,7 @@ def tell(session: Session, found: list[PreparationState]) -> None:
     for task in ("preparation", "release"):
         states = Counter("failed" if one.failed else one.state for one in found if one.task == task)
         if states:
-            told = ", ".join(f"{state} on {count} nodes" for state, count in sorted(states.items()))
+            told = ", ".join(f"{state} on {counted(count, 'node')}" for state, count in sorted(states.items()))
             session.render.data(f"{task:<10} {told}")
     failed = [one for one in found if one.failed]
     for one in failed[:MOST_SHOWN]:
@@ -45,7 +46,7 @@ def tell(session: Session, found: list[PreparationState]) -> None:
 def why(one: PreparationState) -> str:
     """Why it failed, on one line."""
     code = "it never started" if one.exit_code is None else f"exit code {one.exit_code}"
-    again = f", after {one.retries} retries" if one.retries else ""
+    again = f", after {counted(one.retries, 'retry')}" if one.retries else ""
     said = f": {short}" if (short := causes.in_short(one.exit_code, one.failure)) else ""
     return f"{one.task} failed on node {one.node_id}: {code}{again}{said}"
 

@@ -60,14 +60,14 @@ class LocalFiles:
             count += 1
             if count > MOST_FILES:
                 raise InputError(f"{path} has more than {MOST_FILES} files; {_ADVICE}")
-            yield f"{top}{inside}", self._look(found)
+            yield f"{top}{inside}", self._look(found, os.O_NOFOLLOW)  # links were looked at
         if not count:
             raise InputError(f"{path} has no files; correct the path, or leave it out")
 
-    def _look(self, path: Path) -> LocalFile:
+    def _look(self, path: Path, flags: int = 0) -> LocalFile:
         try:
             # Without waiting: a named pipe that nobody writes to would never open.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}; correct the path") from error
         with os.fdopen(descriptor, "rb", buffering=0) as stream:

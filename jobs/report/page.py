@@ -17,6 +17,7 @@ from typing import Any, Final
 from ..jobfile.secrecy import masked
 from ..service.batch import TaskState
 from ..terminal.visible import visible
+from ..terminal.wording import counted
 from .figures import BARS, Bar, Figures, NodeUse, Spread, logs_command, seconds
 from .read import Reading
 from .words import short
@@ -162,7 +163,8 @@ def _picture(figures: Figures) -> Iterator[str]:
     yield '<section><div class="tools"><h2>Tasks on nodes over time</h2><span class="soft" id="view"></span>'
     yield '<button id="in" type="button">zoom in</button><button id="out" type="button">zoom out</button>'
     yield '<button id="all" type="button">all</button></div>'
-    label = f"{figures.total} tasks on {len(figures.nodes)} nodes over time; the tables below have the figures"
+    what = f"{counted(figures.total, 'task')} on {counted(len(figures.nodes), 'node')}"
+    label = f"{what} over time; the tables below have the figures"
     yield f'<div id="timeline"><canvas tabindex="0" role="img" aria-label="{label}"></canvas>'
     yield '<div id="tip" hidden></div></div>'
     if not figures.nodes:
@@ -219,7 +221,7 @@ def _histogram(spread: Spread, kind: str) -> str:
         )
 
     bars = "".join(drawn(number, bar) for number, bar in enumerate(spread.histogram))
-    label = f"{spread.count} tasks, median {short(spread.median)}, 95 % within {short(spread.p95)}"
+    label = f"{counted(spread.count, 'task')}, median {short(spread.median)}, 95 % within {short(spread.p95)}"
     return (
         f'<svg class="bars {kind}" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" role="img"'
         f' aria-label="{label}">{bars}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import durations
+from ..terminal.wording import counted
 from .figures import Bar, Figures, Spread, seconds
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -19,28 +20,18 @@ def short(value: float | None) -> str:
     return f"{value:.1f} s" if value < 10 else durations.words(value)
 
 
-def lines(figures: Figures) -> Iterator[str]:
-    """All figures, the most asked for first."""
+def lines(figures: Figures, width: int) -> Iterator[str]:
+    """All figures, the most asked for first, for a terminal of so many columns."""
     yield (
-        f"{figures.total} tasks: {figures.succeeded} succeeded, {figures.failed} failed, "
+        f"{counted(figures.total, 'task')}: {figures.succeeded} succeeded, {figures.failed} failed, "
         f"{figures.running} running, {figures.waiting} waiting"
     )
     if figures.first_start and figures.last_end:
         yield f"first start to last end: {short((figures.last_end - figures.first_start).total_seconds())}"
     for image, count in figures.images.items():
-        yield f"image: {image}" + (f" ({count} tasks)" if len(figures.images) > 1 else "")
+        yield f"image: {image}" + (f" ({counted(count, 'task')})" if len(figures.images) > 1 else "")
     yield ""
-    names = [one.name for one in figures.templates[:SHOWN_TEMPLATES]]
-    wide = max(8, *(len(name) for name in names)) if names else 8
-    yield (
-        f"{'template':<{wide}}  {'tasks':>6}  {'failed':>6}  "
-        f"{'wait: median':>13}  {'95 %':>12}  {'run: median':>13}  {'95 %':>12}  run times"
-    )
-    for one in figures.templates[:SHOWN_TEMPLATES]:
-        yield (
-            f"{one.name:<{wide}}  {one.tasks:>6}  {one.failed:>6}  {short(one.wait.median):>13}  "
-            f"{short(one.wait.p95):>12}  {short(one.run.median):>13}  {short(one.run.p95):>12}  {spark(one.run)}"
-        )
+    yield from _templates(figures, width)
     if (more := len(figures.templates) - SHOWN_TEMPLATES) > 0:
         yield f"and {more} more (--json, --html)"
     yield ""
@@ -49,23 +40,36 @@ def lines(figures: Figures) -> Iterator[str]:
         why = "succeeded" if ending.succeeded else f"failed: {ending.why}, first {ending.first}"
         yield f"{ending.tasks:>6}  {code}: {why}"
     yield (
-        f"retries: {figures.retries} of {figures.retried} tasks; back to the queue (node lost or preempted): "
-        f"{figures.requeues} times, {figures.requeued} tasks"
+        f"{counted(figures.retries, 'retry')} of {counted(figures.retried, 'task')}; "
+        f"{counted(figures.requeues, 'time')} back to the queue (node lost or preempted), "
+        f"{counted(figures.requeued, 'task')}"
     )
     yield from _nodes(figures)
     if figures.slowest:
         yield ""
-        yield "slowest tasks:"
+        yield f"slowest tasks; what one wrote: python -m jobs logs {figures.job.id} TASK"
     for task in figures.slowest:
-        yield (
-            f"  {short(seconds(task, figures.at)):>13}  {task.id}  on {task.node_id or '-'}"
-            f"  python -m jobs logs {figures.job.id} {task.id}"
-        )
+        yield f"  {short(seconds(task, figures.at)):>13}  {task.id}  on {task.node_id or '-'}"
+
+
+def _templates(figures: Figures, width: int) -> Iterator[str]:
+    """A table as wide as what is in it; the pictures of run times are left out where they have no room."""
+    heading = ("template", "tasks", "failed", "wait: median", "95 %", "run: median", "95 %", "run times")
+    rows: list[tuple[str, ...]] = [heading]
+    for one in figures.templates[:SHOWN_TEMPLATES]:
+        times = (short(value) for value in (one.wait.median, one.wait.p95, one.run.median, one.run.p95))
+        rows.append((one.name, str(one.tasks), str(one.failed), *times, spark(one.run)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > width:
+        rows, widths = [row[:-1] for row in rows], widths[:-1]
+    for name, *cells in rows:
+        drawn = [f"{cell:>{wide}}" for cell, wide in zip(cells, widths[1:], strict=True)]
+        yield "  ".join([f"{name:<{widths[0]}}", *drawn]).rstrip()
 
 
 def _nodes(figures: Figures) -> Iterator[str]:
     hours = ", ".join(f"{value:.2f} {kind}" for kind, value in figures.hours.items() if value or kind != "unknown")
-    yield f"node hours: {hours} on {len(figures.nodes)} nodes"
+    yield f"node hours: {hours} on {counted(len(figures.nodes), 'node')}"
     for node in figures.nodes[:SHOWN_NODES]:
         kind = "gone" if node.dedicated is None else "dedicated" if node.dedicated else "spot"
         filled = round(node.used * 20)

@@ -52,7 +52,8 @@ class Failure:
     def words(self) -> str:
         """One line."""
         tail = "; ".join(f"{name}: {value}" if name else value for name, value in self.details)
-        return f"{self.code}: {self.message}" + (f" ({tail})" if tail else "")
+        said = ": ".join(part for part in (self.code, self.message) if part)
+        return said + (f" ({tail})" if tail else "")
 
 
 @dataclass(frozen=True, kw_only=True)

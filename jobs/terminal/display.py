@@ -15,7 +15,7 @@ from typing import Final
 
 from .render import LONGEST_WAIT, Render
 from .visible import visible
-from .wording import pasteable
+from .wording import folded, pasteable
 
 PENDING: Final = 100  # texts; what comes while so many wait is dropped
 
@@ -52,7 +52,10 @@ class Display:
     def _write(self) -> None:
         assert self._descriptor is not None
         while True:
-            data = (visible(pasteable(self._waiting.get())) + "\n").encode(errors="backslashreplace")
+            text = visible(pasteable(self._waiting.get()))
+            if self._render.live:
+                text = folded(text, self._render.live_size[0])
+            data = f"{text}\n".encode(errors="backslashreplace")
             with suppress(OSError):
                 while data:
                     data = data[os.write(self._descriptor, data) :]

@@ -167,17 +167,6 @@ def bar(succeeded: int, failed: int, running: int, active: int, width: int, *, u
     return drawn
 
 
-def folded(text: str, hang: int, *, width: int) -> list[str]:
-    """The text in lines, each indented as the first is, and `hang` cells more from the second on."""
-    indent = len(text) - len(text.lstrip(" "))
-    first, *rest = lines(Text(visible(text.lstrip(" "), lines=False)), width=max(20, width - indent), colours=False)
-    if not rest:
-        return [" " * indent + first]
-    left = " ".join(rest)
-    below = lines(Text(left), width=max(20, width - indent - hang), colours=False)
-    return [" " * indent + first, *(" " * (indent + hang) + line for line in below)]
-
-
 def one_line(*parts: str | tuple[str, str]) -> Text:
     """A line that is cut where the terminal ends: texts, or (text, colour)."""
     drawn = Text(no_wrap=True, overflow="ellipsis")

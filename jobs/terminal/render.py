@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Any, Final, TextIO
 
 from .visible import Decoder, in_json, visible
-from .wording import pasteable
+from .wording import folded, pasteable
 
 LONGEST_WAIT: Final = 1.5  # seconds that words wait for a pipe with room
 
@@ -49,7 +49,10 @@ class Render:
 
     def words(self, text: str) -> None:
         """Progress, plans and next steps: for people. A command of this program stands there as it can be pasted."""
-        self.escape(f"{visible(pasteable(text))}\n")
+        shown = visible(pasteable(text))
+        if _is_terminal(self._err):
+            shown = folded(shown, _size(self._err)[0])
+        self.escape(f"{shown}\n")
 
     @property
     def words_descriptor(self) -> int | None:
@@ -147,13 +150,9 @@ class Render:
         """A line of data that is ours and may name a command of this program. On a terminal it is folded at words,
         its further lines `hang` cells more to the right."""
         text = pasteable(text)
-        if not self.on_terminal or len(text) < self.size[0]:
-            self.data(text)
-            return
-        from . import drawing
-
-        for line in drawing.folded(text, hang, width=self.size[0]):
-            self.data(line)
+        if self.on_terminal:
+            text = folded(text, self.size[0], hang=hang)
+        self.data(text)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A table without options of its own (see `table.py` for the others)."""

@@ -25,6 +25,7 @@ NAME: Final = "batch-jobs"  # the script that the set-up puts into the virtual e
 MODULE: Final = "python -m jobs"  # how messages in the code name this program
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _VERB: Final = re.compile(rf"{MODULE} (?:{'|'.join(sorted(map(re.escape, VERBS), key=len, reverse=True))})(?![\w-])")
+_TOGETHER: Final = "\ue001"  # stands for a blank at which no line may be broken
 _options: list[str] = []  # of the command line under way: those that say where to go
 _IRREGULAR: Final = {"is": "are", "was": "were", "has": "have", "it": "they"}
 
@@ -105,6 +106,33 @@ def from_any_folder() -> str:
     if invocation() == MODULE:  # a test
         return NAME
     return command_for(Path(sys.executable), Path("/"), os.environ.get("PATH", ""))
+
+
+def folded(text: str, width: int, *, hang: int = 2, program: str | None = None) -> str:
+    """The text with lines of at most `width` cells, broken at blanks. Lines that were broken go on `hang` cells to the
+    right of their beginning. A command of this program is never broken: it could not be pasted then, and a line that
+    is longer than the terminal is one line to who copies it."""
+    if all(len(line) <= width for line in text.split("\n")):
+        return text
+    command = re.compile(rf"{re.escape(program or invocation())}(?: [^\s;,()`]+)*")
+    return "\n".join(_fold(line, width, hang, command) for line in text.split("\n"))
+
+
+def _fold(line: str, width: int, hang: int, command: re.Pattern[str]) -> str:
+    if len(line) <= width:
+        return line
+    indent = len(line) - len(line.lstrip(" "))
+    words = command.sub(lambda match: match.group().replace(" ", _TOGETHER), line.lstrip(" ")).split(" ")
+    done: list[str] = []
+    now = " " * indent + words[0]
+    for word in words[1:]:
+        fits_nowhere = indent + hang + len(word) > width and _TOGETHER not in word
+        if len(now) + 1 + len(word) <= width or fits_nowhere:
+            now += f" {word}"
+        else:
+            done.append(now.rstrip(" "))
+            now = " " * (indent + hang) + word
+    return "\n".join([*done, now]).replace(_TOGETHER, " ")
 
 
 def pasteable(text: str, program: str | None = None) -> str:

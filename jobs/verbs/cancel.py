@@ -11,6 +11,7 @@ from ..parser import batch_id
 from ..service.batch import OVER
 from ..session import Session
 from ..terminal import asking
+from ..terminal.wording import counted
 
 EXAMPLES: Final = ("cancel nightly-7", "cancel nightly-7 sim-3 sim-4", "cancel nightly-7 --yes")
 REASON = "UserTerminate"
@@ -33,7 +34,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         return Exit.OK
     counts = batch.counts(job.id)
     if not asking.agreed(
-        f"end job {job.id} with {counts.running} running and {counts.active} waiting tasks?", yes=arguments.yes
+        f"end job {job.id} with {counts.running} running and {counted(counts.active, 'waiting task')}?",
+        yes=arguments.yes,
     ):
         render.words("nothing was done")
         return Exit.OK

@@ -29,6 +29,7 @@ from ..parser import batch_id
 from ..service.batch import JobState
 from ..service.storage import Blob
 from ..session import Session
+from ..terminal.wording import counted
 
 EXAMPLES: Final = ("collect nightly-7 results", 'collect nightly-7 results --only "*/out/*.csv"')
 WORKERS: Final = 16
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         )
     else:
         session.render.words(
-            f"{tally.downloaded} files ({tally.size / 1e6:.1f} MB) downloaded to {arguments.folder}, "
+            f"{counted(tally.downloaded, 'file')} ({tally.size / 1e6:.1f} MB) downloaded to {arguments.folder}, "
             f"{tally.present} were there already"
         )
         for task_id, pattern in nothing[:MOST_TOLD]:
@@ -101,7 +102,7 @@ def collect(session: Session, job: JobState, folder: Path, *, only: str | None =
     if first_failure is not None:
         names = ", ".join(repr(name) for name in tally.failed[:SHOWN])
         first_failure.add_note(
-            f"{len(tally.failed)} files failed, {tally.downloaded} were downloaded to {folder}; "
+            f"{counted(len(tally.failed), 'file')} failed, downloaded to {folder}: {tally.downloaded}; "
             f"the same command goes on from there\nfailed: {names}{', ...' if len(tally.failed) > SHOWN else ''}"
         )
         raise first_failure
@@ -231,10 +232,10 @@ def _download_all(work: Iterator[tuple[str, Work]], tally: Tally, session: Sessi
             todo.put(item)
             if session.clock.monotonic() - told >= TOLD_EVERY:
                 told = session.clock.monotonic()
-                session.render.words(f"  {tally.downloaded} files, {tally.size / 1e6:.1f} MB")
+                session.render.words(f"  {counted(tally.downloaded, 'file')}, {tally.size / 1e6:.1f} MB")
     except BaseException:
         stopped.set()
-        session.render.words(f"stopped: {tally.downloaded} files are there; the same command goes on from there")
+        session.render.words(f"stopped after {counted(tally.downloaded, 'file')}; the same command goes on from there")
         raise
     finally:
         for _ in workers:

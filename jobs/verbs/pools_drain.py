@@ -17,6 +17,7 @@ from ..moves import Mover
 from ..service.batch import JobState, PoolState
 from ..session import Session
 from ..terminal import asking
+from ..terminal.wording import counted
 from . import nodes
 from .move import add_running, add_timeout, target_pool
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     if present is None:
         render.words(f"pool {old} is not there any more; its jobs wait")
     shown = ", ".join(job.id for job in found[:3]) + (", ..." if len(found) > 3 else "")
-    question = f"move {len(found)} jobs ({shown}) from pool {old} to {target.id}?"
+    question = f"move {counted(len(found), 'job')} ({shown}) from pool {old} to {target.id}?"
     if found and not asking.agreed(question, yes=arguments.yes):
         render.words("nothing was done")
         return Exit.OK
@@ -121,9 +122,9 @@ def _wait_until_idle(session: Session, pool: str, until: float | None) -> None:
     said = 0
     while running := _running(session, pool):
         if running != said:
-            session.render.words(f"waiting for {running} tasks that still run on pool {pool}")
+            session.render.words(f"waiting for {counted(running, 'task')} on pool {pool}")
             said = running
-        moves.pause(session, until, f"{running} tasks still run on pool {pool}")
+        moves.pause(session, until, f"pool {pool} still runs {counted(running, 'task')}")
 
 
 def _running(session: Session, pool: str) -> int:

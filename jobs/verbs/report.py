@@ -20,10 +20,12 @@ from ..progress import SMALL, describe
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..terminal.render import add_raw
+from ..terminal.wording import counted
 
 if TYPE_CHECKING:
     from ..report.figures import Figures
 
+WIDE: Final = 200  # columns of figures that go to a file or a pipe
 EXAMPLES: Final = (
     "report",
     "report nightly-7",
@@ -91,7 +93,7 @@ def write(session: Session, job_id: str, path: Path, job_file: Path | None) -> E
         raise
     if session.render.as_json:
         session.render.record({"job": job_id, "file": str(path), "bytes": len(made), "tasks": found.total})
-    session.render.words(f"{path}: {found.total} tasks, {len(made) / 1e6:.1f} MB. Open it in a browser")
+    session.render.words(f"{path}: {counted(found.total, 'task')}, {len(made) / 1e6:.1f} MB. Open it in a browser")
     return exit_of(found)
 
 
@@ -107,8 +109,9 @@ def _tell(session: Session, found: Figures) -> None:
     if session.render.as_json:
         session.render.record(found.plain())
         return
-    for line in lines(found):
-        session.render.data(line)
+    render = session.render
+    for line in lines(found, render.size[0] if render.on_terminal else WIDE):
+        render.advice(line)
 
 
 def _umask() -> int:
@@ -171,11 +174,9 @@ def _show_task(session: Session, job_id: str, task: TaskState, found: outputs_of
             {"task": task.id, "exit_code": task.exit_code, "node": task.node_id, "source": source, "stdout": text}
         )
         return
-    session.render.data(
-        f"\n-- {task.id}: {describe(task)}\n   stdout from {source}"
-        if found
-        else f"\n-- {task.id}: {describe(task)}\n   {source}"
-    )
+    session.render.data("")
+    session.render.advice(f"-- {task.id}: {describe(task)}", hang=3)
+    session.render.data(f"   stdout from {source}" if found else f"   {source}")
     for line in text.splitlines():
         session.render.data(f"   | {line}")
     if more:

@@ -23,6 +23,7 @@ from ..progress import describe
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..terminal import asking
+from ..terminal.wording import counted
 
 EXAMPLES: Final = ("retry nightly-7", "retry nightly-7 --task sim-3", "retry nightly-7 --new-job --yes")
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d{1,6}))?$")  # only a name: whose it is, is asked
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     depends_on = {name: tasks.depends_on(task, runs, new_job=new_job) for name, task in wanted.items() if task.depends}
     more = f" and {len(wanted) - count} that waited for them" if len(wanted) > count else ""
     place = f"new job {target}" if new_job else f"job {job.id}"
-    render.words(f"{count} failed tasks{more}, first {first} -> {runs[first.lower()].id}, in {place}")
+    render.words(f"{counted(count, 'failed task')}{more}, first {first} -> {runs[first.lower()].id}, in {place}")
     if held and not new_job:
         render.words(f"the {len(held)} that wait for ever are then removed from it")
     if arguments.dry_run or not asking.agreed("run them again?", yes=arguments.yes):
@@ -158,7 +159,9 @@ def _remove(session: Session, job: JobState, held: Mapping[str, TaskState]) -> N
             session.batch.delete_task(job.id, task.id)
     if held:
         names = ", ".join(task.id for task in itertools.islice(held.values(), 5))
-        session.render.words(f"removed from the job, because they would wait for ever: {len(held)} tasks ({names})")
+        session.render.words(
+            f"removed from the job, because they would wait for ever: {counted(len(held), 'task')} ({names})"
+        )
 
 
 def _moved(

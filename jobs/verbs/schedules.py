@@ -52,7 +52,7 @@ LISTING: Final = Listing[ScheduleState](
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words",
-        metavar="show | disable | enable | terminate | delete ID ...",
+        metavar="ACTION ID",
         nargs="*",
         help="nothing: all are listed; show: one, with its times; disable: it makes no job until it is enabled; "
         "terminate: it makes no further job, and its job is ended; delete: it and all of its jobs go",

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
                 f"({counted(before.tasks, 'task')}, {before.at}); a new job runs all of it again"
             )
             display.words(told)
-            question = f"{told}. submit it again?"
+            question = "submit it again?"
     if (arguments.watch or arguments.report or arguments.resume) and any(plan.schedule for plan in plans):
         raise UsageError("a schedule makes its jobs later: --watch, --report and --resume are for files without one")
     if not asking.agreed(question, yes=arguments.yes):

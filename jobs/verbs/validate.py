@@ -9,6 +9,7 @@ from typing import Final
 from ..errors import UsageError
 from ..exits import Exit, worst
 from ..session import Session
+from ..terminal.wording import counted
 
 EXAMPLES: Final = ("validate nightly.yaml", "validate --offline nightly.yaml weekly.yaml")
 
@@ -41,5 +42,5 @@ def validate(path: Path, session: Session, *, offline: bool) -> Exit:
     if render.as_json:
         render.record({"file": str(path), "valid": True, "tasks": count})
     else:
-        render.data(f"{path}: good, {count} tasks")
+        render.data(f"{path}: good, {counted(count, 'task')}")
     return Exit.OK

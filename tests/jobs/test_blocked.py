@@ -198,9 +198,9 @@ def test_show_says_where_the_preparation_failed_and_what_it_wrote() -> None:
     scene.batch.node_contents["n1", f"{PREPARED.folder}/stderr.txt"] = b"warm: not found\n"
     run(scene, "show", "j")
     shown = scene.out.getvalue()
-    assert "preparation completed on 1 nodes, failed on 1 nodes" in shown
+    assert "preparation completed on 1 node, failed on 1 node" in shown
     assert (
-        "preparation failed on node n1: exit code 127, after 1 retries: the program was not found in the image" in shown
+        "preparation failed on node n1: exit code 127, after 1 retry: the program was not found in the image" in shown
     )
     assert "   | warm: not found\n" in shown
     assert "until it is reimaged" in scene.err.getvalue()
@@ -227,7 +227,7 @@ def test_retry_in_the_same_job_runs_those_behind_again_and_removes_the_old_ones(
     assert sent["b-r1"]["dependsOn"] == {"taskIds": ["a-r1"]}
     assert sent["c-r1"]["dependsOn"] == {"taskIds": ["b-r1"]}
     assert scene.batch.order[-3:] == ["add 3", "delete j/b", "delete j/c"]
-    assert "1 failed tasks and 2 that waited for them, first a -> a-r1" in scene.err.getvalue()
+    assert "1 failed task and 2 that waited for them, first a -> a-r1" in scene.err.getvalue()
     assert "the 2 that wait for ever are then removed from it" in scene.err.getvalue()
 
 
@@ -310,6 +310,6 @@ def test_submit_tells_who_waits_for_a_task_that_was_refused(tmp_path: Path, monk
     arguments = argparse.Namespace(
         files=[path], notify=None, bell=False, **given, resume=False, checkpoint=None, workers=1, patience=5.0
     )
-    with pytest.raises(NotAllAdded, match=r"1 tasks depend on refused ones and would wait for ever.*: b \(on a\)"):
+    with pytest.raises(NotAllAdded, match=r"1 task behind refused ones would wait for ever.*: b \(on a\)"):
         submit.run(arguments, scene.session)
     assert scene.batch.definitions["mine"]["usesTaskDependencies"] is True

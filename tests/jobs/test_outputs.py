@@ -183,7 +183,7 @@ def test_collect_keeps_nothing_of_a_damaged_file_and_all_others(scene: Stage, tm
     scene.blobs.damaged.add("j/a/stdout.txt")
     with pytest.raises(collect.Damaged, match="expected 11") as caught:
         collect.collect(scene.session, scene.batch.job("j"), tmp_path)
-    assert "1 files failed, 1 were downloaded" in caught.value.__notes__[0]
+    assert f"1 file failed, downloaded to {tmp_path}: 1" in caught.value.__notes__[0]
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.csv"]
     scene.blobs.damaged.clear()
     assert collect.collect(scene.session, scene.batch.job("j"), tmp_path).downloaded == 1

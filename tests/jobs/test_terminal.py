@@ -201,6 +201,17 @@ def test_times_have_their_two_largest_units(seconds: float, said: str) -> None:
     assert durations.words(seconds) == said
 
 
+def test_a_command_is_never_broken_where_a_line_is() -> None:
+    command = (
+        "python -m jobs retry a-job-with-a-long-name --task a-task-with-a-name-that-is-longer-than-this-line-has-room"
+    )
+    told = f"2 tasks failed; run them again: {command}; or look at them first"
+    lines = wording.folded(told, 40).split("\n")
+    assert f"  {command};" in lines
+    assert " ".join(line.strip() for line in lines) == told
+    assert wording.folded("short", 40) == "short"
+
+
 def test_words_of_data_are_folded_on_a_terminal_and_whole_in_a_pipe() -> None:
     text = f"  {' '.join(f'word{number}' for number in range(30))}"
     out, pipe = Terminal(), io.StringIO()

@@ -33,6 +33,25 @@ tasks:
     - {id: first, shell: true, command: "exit 3"}
     - {id: second, shell: true, command: "echo never", depends_on: [first]}
 """
+INPUTS = """
+job: {family: hello, inputs: [{file: shared.txt}]}
+tasks:
+  template:
+    id: "{name}"
+    shell: true
+    command: "cat shared.txt in.txt model/deep/weights && sh model/run.sh && cat blobs/in/listed"
+    inputs:
+      - {file: "data/{name}.txt", to: in.txt}
+      - {folder: model}
+      - {blobs: in/, to: blobs}
+  rows: {file: rows.csv}
+"""
+ONCE = """
+job: {family: hello, id: once}
+schedule: {do_not_run_until: 2026-01-01T00:00:00Z}
+tasks:
+  list: [{id: work, shell: true, command: "echo made by $AZ_BATCH_JOB_ID"}]
+"""
 WAITING = """
 job: {family: hello}
 tasks:
@@ -113,6 +132,42 @@ def test_steps_wait_for_one_another_on_a_node_that_was_warmed_up(place: Checkout
     assert "look: exit code 65" in shown
     assert "preparation completed on" in shown
     assert place.jobs("logs", "steps", "merge").out.startswith("this node was warmed up at ")
+
+
+def test_inputs_are_on_the_node_for_every_task_and_are_sent_once(place: Checkout) -> None:
+    """By the node's identity: a file of the job, one for each row, a folder, and blobs that another job left."""
+    files = {
+        "inputs.yaml": INPUTS,
+        "rows.csv": "name\none\ntwo\n",
+        "shared.txt": "shared\n",
+        "data/one.txt": "first\n",
+        "data/two.txt": "second\n",
+        "model/deep/weights": "weights\n",
+        "model/run.sh": "echo ran\n",
+        "in/listed": "blob\n",
+    }
+    for name, text in files.items():
+        (place.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.root / name).write_text(text)
+    leave = "import sys; from jobs import cli; from jobs.parser import parse; s = cli._session(parse(['list'])); "
+    leave += "s.blobs.write('job-hello', 'in/listed', open('in/listed', 'rb'), 5)"
+    assert place.run(str(place.python), "-c", leave).code == 0
+    done = place.jobs("submit", "inputs.yaml", "--yes", "--job-id", "inputs", "--watch")
+    assert "inputs: 5 files" in done.err and "sent to job-hello/.inputs/" in done.err
+    assert place.jobs("logs", "inputs", "one").out == "shared\nfirst\nweights\nran\nblob\n"
+    assert place.jobs("logs", "inputs", "two").out == "shared\nsecond\nweights\nran\nblob\n"
+    again = place.jobs("submit", "inputs.yaml", "--yes", "--job-id", "inputs-2")
+    assert "5 files" in again.err and "there already" in again.err
+
+
+def test_a_schedule_makes_a_job_that_every_verb_takes(place: Checkout) -> None:
+    (place.root / "once.yaml").write_text(ONCE)
+    place.jobs("submit", "once.yaml", "--yes")
+    assert place.jobs("schedules", "-o", "name").out == "once\n"
+    place.jobs("wait", "once:job-1", "--for", "succeeded")
+    assert place.jobs("logs", "once:job-1", "work").out == "made by once:job-1\n"
+    assert "once:job-1" in place.jobs("schedules", "show", "once").out
+    place.jobs("schedules", "delete", "once", "--yes")
 
 
 def test_a_job_whose_tasks_wait_for_ever_is_told_and_run_again(place: Checkout) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from tools.setup import root
 from tools.setup.errors import SetupError
 from tools.setup.process import run
 from tools.setup.progress import Say, Show
@@ -26,7 +27,11 @@ ALWAYS = {
 # PostgreSQL's package would start a database of the machine's own on port 5432. Nobody asked for that: ours is a child
 # of the SQL server. Written before the installation, and only where the package never was.
 CLUSTER_SETTINGS = Path("/etc/postgresql-common/createcluster.conf")
-FOR_BROWSER_TESTS = {"chromium": "tests of the dashboard and the report in a browser, and the pictures of docs"}
+FOR_BROWSER_TESTS = {
+    "chromium": "tests of the dashboard and the report in a browser, and the pictures of docs",
+    "tmux": "tests of the verbs in a terminal",
+}
+FOR_USER = {"uidmap": "lets mmdebstrap make root file systems for who is not root"}
 FOR_VENV = {"python3-venv": "creates the virtual environment"}
 FOR_ENGINE = {"docker.io": "the Docker engine", "iptables": "networks of the Docker engine"}
 
@@ -45,7 +50,8 @@ def missing(packages: Iterable[str]) -> list[str]:
 
 
 def check(packages: Iterable[str]) -> list[str]:
-    """The missing ones; `SetupError` if they cannot be installed: that needs Debian (or a relative of it) and root."""
+    """The missing ones; `SetupError` if they cannot be installed: that needs Debian (or a relative of it), and root or
+    sudo."""
     if not shutil.which("dpkg-query"):
         raise SetupError(
             "this machine has no dpkg",
@@ -53,13 +59,20 @@ def check(packages: Iterable[str]) -> list[str]:
             next_step="use Debian 12, or a container or virtual machine with it",
         )
     absent = missing(packages)
-    if absent and os.geteuid() != 0:
+    if absent and not root.available():
         raise SetupError(
             f"Debian packages are missing: {' '.join(absent)}",
-            cause="installing them needs root",
+            cause="installing them needs root, and this user has no sudo (or nobody can type its password here)",
             next_step=f"sudo apt-get update && sudo apt-get install {' '.join(absent)}",
         )
     return absent
+
+
+def wants_root(packages: Iterable[str]) -> str:
+    """What root is needed for; empty when all are there."""
+    wanted = list(packages)
+    absent = missing(wanted) if wanted else []  # without packages this machine may be none of Debian's
+    return f"to install Debian packages: {' '.join(absent)}" if absent else ""
 
 
 def ensure(packages: Iterable[str], say: Say, show: Show) -> None:
@@ -68,30 +81,43 @@ def ensure(packages: Iterable[str], say: Say, show: Show) -> None:
     if not absent:
         return
     say(f"installing Debian packages: {' '.join(absent)}")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
+    settings = {"DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
+    env = {**os.environ, **settings}
     if "postgresql" in absent and not CLUSTER_SETTINGS.exists():
-        CLUSTER_SETTINGS.parent.mkdir(exist_ok=True)
-        CLUSTER_SETTINGS.write_text("create_main_cluster = false\n")
+        _write_cluster_settings()
     show("reading the package lists")
-    run(["apt-get", "update"], what="apt-get update", next_step="check the machine's apt sources", env=env)
+    update = root.command(["apt-get", "update"], settings=settings)
+    run(update, what="apt-get update", next_step="check the machine's apt sources", env=env)
     # First all downloads, which may be stopped, then the installation, which may not.
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *absent]
     progress = Installation(show)
     run(
-        [*install, "--download-only"],
+        root.command([*install, "--download-only"], settings=settings),
         what="downloading Debian packages",
         next_step=f"run it by hand: apt-get install {' '.join(absent)}",
         env=env,
         watch=progress.watch,
     )
     run(
-        install,
+        root.command(install, settings=settings, whole=True),
         what="installing Debian packages",
         next_step=f"run it by hand: apt-get install {' '.join(absent)}",
         env=env,
         watch=progress.watch,
         to_its_end=True,
     )
+
+
+def _write_cluster_settings() -> None:
+    text = "create_main_cluster = false"
+    if root.is_root():
+        CLUSTER_SETTINGS.parent.mkdir(exist_ok=True)
+        CLUSTER_SETTINGS.write_text(f"{text}\n")
+        return
+    write = 'mkdir -p "$1" && echo "$3" > "$1/$2"'
+    argv = ["sh", "-c", write, "sh", str(CLUSTER_SETTINGS.parent), CLUSTER_SETTINGS.name, text]
+    helps = f"write '{text}' into {CLUSTER_SETTINGS}"
+    run(root.command(argv), what="writing PostgreSQL's settings", next_step=helps)
 
 
 class Installation:

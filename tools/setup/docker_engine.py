@@ -20,8 +20,9 @@ import time
 from enum import Enum
 from pathlib import Path
 
-from tools.setup import debian_packages, places
+from tools.setup import debian_packages, places, root
 from tools.setup.errors import SetupError
+from tools.setup.process import run
 from tools.setup.progress import Say, Show
 
 SOCKET = "/var/run/docker.sock"
@@ -100,9 +101,16 @@ def check() -> EngineState:
     found = state()
     if found is EngineState.RUNNING:
         return found
-    if found in (EngineState.DENIED, EngineState.UNREACHABLE) or os.geteuid() != 0:
+    if found in (EngineState.DENIED, EngineState.UNREACHABLE) or not root.available():
         raise trouble(found)
     return found
+
+
+def wants_root() -> str:
+    """What root is needed for; empty when an engine answers, or none can be started."""
+    if state() in (EngineState.RUNNING, EngineState.DENIED, EngineState.UNREACHABLE):
+        return ""
+    return "to start a Docker engine, which root and the group of this user may use"
 
 
 def ensure(say: Say, show: Show) -> None:
@@ -190,25 +198,15 @@ def start(say: Say) -> None:
     say("starting a Docker engine")
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [
-                "dockerd",
-                "--host",
-                f"unix://{SOCKET}",
-                "--data-root",
-                str(home / "data"),
-                "--exec-root",
-                str(home / "run"),
-                "--pidfile",
-                str(pid_file),
-            ],
+            _command(home, pid_file),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
-            start_new_session=True,
+            start_new_session=root.is_root(),  # sudo knows its password for this terminal only
         )
     deadline = time.monotonic() + START_SECONDS
     while not ask_version()[0]:
-        if process.poll() is not None or time.monotonic() > deadline:
+        if process.poll() not in (None, None if root.is_root() else 0) or time.monotonic() > deadline:
             tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-5:])
             if process.poll() is None:
                 process.terminate()
@@ -219,7 +217,24 @@ def start(say: Say) -> None:
             )
         time.sleep(0.1)
     marker().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    marker().write_text(json.dumps({"pid": process.pid, "started": started(process.pid)}))
+    pid = process.pid if root.is_root() else int(pid_file.read_text())
+    marker().write_text(json.dumps({"pid": pid, "started": started(pid)}))
+
+
+def _command(home: Path, pid_file: Path) -> list[str]:
+    """As another user than root: by sudo, in the background, with a socket for the group of this user."""
+    argv = ["dockerd", "--host", f"unix://{SOCKET}", "--data-root", str(home / "data")]
+    argv += ["--exec-root", str(home / "run"), "--pidfile", str(pid_file)]
+    return argv if root.is_root() else ["sudo", "-n", "-b", "setsid", *argv, "--group", str(os.getgid())]
+
+
+def _end(pid: int, say: Say) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except PermissionError:  # sudo started it
+        root.ask(["to stop the Docker engine that make started"], say)
+        helps = f"sudo kill {pid}"
+        run(root.command(["kill", str(pid)]), what="stopping the Docker engine", next_step=helps)
 
 
 def marker() -> Path:
@@ -261,7 +276,7 @@ def stop(say: Say) -> None:
             say(f"the Docker engine goes on: {some} in it; stop them, then: make down")
             return
         say("stopping the Docker engine that make started")
-        os.kill(pid, signal.SIGTERM)
+        _end(pid, say)
         deadline = time.monotonic() + STOP_SECONDS
         while started(pid) == began:
             if time.monotonic() > deadline:

@@ -142,7 +142,8 @@ def _start(
                 env=env,
                 cwd=cwd,
                 pass_fds=keep_open,
-                start_new_session=to_its_end,
+                # The password of sudo is this terminal's: `root.py`.
+                start_new_session=to_its_end and argv[0] != "sudo",
             )
         except FileNotFoundError:
             raise SetupError(f"{what}: the program '{argv[0]}' is not on this machine", next_step=next_step) from None

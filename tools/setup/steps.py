@@ -31,6 +31,7 @@ from tools.setup import (
     pulumi_build,
     pulumi_cli,
     python_environment,
+    root,
     uv,
 )
 from tools.setup.errors import SetupError
@@ -44,13 +45,15 @@ class Step:
     """One thing to prepare.
 
     `ensure` prepares it, or finds it prepared. `check` raises `SetupError` at once if that cannot succeed here.
-    `room` tells how many bytes it will need, and in which folder (0: it is prepared).
+    `room` tells how many bytes it will need, and in which folder (0: it is prepared). `wants_root` tells what root is
+    needed for (empty: for nothing).
     """
 
     name: str
     ensure: Callable[[Say, Show], object]
     check: Callable[[], object] = lambda: None
     room: Callable[[], tuple[Path, int]] = lambda: (places.CHECKOUT, 0)
+    wants_root: Callable[[], str] = str
 
 
 def _packages_room() -> tuple[Path, int]:
@@ -65,6 +68,10 @@ def _cli_room() -> tuple[Path, int]:
     return places.cache(), 0 if pulumi_cli.find() else pulumi_build.room_needed()
 
 
+def _always() -> dict[str, str]:
+    return debian_packages.ALWAYS | ({} if root.is_root() else debian_packages.FOR_USER)
+
+
 PYTHON_PACKAGES = Step(
     "Python packages",
     python_environment.ensure,
@@ -74,15 +81,17 @@ PYTHON_PACKAGES = Step(
 PULUMI_CLI = Step("Pulumi CLI", pulumi_cli.ensure, room=_cli_room)
 DEBIAN_PACKAGES = Step(
     "Debian packages",
-    lambda say, show: debian_packages.ensure(debian_packages.ALWAYS, say, show),
-    lambda: debian_packages.check(debian_packages.ALWAYS),
+    lambda say, show: debian_packages.ensure(_always(), say, show),
+    lambda: debian_packages.check(_always()),
+    wants_root=lambda: debian_packages.wants_root(_always()),
 )
 CHROMIUM = Step(
     "Chromium",
     lambda say, show: debian_packages.ensure(debian_packages.FOR_BROWSER_TESTS, say, show),
     lambda: debian_packages.check(debian_packages.FOR_BROWSER_TESTS),
+    wants_root=lambda: debian_packages.wants_root(debian_packages.FOR_BROWSER_TESTS),
 )
-DOCKER_ENGINE = Step("Docker engine", docker_engine.ensure, docker_engine.check)
+DOCKER_ENGINE = Step("Docker engine", docker_engine.ensure, docker_engine.check, wants_root=docker_engine.wants_root)
 AZURITE = Step("Azurite", azurite.ensure, azurite.check, _azurite_room)
 
 # mode -> lanes: lanes run side by side, the steps of a lane one after the other. The CLI is compiled, on all cores,
@@ -137,6 +146,9 @@ def prepare(mode: str, display: Display) -> None:
     if found:
         raise _together(found)
     absent = python_environment.missing_debian_packages()
+    if not root.is_root():
+        reasons = [step.wants_root() for lane in lanes for step in lane]
+        root.ask([one for one in (debian_packages.wants_root(absent), *reasons) if one], display.say)
     if absent:  # uv and .venv are both made with it
         debian_packages.ensure(absent, display.say, partial(display.show, "Debian packages"))
     with ThreadPoolExecutor(len(lanes)) as pool:

@@ -151,7 +151,7 @@ def test_steps_of_a_histogram_are_round_numbers() -> None:
 def test_a_job_without_tasks_has_figures_too() -> None:
     found = figures()
     assert found.total == 0 and found.run == Spread() and found.nodes == () and found.slowest == ()
-    assert "0 tasks: 0 succeeded" in next(lines(found))
+    assert "0 tasks: 0 succeeded" in next(lines(found, 80))
 
 
 def test_the_figures_as_json_are_plain() -> None:
@@ -168,14 +168,16 @@ def test_the_figures_as_json_are_plain() -> None:
 def test_the_terminal_has_the_same_figures() -> None:
     found = reading(600)
     figures = compute(found.job, found.tasks, found.nodes, slots=2, now=START)
-    text = "\n".join(lines(figures))
+    text = "\n".join(lines(figures, 200))
     for part in (
         "600 tasks:",
         "simulate-#",
         "exit code 137: failed:",
         "node hours:",
-        "slowest tasks:",
+        "slowest tasks; what one wrote: python -m jobs logs",
         "back to the queue",
     ):
         assert part in text
     assert max(map(len, text.splitlines())) < 200
+    table = [line for line in lines(figures, 80) if line.startswith(("template", "simulate-#"))]
+    assert len(table) == 2 and max(map(len, table)) <= 80, "the pictures of run times have no room"
