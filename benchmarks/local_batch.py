@@ -325,6 +325,7 @@ def measure(tasks: int, nodes: int, connections: int, home: Path) -> None:
         service = Running.start(home / "cloud")
         counts = Connection(service).ask("GET", "/jobs/large/taskcounts")["taskCounts"]
         line("start after kill -9", f"{time.perf_counter() - began:.1f} s", f"bar {BARS['start']} s")
+        line("  processor time of that", f"{service.processor_seconds():.1f} s")
         line("  memory then", f"{service.memory():.0f} MiB, at most {service.memory('VmHWM'):.0f} MiB")
         assert counts["completed"] == tasks, counts
     finally:

@@ -74,6 +74,12 @@ class Store:
             self._flush()
             return self._db.execute("DELETE FROM documents WHERE kind=? AND key=?", (kind, key)).rowcount > 0
 
+    def delete_all(self, kind: str, prefix: str) -> None:
+        """Remove every document of the kind whose key starts with `prefix`."""
+        with self._lock:
+            self._flush()
+            self._db.execute("DELETE FROM documents WHERE kind=? AND key>=? AND key<=?", (kind, prefix, prefix + _LAST))
+
     def items(
         self, kind: str, prefix: str = "", after: str = "", limit: int | None = None
     ) -> list[tuple[str, dict[str, Any]]]:

@@ -72,6 +72,17 @@ def test_a_failed_transaction_leaves_nothing_and_an_inner_one_only_its_own_part(
     assert [key for key, _ in store.items("kind")] == ["kept"]
 
 
+def test_all_of_a_prefix_are_removed_at_once() -> None:
+    store = Store(None)
+    with store.transaction():
+        for key in ("a/1", "a/2", "ab", "b/1"):
+            store.put_later("kind", key, dict)
+        store.put("other", "a/1", {})
+        store.delete_all("kind", "a/")
+    assert [key for key, _ in store.items("kind")] == ["ab", "b/1"]
+    assert store.count("other") == 1
+
+
 def test_what_is_put_later_is_written_once_and_as_it_is_at_the_end() -> None:
     store, record, asked = Store(None), {"n": 0}, []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,8 +11,9 @@ from typing import Any
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.data_plane.former import FIRST, without_former
-from local.azure.batch.data_plane.query import wrong
+from local.azure.batch.data_plane.query import select, shown, wrong
 from local.azure.batch.data_plane.schema import Object
+from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.model import Job, JobSchedule, Node, Pool, Stamped, Task
 from local.azure.platform.json_body import parse
 
@@ -101,6 +102,12 @@ class Call:
     def check(self, record: Stamped) -> None:
         """The request's conditional headers against this record."""
         check_conditions(self.headers, record.etag, record.changed, read=self.method in ("GET", "HEAD"))
+
+    def show(self, record: Stamped, wire: dict[str, Any], properties: Collection[str], entity: str) -> Answer:
+        """The answer of a GET of one record: what `$select` leaves of its wire form, unless a header says otherwise."""
+        self.check(record)
+        body = shown(wire, select(self.query, properties))
+        return Answer(body=body, entity=f"{entity}/@Element", etag=record.etag, changed=record.changed)
 
 
 def check_conditions(headers: Mapping[str, str], etag: str | None, changed: datetime, *, read: bool) -> None:

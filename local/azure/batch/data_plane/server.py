@@ -163,4 +163,6 @@ def check_query(given: Mapping[str, str], route: Route) -> dict[str, str]:
     for name, value in given.items():
         if name.lower() not in known:
             raise wrong(name, value, f"{route.operation} takes {', '.join(known.values())}")
+        if name.lower() == "timeout" and re.fullmatch(r"[0-9]{1,9}", value) is None:
+            raise wrong("timeOut", value, "expected a number of seconds")
     return {known[name.lower()]: value for name, value in given.items()}

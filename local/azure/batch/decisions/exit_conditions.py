@@ -70,7 +70,9 @@ def _given(conditions: dict[str, Any], exit_code: int | None, failure: str | Non
 
 def check(body: dict[str, Any], job: Job) -> None:
     """Refuse options that the job does not make use of (InvalidPropertyValue), and ranges that are none."""
-    conditions = body.get("exitConditions", {})
+    conditions = body.get("exitConditions")
+    if not conditions:
+        return
     for index, one in enumerate(conditions.get("exitCodeRanges", ())):
         if one["start"] > one["end"]:  # [guess]
             path = f"exitConditions.exitCodeRanges[{index}].start"

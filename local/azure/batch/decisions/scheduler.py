@@ -11,10 +11,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from local.azure.batch.decisions import failures
 from local.azure.batch.decisions.exit_conditions import JobAction
-from local.azure.batch.model import Ending, Job, JobTask, Task
+from local.azure.batch.model import Ending, Job, JobTask, Node, Task
+from local.azure.batch.model.node import PendingVerb
 from local.azure.batch.model.states import JobState, JobTaskEvent, TaskEvent
 from local.node.contract import FailureInfo, RunEnded
 
@@ -263,6 +265,62 @@ def job_end(
     if job.ends_when_all_complete and unfinished == 0:
         return failures.ALL_TASKS_COMPLETE
     return None
+
+
+class JobStep(StrEnum):
+    """What is next for a job. FINISH and FORGET (a deleted one) come when its release tasks are over."""
+
+    NOTHING = "nothing"
+    TERMINATE = "terminate"
+    DISABLE = "disable"
+    GO_ON = "go on"
+    REST = "rest"
+    FINISH = "finish"
+    FORGET = "forget"
+
+
+_WHEN_QUIET = {
+    JobState.DISABLING: JobStep.REST,
+    JobState.TERMINATING: JobStep.FINISH,
+    JobState.DELETING: JobStep.FORGET,
+}
+"""What a job that is on its way somewhere does when none of its tasks runs any more."""
+
+
+def job_step(job: Job, running: int, reason: str | None, action: JobAction) -> JobStep:
+    """The next step of a job after something changed; `reason` as `job_end` gives it."""
+    if reason is not None:
+        return JobStep.TERMINATE
+    if action is JobAction.DISABLE and job.performs_exit_options and job.state is JobState.ACTIVE:
+        return JobStep.DISABLE
+    if job.state is JobState.ENABLING:
+        return JobStep.GO_ON
+    return JobStep.NOTHING if running else _WHEN_QUIET.get(job.state, JobStep.NOTHING)
+
+
+class NodeStep(StrEnum):
+    """What is next for a node whose runs are over."""
+
+    NOTHING = "nothing"
+    DELETE = "delete"
+    REBOOT = "reboot"
+    REMAKE = "remake"
+
+
+_PENDING_STEPS = {
+    PendingVerb.REBOOT: NodeStep.REBOOT,
+    PendingVerb.REIMAGE: NodeStep.REMAKE,
+    PendingVerb.DEALLOCATE: NodeStep.REMAKE,
+}
+
+
+def node_step(node: Node, runs: int) -> NodeStep:
+    """The next step of a node with so many runs: it leaves its pool before anything else is done to it."""
+    if runs:
+        return NodeStep.NOTHING
+    if node.leaving:
+        return NodeStep.DELETE
+    return NodeStep.NOTHING if node.pending is None else _PENDING_STEPS[node.pending]
 
 
 def container_failure(task: Task, pool_has_containers: bool) -> FailureInfo | None:

@@ -170,16 +170,14 @@ class AccountState:
 
     def _drop_contents(self, job: Job) -> None:
         key = job.id.lower()
+        for task in self.running_tasks(job):
+            self._leave_node(key, task.key)
+        for one in self.job_tasks.pop(key, {}).values():
+            self.job_task_runs.pop(self._job_task_run.pop((key, one.node_id, one.kind), ""), None)
+            self._job_tasks_on[one.node_id].pop((key, one.kind), None)
         with self.store.transaction():
-            for task in self.tasks(job).values():
-                self._leave_node(key, task.key)
-                self.store.delete(*self._place(task))
-            for one in self.job_tasks.pop(key, {}).values():
-                self.job_task_runs.pop(self._job_task_run.pop((key, one.node_id, one.kind), ""), None)
-                self._job_tasks_on[one.node_id].pop((key, one.kind), None)
-                self.store.delete(*self._place(one))
-            for satisfied, _ in self.store.items(SATISFIED, f"{self.account}/{key}/"):
-                self.store.delete(SATISFIED, satisfied)
+            for kind in (TASKS, JOB_TASKS, SATISFIED):
+                self.store.delete_all(kind, f"{self.account}/{key}/")
         self.tables.pop(key, None)
 
     def erase(self) -> None:

@@ -20,6 +20,7 @@ _TICKS = 10_000_000
 _SECONDS = {"years": 365 * 86400, "months": 30 * 86400, "weeks": 7 * 86400, "days": 86400, "hours": 3600,
             "minutes": 60, "seconds": 1}  # fmt: skip
 _MOST_TICKS = 2**63 - 1
+_MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 
 UNLIMITED = "P10675199DT2H48M5.4775807S"
@@ -72,8 +73,8 @@ def limit_seconds(text: str | None) -> float | None:
 
 def stamp(when: datetime) -> str:
     """A time as Batch writes it in bodies: up to seven digits of a second, zeros at the end cut, in UTC (recorded)."""
-    text = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    return f"{text.rstrip('0').rstrip('.')}Z"
+    text = when.astimezone(UTC).isoformat()[: -len("+00:00")]
+    return f"{text.rstrip('0')}Z" if when.microsecond else f"{text}Z"
 
 
 def exact_stamp(when: datetime) -> str:
@@ -83,7 +84,7 @@ def exact_stamp(when: datetime) -> str:
 
 def dotnet_ticks(when: datetime) -> int:
     """A time as .NET counts it: ticks of 100 ns since the year 1."""
-    return (when.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 10
+    return (when.astimezone(UTC) - _EPOCH) // _MICROSECOND * 10
 
 
 def parse_stamp(text: str) -> datetime:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from local.azure.batch.decisions import scheduler
+from local.azure.batch.decisions.scheduler import NodeStep
 from local.azure.batch.model import Ending, Node, Pool
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.node import PendingVerb, new_node_id
@@ -176,11 +177,13 @@ class Allocation:
 
     def delete(self, pool: Pool) -> asyncio.Event:
         """Remove every node, then the pool; the event is set when it is gone."""
-        gone = self._gone.setdefault(pool.id.lower(), asyncio.Event())
+        gone = asyncio.Event()
         with self._loop.turn():
             if self._state.pools.get(pool.id.lower()) is not pool:
                 gone.set()
-            elif pool.state is not PoolState.DELETING:
+                return gone
+            gone = self._gone.setdefault(pool.id.lower(), gone)
+            if pool.state is not PoolState.DELETING:
                 pool.delete(self._clock.now())
                 self._state.save(pool)
                 for node in self._state.nodes_of(pool.id):
@@ -246,13 +249,14 @@ class Allocation:
         node = self._state.nodes.get(event.node_id)
         if node is None:
             return
-        if not self._state.on_node[node.id]:
-            if node.leaving:
-                self._orders.post(node.id, lambda: self._delete_node(node))
-            elif node.pending is PendingVerb.REBOOT:
-                self._orders.post(node.id, lambda: self._reboot_node(node))
-            elif node.pending is not None:
-                self._orders.post(node.id, lambda: self._remake_node(node))
+        steps = {
+            NodeStep.DELETE: self._delete_node,
+            NodeStep.REBOOT: self._reboot_node,
+            NodeStep.REMAKE: self._remake_node,
+        }
+        work = steps.get(scheduler.node_step(node, len(self._state.on_node[node.id])))
+        if work is not None:
+            self._orders.post(node.id, lambda: work(node))
         pool = self._state.pools.get(node.pool_id.lower())
         if pool is not None and pool.allocation is not AllocationState.STEADY:
             self._soon(pool)
@@ -271,8 +275,8 @@ class Allocation:
         if node.pending is not PendingVerb.REBOOT or self._state.on_node[node.id] or node.leaving:
             return
         self._begin(node, PendingVerb.REBOOT)
-        node.pending = None
         with self._loop.turn():
+            node.pending = None
             self._state.save(node)
         await self._executor.reboot_node(
             node.id, self._orders.specs.node(node, self._state.pools[node.pool_id.lower()])

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from local.azure.batch.decisions import failures, scheduler
-from local.azure.batch.decisions.exit_conditions import JobAction
+from local.azure.batch.decisions.scheduler import JobStep
 from local.azure.batch.model import Ending, Job, JobSchedule, Task
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.states import JobEvent, JobState, PoolState
@@ -129,39 +129,30 @@ class JobLife:
         job, action = event.job, event.action
         if self._state.jobs.get(job.id.lower()) is not job:
             return
-        now = self._clock.now()
         reason = scheduler.job_end(job, self._state.unfinished(job), action, manager_ended=event.manager_ended)
-        if reason is not None:
-            self.terminate(job, reason)
-            return
-        if action is JobAction.DISABLE and job.performs_exit_options and job.state is JobState.ACTIVE:
+        step = scheduler.job_step(job, self._state.running(job), reason, action)
+        if step is JobStep.TERMINATE:
+            self.terminate(job, reason or "")
+        elif step is JobStep.DISABLE:
             self.disable(job, "requeue")  # documented: as the verb with this option
-            return
-        if job.state is JobState.ENABLING:
-            job.happen(JobEvent.QUIET, now)
+        elif step in (JobStep.GO_ON, JobStep.REST):
+            job.happen(JobEvent.QUIET, self._clock.now())
             self._state.save(job)
             self._dispatcher.wake(job.pool_id)
-        if self._state.running(job):
-            return
-        if job.state is JobState.DELETING and self._job_tasks.is_released(job):
-            self._timers.cancel("job", job.id.lower())
+        elif step is JobStep.FINISH and self._job_tasks.is_released(job):
+            job.happen(JobEvent.QUIET, self._clock.now())
+            job.ended = self._clock.now()
+            self._state.save(job)
+            self._over(job)
+        elif step is JobStep.FORGET and self._job_tasks.is_released(job):
             nodes = {task.node_id for task in self._state.tasks(job).values()}
             nodes |= {node_id for node_id, _ in self._state.job_tasks[job.id.lower()]}
             self._orders.erase_files(nodes, job_folder(job.id))
             self._state.drop(job)
             self._over(job)
-        elif job.state is JobState.DISABLING or (
-            job.state is JobState.TERMINATING and self._job_tasks.is_released(job)
-        ):
-            job.happen(JobEvent.QUIET, now)
-            if job.state is JobState.COMPLETED:
-                job.ended = now
-                self._timers.cancel("job", job.id.lower())
-            self._state.save(job)
-            if job.state is JobState.COMPLETED:
-                self._over(job)
 
     def _over(self, job: Job) -> None:
+        self._timers.cancel("job", job.id.lower())
         self.end_auto_pool(f"job/{job.id}", job.auto_pool_id, job.auto_pool)
         self._loop.post(JobOver(job))
 

@@ -49,7 +49,7 @@ class Loop:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Do something, and all that follows from it, in one transaction; inside of a turn, as a part of it. What was
-        posted before is taken first."""
+        posted before is taken first. Never await inside."""
         if self._is_open:
             yield
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from local.azure.batch.decisions.run_specs import SpecWriter
@@ -116,40 +117,38 @@ class Mailbox:
     """Runs posted work, of one node in sequence and side by side between nodes; nothing outlives `close`."""
 
     def __init__(self) -> None:
-        self._last: dict[str, asyncio.Task[None]] = {}
-        self._all: set[asyncio.Task[None]] = set()
+        self._works: dict[str, deque[Callable[[], Awaitable[None]]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def post(self, node_id: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work after everything posted for this node before."""
-        before = self._last.get(node_id)
-        task = asyncio.get_running_loop().create_task(self._after(before, work))
-        self._last[node_id] = task
-        self._all.add(task)
-        task.add_done_callback(lambda done: self._forget(node_id, done))
+        works = self._works.get(node_id)
+        if works is not None:
+            works.append(work)
+            return
+        self._works[node_id] = works = deque([work])
+        task = asyncio.get_running_loop().create_task(self._run(node_id, works))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def idle(self) -> None:
         """Wait until everything posted, and what that posted, is done."""
-        while self._all:
-            await asyncio.wait(self._all)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
         """Cancel what is left."""
-        left = list(self._all)
+        left = list(self._tasks)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        self._works.clear()
 
-    @staticmethod
-    async def _after(before: asyncio.Task[None] | None, work: Callable[[], Awaitable[None]]) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait([before])
-        await work()
-
-    def _forget(self, node_id: str, done: asyncio.Task[None]) -> None:
-        self._all.discard(done)
-        if self._last.get(node_id) is done:
-            del self._last[node_id]
-        if not done.cancelled() and done.exception() is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": f"a command to node {node_id} failed", "exception": done.exception(), "task": done}
-            )
+    async def _run(self, node_id: str, works: deque[Callable[[], Awaitable[None]]]) -> None:
+        while works:
+            try:
+                await works.popleft()()
+            except Exception as error:  # what was posted behind it is done all the same
+                message = f"a command to node {node_id} failed"
+                asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+        self._works.pop(node_id, None)

@@ -27,8 +27,8 @@ class Retention:
         """A task is completed, or its constraints changed: its files go when their time is over."""
         name = f"{task.job_id.lower()}/{task.key}"
         self._timers.cancel(_RETENTION, name)
-        seconds = task.retention_seconds
-        if task.ended is None or task.node_id is None or seconds is None or seconds >= _WATCHED_SECONDS:
+        seconds = _watched_seconds(task)
+        if task.ended is None or task.node_id is None or seconds is None:
             return
         when, run_id = task.ended + timedelta(seconds=seconds), task.run_id
         self._timers.arm(_RETENTION, name, when, lambda: self._over(task, run_id))
@@ -36,7 +36,7 @@ class Retention:
     def resume(self) -> None:
         """After a restart."""
         for task in self._state.all_tasks():
-            if task.state is TaskState.COMPLETED:
+            if task.state is TaskState.COMPLETED and _watched_seconds(task) is not None:
                 self.watch(task)
 
     def _over(self, task: Task, run_id: str | None) -> None:
@@ -45,3 +45,8 @@ class Retention:
             return
         if task.state is TaskState.COMPLETED and task.run_id == run_id:
             self._orders.erase_files([task.node_id], task.directory)
+
+
+def _watched_seconds(task: Task) -> float | None:
+    seconds = task.retention_seconds
+    return None if seconds is None or seconds >= _WATCHED_SECONDS else seconds

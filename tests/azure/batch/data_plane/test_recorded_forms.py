@@ -250,6 +250,32 @@ def test_counts_lag_when_they_shall(clocked: LocalBatch) -> None:
     assert client.get_job_task_counts("job").task_counts.completed == 1
 
 
+def test_a_task_that_changed_more_than_once_meanwhile_counts_as_it_was(timed: LocalBatch) -> None:
+    client = timed.client()
+    make_job(client)
+    add(client, "t")
+    timed.wait(minutes=1)
+    timed.pool(nodes=1)  # the job waited for it
+    timed.do(timed.executor.node_up, timed.node_ids()[0])
+    run = timed.executor.run_of("t")
+    timed.do(timed.executor.begin, run)
+    timed.do(timed.executor.end, run)
+    account = timed.service.account("mybatch")
+    assert account is not None
+    account.count_lag = timedelta(seconds=30)
+    counts = client.get_job_task_counts("job").task_counts
+    assert (counts.active, counts.running, counts.completed) == (1, 0, 0)
+    timed.wait(minutes=0.5)
+    counts = client.get_job_task_counts("job").task_counts
+    assert (counts.active, counts.running, counts.completed) == (0, 0, 1)
+
+
+def test_a_time_limit_of_the_server_is_a_number(azure: LocalBatch) -> None:
+    assert ask(azure, "GET", "/jobs?timeOut=30").status_code == 200
+    refused = ask(azure, "GET", "/jobs?timeOut=soon")
+    assert refused.status_code == 400 and refused.json()["code"] == "InvalidQueryParameterValue"
+
+
 def test_a_terminated_task_without_exit_conditions_leaves_its_job_active(node: LocalBatch) -> None:
     client = node.client()
     make_job(client, task_failure_mode="performexitoptionsjobaction")

@@ -11,21 +11,26 @@ from local.azure.batch.decisions import failures
 from local.azure.batch.decisions.exit_conditions import JobAction
 from local.azure.batch.decisions.scheduler import (
     Assignment,
+    JobStep,
     Line,
+    NodeStep,
     Room,
     Waiting,
     assign,
     container_failure,
     job_end,
+    job_step,
     judge,
     judge_job_task,
+    node_step,
     nodes_to_remove,
 )
-from local.azure.batch.model import Ending, Job, JobTask, JobTaskKind, Task
+from local.azure.batch.model import Ending, Job, JobTask, JobTaskKind, Node, Task
 from local.azure.batch.model.job import with_defaults as job_defaults
+from local.azure.batch.model.node import PendingVerb
 from local.azure.batch.model.states import JobState, JobTaskEvent, JobTaskState, TaskEvent, TaskState
 from local.azure.batch.model.task import with_defaults as task_defaults
-from local.node.contract import FailureInfo, RunEnded
+from local.node.contract import FailureInfo, NodeState, RunEnded
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UPLOAD = FailureInfo(category="usererror", code="FileUploadContainerNotFound", message="no container")
@@ -191,3 +196,42 @@ def test_nodes_are_chosen_as_by_looking_at_all_of_them(seed: int) -> None:
         expected[task.task_id] = node
         free[node] -= task.slots
     assert placed(assign([Line("j", waiting)], rooms, pack=pack)) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "running", "step"),
+    [
+        (JobState.ACTIVE, 0, JobStep.NOTHING), (JobState.ACTIVE, 2, JobStep.NOTHING),
+        (JobState.ENABLING, 0, JobStep.GO_ON), (JobState.ENABLING, 2, JobStep.GO_ON),
+        (JobState.DISABLING, 2, JobStep.NOTHING), (JobState.DISABLING, 0, JobStep.REST),
+        (JobState.DISABLED, 0, JobStep.NOTHING),
+        (JobState.TERMINATING, 1, JobStep.NOTHING), (JobState.TERMINATING, 0, JobStep.FINISH),
+        (JobState.COMPLETED, 0, JobStep.NOTHING),
+        (JobState.DELETING, 1, JobStep.NOTHING), (JobState.DELETING, 0, JobStep.FORGET),
+    ],
+)  # fmt: skip
+def test_what_is_next_for_a_job(state: JobState, running: int, step: JobStep) -> None:
+    job = a_job(onTaskFailure="performexitoptionsjobaction")
+    job.state = state
+    assert job_step(job, running, None, JobAction.NONE) is step
+    assert job_step(job, running, "done", JobAction.NONE) is JobStep.TERMINATE
+    wanted = JobStep.DISABLE if state is JobState.ACTIVE else step
+    assert job_step(job, running, None, JobAction.DISABLE) is wanted
+
+
+def test_what_is_next_for_a_node_whose_runs_are_over() -> None:
+    node = Node(id="n", body={}, pool_id="p", number=1, created=NOW, changed=NOW, state_since=NOW, booted=NOW)
+    steps = {None: NodeStep.NOTHING, PendingVerb.REBOOT: NodeStep.REBOOT, PendingVerb.REIMAGE: NodeStep.REMAKE,
+             PendingVerb.DEALLOCATE: NodeStep.REMAKE}  # fmt: skip
+    for state in (NodeState.IDLE, NodeState.LEAVING_POOL):
+        node.state = state
+        for pending, step in steps.items():
+            node.pending = pending
+            assert node_step(node, 1) is NodeStep.NOTHING
+            assert node_step(node, 0) is (NodeStep.DELETE if node.leaving else step)
+
+
+def test_a_node_of_an_earlier_version_still_waits_for_its_reboot() -> None:
+    node = Node(id="n", body={}, pool_id="p", number=1, created=NOW, changed=NOW, state_since=NOW, booted=NOW)
+    assert Node.from_json({**node.to_json(), "reboot_pending": True}).pending is PendingVerb.REBOOT
+    assert Node.from_json({**node.to_json(), "reboot_pending": False}).pending is None

@@ -199,3 +199,17 @@ async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_re
     assert job.state is JobState.TERMINATING
     await made.advance(minutes=15)
     assert job.state is JobState.COMPLETED
+
+
+async def test_a_pool_that_is_gone_is_deleted_again_without_waiting_and_can_be_made_anew() -> None:
+    made = await bench()
+    allocation, pool = made.scheduling.allocation, made.state.pools["pool"]
+    gone = allocation.delete(pool)
+    await made.settle()
+    assert gone.is_set() and made.state.pools == {}
+    assert allocation.delete(pool).is_set()
+    made.pool()
+    again = allocation.delete(made.state.pools["pool"])
+    assert not again.is_set()
+    await made.settle()
+    assert again.is_set()

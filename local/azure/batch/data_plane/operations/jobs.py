@@ -11,7 +11,7 @@ from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_files, check_pool
 from local.azure.batch.data_plane.filters import Fields, Row
-from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.query import page
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.decisions import failures
@@ -123,9 +123,7 @@ def rows(call: Call, jobs: Iterable[Job]) -> Iterator[tuple[str, Row]]:
 async def get(call: Call) -> Answer:
     """GET /jobs/{id}."""
     job = call.job()
-    call.check(job)
-    body = shown(job.view(call.account.url), select(call.query, SHOWN))
-    return Answer(body=body, entity="jobs/@Element", etag=job.etag, changed=job.changed)
+    return call.show(job, job.view(call.account.url), SHOWN, "jobs")
 
 
 async def patch(call: Call) -> Answer:

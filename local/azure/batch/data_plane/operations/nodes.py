@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -42,32 +42,39 @@ _NOT_UP = frozenset(
 )  # fmt: skip
 
 
-def view(call: Call, node: Node, numbers: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """The node on the wire. `numbers`: the place of each node among its pool's, where somebody counted them."""
+def view(
+    call: Call, node: Node, numbers: Mapping[str, int] | None = None, chosen: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The node on the wire. `numbers`: the place of each node among its pool's, where somebody counted them; `chosen`:
+    the properties that are shown, as far as leaving out others saves work."""
     account = call.account
     running = account.state.on_node[node.id]
     pool = account.state.pools[node.pool_id.lower()]
     body = node.view(account.url, pool.body, len(running), account.dispatcher.slots_used(node))
-    recent = []
+    if (chosen is None or "recentTasks" in chosen) and (recent := _recent_tasks(call, node)):
+        body["recentTasks"] = recent
+    is_up = not node.leaving and node.state is not NodeState.CREATING
+    if is_up and (inbound := _inbound_endpoints(call, node, pool, numbers)):
+        body["endpointConfiguration"] = {"inboundEndpoints": inbound}
+    return body
+
+
+def _recent_tasks(call: Call, node: Node) -> list[dict[str, Any]]:
+    state, recent = call.account.state, []
     for one in node.recent:
-        job = account.state.jobs.get(one["jobId"].lower())
-        task = account.state.tasks(job).get(one["taskId"].lower()) if job is not None else None
+        job = state.jobs.get(one["jobId"].lower())
+        task = state.tasks(job).get(one["taskId"].lower()) if job is not None else None
         if task is not None:
             recent.append(
                 {
-                    "taskUrl": f"{account.url}/jobs/{task.job_id}/tasks/{task.id}",
+                    "taskUrl": f"{call.account.url}/jobs/{task.job_id}/tasks/{task.id}",
                     "jobId": task.job_id,
                     "taskId": task.id,
                     "taskState": task.state.value,
                     "executionInfo": task.execution(),
                 }
             )
-    if recent:
-        body["recentTasks"] = recent
-    is_up = not node.leaving and node.state is not NodeState.CREATING
-    if is_up and (inbound := _inbound_endpoints(call, node, pool, numbers)):
-        body["endpointConfiguration"] = {"inboundEndpoints": inbound}
-    return body
+    return recent
 
 
 def _numbers(call: Call, pool: Pool) -> dict[str, int]:
@@ -88,9 +95,9 @@ def _inbound_endpoints(call: Call, node: Node, pool: Pool, numbers: Mapping[str,
 async def list_all(call: Call) -> Answer:
     """GET /pools/{id}/nodes."""
     pool, state = call.pool(), call.account.state
-    numbers = _numbers(call, pool)
+    numbers, chosen = _numbers(call, pool), select(call.query, SHOWN)
     rows = (
-        (node_id, Row(state.nodes[node_id], partial(view, call, state.nodes[node_id], numbers)))
+        (node_id, Row(state.nodes[node_id], partial(view, call, state.nodes[node_id], numbers, chosen)))
         for node_id in sorted(numbers)
     )
     fields: Fields = {

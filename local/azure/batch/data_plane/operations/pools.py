@@ -13,7 +13,7 @@ from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_pool
 from local.azure.batch.data_plane.filters import Fields, Row
-from local.azure.batch.data_plane.query import page, select, shown, wrong
+from local.azure.batch.data_plane.query import page, wrong
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.model import Pool
@@ -127,9 +127,7 @@ async def list_all(call: Call) -> Answer:
 async def get(call: Call) -> Answer:
     """GET /pools/{id}."""
     pool = call.pool()
-    call.check(pool)
-    body = shown(view(call.account, pool), select(call.query, SHOWN))
-    return Answer(body=body, entity="pools/@Element", etag=pool.etag, changed=pool.changed)
+    return call.show(pool, view(call.account, pool), SHOWN, "pools")
 
 
 async def head(call: Call) -> Answer:

@@ -10,7 +10,7 @@ from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.filters import Row
 from local.azure.batch.data_plane.operations import jobs
-from local.azure.batch.data_plane.query import page, select, shown
+from local.azure.batch.data_plane.query import page
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
@@ -73,9 +73,7 @@ async def list_all(call: Call) -> Answer:
 async def get(call: Call) -> Answer:
     """GET /jobschedules/{id}."""
     schedule = call.schedule()
-    call.check(schedule)
-    body = shown(schedule.view(call.account.url), select(call.query, SHOWN))
-    return Answer(body=body, entity="jobschedules/@Element", etag=schedule.etag, changed=schedule.changed)
+    return call.show(schedule, schedule.view(call.account.url), SHOWN, "jobschedules")
 
 
 async def head(call: Call) -> Answer:

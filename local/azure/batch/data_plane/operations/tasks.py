@@ -13,7 +13,7 @@ from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_files, check_packages
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.operations.jobs import refuse_ended
-from local.azure.batch.data_plane.query import after, filter_of, page, select, shown
+from local.azure.batch.data_plane.query import after, filter_of, page
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer, error_body
 from local.azure.batch.decisions import exit_conditions
@@ -59,6 +59,7 @@ def _new(call: Call, job: Job, body: dict[str, Any]) -> Task:
     if body["id"].lower() in state.tasks(job):
         raise errors.TaskExists
     _check_against(job, body)
+    exit_conditions.check(body, job)
     check_files(body)
     check_files({"resourceFiles": body.get("multiInstanceSettings", {}).get("commonResourceFiles", ())})
     check_packages(call.account, body.get("applicationPackageReferences", []), "applicationPackageReferences")
@@ -81,7 +82,9 @@ def _check_against(job: Job, body: dict[str, Any]) -> None:
         raise errors.TaskIdSameAsJobPreparationTask
     if job.release is not None and body["id"].lower() == job.release["id"].lower():
         raise errors.TaskIdSameAsJobReleaseTask
-    depends_on = body.get("dependsOn", {})
+    depends_on = body.get("dependsOn")
+    if not depends_on:
+        return
     parents, ranges = depends_on.get("taskIds", ()), depends_on.get("taskIdRanges", ())
     if (parents or ranges) and not job.uses_dependencies:
         raise errors.TaskDependenciesNotSpecifiedOnJob
@@ -91,7 +94,6 @@ def _check_against(job: Job, body: dict[str, Any]) -> None:
         if one["start"] > one["end"]:  # [guess]
             path = f"dependsOn.taskIdRanges[{index}].start"
             raise invalid(path, one["start"], f"a range begins before its end, which is {one['end']}")
-    exit_conditions.check(body, job)
 
 
 async def create(call: Call) -> Answer:
@@ -164,9 +166,7 @@ def _wanted(call: Call) -> tuple[str, Collection[Standing]]:
 async def get(call: Call) -> Answer:
     """GET /jobs/{id}/tasks/{id}."""
     task = call.task()
-    call.check(task)
-    body = shown(task.view(call.account.url), select(call.query, SHOWN))
-    return Answer(body=body, entity="tasks/@Element", etag=task.etag, changed=task.changed)
+    return call.show(task, task.view(call.account.url), SHOWN, "tasks")
 
 
 async def put(call: Call) -> Answer:
@@ -264,11 +264,9 @@ def _past_counts(of: Iterable[Task], until: datetime) -> tuple[dict[str, int], d
     tasks: dict[str, int] = dict.fromkeys(("active", "running", "completed", "succeeded", "failed"), 0)
     slots = dict(tasks)
     for task in of:
-        state = task.state
         if task.created > until:
             continue
-        if task.state_since > until:
-            state = TaskState(task.previous_state or TaskState.ACTIVE)
+        state = _state_at(task, until)
         names = [_COUNTED.get(state, "completed")]
         if state is TaskState.COMPLETED:
             names.append("succeeded" if task.result == "success" else "failed")
@@ -276,6 +274,15 @@ def _past_counts(of: Iterable[Task], until: datetime) -> tuple[dict[str, int], d
             tasks[name] += 1
             slots[name] += task.slots
     return tasks, slots
+
+
+def _state_at(task: Task, when: datetime) -> TaskState:
+    """A task's state at an earlier time. It remembers two; before these, it waited."""
+    if task.state_since <= when:
+        return task.state
+    if task.previous_state is not None and task.previous_state_since is not None and task.previous_state_since <= when:
+        return TaskState(task.previous_state)
+    return TaskState.ACTIVE
 
 
 async def subtasks(call: Call) -> Answer:
