@@ -54,7 +54,7 @@ class Busy:
         text = self.command("jobs", "submit", str(file), "--yes", "--watch", "--report", "--job-id", self.job, code=1)
         file.unlink()
         assert "1 succeeded, 1 failed" in text and text.count(f"seen {len(self.canary) + 1}") >= 2
-        self.command("jobs", "show", self.job)
+        self.command("jobs", "show", self.job, code=1)  # a task failed
         self.command("jobs", "logs", self.job, "fails")
 
     def look_at_the_dashboard(self) -> None:
