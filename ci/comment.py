@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,9 +98,7 @@ def _plan(plan: Plan, room: Room) -> Iterator[str]:
     )  # fmt: skip
     unprotected = [change for change in plan.changes if change.unprotected]
     yield from _section("No longer protected", unprotected, room, _title)
-    yield from _section(
-        "Pools", plan.pools, room, lambda change: _pool(change, plan.pools_before, room), alert="IMPORTANT"
-    )
+    yield from _section("Pools", plan.pools, room, lambda change: _pool(change, plan, room), alert="IMPORTANT")
     yield from _section("Who may do what", plan.roles, room, _role)
     told = (*plan.pools, *plan.roles)
     for action, heading in (
@@ -171,13 +169,15 @@ def _loss(change: Change) -> str:
     return f"{_title(change)} {how}: with it goes {LOST_WITH[change.kind]}.{guard}"
 
 
-def _pool(change: Change, before: Collection[str], room: Room) -> str:
+def _pool(change: Change, plan: Plan, room: Room) -> str:
     """A pool that is new, replaced or gone, and what that means for running tasks."""
     old, new = _known(change.old, "pool"), _known(change.new, "pool")
     if change.action is Action.CREATE:
-        name = new.rpartition("-")[0]  # the rest is the hash of what Batch cannot change in it
-        if name in before:
-            return f"**new generation** {code(new)} of pool {code(name)}; new jobs go to it, those there are stay."
+        name = _pool_name(new)
+        if name in plan.pools_before:
+            gone = {_pool_name(_known(one.old, "pool")) for one in plan.pools if one.action is Action.DELETE}
+            others = "" if name in gone else ", those there are stay"
+            return f"**new generation** {code(new)} of pool {code(name)}; new jobs go to it{others}."
         return f"**new pool** {code(new)}."
     if change.action is Action.REPLACE:
         reasons = [_difference(one, room) for one in change.differences if one.replaces]
@@ -197,6 +197,11 @@ def _pool(change: Change, before: Collection[str], room: Room) -> str:
         f"pool {code(old)} is **deleted**. Tasks that still run on it are ended, and jobs that name it wait for ever; "
         f"first: {code(f'{DRAIN} {old}')}."
     )
+
+
+def _pool_name(pool: str) -> str:
+    """Of a pool's id; the rest of it is the hash of what Batch cannot change in it."""
+    return pool.rpartition("-")[0]
 
 
 def _role(change: Change) -> str:

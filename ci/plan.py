@@ -36,6 +36,8 @@ _REPLACEMENT: Final = frozenset({"replace", "create-replacement", "delete-replac
     "discard-replaced",
     "import-replacement",
 }
+_REFUSED: Final = "error: preview failed"
+"""What the CLI says of a preview that a policy refuses, beside the policy's own words."""
 _NOTHING: Final = frozenset({"same", "refresh", "read", "read-discard", "remove-pending-replace"})
 _POOL: Final = "batch:Pool"
 _ROLE: Final = "authorization:RoleAssignment"
@@ -175,15 +177,17 @@ def read(
         grouped.setdefault(str(step["urn"]), []).append(step)
     changes = [change for steps in grouped.values() if (change := _change(steps)) is not None]
     told = [one for one in digest.get("diagnostics") or () if str(one.get("message", "")).strip()]
+    policies = tuple(dict.fromkeys(_policy_results(logged)))
+    refused = any(result.refused for result in policies)
     return Plan(
         stack=stack,
         exit_code=exit_code,
         changes=tuple(sorted(changes, key=lambda one: (one.kind, one.name, one.action.value))),
         unchanged=int((digest.get("changeSummary") or {}).get("same", 0)),
         pools_before=_pools_before(digest),
-        policies=tuple(dict.fromkeys(_policy_results(logged))),
+        policies=policies,
         policy_packs=tuple(sorted({pack for event in logged for pack in _packs(event)})),
-        errors=_messages(told, "error"),
+        errors=tuple(text for text in _messages(told, "error") if not (refused and text == _REFUSED)),
         warnings=_messages(told, "warning"),
         golden=tuple(golden),
     )
@@ -430,7 +434,7 @@ def _policy_results(events: Iterable[Mapping[str, Any]]) -> Iterator[PolicyResul
         yield PolicyResult(
             rule=str(found.get("policyName")),
             resource=f"{_short(kind.rsplit('$', 1)[-1])} {name}".strip(),
-            message=hidden(_plain_text(str(found.get("message", "")))),
+            message=" ".join(hidden(_plain_text(str(found.get("message", "")))).split()),
             refused=found.get("enforcementLevel") not in ("advisory", "warning"),
         )
 

@@ -29,6 +29,8 @@ PROGRAM: Final = Path(sys.executable).with_name("pyright")
 EVERYWHERE: Final = ("pyproject.toml", "requirements.txt", "requirements-dev.txt")
 """Files that change the result of every other: settings, and which packages are installed."""
 HEAVY: Final = "pulumi_azure_native"
+WORTH: Final = 280
+"""Other files that take as long as azure-native does."""
 FEW: Final = 12
 """Files that one process checks sooner than two would."""
 
@@ -117,9 +119,10 @@ def parts(unknown: Sequence[Path], graph: Mapping[Path, Iterable[Path]], heavy: 
     """The files for each process: two where there are many, and two processors."""
     if len(unknown) <= FEW or (os.cpu_count() or 1) < 2:
         return [list(unknown)]
-    first = [file for file in unknown if not heavy.isdisjoint(reached(file, graph))]
-    second = [file for file in unknown if file not in set(first)]
-    return [part for part in (first, second) if part]
+    using = [file for file in unknown if not heavy.isdisjoint(reached(file, graph))]
+    others = [file for file in unknown if file not in set(using)]
+    moved = max(0, (len(others) - (WORTH if using else 0)) // 2)  # of neighbours, which import the same
+    return [part for part in (using + others[:moved], others[moved:]) if part]
 
 
 def check(part: Sequence[Path]) -> subprocess.CompletedProcess[str]:

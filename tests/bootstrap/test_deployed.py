@@ -16,6 +16,8 @@ from tests.ci import noop_azure, runner
 from tests.ci.noop_azure import NoopAzure
 from tests.scenarios.checkout import Checkout, Run
 
+pytestmark = pytest.mark.thorough
+
 REPOSITORY = "team/platform"
 
 

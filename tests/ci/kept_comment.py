@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "plan-comment.md"
+FILE: Final = Path(__file__).resolve().parents[2] / "docs/pictures/plan-comment.md"
 MUST_SHOW: Final = (
     "Refused by a policy",
     "`pool-on-supported-nodes`",

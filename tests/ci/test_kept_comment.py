@@ -1,4 +1,4 @@
-"""The comment beside its picture shows what the rehearsal demands of it, in the words that `ci.comment` has now."""
+"""The comment beside its picture shows what the rehearsal demands of it."""
 
 from __future__ import annotations
 

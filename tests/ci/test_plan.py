@@ -120,6 +120,22 @@ def test_a_pool_beside_one_of_its_name_is_a_new_generation() -> None:
     )
 
 
+def test_a_new_generation_whose_older_one_goes_says_nothing_of_what_stays() -> None:
+    stack = step("same", "pulumi:pulumi:Stack", "s", {}, {}, old_more={"outputs": {"pools": {"default": {"id": "x"}}}})
+    new = step("create", POOL, "pool-default-new", new={"poolName": "default-cccccccccccc"})
+    old = step("delete", POOL, "pool-default-old", {"poolName": "default-dddddddddddd"})
+    assert "new jobs go to it, those there are stay." in text_of(stack, new)
+    assert "of pool `default`; new jobs go to it." in text_of(stack, new, old)
+
+
+def test_what_a_policy_refuses_is_told_once_on_one_line() -> None:
+    failed = [{"severity": "error", "message": "error: preview failed"}]
+    refused = violation("rule", "what it wants.\nbatch:Pool 'x': what is wrong.\n")
+    text = text_of(diagnostics=failed, events=[refused, RAN])
+    assert "`what it wants. batch:Pool 'x': what is wrong.`" in text and "preview failed" not in text
+    assert "error: preview failed" in text_of(diagnostics=failed)
+
+
 def test_a_pool_whose_name_only_up_will_know_says_so() -> None:
     assert f"**new pool** `{plan.NOT_KNOWN_YET}`" in text_of(step("create", POOL, "p", new={"poolName": plan.UNKNOWN}))
 

@@ -58,7 +58,7 @@ PLACES = (
     Place(
         "a task's container", frozenset({ENVIRONMENT}), "the task reads it; whoever may use the node's engine sees it"
     ),
-    Place("a task's definition", frozenset({ENVIRONMENT}), "Batch shows it to whoever may read jobs"),
+    Place("a job's or task's definition", frozenset({ENVIRONMENT}), "Batch shows it to whoever may read jobs"),
 )
 """The only places; docs/threat-model.md shows them. Names with a `/` or a `.` are files below `.local`."""
 KEPT = {place.name: place.secrets for place in PLACES}

@@ -119,4 +119,7 @@ def test_many_files_are_shared_by_those_that_use_azure_native_and_the_others(mon
     tree = [Path(f"m{number}.py") for number in range(20)]
     graph = {file: {tree[0]} if number < 5 else set[Path]() for number, file in enumerate(tree)}
     assert typecheck.parts(tree, graph, {tree[0]}) == [tree[:5], tree[5:]]
+    assert typecheck.parts(tree, graph, set()) == [tree[:10], tree[10:]]
+    monkeypatch.setattr(typecheck, "WORTH", 5)
+    assert typecheck.parts(tree, graph, {tree[0]}) == [tree[:10], tree[10:]]
     assert typecheck.parts(tree[:3], graph, {tree[0]}) == [tree[:3]]

@@ -51,7 +51,7 @@ def lock(stack: Stack, **changes: Any) -> Path:
 def test_a_file_of_attributes_that_was_half_written_keeps_no_state_from_being_read(stack: Stack) -> None:
     folder = stack.state_file.parent
     folder.mkdir(parents=True)
-    stack.state_file.write_text('{"version": 3}')
+    stack.state_file.write_text('{"checkpoint": {"latest": {}}}')
     contents = {"local.json.attrs": "", "local.json.bak.attrs": '{"user.cache_contr', "other.json.attrs": "{}"}
     for name, text in contents.items():
         (folder / name).write_text(text)

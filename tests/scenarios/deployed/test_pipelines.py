@@ -55,7 +55,7 @@ class Rehearsal:
         self.stack, self.github, self.folder = stack, github, folder
         self.cloud: dict[str, Any] = stack.cloud
         self.origin = folder / "origin"
-        self.summary = folder / "summary.md"
+        self.summary = folder / "summary"
         self.deployer = Identity(self.cloud["client_id"], self.cloud["client_secret"])
         self.reader = self._read_only()
         self._runs = 0
