@@ -160,7 +160,7 @@ class BlobService:
 def _operation_name(request: web.Request) -> str:
     try:
         path = request.raw_path.partition("?")[0]
-        return read_operation(request.method, path, request.query, request.headers).right.operation
+        return read_operation(request.method, path, request.query).right.operation
     except BlobError:
         return ""
 
