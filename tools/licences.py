@@ -27,6 +27,8 @@ NAMED: Final[Mapping[str, str]] = {
     "axe-playwright-python": "MIT, in its LICENSE file; the axe-core in it MPL-2.0",
     "mssql-python": "MIT, in its LICENSE file",
     "mssql-python-odbc": "Microsoft ODBC Driver 18: passed on inside of an application; its files are in the image",
+    "psycopg": "LGPL-3.0: imported unchanged by the local Azure; installed from the index, part of no image",
+    "psycopg-binary": "LGPL-3.0: as psycopg, with libpq under PostgreSQL's licence",
 }
 """Package -> the licence that was read in its source, where its own words fit no pattern, and why that may be used."""
 
