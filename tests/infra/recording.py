@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 import yaml
@@ -266,13 +267,13 @@ def run_program(
     set_config(stack_config(stack) if config is None else config, project=project)
 
     async def main() -> None:
-        runpy.run_path(str(program), run_name="__main__")
+        # The program's own process ends with it; the one of the tests lives on.
+        with patch.object(gc, "disable"), patch.object(gc, "freeze"):
+            runpy.run_path(str(program), run_name="__main__")
 
     try:
         loop.run_until_complete(pulumi.runtime.run_in_stack(main))
     finally:
-        gc.unfreeze()  # the program ends its process; the one of the tests lives on
-        gc.enable()
         left = asyncio.all_tasks(loop)  # after a failure the SDK leaves registrations half way, and nobody asks for
         loop.set_exception_handler(lambda loop, context: None)  # their exceptions: the first one was raised here
         for task in left:
