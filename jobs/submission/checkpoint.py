@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ READ: Final = (1, VERSION)  # the first had less in its first line
 _NEW: Final = {"submission": "", "tasks": None, "input": ""}
 
 
+_LOCKED_SECONDS: Final = 1.0
 _WAIT: Final = "Wait for that one to end; if it ends early, go on with --resume"
 
 
@@ -163,11 +165,18 @@ class Checkpoint:
             del self._waiting[:count]
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._file)
-            raise UsageError(f"{self.path}: another submission is writing it. {_WAIT}") from None
+        """A lock is its owner's processes': one that was just started has it too until its program begins, so a lock
+        that somebody has is looked at again for a moment."""
+        until = time.monotonic() + _LOCKED_SECONDS
+        while True:
+            try:
+                return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < until:
+                    time.sleep(0.05)
+                    continue
+                os.close(self._file)
+                raise UsageError(f"{self.path}: another submission is writing it. {_WAIT}") from None
 
     def _read(self, job_id: str, fingerprint: str) -> None:
         assert self.path is not None

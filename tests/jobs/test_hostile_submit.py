@@ -58,7 +58,7 @@ def test_what_happens_to_the_display_has_no_effect_on_a_bad_end(
     terminal: Terminal, service: Service, display: str, seed: int
 ) -> None:
     """The last words, the error and how to go on, wait for nobody either."""
-    service.mood = Mood(end="forbidden", end_after=seed)
+    service.mood = Mood(end="forbidden", end_after=1 + seed % 10)
     began = time.monotonic()
     assert submit_with(display, terminal) == Exit.SERVICE
     assert time.monotonic() - began < 60
@@ -405,7 +405,7 @@ def test_a_read_only_disk_is_told_or_does_not_matter(
     temporary = terminal.folder / "temporary"
     temporary.mkdir()
     folder = {"TMPDIR": temporary, "everything": Path("/")}.get(read_only, terminal.folder / ".jobs")
-    left = 4 + seed if read_only == "in the middle" else 0
+    left = 4 + seed % 10 if read_only == "in the middle" else 0
     environment = terminal.environment | {"TMPDIR": str(temporary)}
     command = [sys.executable, "-c", READ_ONLY + IMPATIENT, str(folder.resolve()), str(left), "submit", *FIRST]
     done = subprocess.run(command, cwd=terminal.folder, env=environment, capture_output=True, text=True, timeout=240)
