@@ -27,10 +27,12 @@ class Ended(KeyboardInterrupt):
 
 
 def raise_on_end() -> None:
-    """From now on SIGHUP and SIGTERM raise `Ended` in the main thread."""
+    """From now on SIGHUP and SIGTERM raise `Ended` in the main thread. A Ctrl-C that was held back until Python had
+    started (by `make up`) is heard now."""
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextmanager

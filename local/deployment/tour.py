@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from local.processes import background
 from local.processes.running import read_cloud
 from local.words import say
 
+INTERRUPTED_SECONDS = 10
 TABLE_COLUMNS = 110  # of a terminal in which the CLI's table shows the state of our resources beside their names
 SAMPLE = CHECKOUT / "jobs" / "samples" / "hello.yaml"
 # Each line can be pasted in the checkout. {jobs}: the command that the set-up put into the virtual environment.
@@ -168,5 +170,21 @@ def last_run(record: Path) -> dict[str, str]:
 
 
 def jobs(*arguments: str) -> int:
-    """`python -m jobs ...`, as a user would type it."""
-    return subprocess.run([sys.executable, "-m", "jobs", *arguments], cwd=CHECKOUT, check=False).returncode
+    """`python -m jobs ...`, as a user would type it; its exit code.
+
+    Ctrl-C goes to both of us. It is held back in the new process until that can answer in words, where a Python that is
+    just starting would print a traceback; and it has some seconds for what it leaves in order.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process = subprocess.Popen([sys.executable, "-m", "jobs", *arguments], cwd=CHECKOUT)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(INTERRUPTED_SECONDS)
+            process.kill()
+            raise

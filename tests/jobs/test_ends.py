@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -262,3 +263,19 @@ def test_what_stdout_cannot_show_is_replaced_and_json_stays_whole() -> None:
     first, second = raw.getvalue().decode("cp1252").splitlines()
     assert first == "? node"
     assert json.loads(second) == {"id": "□"}
+
+
+def test_a_ctrl_c_that_was_held_back_until_python_had_started_is_told_in_words() -> None:
+    """As `make up` starts the sample job: pressed at any moment, it shows no traceback of a Python that is starting."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobs", "list"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said

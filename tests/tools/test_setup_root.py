@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.tools.conftest import Machine
+from tests.tools.machine import Machine
 from tools.setup import debian_packages, docker_engine, root, steps
 from tools.setup.docker_engine import EngineState
 from tools.setup.errors import SetupError

@@ -14,7 +14,7 @@ from local.azure.sql.stores.postgres.cluster import Cluster
 from local.deployment import database
 from local.errors import LocalError
 from local.paths import Paths
-from tests.azure.sql.conftest import needs_postgres
+from tests.azure.sql.world import needs_postgres
 
 OUTPUTS: dict[str, Any] = {
     "worker_identity": {

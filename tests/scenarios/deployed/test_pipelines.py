@@ -300,7 +300,7 @@ def test_a_pull_request_shows_everything_that_a_reviewer_must_see_in_one_comment
 
 CHANGE: Final = (
     ("Pulumi.prod.yaml", f"{GROUP}, type: Group, role: operate", f"{GROUP}, type: Group, role: submit"),
-    ("worker/docker_worker/check.py", 'say("done")', 'say("done", edition="of the rehearsal")'),
+    ("worker/docker_worker/check.py", 'log("done")', 'log("done", edition="of the rehearsal")'),
 )  # fmt: skip
 
 
