@@ -24,7 +24,8 @@ from ..verbs import VERBS
 NAME: Final = "batch-jobs"  # the script that the set-up puts into the virtual environment; no shell has such a builtin
 MODULE: Final = "python -m jobs"  # how messages in the code name this program
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
-_VERB: Final = re.compile(rf"{MODULE} (?:{'|'.join(sorted(map(re.escape, VERBS), key=len, reverse=True))})(?![\w-])")
+_COMMAND: Final = re.compile(rf"(?<![\w/.-]){MODULE}")  # not the end of a path: that is `invocation` already
+_VERB: Final = re.compile(rf"{_COMMAND.pattern} (?:{'|'.join(sorted(map(re.escape, VERBS), key=len, reverse=True))})(?![\w-])")
 _TOGETHER: Final = "\ue001"  # stands for a blank at which no line may be broken
 _options: list[str] = []  # of the command line under way: those that say where to go
 _IRREGULAR: Final = {"is": "are", "was": "were", "has": "have", "it": "they"}
@@ -141,4 +142,4 @@ def pasteable(text: str, program: str | None = None) -> str:
         return text
     if _options:
         text = _VERB.sub(lambda match: " ".join((match.group(), *_options)), text)
-    return text.replace(MODULE, program or invocation())
+    return _COMMAND.sub(lambda _: program or invocation(), text)

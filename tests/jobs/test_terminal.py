@@ -159,6 +159,13 @@ def test_a_command_in_a_message_is_one_that_can_be_pasted(tmp_path: Path) -> Non
     assert wording.command_for(python, tmp_path / "elsewhere", f"{other.parent}:{programs}") == str(script)
 
 
+def test_a_command_that_names_its_python_already_is_left_as_it_is() -> None:
+    """As in the usage of a verb where no script is installed: the path was doubled."""
+    said = "See: .venv/bin/python -m jobs tasks --help, and python -m jobs list"
+    expected = "See: .venv/bin/python -m jobs tasks --help, and batch-jobs list"
+    assert wording.pasteable(said, "batch-jobs") == expected
+
+
 def test_words_name_the_command_as_it_was_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script = tmp_path / "batch-jobs"
     script.touch(mode=0o755)
