@@ -25,7 +25,9 @@ NAME: Final = "batch-jobs"  # the script that the set-up puts into the virtual e
 MODULE: Final = "python -m jobs"  # how messages in the code name this program
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _COMMAND: Final = re.compile(rf"(?<![\w/.-]){MODULE}")  # not the end of a path: that is `invocation` already
-_VERB: Final = re.compile(rf"{_COMMAND.pattern} (?:{'|'.join(sorted(map(re.escape, VERBS), key=len, reverse=True))})(?![\w-])")
+_VERB: Final = re.compile(
+    rf"{_COMMAND.pattern} (?:{'|'.join(sorted(map(re.escape, VERBS), key=len, reverse=True))})(?![\w-])"
+)
 _TOGETHER: Final = "\ue001"  # stands for a blank at which no line may be broken
 _options: list[str] = []  # of the command line under way: those that say where to go
 _IRREGULAR: Final = {"is": "are", "was": "were", "has": "have", "it": "they"}
