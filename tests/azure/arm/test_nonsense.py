@@ -10,7 +10,6 @@ import json
 import os
 import random
 import ssl
-import time
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
@@ -22,11 +21,11 @@ from local.azure.arm.check import check
 from local.azure.arm.errors import InvalidRequestContent
 from local.azure.control_plane.resource_types import TABLE, TypeSpec
 from local.azure.control_plane.shapes import Field, Shape, fields_of
+from tests.azure.nonsense import answer_to, mutated
 from tests.azure.running import RunningAzure
 
 REQUESTS = int(os.environ.get("ARM_FUZZ_REQUESTS", "400"))
 SEED = int(os.environ.get("ARM_FUZZ_SEED", "1"))
-SLOW_SECONDS = 10
 _DEEPEST = 12
 SAMPLES = {
     "string": "a", "integer": 1, "number": 1.5, "boolean": True, "any": "x", "datetime": "2026-01-01T00:00:00Z",
@@ -130,7 +129,6 @@ def test_no_property_takes_a_value_of_another_kind(spec: TypeSpec, update: bool)
     assert accepted == []
 
 
-JUNK: list[Any] = [None, True, 0, -1, 2**70, 1.5, "", "x", "é\u0000", [], [[]], {}, {"a": None}, ["x"] * 101]
 NAMES = ["a1b2c", "default", "x" * 300, "..", "a b", "%", "é", "$root", "?", "00000000-0000-4000-8000-000000000000"]
 QUERIES = {
     "$filter": ["name eq 'a'", "(", "tagName eq 'a' and", "startswith(name,1)", "'", "atScope()", "nobody eq 1"],
@@ -143,18 +141,6 @@ HEADERS = {
     "Authorization": ["Bearer x", "Basic eDp5", "", "Bearer "],
     "Content-Type": ["text/plain"], "x-ms-client-request-id": ["1"], "Accept": ["x/y"],
 }  # fmt: skip
-
-
-def mutated(chance: random.Random, value: Any) -> Any:
-    """A body with something wrong somewhere, or somewhere else."""
-    if isinstance(value, dict) and value and chance.random() < 0.8:
-        name = chance.choice(list(value))
-        if chance.random() < 0.1:
-            return {**value, name + "X": 1}
-        return {**value, name: mutated(chance, value[name])}
-    if isinstance(value, list) and value and chance.random() < 0.7:
-        return [mutated(chance, value[0]), *value[1:]]
-    return chance.choice(JUNK)
 
 
 class Asker:
@@ -181,21 +167,12 @@ class Asker:
             if port == "imds"
             else HTTPSConnection("127.0.0.1", number, context=self._context, timeout=20)
         )
-        began = time.monotonic()
-        try:
-            connection.request(method, target, data, headers)
-            answer = connection.getresponse()
-            text = answer.read()
-        finally:
-            connection.close()
-        said = f"{method} {target[:300]} {headers} {(data or b'')[:300]!r}: {answer.status} {text[:500]!r}"
-        assert answer.status < 500 or answer.status == 501, said
-        assert time.monotonic() - began < SLOW_SECONDS, said
-        if answer.status >= 400 and method != "HEAD":
+        status, text, said = answer_to(connection, method, target, headers, data, allowed={501})
+        if status >= 400 and method != "HEAD":
             error = json.loads(text)["error"]
             assert error if isinstance(error, str) else error["code"] and error["message"], said
-        self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
-        return answer.status, text
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        return status, text
 
 
 def data_of(chance: random.Random, body: Any) -> bytes:

@@ -20,6 +20,7 @@ from local.azure.batch.data_plane.schema import Choice, Duration, Flag, Kind, Li
 from local.azure.platform.errors import AzureError
 from testbeds.batch_service import SUBMITTER, LocalBatch, TokenOf
 from tests.azure.batch.sdk import add, make_job
+from tests.azure.nonsense import mutated
 
 BODIES = {name: value for name, value in vars(bodies).items() if name.isupper() and isinstance(value, Object)}
 REQUESTS = int(os.environ.get("BATCH_FUZZ_REQUESTS", "250"))
@@ -125,7 +126,6 @@ PATHS = {"jobId": ["job", "J B", "nobody"], "taskId": ["t", "%"], "poolId": ["po
          "nodeId": ["node", ".."],
          "filePath": ["stdout.txt", "../../etc/passwd", "wd/%00", "a//b"], "userName": ["u"], "applicationId": ["app"],
          "jobScheduleId": ["nightly", "?"], "extensionName": ["x"]}  # fmt: skip
-JUNK: list[Any] = [None, True, 0, -1, 2**70, 1.5, "", "x", "é\u0000", [], [[]], {}, {"a": None}, ["x"] * 101]
 HEADERS = {"If-Match": ['"x"', "*", ""], "If-Modified-Since": ["yesterday", "Thu, 01 Jan 2026 00:00:00 GMT"],
            "ocp-range": ["bytes=0-", "bytes=9-1", "x"], "client-request-id": ["1"]}  # fmt: skip
 QUERIES = {"$filter": ["id eq 'a'", "(", "id gt 1 and", "not not state eq 'x'", "startswith(id,1)", "'"],
@@ -133,18 +133,6 @@ QUERIES = {"$filter": ["id eq 'a'", "(", "id gt 1 and", "not not state eq 'x'", 
            "$skiptoken": ["x", "LOCAL!", "%ff"], "recursive": ["true", "2"], "force": ["true", "x"],
            "startTime": ["2026-01-01", "x"], "endtime": ["2025-01-01"],
            "timeOut": ["1"], "colour": ["red"]}  # fmt: skip
-
-
-def mutated(chance: random.Random, value: Any) -> Any:
-    """A body with something wrong somewhere, or somewhere else."""
-    if isinstance(value, dict) and value and chance.random() < 0.8:
-        name = chance.choice(list(value))
-        if chance.random() < 0.1:
-            return {**value, name + "X": 1}
-        return {**value, name: mutated(chance, value[name])}
-    if isinstance(value, list) and value and chance.random() < 0.7:
-        return [mutated(chance, value[0]), *value[1:]]
-    return chance.choice(JUNK)
 
 
 @pytest.mark.parametrize("seed", [int(os.environ.get("BATCH_FUZZ_SEED", "1"))])
