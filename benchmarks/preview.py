@@ -27,6 +27,7 @@ from typing import Any
 
 import yaml
 
+from local.deployment.project import clean_environment
 from tools.setup import pulumi_cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,8 +112,7 @@ def main() -> None:
         place = Path(name)
         (place / "passphrase").write_text("of a benchmark")
         (place / "state").mkdir()
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("ARM_", "AZURE_", "PULUMI_"))}
-        environment = clean | {
+        environment = clean_environment() | {
             "PULUMI_HOME": str(place / "home"),
             "PULUMI_BACKEND_URL": f"file://{place / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(place / "passphrase"),
