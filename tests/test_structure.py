@@ -403,12 +403,13 @@ def test_every_document_that_is_cited_is_in_the_repository() -> None:
     assert [line for file, text in cited.items() for line in dangling(file, text)] == []
 
 
+_FACTS = "facts"  # so that this file itself cites nothing
 NOWHERE = (
-    "as Azure does (facts 4.2)",
+    f"as Azure does ({_FACTS} 4.2)",
     "by design 3.1.",
     "Facts (4.6): no shell",
-    "see facts/azure-batch-sdk.md 4",
-    "facts: pulumi.md 2.3",
+    f"see {_FACTS}/azure-batch-sdk.md 4",
+    f"{_FACTS}: pulumi.md 2.3",
     "docs/nowhere.md",
     "docs/azure-facts.md#no-such-heading",
 )
