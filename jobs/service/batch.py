@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from .exit_conditions import blocks
 from .schedules import Schedules
+from .times import instant
 
 if TYPE_CHECKING:
     from ..submission.transport import Transport
@@ -21,11 +22,6 @@ OVER = (COMPLETED, "terminating", "deleting")  # states of a job that runs nothi
 LEAVING = "leaving_pool"  # name in a job's metadata
 SUCCESS = "success"
 SSH = 22
-
-
-def _time(value: str | None) -> datetime | None:
-    """The service writes seven digits of a second; Python 3.11 reads them and keeps six."""
-    return datetime.fromisoformat(value) if value else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +89,16 @@ class TaskState:
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
             display_name=wire.get("displayName") or "",
-            changed=_time(wire.get("stateTransitionTime")),
+            changed=instant(wire.get("stateTransitionTime")),
             result=str(result).casefold() if result else None,
             exit_code=execution.get("exitCode"),
             failure=Failure.parse(execution.get("failureInfo")),
             node_id=(wire.get("nodeInfo") or {}).get("nodeId"),
             retries=execution.get("retryCount") or 0,
             requeues=execution.get("requeueCount") or 0,
-            created=_time(wire.get("creationTime")),
-            started=_time(execution.get("startTime")),
-            ended=_time(execution.get("endTime")),
+            created=instant(wire.get("creationTime")),
+            started=instant(execution.get("startTime")),
+            ended=instant(execution.get("endTime")),
             parents=tuple(depends_on.get("taskIds") or ()),
             parent_ranges=tuple((span["start"], span["end"]) for span in depends_on.get("taskIdRanges") or ()),
             image=(wire.get("containerSettings") or {}).get("imageName") or "",
@@ -172,8 +168,8 @@ class JobState:
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
             pool_id=(wire.get("poolInfo") or {}).get("poolId") or execution.get("poolId") or "",
-            created=_time(wire.get("creationTime")),
-            ended=_time(execution.get("endTime")),
+            created=instant(wire.get("creationTime")),
+            ended=instant(execution.get("endTime")),
             priority=wire.get("priority") or 0,
             terminate_reason=execution.get("terminateReason") or "",
             on_all_tasks_complete=str(wire.get("onAllTasksComplete") or "").casefold(),
@@ -249,8 +245,8 @@ class RecentTask:
             job_id=wire.get("jobId") or "",
             task_id=wire.get("taskId") or "",
             state=str(wire.get("taskState", "")).casefold(),
-            started=_time(execution.get("startTime")),
-            ended=_time(execution.get("endTime")),
+            started=instant(execution.get("startTime")),
+            ended=instant(execution.get("endTime")),
             exit_code=execution.get("exitCode"),
         )
 
@@ -292,18 +288,18 @@ class NodeState:
             running_tasks=running,
             scheduling=str(wire.get("schedulingState") or "enabled").casefold() == "enabled",
             dedicated=wire.get("isDedicated", True) is not False,
-            since=_time(wire.get("stateTransitionTime")),
+            since=instant(wire.get("stateTransitionTime")),
             errors=tuple(f"{error.get('code', '')}: {error.get('message', '')}" for error in errors),
             start_task_exit_code=start.get("exitCode"),
             start_task_failure=Failure.parse(start.get("failureInfo")),
             start_task_command=(wire.get("startTask") or {}).get("commandLine") or "",
             start_task_state=str(start.get("state") or "").casefold(),
-            start_task_started=_time(start.get("startTime")),
-            start_task_ended=_time(start.get("endTime")),
+            start_task_started=instant(start.get("startTime")),
+            start_task_ended=instant(start.get("endTime")),
             vm_size=wire.get("vmSize") or "",
             ip_address=wire.get("ipAddress") or "",
-            allocated=_time(wire.get("allocationTime")),
-            booted=_time(wire.get("lastBootTime")),
+            allocated=instant(wire.get("allocationTime")),
+            booted=instant(wire.get("lastBootTime")),
             slots_used=wire.get("runningTaskSlotsCount") or running,
             tasks_run=wire.get("totalTasksRun") or 0,
             tasks_succeeded=wire.get("totalTasksSucceeded") or 0,
@@ -327,7 +323,7 @@ class NodeFile:
             name=wire["name"],
             size=int(properties.get("contentLength") or 0),
             folder=bool(wire.get("isDirectory")),
-            modified=_time(properties.get("lastModified")),
+            modified=instant(properties.get("lastModified")),
         )
 
 
@@ -401,7 +397,7 @@ class PoolState:
             target_low_priority=wire.get("targetLowPriorityNodes") or 0,
             task_slots=wire.get("taskSlotsPerNode") or 1,
             autoscale_formula=(wire.get("autoScaleFormula") or "") if wire.get("enableAutoScale") else "",
-            autoscale_at=_time(run.get("timestamp")),
+            autoscale_at=instant(run.get("timestamp")),
             autoscale_results=run.get("results") or "",
             autoscale_error=autoscale_problem(run),
             resize_errors=tuple(f"{one.get('code')}: {one.get('message')}" for one in wire.get("resizeErrors") or ()),

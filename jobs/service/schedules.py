@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, Self
+from typing import Any, Protocol, Self
 
-_SPAN: Final = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
-
-
-def _time(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value else None
-
-
-def _span(value: str | None) -> timedelta | None:
-    """A time span of ISO 8601 as the service writes it, with days at most; None for another."""
-    match = _SPAN.fullmatch(value or "")
-    if match is None:
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+from .times import instant, span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +38,14 @@ class ScheduleState:
             id=wire["id"],
             state=str(wire.get("state", "")).casefold(),
             pool_id=(jobs.get("poolInfo") or {}).get("poolId") or "",
-            interval=_span(times.get("recurrenceInterval")),
-            until=_time(times.get("doNotRunUntil")),
-            after=_time(times.get("doNotRunAfter")),
-            window=_span(times.get("startWindow")),
-            next_run=_time(execution.get("nextRunTime")),
+            interval=span(times.get("recurrenceInterval")),
+            until=instant(times.get("doNotRunUntil")),
+            after=instant(times.get("doNotRunAfter")),
+            window=span(times.get("startWindow")),
+            next_run=instant(execution.get("nextRunTime")),
             recent_job=(execution.get("recentJob") or {}).get("id") or "",
-            created=_time(wire.get("creationTime")),
-            ended=_time(execution.get("endTime")),
+            created=instant(wire.get("creationTime")),
+            ended=instant(execution.get("endTime")),
             family=metadata.get("family", ""),
             command=(jobs.get("jobManagerTask") or {}).get("commandLine") or "",
         )
