@@ -74,7 +74,9 @@ def state_file(checkout: Checkout) -> Path:
 def deployed_now(checkout: Checkout) -> tuple[list[str], Any]:
     """Ids and outputs in the stack's state: what a refused command must leave as it is."""
     resources = json.loads(state_file(checkout).read_text())["checkpoint"]["latest"]["resources"]
-    return sorted(one.get("id", "") for one in resources), resources[0]["outputs"]
+    # The engine writes resources in the order in which they were registered: a provider may come before the stack.
+    [stack] = [one for one in resources if one["type"] == "pulumi:pulumi:Stack"]
+    return sorted(one.get("id", "") for one in resources), stack["outputs"]
 
 
 def test_settings_out_of_range_change_nothing(deployed: Checkout) -> None:
