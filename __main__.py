@@ -3,11 +3,11 @@
 import gc
 
 import pulumi
-from pulumi_azure_native import authorization
 
 from infra import monitoring, private_endpoints
 from infra.access import AccountAccess, AccountAccessArgs, NodeAccess, NodeAccessArgs
 from infra.batch_account import BatchAccount, BatchAccountArgs
+from infra.deployer import get_deployer
 from infra.identity import Identities, IdentitiesArgs
 from infra.image import WorkerImage, WorkerImageArgs
 from infra.naming import Names
@@ -24,7 +24,7 @@ gc.disable()
 
 # What this stack wants, where, and which pools of the last `up` stay. What is refused here changes nothing.
 st = Settings.load(pulumi.Config())
-deployer = authorization.get_client_config()
+deployer = get_deployer(st)
 st.require_cloud(deployer.subscription_id, deployer.tenant_id)
 names = Names(prefix=st.prefix, stack=pulumi.get_stack(), subscription_id=deployer.subscription_id)
 plans = plan_pools(st, names, deployed_pools())

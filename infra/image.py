@@ -69,7 +69,7 @@ class WorkerImage(pulumi.ComponentResource):
         self.register_outputs({"reference": self.reference})
 
     def _built(self, name: str, args: WorkerImageArgs) -> pulumi.Output[str]:
-        import pulumi_docker as docker  # half a second that a stack with an image of its own does not pay
+        import pulumi_docker as docker  # a stack with an image of its own does not pay for it (`deployer.py`)
 
         make_build_context(Path(SOURCE), Path(BUILD_CONTEXT))
         # The tag moves with each push.

@@ -104,33 +104,43 @@ def one_line(script: str, origin: str = SCRIPT.name) -> str:
             raise ValueError(f"{origin}: the control character {control[0]!r} cannot be used: {statement!r}")
         if statement.endswith("\\"):
             raise ValueError(f"{origin}: a line cannot go on in the next one; write it on one line: {statement}")
-        if statement.endswith("\\"):
-            raise ValueError(f"{origin}: a line cannot go on in the next one; write it on one line: {statement}")
         if _ALIAS.search(statement):
             raise ValueError(f"{origin}: an alias has no effect on the line that defines it: {statement}")
     joined = "; ".join(statements)
-    for statement in statements:
-        if error := _syntax_error(f"(\n{statement}\n)\n", origin):
+    whole = [f"(\n{statement}\n)\n" for statement in statements]
+    background = [pair for pair in pairwise(statements) if pair[0].endswith("&")]
+    # A closing bracket too many has to be seen; it is not if a comment swallows the rest of the line.
+    errors = _syntax_errors(
+        (*whole, *(f"{statement}; {following}" for statement, following in background), joined, f"{joined}; )"), origin
+    )
+    for statement, error in zip(statements, errors, strict=False):
+        if error:
             raise ValueError(
                 f"{origin}: a line has to be a whole statement, and this is none: {statement}\n"
                 f"  ({error}); write it on one line, as in: for i in 1 2; do echo $i; done"
             )
-    for statement, following in pairwise(statements):
-        if statement.endswith("&") and _syntax_error(f"{statement}; {following}", origin):
+    for (statement, _), error in zip(background, errors[len(statements) :], strict=False):
+        if error:
             raise ValueError(f"{origin}: nothing can follow '&' and ';': {statement}\n  write: {{ {statement} }}")
-    if error := _syntax_error(joined, origin):
-        raise ValueError(f"{origin}: joined by '; ' the statements are no shell script: {error}")
-    # A closing bracket too many has to be seen; it is not if a comment swallows the rest of the line.
-    if statements and not _syntax_error(f"{joined}; )", origin):
+    error_of_all, error_with_bracket = errors[-2:]
+    if error_of_all:
+        raise ValueError(f"{origin}: joined by '; ' the statements are no shell script: {error_of_all}")
+    if statements and not error_with_bracket:
         raise ValueError(f"{origin}: a comment behind a statement would swallow what follows it")
     return joined
 
 
+_CHECK_EACH: Final = 'for script; do sh -n -c "$script" 2>&1 && echo; printf "\\0"; done'
+"""Checks each of its arguments, and prints what is wrong with it, or nothing, before a NUL."""
+
+
 @functools.cache
-def _syntax_error(script: str, origin: str) -> str:
-    """What `sh -n` finds wrong, or nothing. It reads the script and runs none of it."""
+def _syntax_errors(scripts: tuple[str, ...], origin: str) -> tuple[str, ...]:
+    """What `sh -n` finds wrong with each script, or "". It reads the scripts and runs none of them."""
     try:
-        checked = subprocess.run(["sh", "-n"], input=script, capture_output=True, text=True, check=False)
+        checked = subprocess.run(
+            ["sh", "-c", _CHECK_EACH, "check", *scripts], capture_output=True, text=True, check=True
+        )
     except OSError as error:
         raise ValueError(f"{origin} cannot be checked: there is no shell here ({error})") from None
-    return "" if checked.returncode == 0 else checked.stderr.strip().rpartition(": ")[2] or "syntax error"
+    return tuple(said.strip().rpartition(": ")[2] for said in checked.stdout.split("\0")[:-1])

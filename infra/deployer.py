@@ -1,0 +1,43 @@
+"""Who deploys, and to which subscription and tenant: asked while the program imports what it will need.
+
+The provider answers only after its own start, a quarter of a second in which the program would wait. The SDK imports a
+namespace of Azure (`batch`, `storage`, ...) when it is first used, which takes as long for all of them; so they are
+imported in that time. Measured by `python -m benchmarks.preview`: a tenth of a preview.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from pulumi_azure_native import authorization
+from pulumi_azure_native.authorization import GetClientConfigResult
+
+from infra import start_task
+from infra.settings import Settings
+
+NAMESPACES: Final = ("batch", "containerregistry", "managedidentity", "resources", "storage")
+"""Of azure-native, which every stack uses. Importing `network`, `monitor` and `consumption` is left to stacks that have
+private endpoints, monitoring or a budget."""
+
+
+def get_deployer(settings: Settings) -> GetClientConfigResult:
+    """The identity that runs the program, and its subscription and tenant. Raises what the provider answers."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        # The SDK keeps its connection to the engine in context variables, which a thread does not have by itself.
+        asked = thread.submit(contextvars.copy_context().run, authorization.get_client_config)
+        _prepare(settings)
+        return asked.result()
+
+
+def _prepare(settings: Settings) -> None:
+    """Do what needs no answer of the provider, and stays done: imports, and the check of the start task's steps."""
+    for namespace in NAMESPACES:
+        module = importlib.import_module(f"pulumi_azure_native.{namespace}")
+        # What is imported so is a lazy module of the SDK: asking it for any name loads it.
+        getattr(module, "__all__", None)
+    if settings.worker.image is None:
+        importlib.import_module("pulumi_docker")
+    start_task.platform_steps()
