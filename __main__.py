@@ -2,6 +2,10 @@
 
 import gc
 
+# To look for garbage among ten thousand classes, at imports and at exit, costs a tenth of each preview: this program is
+# short, so it does not.
+gc.disable()
+
 import pulumi
 
 from infra import monitoring, private_endpoints
@@ -18,9 +22,6 @@ from infra.pool import Pools, PoolsArgs, plan_pools
 from infra.registry import Registry, RegistryArgs
 from infra.settings import Settings
 from infra.storage import Storage, StorageArgs
-
-# To look for garbage among ten thousand classes, now and at exit, costs a tenth of each preview: this program is short.
-gc.disable()
 
 # What this stack wants, where, and which pools of the last `up` stay. What is refused here changes nothing.
 st = Settings.load(pulumi.Config())
