@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from local.plugins.docker_image import context
 from local.plugins.docker_image.names import is_fully_qualified, split
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -95,3 +99,27 @@ def test_a_dockerfile_under_another_name_is_found(app: Path):
 def test_names_are_taken_apart(name: str, repository: str, tag: str, qualified: bool):
     assert split(name) == (repository, tag)
     assert is_fully_qualified(name) is qualified
+
+
+def test_a_preview_does_not_wait_for_dockers_client():
+    """Docker's SDK imports an HTTP client, which only a build needs; what tells ignored files comes without it."""
+    code = """if True:
+        import sys
+        from local.plugins.docker_image import __main__, context
+        context.digest("worker", "worker/Dockerfile")
+        print(sorted({"docker", "requests", "urllib3"} & sys.modules.keys()))
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_without_the_client_the_same_files_are_ignored_as_with_it(app: Path):
+    from docker.utils.build import exclude_paths
+
+    patterns = ["*", "!src", "src/*.pyc", "**/__pycache__"]
+    for name in ("src/a.pyc", "src/deep/__pycache__/x", "src/deep/b.txt", "other/c.txt"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text(name)
+    found = set(context._exclude_paths()(str(app), list(patterns), dockerfile="Dockerfile"))
+    assert found == exclude_paths(str(app), list(patterns), dockerfile="Dockerfile")
+    assert {"src/a.txt", "src/deep/b.txt"} <= found and not {"src/a.pyc", "other/c.txt"} & found

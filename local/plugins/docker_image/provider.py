@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import docker
-
-from local.plugins.docker_image import building, context, engine, names, pushing
+from local.plugins.docker_image import context, names
 from local.plugins.protocol.errors import InitFailed, InvalidInput, PluginError, Refused
 from local.plugins.protocol.log import EngineLog
 from local.plugins.protocol.property_values import UNKNOWN, diff_values, has_unknown
 from local.plugins.protocol.provider import Difference, Existing, Failure, Naming, Provider, Target, Values
 from local.plugins.schema import check as schema_check
 from local.plugins.schema.descriptions import description
+
+if TYPE_CHECKING:
+    import docker
+
+    from local.plugins.docker_image import building
+
+# What talks to an engine is imported where it does: a preview asks none, and need not wait for Docker's client.
 
 IMAGE: Final = "docker:index/image:Image"
 OFFLINE: Final = "PULUMI_STANDIN_OFFLINE"
@@ -104,6 +109,8 @@ class DockerImages(Provider):
         digest = state.get("repoDigest")
         if inputs.get("skipPush") or not isinstance(digest, str) or os.environ.get(OFFLINE):
             return False
+        from local.plugins.docker_image import engine, pushing
+
         try:
             found = pushing.in_registry(engine.connect(self._host), digest, _credentials(inputs))
         except PluginError as error:
@@ -122,6 +129,8 @@ class DockerImages(Provider):
     def _planned(self, target: Target, inputs: Values) -> Values:
         """Outputs as a preview knows them; `buildOnPreview` builds (without push) unless this run is offline."""
         if inputs.get("buildOnPreview") and not has_unknown(inputs) and not os.environ.get(OFFLINE):
+            from local.plugins.docker_image import engine
+
             self._build(target, inputs, engine.connect(self._host))
         return _outputs(inputs, UNKNOWN)
 
@@ -130,6 +139,8 @@ class DockerImages(Provider):
             raise Refused(f"building {target.name} is refused: this run is offline ({OFFLINE}), it can only preview")
         if has_unknown(inputs):
             raise InvalidInput(f"{target.name}: some inputs are not known, though this is not a preview")
+        from local.plugins.docker_image import engine, pushing
+
         client = engine.connect(self._host)
         image_id = self._build(target, inputs, client)
         if inputs.get("skipPush"):
@@ -144,6 +155,8 @@ class DockerImages(Provider):
         return _outputs(inputs, pushed)
 
     def _build(self, target: Target, inputs: Values, client: docker.APIClient) -> str:
+        from local.plugins.docker_image import building
+
         name, spec = str(inputs["imageName"]), inputs["build"]
         self.log.info(target.urn, f"building {name} from {spec['context']} ({spec['platform']})")
         if spec.get("builderVersion") == "BuilderBuildKit":
@@ -153,6 +166,8 @@ class DockerImages(Provider):
         return building.build(client, name, spec, _credentials(inputs), self._shower(target), self.cancelled.is_set)
 
     def _shower(self, target: Target) -> building.Show:
+        from local.plugins.docker_image import building
+
         return building.thinned(lambda line: self.log.status(target.urn, line))
 
 
@@ -197,6 +212,8 @@ def _architecture() -> str:
 
 def _credentials(inputs: Values) -> building.Credentials | None:
     """The registry's three fields; without them the engine host's own Docker login applies."""
+    from local.plugins.docker_image import building
+
     registry = inputs.get("registry") or {}
     given = {key: registry.get(key) for key in ("server", "username", "password")}
     if not given["username"] and not given["password"]:
