@@ -5,19 +5,20 @@ import gc
 import pulumi
 from pulumi_azure_native import authorization
 
-from infra import monitoring, private_endpoints
-from infra.access import AccountAccess, AccountAccessArgs, NodeAccess, NodeAccessArgs
+from infra import private_endpoints
+from infra.access.assignments import AccountAccess, AccountAccessArgs, NodeAccess, NodeAccessArgs
+from infra.access.identities import Identities, IdentitiesArgs
+from infra.access.people import PusherAccess, PusherAccessArgs, SubmitterAccess, SubmitterAccessArgs
 from infra.batch_account import BatchAccount, BatchAccountArgs
-from infra.identity import Identities, IdentitiesArgs
-from infra.image import WorkerImage, WorkerImageArgs
+from infra.monitoring import monitoring
 from infra.naming import Names
 from infra.outputs import deployed_pools, export
-from infra.people import PusherAccess, PusherAccessArgs, SubmitterAccess, SubmitterAccessArgs
 from infra.place import make_place
-from infra.pool import Pools, PoolsArgs, plan_pools
+from infra.pools.pool import Pools, PoolsArgs, plan_pools
 from infra.registry import Registry, RegistryArgs
-from infra.settings import Settings
+from infra.settings.stack import Settings
 from infra.storage import Storage, StorageArgs
+from infra.worker_image.image import WorkerImage, WorkerImageArgs
 
 # To look for garbage among ten thousand classes, now and at exit, costs a tenth of each preview: this program is short.
 gc.disable()
@@ -53,9 +54,8 @@ account_args = BatchAccountArgs(
 )
 account = BatchAccount("batch", account_args, kept)
 pools_args = PoolsArgs(
-    place=place, account=account, identities=ids, registry=registry, image=image, access=node_access,
-    accounts=st.accounts, network=st.network, plans=plans,
-)  # fmt: skip
+    place=place, account=account, identities=ids, registry=registry, image=image, access=node_access, plans=plans
+)
 pools = Pools("pools", pools_args)
 submitters = SubmitterAccessArgs(submitters=st.submitters, deployer=deployer, account=account, storage=storage)
 SubmitterAccess("submitter-access", submitters)
