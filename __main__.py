@@ -8,20 +8,21 @@ gc.disable()
 
 import pulumi
 
-from infra import monitoring, private_endpoints
-from infra.access import AccountAccess, AccountAccessArgs, NodeAccess, NodeAccessArgs
+from infra import private_endpoints
+from infra.access.assignments import AccountAccess, AccountAccessArgs, NodeAccess, NodeAccessArgs
+from infra.access.identities import Identities, IdentitiesArgs
+from infra.access.people import PusherAccess, PusherAccessArgs, SubmitterAccess, SubmitterAccessArgs
 from infra.batch_account import BatchAccount, BatchAccountArgs
 from infra.deployer import get_deployer
-from infra.identity import Identities, IdentitiesArgs
-from infra.image import WorkerImage, WorkerImageArgs
+from infra.monitoring import monitoring
 from infra.naming import Names
 from infra.outputs import deployed_pools, export
-from infra.people import PusherAccess, PusherAccessArgs, SubmitterAccess, SubmitterAccessArgs
 from infra.place import make_place
-from infra.pool import Pools, PoolsArgs, plan_pools
+from infra.pools.pool import Pools, PoolsArgs, plan_pools
 from infra.registry import Registry, RegistryArgs
-from infra.settings import Settings
+from infra.settings.stack import Settings
 from infra.storage import Storage, StorageArgs
+from infra.worker_image.image import WorkerImage, WorkerImageArgs
 
 # What this stack wants, where, and which pools of the last `up` stay. What is refused here changes nothing.
 st = Settings.load(pulumi.Config())
@@ -54,9 +55,8 @@ account_args = BatchAccountArgs(
 )
 account = BatchAccount("batch", account_args, kept)
 pools_args = PoolsArgs(
-    place=place, account=account, identities=ids, registry=registry, image=image, access=node_access,
-    accounts=st.accounts, network=st.network, plans=plans,
-)  # fmt: skip
+    place=place, account=account, identities=ids, registry=registry, image=image, access=node_access, plans=plans
+)
 pools = Pools("pools", pools_args)
 submitters = SubmitterAccessArgs(submitters=st.submitters, deployer=deployer, account=account, storage=storage)
 SubmitterAccess("submitter-access", submitters)

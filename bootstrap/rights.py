@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from infra.roles import Role as PlatformRole
+from infra.access.roles import Role as PlatformRole
 
 
 class Role(Enum):

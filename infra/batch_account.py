@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import batch
 
-from infra.access import AccountAccess
-from infra.cloud_settings import AutoStorage, NetworkSettings
-from infra.identity import Identities
+from infra.access.assignments import AccountAccess
+from infra.access.identities import Identities
 from infra.naming import TYPE_PREFIX
 from infra.place import Place
+from infra.settings.cloud import AutoStorage
+from infra.settings.network import NetworkSettings
 from infra.storage import Storage
 
 

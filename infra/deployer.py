@@ -16,7 +16,7 @@ from pulumi_azure_native import authorization
 from pulumi_azure_native.authorization import GetClientConfigResult
 
 from infra import start_task
-from infra.settings import Settings
+from infra.settings.stack import Settings
 
 NAMESPACES: Final = ("batch", "containerregistry", "managedidentity", "resources", "storage")
 """Of azure-native, which every stack uses. Importing `network`, `monitor` and `consumption` is left to stacks that have

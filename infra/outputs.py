@@ -6,16 +6,16 @@ from typing import Any, Final
 
 import pulumi
 
-from infra import generations
+from infra.access.identities import Identities
 from infra.batch_account import BatchAccount
-from infra.generations import Deployed
-from infra.identity import Identities
-from infra.image import WorkerImage
 from infra.place import Place
-from infra.pool import Pools
+from infra.pools import generations
+from infra.pools.generations import Deployed
+from infra.pools.pool import Pools
 from infra.registry import Registry
-from infra.settings import Settings
+from infra.settings.stack import Settings
 from infra.storage import Storage
+from infra.worker_image.image import WorkerImage
 
 _READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 """The engine's own function, with which the SDK's StackReference was made before it was a resource."""

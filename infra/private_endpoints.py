@@ -8,10 +8,10 @@ import pulumi
 from pulumi_azure_native import network
 
 from infra.batch_account import BatchAccount
-from infra.cloud_settings import PrivateEndpoints as PrivateEndpointsSettings
 from infra.naming import TYPE_PREFIX
 from infra.place import Place
 from infra.registry import Registry
+from infra.settings.network import PrivateEndpoints as PrivateEndpointsSettings
 from infra.storage import Storage
 
 

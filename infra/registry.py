@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import containerregistry
 
-from infra.cloud_settings import RegistrySettings
 from infra.naming import TYPE_PREFIX
 from infra.place import Place
+from infra.settings.cloud import RegistrySettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ class Registry(pulumi.ComponentResource):
         super().__init__(f"{TYPE_PREFIX}:Registry", name, {}, opts)
         if args.settings.id is not None:
             server = args.settings.server or f"{args.settings.id.rpartition('/')[2].lower()}.azurecr.io"
-            self.id, self.server = pulumi.Output.from_input(args.settings.id), pulumi.Output.from_input(server)
+            self.id = pulumi.Output.from_input(args.settings.id)
+            self.server = pulumi.Output.from_input(server)
         else:
             registry = containerregistry.Registry(
                 name,
@@ -49,5 +50,6 @@ class Registry(pulumi.ComponentResource):
                 tags=args.place.tags,
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            self.id, self.server = registry.id, registry.login_server
+            self.id = registry.id
+            self.server = registry.login_server
         self.register_outputs({"server": self.server})

@@ -21,20 +21,18 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from infra.cloud_settings import (
+from infra.settings.cloud import (
     Budget,
     MonitoringSettings,
-    NetworkSettings,
     NodeIdentitySettings,
-    Principal,
-    PrivateEndpoints,
     RegistrySettings,
     SqlSettings,
     StorageSettings,
-    Submitter,
     WorkerSettings,
 )
-from infra.pool_settings import (
+from infra.settings.network import NetworkSettings, PrivateEndpoints
+from infra.settings.people import Principal, Submitter
+from infra.settings.pools import (
     FixedScale,
     NodeImage,
     PendingTasksScale,
@@ -45,8 +43,8 @@ from infra.pool_settings import (
     WorkingHoursScale,
     ZeroAtNightScale,
 )
-from infra.settings import Settings
-from infra.settings_problems import Expect, alternatives, inner
+from infra.settings.problems import Expect, alternatives, inner
+from infra.settings.stack import Settings
 
 _SUBSCRIPTION: Final = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups"
 

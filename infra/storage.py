@@ -9,9 +9,9 @@ import pulumi
 from pulumi_azure_native import storage
 
 from infra import naming
-from infra.cloud_settings import StorageSettings
 from infra.naming import TYPE_PREFIX
 from infra.place import Place
+from infra.settings.cloud import StorageSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +93,15 @@ class Storage(pulumi.ComponentResource):
                 opts=child,
             )
             self.containers[family] = JobContainer(id=container.id, name=container.name)
-        self.id, self.name = account.id, account.name
+        self.id = account.id
+        self.name = account.name
         self.blob_endpoint = account.primary_endpoints.apply(lambda endpoints: endpoints.blob)
 
     def _take_over(self, account_id: str, blob_endpoint: str | None, families: Sequence[str]) -> None:
         """An existing account and its containers: they are named, and nothing of them is made or changed."""
         name = account_id.rpartition("/")[2]
-        self.id, self.name = pulumi.Output.from_input(account_id), pulumi.Output.from_input(name)
+        self.id = pulumi.Output.from_input(account_id)
+        self.name = pulumi.Output.from_input(name)
         self.blob_endpoint = pulumi.Output.from_input(blob_endpoint or f"https://{name}.blob.core.windows.net/")
         self.containers = {
             family: JobContainer(

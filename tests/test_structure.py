@@ -418,12 +418,12 @@ SOMEWHERE = ("docs/azure-facts.md#command-lines", "README.md", "facts are known"
 
 @pytest.mark.parametrize("text", NOWHERE)
 def test_a_citation_that_leads_nowhere_is_found(text: str) -> None:
-    assert dangling(Path("infra/pool.py"), text)
+    assert dangling(Path("infra/pools/pool.py"), text)
 
 
 @pytest.mark.parametrize("text", SOMEWHERE)
 def test_a_citation_that_leads_somewhere_is_none(text: str) -> None:
-    assert dangling(Path("infra/pool.py"), text) == []
+    assert dangling(Path("infra/pools/pool.py"), text) == []
 
 
 def defined(file: Path) -> set[str]:

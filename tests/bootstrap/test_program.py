@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.rights import ALL_ENVIRONMENTS, assignment_condition
 from bootstrap.settings import Environment, SettingsError, exposed_by
-from infra.roles import Role
+from infra.access.roles import Role
 from tests.bootstrap.program import OF_PROD, bootstrap
 from tests.infra.recording import SUBSCRIPTION, Run
 

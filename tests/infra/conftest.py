@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from infra import registry_login
+from infra.worker_image import login
 from tests.infra.recording import REFRESH_TOKEN, Run, run_program
 
 
@@ -20,7 +20,7 @@ def program() -> Callable[..., Run]:
         key = (stack, preview)
         if key not in runs:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(registry_login, "exchange", lambda server, token: f"{REFRESH_TOKEN} {server} {token}")
+                patch.setattr(login, "exchange", lambda server, token: f"{REFRESH_TOKEN} {server} {token}")
                 runs[key] = run_program(stack, preview=preview)
         return runs[key]
 

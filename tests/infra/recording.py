@@ -22,8 +22,8 @@ from pulumi.runtime import mocks as sdk_mocks
 from pulumi.runtime import rpc, settings
 from pulumi.runtime.proto import resource_pb2
 
-from infra.cloud_settings import EXAMPLE_DIGEST
-from infra.setting_types import EXAMPLE_ID
+from infra.settings.cloud import EXAMPLE_DIGEST
+from infra.settings.types import EXAMPLE_ID
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROJECT = "azure-batch-platform"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from infra.naming import TYPE_PREFIX
+from tests.import_graph import import_graph
 from tests.infra.recording import ROOT
 
-MODULES = sorted((ROOT / "infra").glob("*.py"))
+MODULES = sorted((ROOT / "infra").rglob("*.py"))
 COMPONENTS = 12
 
 
@@ -53,7 +56,7 @@ def test_a_component_takes_name_args_opts_and_is_typed_by_its_own_name(component
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_infra_imports_no_other_room(module) -> None:
+def test_infra_imports_no_other_room(module: Path) -> None:
     imported = {
         (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
         for node in ast.walk(ast.parse(module.read_text()))
@@ -62,31 +65,45 @@ def test_infra_imports_no_other_room(module) -> None:
     assert not {name for name in imported if name.split(".")[0] in {"jobs", "worker", "local", "tests", "tools"}}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "settings",
-        "pool_settings",
-        "cloud_settings",
-        "setting_types",
-        "settings_problems",
-        "config_source",
-        "naming",
-        "roles",
-        "start_task",
-        "sql",
-        "scaling",
-        "generations",
-        "alerts",
-        "settings_reference",
-    ],
+PLAIN = (
+    *sorted((ROOT / "infra" / "settings").glob("*.py")),
+    *(
+        ROOT / "infra" / f"{name}.py"
+        for name in (
+            "naming",
+            "start_task",
+            "sql",
+            "settings_reference",
+            "access/roles",
+            "pools/scaling",
+            "pools/generations",
+            "monitoring/alerts",
+        )
+    ),
 )
-def test_modules_of_plain_data_make_no_resource(name: str) -> None:
-    assert "pulumi_azure_native" not in (ROOT / "infra" / f"{name}.py").read_text()
+
+
+@pytest.mark.parametrize("module", PLAIN, ids=lambda path: path.stem)
+def test_modules_of_plain_data_make_no_resource(module: Path) -> None:
+    assert "pulumi_azure_native" not in module.read_text()
+
+
+def test_no_folder_has_more_than_a_dozen_modules() -> None:
+    folders = Counter(module.parent for module in MODULES if module.name != "__init__.py")
+    assert len(folders) >= 6
+    assert {folder.name: count for folder, count in folders.items() if count > 12} == {}
+
+
+def test_the_settings_are_read_before_all_components_and_import_none() -> None:
+    graph = import_graph(ROOT, [module.relative_to(ROOT) for module in MODULES])
+    settings = {module: found for module, found in graph.items() if module.startswith("infra.settings.")}
+    below = ("infra.settings", "infra.naming", "infra.start_task")
+    assert len(settings) >= 8
+    assert [(module, name) for module, found in settings.items() for name in found if not name.startswith(below)] == []
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_a_component_has_at_most_250_lines(module) -> None:
+def test_a_component_has_at_most_250_lines(module: Path) -> None:
     text = module.read_text()
     assert "ComponentResource):" not in text or len(text.splitlines()) <= 250
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra import generations
-from infra.generations import Deployed, judge
-from infra.settings_problems import SettingsError
+from infra.pools import generations
+from infra.pools.generations import Deployed, judge
+from infra.settings.problems import SettingsError
 from tests.infra.recording import Run, run_program, stack_config
 
 OLD, OLDER, NEW, STRANGE = "a" * 12, "b" * 12, "c" * 12, "d" * 12

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra.cloud_settings import EXAMPLE_DIGEST
-from infra.settings_problems import SettingsError
+from infra.settings.cloud import EXAMPLE_DIGEST
+from infra.settings.problems import SettingsError
 from tests.infra.recording import (
     PASSWORDS,
     SUBSCRIPTION,

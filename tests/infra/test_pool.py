@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from infra import image, naming, start_task
-from infra.pool_properties import FIXED
+from infra import naming, start_task
+from infra.pools.properties import FIXED
+from infra.worker_image import image
 from local.plugins.azure_native.provider import AzureNative
 from local.plugins.azure_native.resources import TYPES
 from local.plugins.azure_native.translate import translate

@@ -12,13 +12,13 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import registry_login
-from infra.cloud_settings import EXAMPLE_DIGEST, WorkerSettings
-from infra.image import build_args
-from infra.roles import Role
-from infra.setting_types import EXAMPLE_ID
-from infra.settings_problems import SettingsError
-from infra.worker_source import revision
+from infra.access.roles import Role
+from infra.settings.cloud import EXAMPLE_DIGEST, WorkerSettings
+from infra.settings.problems import SettingsError
+from infra.settings.types import EXAMPLE_ID
+from infra.worker_image import login
+from infra.worker_image.image import build_args
+from infra.worker_image.source import revision
 from tests.infra.recording import (
     CLIENT_TOKEN,
     DEPLOYER,
@@ -312,9 +312,9 @@ def test_every_child_belongs_to_a_component_but_the_group(dev: Run) -> None:
 
 def test_a_refused_login_ends_the_program_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(server: str, token: str) -> str:
-        raise registry_login.RegistryLoginError(server, "HTTP 401", "ask for the right")
+        raise login.RegistryLoginError(server, "HTTP 401", "ask for the right")
 
-    monkeypatch.setattr(registry_login, "exchange", refuse)
+    monkeypatch.setattr(login, "exchange", refuse)
     with pytest.raises(pulumi.RunError, match=r"gave no push token: HTTP 401\. Next step: ask for the right"):
         run_program("dev")
 
@@ -476,7 +476,7 @@ def test_the_main_module_is_a_contents_page() -> None:
 def plan(stack: str, **values: Any) -> list[tuple[str, str, dict[str, Any]]]:
     """What a program with these settings registers: names, types and inputs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry_login, "exchange", lambda server, token: REFRESH_TOKEN)
+        patch.setattr(login, "exchange", lambda server, token: REFRESH_TOKEN)
         run = run_program(stack, config=stack_config(stack) | values)
     return sorted(((item.name, item.type, item.inputs) for item in run.resources), key=lambda one: one[:2])
 

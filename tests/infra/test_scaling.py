@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.pool_settings import Scale
-from infra.scaling import AutoScale, FixedSize, limits, scale_of
+from infra.pools.scaling import AutoScale, FixedSize, scale_of
+from infra.settings.pools import Scale, limits
 from tests.infra.recording import run_program, stack_config
 
 PENDING = """\

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from infra.pool_settings import Scale
-from infra.scaling import AutoScale, limits, scale_of
+from infra.pools.scaling import AutoScale, scale_of
+from infra.settings.pools import Scale, limits
 from local.azure.batch.autoscale.evaluation import check, evaluate
 from tests.azure.batch.autoscale.histories import pool
 

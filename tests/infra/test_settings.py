@@ -9,9 +9,10 @@ import pulumi
 import pytest
 from pydantic import ValidationError
 
-from infra.cloud_settings import SQL_SERVER_PATTERN, PrincipalType, SubmitterRole
-from infra.settings import Settings, yaml_keys
-from infra.settings_problems import SettingsError
+from infra.settings.cloud import SQL_SERVER_PATTERN
+from infra.settings.people import PrincipalType, SubmitterRole
+from infra.settings.problems import SettingsError
+from infra.settings.stack import Settings, yaml_keys
 from tests.infra.recording import PASSWORDS, PROJECT, CloudMocks, Run, set_config, stack_config
 from worker.docker_worker import settings as worker_settings
 from worker.docker_worker.errors import SettingsError as SettingsOfWorkerError
@@ -84,7 +85,7 @@ def test_a_value_out_of_range_names_key_expectation_value_file_and_fix() -> None
     assert refused(pool__scale__fixed__dedicated_nodes=250) == (
         "1 problem in the settings (Pulumi.dev.yaml):\n"
         "  pools.default.scale.fixed.dedicated_nodes: expected a whole number 0..100, got 250; "
-        "change it or raise MAX_NODES in infra/setting_types.py"
+        "change it or raise MAX_NODES in infra/settings/types.py"
     )
 
 

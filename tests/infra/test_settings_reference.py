@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-from infra.settings import Settings
+from infra.settings.stack import Settings
 from infra.settings_reference import EXAMPLES, page, sections
 from tests.infra.recording import ROOT, run_program, stack_config
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.worker_source import UNTRACKED, make_build_context, revision, version
+from infra.worker_image.source import UNTRACKED, make_build_context, revision, version
 from local.plugins.docker_image.context import archive, digest
 from tests.infra.recording import ROOT
 from worker.docker_worker import VERSION

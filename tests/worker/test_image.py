@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.image import build_args
-from infra.settings import WorkerSettings
-from infra.worker_source import revision
+from infra.settings.stack import WorkerSettings
+from infra.worker_image.image import build_args
+from infra.worker_image.source import revision
 from jobs.jobfile.container import Container
 from jobs.tasks import RUN_OPTIONS, run_options
 from local.node.image import ensure_base_image

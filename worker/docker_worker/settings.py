@@ -31,7 +31,7 @@ METADATA_ADDRESS: Final = "http://169.254.169.254"
 STATEMENT_SECONDS: Final = 5
 ENCRYPTIONS: Final = ("yes", "strict")  # `strict` is TDS 8.0: SQL Server 2022 and Azure SQL
 TEST_HOSTS: Final = ("localhost", "127.0.0.1")
-# The rules of the stack's settings (infra/settings.py), so that what `up` accepts is accepted here; a test compares.
+# The rules of infra/settings/cloud.py, so that what `up` accepts is accepted here; a test compares.
 SERVER_PATTERN: Final = (
     r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
     r"(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"

@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.mgmt.authorization.models import RoleAssignmentCreateParameters
 
-from infra.roles import Role
+from infra.access.roles import Role
 from tests.scenarios.deployed import rules_pool
 from tests.scenarios.deployed.rules_pool import ADMIN, MEMBER, USER
 from tests.scenarios.deployed.stack import Job, Stack, code_of

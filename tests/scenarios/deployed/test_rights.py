@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from infra.roles import Role
+from infra.access.roles import Role
 from tests.scenarios.checkout import Checkout, Run
 from tests.scenarios.deployed.stack import Stack
 

@@ -8,12 +8,12 @@ from typing import Final
 import pulumi
 from pulumi_azure_native import consumption, monitor
 
-from infra import alerts
 from infra.batch_account import BatchAccount
-from infra.cloud_settings import Budget, MonitoringSettings
+from infra.monitoring import alerts
 from infra.naming import TYPE_PREFIX
 from infra.place import Place
 from infra.registry import Registry
+from infra.settings.cloud import Budget, MonitoringSettings
 from infra.storage import Storage
 
 SHORT_NAME: Final = "batch"

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from infra.pool_settings import (
+from infra.settings.pools import (
     PendingTasksScale,
     Scale,
     SpotWithDedicatedFloorScale,
@@ -62,20 +62,6 @@ def scale_of(scale: Scale, slots: int) -> FixedSize | AutoScale:
         return AutoScale(_zero_at_night(scale.zero_at_night, slots))
     assert scale.spot_with_dedicated_floor is not None  # the settings have exactly one scenario
     return AutoScale(_spot_with_dedicated_floor(scale.spot_with_dedicated_floor, slots))
-
-
-def limits(scale: Scale) -> tuple[int, int]:
-    """The most (dedicated, spot) nodes that a scenario ever asks for: quota and subnet must have room for them."""
-    if scale.fixed is not None:
-        return scale.fixed.dedicated_nodes, scale.fixed.spot_nodes
-    if (pending := scale.pending_tasks) is not None:
-        return (0, pending.max_nodes) if pending.spot else (pending.max_nodes, 0)
-    if (hours := scale.working_hours) is not None:
-        return max(hours.nodes, hours.other_nodes), 0
-    if scale.zero_at_night is not None:
-        return scale.zero_at_night.max_nodes, 0
-    assert scale.spot_with_dedicated_floor is not None  # the settings have exactly one scenario
-    return scale.spot_with_dedicated_floor.dedicated_nodes, scale.spot_with_dedicated_floor.max_spot_nodes
 
 
 def _pending_tasks(settings: PendingTasksScale, slots: int) -> str:

@@ -5,7 +5,7 @@ docs/azure-facts.md). So the properties in `FIXED` are part of the pool's name, 
 user is another pool, a new *generation*, made beside the old one. Which generations stand side by side is in
 `generations.py`.
 
-`pool_properties.py` writes them twice, from the same lines: with plain stand-ins for what other resources will be
+`properties.py` writes them twice, from the same lines: with plain stand-ins for what other resources will be
 called (`plan_pools`: the hash is known before anything is made, in every preview), and with their outputs (`Pools`).
 """
 
@@ -17,20 +17,22 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import batch
 
-from infra import generations, image, naming, scaling
-from infra.access import NodeAccess
+from infra import naming
+from infra.access.assignments import NodeAccess
+from infra.access.identities import Identities
 from infra.batch_account import BatchAccount
-from infra.cloud_settings import NetworkSettings
-from infra.generations import Deployed
-from infra.identity import Identities
-from infra.image import WorkerImage
 from infra.naming import TYPE_PREFIX, Names
 from infra.place import Place
-from infra.pool_properties import FIXED, References, fixed_properties, plain
-from infra.pool_settings import PoolSettings
+from infra.pools import generations, scaling
+from infra.pools.generations import Deployed
+from infra.pools.properties import FIXED, References, fixed_properties, plain
 from infra.registry import Registry
-from infra.settings import Account, Settings
-from infra.settings_problems import SettingsError
+from infra.settings.network import NetworkSettings
+from infra.settings.pools import PoolSettings
+from infra.settings.problems import SettingsError
+from infra.settings.stack import Account, Settings
+from infra.worker_image import image
+from infra.worker_image.image import WorkerImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,16 @@ class PoolPlan:
     made_of: Mapping[str, str]
 
 
-def plan_pools(settings: Settings, names: Names, deployed: Mapping[str, Deployed]) -> dict[str, PoolPlan]:
+@dataclass(frozen=True, kw_only=True)
+class PoolPlans:
+    """All pools of a stack before anything is made, and what they have in common."""
+
+    accounts: Sequence[Account]
+    network: NetworkSettings
+    pools: Mapping[str, PoolPlan]
+
+
+def plan_pools(settings: Settings, names: Names, deployed: Mapping[str, Deployed]) -> PoolPlans:
     """The generations of each pool. Warns of what the next `up` makes and deletes.
 
     Raises SettingsError if it would delete a pool that takes jobs, or keep one that does not exist.
@@ -69,7 +80,7 @@ def plan_pools(settings: Settings, names: Names, deployed: Mapping[str, Deployed
         raise SettingsError(f"Pulumi.{pulumi.get_stack()}.yaml", problems)
     for warning in warnings:
         pulumi.log.warn(warning)
-    return plans
+    return PoolPlans(accounts=settings.accounts, network=settings.network, pools=plans)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +95,7 @@ class PoolsArgs:
     """Pushed before a pool is made. It is in the pool only if the settings say that nodes prefetch it."""
     access: NodeAccess
     """The node identity's rights: a node that cannot pull at boot becomes unusable, and Batch does not try again."""
-    accounts: Sequence[Account]
-    network: NetworkSettings
-    plans: Mapping[str, PoolPlan]
+    plans: PoolPlans
 
 
 class Pools(pulumi.ComponentResource):
@@ -103,12 +112,12 @@ class Pools(pulumi.ComponentResource):
             node_identity=args.identities.node.id,
             registry_server=args.registry.server,
             worker_image=args.image.reference,
-            passwords={one.name: pulumi.Output.secret(one.password.get_secret_value()) for one in args.accounts},
+            passwords={one.name: pulumi.Output.secret(one.password.get_secret_value()) for one in args.plans.accounts},
         )
-        self.plans = args.plans
+        self.plans = args.plans.pools
         self.ids = {}
-        for pool, planned in args.plans.items():
-            fixed = fixed_properties(planned.settings, args.network, args.accounts, references)
+        for pool, planned in args.plans.pools.items():
+            fixed = fixed_properties(planned.settings, args.plans.network, args.plans.accounts, references)
             self.ids[pool] = batch.Pool(
                 naming.pool(pool, planned.generation),
                 resource_group_name=args.place.group.name,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra.cloud_settings import MonitoringSettings
+from infra.settings.cloud import MonitoringSettings
 
 
 @dataclass(frozen=True)

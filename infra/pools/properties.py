@@ -15,9 +15,9 @@ import pulumi
 from pulumi_azure_native import batch
 
 from infra import start_task
-from infra.cloud_settings import NetworkSettings
-from infra.pool_settings import PoolSettings
-from infra.settings import Account
+from infra.settings.network import NetworkSettings
+from infra.settings.pools import PoolSettings
+from infra.settings.stack import Account
 
 FIXED: Final[Mapping[str, str]] = {
     "deploymentConfiguration": "with nodes, Batch refuses to change it; a prefetched image is in it",

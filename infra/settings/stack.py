@@ -1,8 +1,8 @@
 """The stack's settings: the only reader of stack config.
 
 `Settings.load(pulumi.Config())` gives frozen, checked, plain data, or raises one `SettingsError` that lists every
-problem. The sections are in `pool_settings.py` and `cloud_settings.py`; how a problem is worded is in
-`settings_problems.py`. docs/settings.md is made from these classes by `python -m infra.settings_reference`.
+problem. The sections are in the modules beside this one; how a problem is worded is in `problems.py`. docs/settings.md
+is made from these classes by `python -m infra.settings_reference`.
 """
 
 from __future__ import annotations
@@ -23,24 +23,23 @@ from pydantic import (
     model_validator,
 )
 
-from infra import naming, scaling
-from infra.cloud_settings import (
-    DEPLOYER,
+from infra import naming
+from infra.settings.cloud import (
     AutoStorage,
     MonitoringSettings,
-    NetworkSettings,
     NodeIdentitySettings,
     RegistrySettings,
     SqlSettings,
     StorageSettings,
-    Submitters,
     WorkerSettings,
     example_values,
 )
-from infra.config_source import read_config
-from infra.pool_settings import PoolSettings, Users
-from infra.setting_types import EXAMPLE_ID, Guid, Section
-from infra.settings_problems import Expect, Problem, Refused, SettingsError, explain
+from infra.settings.config_source import read_config
+from infra.settings.network import NetworkSettings
+from infra.settings.people import DEPLOYER, Submitters
+from infra.settings.pools import PoolSettings, Users, limits
+from infra.settings.problems import Expect, Problem, Refused, SettingsError, explain
+from infra.settings.types import EXAMPLE_ID, Guid, Section
 
 MIN_PASSWORD_LENGTH: Final = 12
 MAX_TAGS: Final = 50
@@ -212,7 +211,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _nodes_fit_their_network(self) -> Self:
-        nodes = sum(sum(scaling.limits(pool.scale)) for pool in self.pools.values())
+        nodes = sum(sum(limits(pool.scale)) for pool in self.pools.values())
         if self.network.room is not None and nodes > self.network.room:
             form = f"a subnet with room for the {nodes} nodes of all pools"
             raise Refused("network.subnet_range", form, f"room for {self.network.room}", "take a larger subnet")

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from infra import naming, start_task
-from infra.setting_types import Flag, Network, Nodes, Section, Text, networks_differ
-from infra.settings_problems import Expect, Refused
+from infra.settings.problems import Expect, Refused
+from infra.settings.types import Flag, Network, Nodes, Section, Text, networks_differ
 
 MAX_TASK_SLOTS: Final = 256
 """Batch's limit, or four times the VM's cores if that is less (`PoolArgs.task_slots_per_node`)."""
@@ -94,7 +94,7 @@ class SpotWithDedicatedFloorScale(Section):
 
 
 class Scale(Section):
-    """How many nodes: exactly one scenario, by name. `scaling.py` makes Batch's settings of it."""
+    """How many nodes: exactly one scenario, by name. `infra/pools/scaling.py` makes Batch's settings of it."""
 
     fixed: FixedScale | None = None
     pending_tasks: PendingTasksScale | None = None
@@ -132,6 +132,20 @@ class Scale(Section):
                 "a night of no hours is pending_tasks",
             )
         return self
+
+
+def limits(scale: Scale) -> tuple[int, int]:
+    """The most (dedicated, spot) nodes that a scenario ever asks for: quota and subnet must have room for them."""
+    if scale.fixed is not None:
+        return scale.fixed.dedicated_nodes, scale.fixed.spot_nodes
+    if (pending := scale.pending_tasks) is not None:
+        return (0, pending.max_nodes) if pending.spot else (pending.max_nodes, 0)
+    if (hours := scale.working_hours) is not None:
+        return max(hours.nodes, hours.other_nodes), 0
+    if scale.zero_at_night is not None:
+        return scale.zero_at_night.max_nodes, 0
+    assert scale.spot_with_dedicated_floor is not None  # the settings have exactly one scenario
+    return scale.spot_with_dedicated_floor.dedicated_nodes, scale.spot_with_dedicated_floor.max_spot_nodes
 
 
 class NodeImage(Section):

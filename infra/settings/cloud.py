@@ -1,4 +1,4 @@
-"""What a stack file says of everything around the pools: worker image, registry, storage, network, monitoring, people.
+"""What a stack file says of services around the pools: worker image, database, storage, registry, identity, monitoring.
 
 Plain data, checked. A section with an `id` names something that exists already: the program makes it not, changes
 nothing of it but role assignments, and never deletes it.
@@ -6,43 +6,30 @@ nothing of it but role assignments, and never deletes it.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date
-from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from infra import naming
-from infra.setting_types import (
+from infra.settings.people import Pushers
+from infra.settings.problems import Expect, Refused
+from infra.settings.types import (
     EXAMPLE_ID,
-    Flag,
     Guid,
     IdentityId,
-    Network,
     RegistryId,
     Section,
     StorageId,
-    SubnetId,
-    SubnetRange,
     WorkspaceId,
-    ZoneId,
-    networks_differ,
 )
-from infra.settings_problems import Expect, Refused
 
 MAX_SOFT_DELETE_DAYS: Final = 365
 """Azure's limit (`DeleteRetentionPolicyArgs.days`)."""
-
-MAX_ALLOWED_IPS: Final = 200
-DOCKER_NETWORK: Final = ipaddress.IPv4Network("172.17.0.0/16")
-"""Docker's own bridge on every node: a subnet with the same addresses would be out of the containers' reach."""
-AZURE_RESERVED_ADDRESSES: Final = 5
-"""Of each subnet: network, gateway, two for DNS, broadcast (learn.microsoft.com/azure/virtual-network)."""
 
 # The worker reads both by the same rules (worker/docker_worker/settings.py); a test compares.
 SQL_SERVER_PATTERN: Final = (
@@ -147,77 +134,6 @@ class StorageSettings(Section):
         return self
 
 
-class PrincipalType(StrEnum):
-    """ARM's `principalType` values that a person, group or pipeline can have."""
-
-    USER = "User"
-    GROUP = "Group"
-    SERVICE_PRINCIPAL = "ServicePrincipal"
-
-
-class SubmitterRole(StrEnum):
-    """What a submitter may do."""
-
-    SUBMIT = "submit"
-    """Submit and manage jobs, read pools and output."""
-    OPERATE = "operate"
-    """Also change pools and nodes: resize, reboot, log in. May delete a pool."""
-
-
-DEPLOYER: Final = "deployer"
-"""Stands for whoever runs `pulumi`: right for one person's own stack, wrong where two deploy the same one."""
-
-_USER_CLIENTS: Final = frozenset({"", "04b07795-8ddb-461a-bbee-02f9e1bf7b46", "1950a258-227b-4e31-a9cf-717495945fc2"})
-"""Client ids with which a person is signed in: the Azure CLI's and Azure PowerShell's. A guess where there is none."""
-
-
-class Principal(Section):
-    """A person, group or service principal."""
-
-    object_id: Guid
-    type: Annotated[PrincipalType, Expect("User, Group or ServicePrincipal", "write what the object id belongs to")]
-
-    def resolved(self, object_id: str, client_id: str) -> tuple[str, PrincipalType]:
-        """Object id and type, where the deployer is signed in as `object_id` with the client `client_id`."""
-        if self.object_id != DEPLOYER:
-            return self.object_id, self.type
-        person = client_id.lower() in _USER_CLIENTS
-        return object_id, PrincipalType.USER if person else PrincipalType.SERVICE_PRINCIPAL
-
-
-class Submitter(Principal):
-    """Somebody who may submit jobs and read their output."""
-
-    role: Annotated[SubmitterRole, Expect("submit or operate", "operate may also resize, reboot and delete pools")] = (
-        SubmitterRole.SUBMIT
-    )
-
-
-def _or_deployer(value: Any) -> Any:
-    if value == DEPLOYER:  # no object id yet, so it is not validated
-        one = {"object_id": DEPLOYER, "type": PrincipalType.USER, "role": SubmitterRole.OPERATE}
-        return (Submitter.model_construct(**one),)
-    return value
-
-
-def _once_each(principals: tuple[Any, ...]) -> tuple[Any, ...]:
-    ids = [principal.object_id for principal in principals]
-    for one in ids:
-        if ids.count(one) > 1:
-            raise Refused("", "each object id once", f"{one} {ids.count(one)} times", "remove one of them")
-    return principals
-
-
-_PRINCIPALS: Final = Expect(
-    "a list of {object_id, type}, or the word deployer", "deployer is right for one person's own stack only"
-)
-SUBMITTERS: Final = Expect(
-    "a list of {object_id, type, role}, or the word deployer", "deployer is right for one person's own stack only"
-)
-Submitters = Annotated[tuple[Submitter, ...], BeforeValidator(_or_deployer), AfterValidator(_once_each), SUBMITTERS]
-Pushers = Annotated[tuple[Principal, ...], BeforeValidator(_or_deployer), AfterValidator(_once_each), _PRINCIPALS]
-
-
 class RegistrySettings(Section):
     """The container registry: an existing one, and who may push to it."""
 
@@ -244,70 +160,6 @@ class NodeIdentitySettings(Section):
     id: IdentityId
     client_id: Guid
     principal_id: Guid
-
-
-def _zone(word: str) -> Any:
-    def checked(zone_id: str) -> str:
-        name = zone_id.rpartition("/")[2].lower()
-        if not (name.startswith("privatelink.") and word in name):
-            raise Refused("", f"the zone privatelink.{word}...", repr(name), "each service has a zone of its own")
-        return zone_id
-
-    return AfterValidator(checked)
-
-
-class PrivateEndpoints(Section):
-    """Private endpoints in a given subnet, with their names in given DNS zones; what is left out gets no endpoint."""
-
-    subnet_id: SubnetId
-    batch_zone_id: Annotated[ZoneId, _zone("batch")] | None = None
-    registry_zone_id: Annotated[ZoneId, _zone("azurecr")] | None = None
-    blob_zone_id: Annotated[ZoneId, _zone("blob")] | None = None
-
-    @model_validator(mode="after")
-    def _has_a_zone(self) -> Self:
-        if not (self.batch_zone_id or self.registry_zone_id or self.blob_zone_id):
-            zones = "batch_zone_id, registry_zone_id or blob_zone_id"
-            raise Refused("", f"at least one of {zones}", "none", "an endpoint is made for each zone")
-        return self
-
-
-class NetworkSettings(Section):
-    """Where nodes stand, and who reaches the account. Networks and zones exist already: the program makes none."""
-
-    subnet_id: SubnetId | None = None
-    subnet_range: SubnetRange | None = None
-    """The subnet's addresses, which its id does not tell: with them the size is checked, and clashes are found."""
-    public_ips: Annotated[Flag, Expect("true or false", "false wants subnet_id, and a way out for the nodes")] = True
-    allowed_ips: (
-        Annotated[
-            tuple[Network, ...],
-            AfterValidator(networks_differ),
-            Field(max_length=MAX_ALLOWED_IPS),
-            Expect("a list of networks like 203.0.113.0/24", "leave it out to let every network reach the account"),
-        ]
-        | None
-    ) = None
-    """Who reaches the Batch account over the Internet; left out: everybody (with a right), an empty list: nobody."""
-    private_endpoints: PrivateEndpoints | None = None
-
-    @model_validator(mode="after")
-    def _nodes_have_a_network(self) -> Self:
-        if not self.public_ips and self.subnet_id is None:
-            raise Refused(
-                "public_ips", "subnet_id beside false", "none", "nodes without public addresses need a subnet"
-            )
-        if self.subnet_range is not None and DOCKER_NETWORK.overlaps(ipaddress.IPv4Network(self.subnet_range)):
-            expected = f"a range outside of {DOCKER_NETWORK}, which Docker uses on every node"
-            raise Refused("subnet_range", expected, self.subnet_range, "take another subnet")
-        return self
-
-    @property
-    def room(self) -> int | None:
-        """How many nodes the subnet can hold; None if its range is not given."""
-        if self.subnet_range is None:
-            return None
-        return ipaddress.IPv4Network(self.subnet_range).num_addresses - AZURE_RESERVED_ADDRESSES
 
 
 def _day_without_time(value: object) -> object:

@@ -9,12 +9,12 @@ from typing import Final
 
 import pulumi
 
-from infra.cloud_settings import WorkerSettings
+from infra.access.people import PusherAccess
 from infra.naming import IMAGE_REPOSITORY, TYPE_PREFIX
-from infra.people import PusherAccess
 from infra.registry import Registry
-from infra.registry_login import USERNAME, registry_password
-from infra.worker_source import make_build_context, revision, tree_id, version
+from infra.settings.cloud import WorkerSettings
+from infra.worker_image.login import USERNAME, registry_password
+from infra.worker_image.source import make_build_context, revision, tree_id, version
 
 SOURCE: Final = "worker"
 BUILD_CONTEXT: Final = ".build/copy-of-worker"

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from infra.settings_problems import Expect, Refused
+from infra.settings.problems import Expect, Refused
 
 MAX_NODES: Final = 100
 """Nodes of one kind. A typing error must not order a thousand VMs; quota usually ends far below."""
@@ -41,7 +41,7 @@ class Section(BaseModel):
 Nodes = Annotated[
     int,
     Field(ge=0, le=MAX_NODES, strict=True),
-    Expect(f"a whole number 0..{MAX_NODES}", "change it or raise MAX_NODES in infra/setting_types.py"),
+    Expect(f"a whole number 0..{MAX_NODES}", "change it or raise MAX_NODES in infra/settings/types.py"),
 ]
 Guid = Annotated[
     str,

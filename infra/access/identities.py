@@ -1,6 +1,6 @@
 """The two user-assigned identities: one that Batch itself uses, one that nodes and tasks use.
 
-Which rights they have is in `access.py`.
+Which rights they have is in `assignments.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import managedidentity
 
-from infra.cloud_settings import AutoStorage, NodeIdentitySettings
 from infra.naming import TYPE_PREFIX
 from infra.place import Place
+from infra.settings.cloud import AutoStorage, NodeIdentitySettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.registry_login import RETRY_DELAYS_SECONDS, RegistryLoginError, exchange
+from infra.worker_image.login import RETRY_DELAYS_SECONDS, RegistryLoginError, exchange
 from testbeds.tls import server_context
 
 

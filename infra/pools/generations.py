@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from infra import naming
-from infra.settings_problems import Problem
+from infra.settings.problems import Problem
 
 OUTPUT: Final = "pool_generations"
 """The stack's output: pool -> {current, kept, made_of}."""

@@ -13,12 +13,12 @@ from typing import Final
 import pulumi
 from pulumi_azure_native.authorization import GetClientConfigResult
 
-from infra.access import assign
+from infra.access.assignments import assign
+from infra.access.roles import Role
 from infra.batch_account import BatchAccount
-from infra.cloud_settings import Principal, Submitter, SubmitterRole
 from infra.naming import TYPE_PREFIX
 from infra.registry import Registry
-from infra.roles import Role
+from infra.settings.people import Principal, Submitter, SubmitterRole
 from infra.storage import Storage
 
 ON_THE_ACCOUNT: Final[Mapping[SubmitterRole, tuple[Role, ...]]] = {

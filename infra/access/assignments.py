@@ -12,11 +12,11 @@ import pulumi
 from pulumi_azure_native import authorization
 
 from infra import naming
-from infra.cloud_settings import PrincipalType
-from infra.identity import Identities
+from infra.access.identities import Identities
+from infra.access.roles import Role
 from infra.naming import TYPE_PREFIX
 from infra.registry import Registry
-from infra.roles import Role
+from infra.settings.people import PrincipalType
 from infra.storage import Storage
 
 

@@ -14,7 +14,7 @@ from pulumi.runtime import config as runtime_config
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from infra.settings_problems import Problem, alternatives
+from infra.settings.problems import Problem, alternatives
 
 OTHERS: Final = ("azure-native", "docker", "pulumi")
 """Namespaces that others read, for which a key may be called as one of ours."""
