@@ -31,7 +31,7 @@ from jobs.service.batch import JobState
 from jobs.service.connection import Connection, Outputs
 from jobs.session import Session
 from jobs.terminal.render import Render
-from jobs.verbs import collect
+from jobs.verbs.output import collect
 from testbeds.tls import server_context
 
 BODY: Final = b"x" * 2048

@@ -23,7 +23,7 @@ from jobs.service.client import AzureBatch
 from jobs.service.connection import Connection, SharedKey
 from jobs.session import Session
 from jobs.terminal.render import Render
-from jobs.verbs import watch
+from jobs.verbs.look import watch
 
 RATE = 40  # tasks a second that complete
 FAILS = 50  # one of so many

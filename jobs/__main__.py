@@ -16,7 +16,7 @@ def main() -> int:
         from .terminal import streams
 
         streams.prepare()
-        from .cli import main as run  # a verb is loaded, and with it its packages, when it is asked for
+        from .command.cli import main as run  # a verb is loaded, and with it its packages, when it is asked for
         from .signals import raise_on_end
 
         raise_on_end()

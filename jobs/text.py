@@ -1,5 +1,5 @@
 """Bytes from outside as text, by the rules of docs/jobfile.md, "Text": which encodings are read, where lines end, and
-which characters no value can hold. `jobfile/load.py`, `jobfile/rows.py` and `service/connection.py` read through it.
+which characters no value can hold. `files/load.py`, `files/expand/rows.py` and `service/connection.py` read through it.
 
 The worker's `feed.py` follows the same rules; the worker and `jobs` share no code, so a test holds the two together.
 """

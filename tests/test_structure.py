@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -100,6 +101,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }  # fmt: skip
 
+# Rooms and single modules of jobs/ -> what each may import, besides itself.
+_BASEMENT = {f"jobs.{module}" for module in ("errors", "exits", "clock", "durations", "text", "ids", "signals")}
+_SEEN = {*_BASEMENT, "jobs.service", "jobs.terminal", "jobs.session"}
+_FILES = {"jobs.files.document", "jobs.files.model", "jobs.files.checks", "jobs.files.expand"}
+_WORK = {"jobs.submission", "jobs.files", "jobs.state", "jobs.plan"}
+JOBS_MAY_IMPORT: dict[str, set[str]] = {
+    "jobs.exits": set(),
+    "jobs.errors": {"jobs.exits"},
+    "jobs.signals": {"jobs.exits"},
+    "jobs.clock": set(),
+    "jobs.durations": set(),
+    "jobs.text": set(),
+    "jobs.ids": set(),
+    "jobs.submission": _BASEMENT,
+    "jobs.service": {*_BASEMENT, "jobs.submission"},
+    "jobs.terminal": _BASEMENT,
+    "jobs.session": {*_BASEMENT, "jobs.service", "jobs.terminal"},
+    "jobs.files.document": _BASEMENT,
+    "jobs.files.model": {*_BASEMENT, "jobs.files.document"},
+    "jobs.files.checks": {*_BASEMENT, "jobs.files.document", "jobs.files.model"},
+    "jobs.files.expand": {*_BASEMENT, "jobs.files.document", "jobs.files.model", "jobs.files.checks"},
+    "jobs.files": {*_BASEMENT, *_FILES},
+    "jobs.state": {*_SEEN, "jobs.files.model", "jobs.submission"},
+    "jobs.plan": {*_SEEN, *_FILES, "jobs.files", "jobs.submission", "jobs.state"},
+    "jobs.report": {*_SEEN, "jobs.files.checks", "jobs.state", "jobs.plan"},
+    "jobs.preflight": {*_BASEMENT, "jobs.service"},
+    "jobs.verbs": {*_SEEN, *_FILES, *_WORK, "jobs.report", "jobs.preflight"},
+    "jobs.dashboard": {*_SEEN, "jobs.files.checks", "jobs.state", "jobs.report", "jobs.verbs"},
+    "jobs.verbs.look.dashboard": {*_SEEN, "jobs.dashboard"},
+    "jobs.command": {*_SEEN, "jobs.verbs"},
+    "jobs.verbs.help": {*_SEEN, "jobs.preflight", "jobs.verbs", "jobs.command"},
+    "jobs": {*_BASEMENT, "jobs.terminal", "jobs.command"},  # `python -m jobs`
+}
+
 
 @cache
 def files() -> tuple[Path, ...]:
@@ -158,6 +193,12 @@ def test_every_room_of_the_table_has_modules() -> None:
     assert rooms == set(MAY_IMPORT)
 
 
+def test_each_room_of_jobs_imports_only_what_its_row_names() -> None:
+    graph = import_graph(ROOT, modules("jobs"))
+    assert against_the_arrows(graph, JOBS_MAY_IMPORT) == []
+    assert {room_of(module, JOBS_MAY_IMPORT) for module in graph} == set(JOBS_MAY_IMPORT)
+
+
 def test_no_import_circle_exists_between_modules() -> None:
     graph = import_graph(ROOT, modules(*ROOMS))
     assert sum(map(len, graph.values())) > 500, "the graph is nearly empty: this test would prove nothing"
@@ -165,8 +206,9 @@ def test_no_import_circle_exists_between_modules() -> None:
 
 
 def test_no_import_circle_exists_between_rooms() -> None:
-    """The imports obey the table (above), so it is enough that the table has no circle."""
+    """The imports obey the tables (above), so it is enough that these have no circle."""
     assert first_circle(MAY_IMPORT) == []
+    assert first_circle({room: others - {room} for room, others in JOBS_MAY_IMPORT.items()}) == []
 
 
 PLANTED_CIRCLES = {
@@ -207,6 +249,18 @@ def test_no_room_of_local_has_too_long_a_corridor() -> None:
             rooms[file.parent.as_posix()] = rooms.get(file.parent.as_posix(), 0) + 1
     assert len(rooms) > 15
     assert {room: count for room, count in rooms.items() if count > 14} == {}
+
+
+LONG_CORRIDORS = {
+    "jobs/submission": "one algorithm in small steps, in the order of docs/architecture.md",
+}
+
+
+def test_no_room_of_jobs_has_too_long_a_corridor() -> None:
+    """At most a dozen modules side by side, unless a reason is listed. On the top floor there are fewer."""
+    rooms = Counter(file.parent.as_posix() for file in modules("jobs") if file.name != "__init__.py")
+    assert rooms["jobs"] <= 10
+    assert {room for room, count in rooms.items() if count > 12} == set(LONG_CORRIDORS)
 
 
 def test_one_module_of_jobs_knows_the_batch_sdk() -> None:

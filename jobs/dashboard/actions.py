@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..errors import UsageError
-from ..parser import batch_id
 from ..session import Session
 from ..terminal.render import Render
-from ..verbs import cancel, connect, retry
+from ..verbs.arguments import batch_id
+from ..verbs.manage import cancel
+from ..verbs.pools import connect
+from ..verbs.submit import retry
 
 Action = Callable[[Session, Mapping[str, str]], dict[str, Any]]
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from .. import outputs_of
 from ..errors import ServiceError
 from ..service.batch import JobState, TaskState
 from ..session import Session
+from ..state import task_output
 from ..terminal.visible import visible
 from .cache import Cache
 
@@ -64,7 +64,7 @@ class Outputs:
             except ServiceError as error:
                 missing = f"on its node: {error}"
             if job.container and self._session.connection.outputs is not None:
-                prefix = outputs_of.blob_name(job, task_id, "")
+                prefix = task_output.blob_name(job, task_id, "")
                 for blob in self._session.blobs.list(job.container, prefix):
                     found.append({"where": "container", "name": blob.name[len(prefix) :], "size": blob.size})
             return {"files": found, "missing": missing}
@@ -82,9 +82,9 @@ class Outputs:
             batch = self._session.batch
             task = batch.task(job_id, task_id)  # before the file: what is read after the end is all there is
             begin = start if start is not None else self._end_of(job_id, task_id, name)
-            found = outputs_of.from_node(self._session, job, task_id, name, begin)
+            found = task_output.from_node(self._session, job, task_id, name, begin)
             if found is None:
-                found = outputs_of.from_blob(self._session, job, task_id, name)
+                found = task_output.from_blob(self._session, job, task_id, name)
                 if found is None:
                     told = f"{name}: none, on its node or in the container"
                     return {"text": "", "from": 0, "to": 0, "source": told, "over": task.completed, "run": _run(task)}

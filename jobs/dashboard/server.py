@@ -15,11 +15,11 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from .. import outputs_of
 from ..errors import Conflict, Forbidden, NotFound, Refused, UsageError, from_outside
 from ..report import page as report_page
 from ..report import read as report_read
 from ..session import Session
+from ..state import task_output
 from ..terminal.wording import from_any_folder, pasteable
 from .access import HEADERS, Access, Asked
 from .actions import ACTIONS
@@ -197,9 +197,9 @@ class Dashboard:
         job_id, task_id = _of(request, "job", "task")
         name, where = _file_name(request), request.query.get("where", "")
 
-        def begin() -> outputs_of.Found:
+        def begin() -> task_output.Found:
             job = self._views.job_state(job_id)
-            read = outputs_of.from_node if where == "node" else outputs_of.from_blob
+            read = task_output.from_node if where == "node" else task_output.from_blob
             found = read(self._session, job, task_id, name)
             if found is None:
                 raise NotFound(f"{name} of task {task_id} is not there any more")

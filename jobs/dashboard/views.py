@@ -13,16 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from .. import causes, outputs_of, preparation
 from ..errors import NotFound, ServiceError, UsageError
-from ..jobfile.secrecy import masked
-from ..progress import describe
+from ..files.checks.secrecy import masked
 from ..service.batch import Counts, JobState, NodeState, PoolState, RecentTask, Shown, TaskPage, TaskState
 from ..session import Session
+from ..state import failure_texts, preparation, task_output
+from ..state.progress import describe
 from ..terminal.wording import MODULE, from_any_folder, pasteable
-from ..verbs import images as images_verb
-from ..verbs import nodes as nodes_verb
-from ..verbs import show as show_verb
+from ..verbs.look import show as show_verb
+from ..verbs.pools import images as images_verb
+from ..verbs.pools import nodes as nodes_verb
 from .cache import Cache
 from .outputs import Outputs
 
@@ -289,10 +289,10 @@ class Views:
             wire = session.batch.task_definition(job_id, task_id)
             task = TaskState.parse(wire)
             failed = task.completed and not task.succeeded
-            why = list(causes.why(task))
+            why = list(failure_texts.why(task))
             if failed:
                 why += show_verb.node_evidence(session, job, task)
-            nothing = outputs_of.of_task(session, job, wire) if task.completed else []
+            nothing = task_output.of_task(session, job, wire) if task.completed else []
             return {
                 "job": job.id,
                 "pool": job.pool_id,
@@ -306,7 +306,7 @@ class Views:
                 "show": _command(f"show {job.id} {task.id}"),
                 "nothing": nothing,
                 "needs": _pasteable(
-                    causes.container_needs(task.exit_code, self.outputs.ends(job, task)) if failed else ()
+                    failure_texts.container_needs(task.exit_code, self.outputs.ends(job, task)) if failed else ()
                 ),
                 "definition": masked(wire),
             }

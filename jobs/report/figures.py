@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from .. import causes
-from ..again import run_of
+from ..plan.rerun import run_of
 from ..service.batch import JobState, NodeState, TaskState
+from ..state import failure_texts
 from ..terminal.wording import MODULE, NAME, pasteable
 
 BARS: Final = 20  # of a histogram
@@ -262,9 +262,9 @@ def _endings(ended: Iterable[TaskState]) -> tuple[Ending, ...]:
     """Failures first, the most frequent first."""
     found: dict[tuple[int | None, bool, str], list[str]] = defaultdict(list)
     for task in ended:
-        why = "" if task.succeeded else causes.in_short(task.exit_code, task.failure)
+        why = "" if task.succeeded else failure_texts.in_short(task.exit_code, task.failure)
         if not why and not task.succeeded:
-            why = "it never started, or was ended before it had a code" if task.exit_code is None else causes.OWN
+            why = "it never started, or was ended before it had a code" if task.exit_code is None else failure_texts.OWN
         found[task.exit_code, task.succeeded, why].append(task.id)
     endings = (
         Ending(exit_code=code, succeeded=good, why=why, tasks=len(ids), first=min(ids))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ..jobfile.secrecy import masked
+from ..files.checks.secrecy import masked
 from ..service.batch import TaskState
 from ..terminal.visible import visible
 from ..terminal.wording import counted

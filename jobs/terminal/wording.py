@@ -19,17 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from .. import durations
-from ..verbs import VERBS
 
 NAME: Final = "batch-jobs"  # the script that the set-up puts into the virtual environment; no shell has such a builtin
 MODULE: Final = "python -m jobs"  # how messages in the code name this program
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _COMMAND: Final = re.compile(rf"(?<![\w/.-]){MODULE}")  # not the end of a path: that is `invocation` already
-_VERB: Final = re.compile(
-    rf"{_COMMAND.pattern} (?:{'|'.join(sorted(map(re.escape, VERBS), key=len, reverse=True))})(?![\w-])"
-)
 _TOGETHER: Final = "\ue001"  # stands for a blank at which no line may be broken
-_options: list[str] = []  # of the command line under way: those that say where to go
+_where: list[tuple[re.Pattern[str], str]] = []  # after which command the options that say where to go are put
 _IRREGULAR: Final = {"is": "are", "was": "were", "has": "have", "it": "they"}
 
 
@@ -97,10 +93,13 @@ def command_for(python: Path, folder: Path, path: str) -> str:
     return module if folder == CHECKOUT else f"cd {shlex.quote(str(CHECKOUT))} && {module}"
 
 
-def remember(stack: str | None, outputs: Path | None) -> None:
-    """The options of this command line that every command which is printed has, too."""
+def remember(verbs: Iterable[str], stack: str | None, outputs: Path | None) -> None:
+    """The options of this command line that every command which is printed has, too, after its verb."""
     given = (("--stack", stack), ("--outputs", None if outputs is None else str(outputs.absolute())))
-    _options[:] = [f"{name} {shlex.quote(value)}" for name, value in given if value is not None]
+    options = [f"{name} {shlex.quote(value)}" for name, value in given if value is not None]
+    names = "|".join(sorted(map(re.escape, verbs), key=len, reverse=True))
+    command = re.compile(rf"{_COMMAND.pattern} (?:{names})(?![\w-])")
+    _where[:] = [(command, " ".join(options))] if options else []
 
 
 @cache
@@ -142,6 +141,6 @@ def pasteable(text: str, program: str | None = None) -> str:
     """The text with the command of this process, or `program`, in place of `MODULE`."""
     if MODULE not in text:
         return text
-    if _options:
-        text = _VERB.sub(lambda match: " ".join((match.group(), *_options)), text)
+    for command, options in _where:
+        text = command.sub(lambda match, options=options: f"{match.group()} {options}", text)
     return _COMMAND.sub(lambda _: program or invocation(), text)

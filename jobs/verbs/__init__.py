@@ -42,8 +42,37 @@ VERBS: Final[dict[str, str]] = {
     "completion": "print the completion script for a shell",
     "help": "show what a verb takes, with examples",
 }
-# `list.py` would hide the builtin's name in imports; `submit.py` takes long to load.
-_MODULES: Final = {"list": "listing", "submit": "submit_options"}
+# Verb -> its module. `list.py` would hide the builtin's name in imports; `submit.py` takes long to load.
+_MODULES: Final = {
+    "submit": "submit.options",
+    "validate": "submit.validate",
+    "retry": "submit.retry",
+    "list": "look.listing",
+    "show": "look.show",
+    "tasks": "look.tasks",
+    "watch": "look.watch",
+    "wait": "look.wait",
+    "top": "look.top",
+    "dashboard": "look.dashboard",
+    "logs": "output.logs",
+    "collect": "output.collect",
+    "report": "output.report",
+    "cancel": "manage.cancel",
+    "delete": "manage.delete",
+    "disable": "manage.disable",
+    "enable": "manage.enable",
+    "move": "manage.move",
+    "schedules": "manage.schedules",
+    "nodes": "pools.nodes",
+    "connect": "pools.connect",
+    "pools": "pools.pools",
+    "pools wait": "pools.wait",
+    "pools drain": "pools.drain",
+    "images": "pools.images",
+    "doctor": "help.doctor",
+    "completion": "help.completion",
+    "help": "help.help",
+}
 
 
 def verb_of(words: Sequence[str]) -> str:
@@ -56,4 +85,4 @@ def verb_of(words: Sequence[str]) -> str:
 
 def module(verb: str) -> ModuleType:
     """The verb's module, loaded now."""
-    return import_module(f"{__name__}.{_MODULES.get(verb, verb.replace(' ', '_'))}")
+    return import_module(f"{__name__}.{_MODULES[verb]}")

@@ -9,8 +9,8 @@ import argparse
 import sys
 from dataclasses import replace
 
-from jobs import cli
 from jobs.clock import SystemClock
+from jobs.command import cli
 from jobs.service import registry
 from jobs.session import Session
 from jobs.terminal import streams

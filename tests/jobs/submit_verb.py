@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from jobs.exits import Exit
-from jobs.verbs import submit
+from jobs.verbs.submit import submit
 from tests.jobs.fakes import HELLO, Stage
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from jobs import waiting
+from jobs.command.parser import parse
 from jobs.errors import NotAllAdded, UsageError
 from jobs.exits import Exit
-from jobs.parser import parse
 from jobs.service.batch import Failure, PreparationState, TaskState
+from jobs.state import blocked
 from jobs.submission.verdicts import Verdict
-from jobs.verbs import submit, watch
+from jobs.verbs.look import watch
+from jobs.verbs.submit import submit
 from tests.jobs.fakes import START, Stage, stage
 
 SATISFY = {"exitCodes": [{"code": 65, "exitOptions": {"dependencyAction": "satisfy"}}]}
@@ -52,7 +53,7 @@ def run(scene: Stage, *words: str) -> Exit:
 
 def test_whoever_waits_for_a_blocked_task_is_blocked_too() -> None:
     scene = chain()
-    found = waiting.blocked(scene.batch.tasks("j"))
+    found = blocked.blocked_tasks(scene.batch.tasks("j"))
     assert [one.words() for one in found.values()] == [
         "b waits for a, which failed, exit code 3",
         "c waits for b, which never runs",
@@ -61,14 +62,14 @@ def test_whoever_waits_for_a_blocked_task_is_blocked_too() -> None:
 
 def test_ids_of_parents_are_compared_without_case() -> None:
     parent = TaskState(id="a", state="completed", exit_code=3, blocks=True)
-    assert set(waiting.blocked([parent, TaskState(id="B", state="active", parents=("A",))])) == {"b"}
+    assert set(blocked.blocked_tasks([parent, TaskState(id="B", state="active", parents=("A",))])) == {"b"}
 
 
 def test_a_failure_that_satisfies_blocks_nobody() -> None:
     scene = chain()
     scene.batch.sent["j"]["a"] = {"id": "a", "exitConditions": SATISFY}
     end(scene, "a", 65)
-    assert waiting.blocked(scene.batch.tasks("j")) == {}
+    assert blocked.blocked_tasks(scene.batch.tasks("j")) == {}
 
 
 def test_watch_ends_when_every_task_that_is_left_waits_for_ever() -> None:
@@ -103,7 +104,7 @@ def test_watch_of_a_large_job_ends_too_without_listing_it() -> None:
 def test_watch_does_not_end_while_not_every_waiting_task_was_looked_at() -> None:
     scene = stage()
     scene.batch.create_job({"id": "j", "poolInfo": {"poolId": "p"}, "usesTaskDependencies": True})
-    children = [{"id": f"c{number}", **after("a")} for number in range(waiting.MOST_UNENDED)]
+    children = [{"id": f"c{number}", **after("a")} for number in range(blocked.MOST_UNENDED)]
     scene.batch.add_collection("j", [{"id": "a"}, *children, {"id": "free"}])
     end(scene, "a", 3)
     with pytest.raises(watch.GaveUpWaiting):
@@ -133,9 +134,9 @@ def test_a_parent_that_is_not_in_the_job_is_missed_only_when_all_tasks_were_adde
     scene.batch.add_collection("j", [{"id": "e", **after("ghost")}])
     job = scene.batch.job("j")
     states = scene.batch.task_states["j"]
-    assert waiting.of_job(scene.batch, job, states).blocked["e"].words() == "e waits for ghost, which is not in the job"
+    assert blocked.of_job(scene.batch, job, states).blocked["e"].words() == "e waits for ghost, which is not in the job"
     scene.batch.create_job({"id": "new", "poolInfo": {"poolId": "p"}, "usesTaskDependencies": True})
-    assert "e" not in waiting.of_job(scene.batch, scene.batch.job("new"), states).blocked
+    assert "e" not in blocked.of_job(scene.batch, scene.batch.job("new"), states).blocked
 
 
 def test_show_says_for_what_a_task_waits() -> None:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli, manual, nearest
+from jobs.command import cli, completion, manual, suggestions
+from jobs.command.parser import parse
 from jobs.errors import JobFileError, NotFound, UsageError
 from jobs.exits import Exit
-from jobs.jobfile import document
-from jobs.parser import parse
+from jobs.files import document
 from jobs.service.batch import NodeState, TaskState
 from jobs.terminal.wording import NAME
-from jobs.verbs import VERBS, completion
+from jobs.verbs import VERBS
+from jobs.verbs.help.completion import SHELLS
 from tests.jobs.fakes import START, Stage, stage
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,7 @@ def test_a_shell_that_asks_twice_asks_the_service_once_and_never_sees_an_error(
     assert shell("batch-jobs pools ") >= {"--nodes"}
 
 
-@pytest.mark.parametrize("shell_name", completion.SHELLS)
+@pytest.mark.parametrize("shell_name", SHELLS)
 def test_the_completion_script_is_for_the_command(shell_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", shell_name]) == Exit.OK
     assert NAME in capsys.readouterr().out
@@ -122,7 +123,7 @@ def test_the_bash_script_is_bash(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_name_that_is_not_there_brings_the_nearest_that_is(scene: Stage, words: str, code: str, meant: str) -> None:
-    hint = nearest.hint(NotFound("x", code), parse(words.split()), scene.session)
+    hint = suggestions.hint(NotFound("x", code), parse(words.split()), scene.session)
     assert hint.startswith(f"did you mean '{meant}") if meant else hint == ""
 
 
@@ -229,7 +230,7 @@ def test_the_stack_local_is_found_from_any_folder(tmp_path: Path, monkeypatch: p
 def test_help_of_a_verb_loads_nothing_slow(verb: str) -> None:
     """pydantic, asyncio and the SDKs take most of a second; the help of a verb has 0.4 s (benchmarks/startup.py)."""
     code = (
-        "import sys; from jobs.parser import build_parser, verb_parsers\n"
+        "import sys; from jobs.command.parser import build_parser, verb_parsers\n"
         f"verb_parsers(build_parser([{verb!r}]))[{verb!r}].format_help()\n"
         "print(*{n.split('.')[0] for n in sys.modules} & {'pydantic', 'asyncio', 'azure', 'requests', 'rich', 'yaml'})"
     )
@@ -238,9 +239,9 @@ def test_help_of_a_verb_loads_nothing_slow(verb: str) -> None:
 
 
 def test_what_is_written_twice_for_the_sake_of_loading_is_the_same() -> None:
-    from jobs import again
-    from jobs.jobfile import fields
+    from jobs.files.model import fields
+    from jobs.plan import rerun
     from jobs.submission import PATIENCE
 
-    assert again.LONGEST_ID == fields.LONGEST_ID
+    assert rerun.LONGEST_ID == fields.LONGEST_ID
     assert parse(["submit", "x"]).patience == PATIENCE

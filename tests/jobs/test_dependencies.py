@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from jobs.jobfile import Task
-from jobs.jobfile.dependencies import MOST_CHARACTERS, Dependencies, parents
+from jobs.files.checks.dependencies import MOST_CHARACTERS, Dependencies, parents
+from jobs.files.model.job import Task
 
 Entry = str | dict[str, list[int]]
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from jobs import cli
+from jobs.command import cli
 from jobs.errors import Defect, JobsError, MachineError, Unreachable, UsageError, from_outside
 from jobs.exits import Exit
-from jobs.jobfile import fields
-from jobs.parser import ID
+from jobs.files.model import fields
 from jobs.terminal.render import Render
 from jobs.terminal.visible import Decoder, in_json, visible
+from jobs.verbs.arguments import ID
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,8 +113,8 @@ runpy.run_module("jobs", run_name="__main__")
 @pytest.mark.parametrize(
     ("name", "error", "code", "said"),
     [
-        ("jobs.cli", "KeyboardInterrupt", 130, "interrupted; nothing was done"),
-        ("jobs.verbs.listing", "KeyboardInterrupt", 130, "interrupted"),
+        ("jobs.command.cli", "KeyboardInterrupt", 130, "interrupted; nothing was done"),
+        ("jobs.verbs.look.listing", "KeyboardInterrupt", 130, "interrupted"),
         ("jobs.clock", "ImportError('broken', name='jobs.clock')", 70, "details are in"),
         ("jobs.session", "ImportError('libssl.so.3: cannot open', name='ssl')", 2, "cannot load libssl.so.3"),
     ],
@@ -164,7 +164,7 @@ def test_a_defect_is_one_message_that_names_a_file_with_the_traceback(
         raise RuntimeError("nobody\nforesaw this \x1b[2J")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("jobs.verbs.completion.run", broken)
+    monkeypatch.setattr("jobs.verbs.help.completion.run", broken)
     assert cli.main(["completion", "bash"]) == Exit.DEFECT
     said = capsys.readouterr().err
     (kept,) = tmp_path.glob("jobs-defect-*.log")

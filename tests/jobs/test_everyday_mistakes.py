@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli
+from jobs.command import cli
 from jobs.exits import Exit
-from jobs.jobfile import document
+from jobs.files import document
 from jobs.service.batch import NodeState, TaskState
 from tests.jobs.fakes import START, stage
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli
+from jobs.command import cli
+from jobs.command.parser import examples
 from jobs.exits import Exit
-from jobs.parser import examples
 from jobs.service.batch import NodeState, PoolState, TaskState
 from jobs.session import Session
 from jobs.terminal.render import Render

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs import notification
+from jobs.command.parser import parse
 from jobs.errors import JobsError, UsageError
 from jobs.exits import Exit
-from jobs.following import last_lines
-from jobs.parser import parse
 from jobs.service.batch import TaskState
+from jobs.state.following import last_lines
 from jobs.terminal.render import Render
+from jobs.verbs import notification
 from tests.jobs.fakes import START, Stage, stage
 
 

@@ -474,7 +474,7 @@ def test_a_full_disk_is_told_or_does_not_matter(terminal: Terminal, service: Ser
 def test_submissions_in_one_second_all_get_an_id(tmp_path: Path, seed: int) -> None:
     """In one folder, under the default id: each takes the next free one."""
     from jobs.service.batch import JobState
-    from jobs.verbs import submit as verb
+    from jobs.verbs.submit import submit as verb
     from tests.jobs.fakes import HELLO, HELLO_JOB, stage
 
     scene = stage()

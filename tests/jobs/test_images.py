@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import JobsError, UsageError
 from jobs.exits import Exit
-from jobs.parser import parse
 from jobs.service import registry
 from jobs.service.registry import DOCKER_USER, Manifest
 from tests.jobs.fakes import START, Stage, stage

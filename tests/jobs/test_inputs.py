@@ -12,11 +12,11 @@ import pytest
 
 from jobs.errors import Forbidden, JobFileError, UsageError
 from jobs.exits import Exit
-from jobs.inputs.local import LocalFile, LocalFiles
-from jobs.inputs.resources import Resources, Uploads
-from jobs.inputs.upload import upload
-from jobs.jobfile.inputs import Input
-from jobs.plan import check_file, make_plan
+from jobs.files.model.inputs import Input
+from jobs.plan.input_files import LocalFile, LocalFiles
+from jobs.plan.plan import check_file, make_plan
+from jobs.plan.resource_files import Resources, Uploads
+from jobs.plan.upload import upload
 from jobs.submission.verdicts import Verdict
 from tests.jobs.fakes import START, FakeBlobs, Readable, outputs, stage
 from tests.jobs.submit_verb import run

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import JobFileError, UsageError
-from jobs.jobfile import Task, expand, load
-from jobs.jobfile.schema import schema
+from jobs.files.expand.sources import expand
+from jobs.files.load import load
+from jobs.files.model.job import Task
+from jobs.files.schema import schema
 from jobs.service.storage import Blob
 
 SAMPLES = Path(__file__).parents[2] / "jobs" / "samples"
@@ -132,7 +134,7 @@ def test_a_name_that_only_resembles_a_secret_is_taken(tmp_path: Path, name: str)
 
 def test_the_schema_for_editors_is_the_models(tmp_path: Path) -> None:
     published = (SAMPLES.parents[1] / "docs" / "jobfile.schema.json").read_text()
-    assert json.loads(published) == schema(), "run: python -m jobs.jobfile.schema > docs/jobfile.schema.json"
+    assert json.loads(published) == schema(), "run: python -m jobs.files.schema > docs/jobfile.schema.json"
 
 
 def examples() -> list[str]:

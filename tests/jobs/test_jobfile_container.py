@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from jobs import causes
 from jobs.errors import JobFileError
-from jobs.jobfile import Job, Task, load
-from jobs.jobfile.container import Container
-from jobs.tasks import RUN_OPTIONS, job_definition, run_options, task_definition
+from jobs.files.load import load
+from jobs.files.model.container import Container
+from jobs.files.model.job import Job, Task
+from jobs.plan.definitions import RUN_OPTIONS, job_definition, run_options, task_definition
+from jobs.state import failure_texts
 from tests.jobs.fakes import outputs
 
 HEAD = "job: {family: hello}\ntasks:\n  list:\n    - id: a\n      container: "
@@ -125,9 +126,9 @@ def test_what_is_no_limit_is_refused_with_its_line(tmp_path: Path, text: str, to
     ],
 )
 def test_a_failure_says_which_key_may_help(exit_code: int, output: str, key: str) -> None:
-    (line,) = causes.container_needs(exit_code, output)
+    (line,) = failure_texts.container_needs(exit_code, output)
     assert key in line
 
 
 def test_a_failure_of_another_kind_names_no_key() -> None:
-    assert causes.container_needs(1, "ValueError: bad input") == []
+    assert failure_texts.container_needs(1, "ValueError: bad input") == []

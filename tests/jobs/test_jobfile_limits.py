@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import JobFileError
-from jobs.jobfile import Task, expand, load
-from jobs.jobfile.limits import MOST_WORD
-from jobs.jobfile.sources import SLUG_LENGTH, Slugs
+from jobs.files.checks.limits import MOST_WORD
+from jobs.files.expand.sources import SLUG_LENGTH, Slugs, expand
+from jobs.files.load import load
+from jobs.files.model.job import Task
 
 HEAD = "job: {family: hello}\ntasks:\n"
 

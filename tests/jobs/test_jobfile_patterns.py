@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import JobFileError
 from jobs.exits import Exit
-from jobs.jobfile import Job, Output, Task, load, patterns
-from jobs.outputs_of import without_files
-from jobs.parser import parse
+from jobs.files.load import load
+from jobs.files.model import patterns
+from jobs.files.model.job import Job, Output, Task
+from jobs.plan.definitions import task_definition
 from jobs.service.batch import JobState, TaskState
-from jobs.tasks import task_definition
+from jobs.state.task_output import without_files
 from tests.jobs.fakes import START, Stage, outputs, stage
 
 JOB = JobState(id="j", state="active", container="job-hello")

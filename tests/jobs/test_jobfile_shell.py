@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import JobFileError
-from jobs.jobfile import Task, expand, load
-from jobs.jobfile.model import Program
-from jobs.jobfile.placeholders import fill_shell
-from jobs.jobfile.shell import script_places
+from jobs.files.expand.placeholders import fill_shell
+from jobs.files.expand.shell import script_places
+from jobs.files.expand.sources import expand
+from jobs.files.load import load
+from jobs.files.model.job import Program, Task
 
 NASTY = [
     "plain", "", "a b", "$(echo ran)", "`echo ran`", "'; echo ran; '", '"; echo ran; "', "$HOME", "${HOME}", "a\\",

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import JobFileError
-from jobs.jobfile import Task, expand, load
+from jobs.files.expand.sources import expand
+from jobs.files.load import load
+from jobs.files.model.job import Task
 
 HEAD = "job:\n  family: hello\n"
 AS_WRITTEN = [

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from jobs.command.parser import parse
 from jobs.errors import Unreachable, UsageError
 from jobs.exits import Exit
-from jobs.parser import parse
 from jobs.service.batch import Failure, NodeState, PoolState, TaskState
 from jobs.terminal.render import Render
 from tests.jobs.fakes import START, Stage, stage

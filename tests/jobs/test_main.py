@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import main
+from jobs.command.cli import main
+from jobs.command.manual import manual
+from jobs.command.parser import build_parser, examples, parse, verb_parsers
 from jobs.exits import MEANING, Exit, worst
-from jobs.manual import manual
-from jobs.parser import build_parser, examples, parse, verb_parsers
 from jobs.terminal import streams
 from jobs.verbs import VERBS, module, verb_of
 
@@ -79,7 +79,7 @@ def test_a_wrong_command_line_is_a_usage_error_in_words(
 def test_help_loads_no_slow_package(words: str) -> None:
     """azure.batch, azure.identity and pydantic take most of a second; only reading files and services needs them."""
     code = (
-        "import sys, jobs.cli as m\n"
+        "import sys, jobs.command.cli as m\n"
         f"try: m.main({words.split()!r})\n"
         "except SystemExit: pass\n"
         "print([n for n in sys.modules if n.split('.')[0] in ('azure', 'msal', 'requests', 'rich')], file=sys.stderr)"
@@ -90,9 +90,11 @@ def test_help_loads_no_slow_package(words: str) -> None:
 
 
 def test_the_list_of_verbs_is_shown_without_loading_any() -> None:
-    code = "import sys; from jobs.parser import build_parser; build_parser([]).format_help(); print(*sys.modules)"
+    code = (
+        "import sys; from jobs.command.parser import build_parser; build_parser([]).format_help(); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert not {"pydantic", "yaml", "jobs.verbs.submit", "jobs.service.batch"} & set(done.stdout.split())
+    assert not {"pydantic", "yaml", "jobs.verbs.submit.submit", "jobs.service.batch"} & set(done.stdout.split())
 
 
 def test_each_sdk_has_one_importer() -> None:
@@ -129,7 +131,7 @@ def test_every_argument_has_help_and_every_verb_has_examples_that_are_right(verb
 
 
 def test_the_manual_is_made_from_the_parser() -> None:
-    assert (ROOT / "docs" / "jobs.md").read_text() == manual(), "run: python -m jobs.manual > docs/jobs.md"
+    assert (ROOT / "docs" / "jobs.md").read_text() == manual(), "run: python -m jobs.command.manual > docs/jobs.md"
 
 
 def test_the_manual_has_every_exit_code_and_verb() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import UsageError
-from jobs.parser import parse
 from tests.jobs.fakes import stage
 
 TABLE = Path(__file__).with_name("mistakes.txt")

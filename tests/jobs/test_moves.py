@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import Conflict, GaveUpWaiting, JobsError, NotFound, Unreachable, UsageError
 from jobs.exits import Exit
-from jobs.moves import UNDER_WAY, Step, next_step
-from jobs.parser import parse
 from jobs.service.batch import Failure, JobState, NodeState, PoolState, TaskState
-from jobs.verbs.pools_drain import successor
+from jobs.verbs.manage.moves import UNDER_WAY, Step, next_step
+from jobs.verbs.pools.drain import successor
 from tests.jobs.fakes import START, Stage, stage
 
 OLD, NEW = "default-9f3c", "default-1a2b"

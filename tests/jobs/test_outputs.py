@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import MachineError, NotFound, Unreachable, UsageError
 from jobs.exits import Exit
-from jobs.local_names import Places
-from jobs.parser import parse
 from jobs.service.batch import Failure, NodeState, TaskState
 from jobs.service.storage import blob_path
 from jobs.terminal.render import Render
-from jobs.verbs import collect, logs, nodes, report
+from jobs.verbs.output import collect, logs, report
+from jobs.verbs.output.download_paths import Places
+from jobs.verbs.pools import nodes
 from tests.jobs.fakes import START, Stage, stage
 
 

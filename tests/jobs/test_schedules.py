@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import Conflict, NotFound, UsageError
 from jobs.exits import Exit
-from jobs.parser import batch_id, parse
-from jobs.plan import make_plan
+from jobs.plan.plan import make_plan
 from jobs.service.batch import JobState
 from jobs.service.schedules import ScheduleState
+from jobs.verbs.arguments import batch_id
 from tests.jobs.fakes import START, Stage, outputs, stage
 from tests.jobs.submit_verb import run
 

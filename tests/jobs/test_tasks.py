@@ -10,8 +10,10 @@ import pytest
 from azure.batch import models
 
 from jobs.errors import UsageError
-from jobs.jobfile import Job, Output, Task, expand, load
-from jobs.tasks import command_line, job_definition, job_id, task_definition
+from jobs.files.expand.sources import expand
+from jobs.files.load import load
+from jobs.files.model.job import Job, Output, Task
+from jobs.plan.definitions import command_line, job_definition, job_id, task_definition
 from tests.jobs.fakes import START, outputs
 
 JOB = Job(family="hello")

@@ -11,8 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from jobs import durations
-from jobs.progress import Look
 from jobs.service.batch import Counts, JobState
+from jobs.state.progress import Look
 from jobs.terminal import drawing, wording
 from jobs.terminal.drawing import Cell, Heading
 from jobs.terminal.render import Render

@@ -15,7 +15,7 @@ import pytest
 
 from jobs import text
 from jobs.errors import JobFileError, UsageError
-from jobs.jobfile.rows import rows_of
+from jobs.files.expand.rows import rows_of
 from jobs.service.connection import connect
 from tests.jobs.fakes import OUTPUTS
 from worker.docker_worker import feed

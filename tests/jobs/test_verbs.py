@@ -17,17 +17,20 @@ from typing import Any
 
 import pytest
 
-from jobs import causes
-from jobs.again import Tasks
+from jobs.command.parser import parse
 from jobs.errors import Conflict, Forbidden, JobsError, NotFound, Unreachable, UsageError
 from jobs.exits import Exit
-from jobs.parser import parse
+from jobs.plan.rerun import Tasks
 from jobs.service import registry
 from jobs.service.batch import Failure, NodeState, PoolState, TaskState
 from jobs.service.registry import Manifest
 from jobs.signals import Ended
+from jobs.state import failure_texts
 from jobs.terminal.render import Render
-from jobs.verbs import connect, doctor, images, retry, watch
+from jobs.verbs.help import doctor
+from jobs.verbs.look import watch
+from jobs.verbs.pools import connect, images
+from jobs.verbs.submit import retry
 from tests.jobs.fakes import START, Stage, stage
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +125,7 @@ def test_show_of_a_job_that_waits_looks_at_its_pool(scene: Stage) -> None:
     ("code", "said"), [(137, "out of memory"), (127, "not found in the image"), (139, "SIGSEGV"), (1, "own code")]
 )
 def test_exit_codes_are_told_in_words(code: int, said: str) -> None:
-    assert said in causes.exit_words(code)
+    assert said in failure_texts.exit_words(code)
 
 
 def test_retry_adds_the_failed_tasks_to_an_active_job_under_new_ids(scene: Stage) -> None:
@@ -428,7 +431,7 @@ import signal
 import sys
 from jobs import signals
 from jobs.exits import Exit
-from jobs.parser import parse
+from jobs.command.parser import parse
 from jobs.service.batch import NodeState
 from tests.jobs.fakes import stage
 scene = stage()
@@ -663,10 +666,10 @@ def test_times_in_json_are_iso_8601(scene: Stage) -> None:
 
 
 def test_what_a_failure_says_in_short() -> None:
-    assert causes.in_short(3, FAILED) == ""
-    assert causes.in_short(127, FAILED) == "the program was not found in the image"
+    assert failure_texts.in_short(3, FAILED) == ""
+    assert failure_texts.in_short(127, FAILED) == "the program was not found in the image"
     ended = Failure(category="usererror", code="TaskEnded", message="Task was ended by user request")
-    assert causes.in_short(137, ended) == "TaskEnded: Task was ended by user request"
+    assert failure_texts.in_short(137, ended) == "TaskEnded: Task was ended by user request"
 
 
 @pytest.mark.parametrize("verb", ["list", "show j", "nodes", "pools", "cancel j b --yes", "logs j a"])

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from jobs import progress
 from jobs.errors import Forbidden, NotFound, ServiceError, Throttled, Unreachable
 from jobs.exits import Exit
 from jobs.service.batch import Failure, NodeState, TaskState
+from jobs.state import progress
 from jobs.terminal.render import Render
-from jobs.verbs import watch
+from jobs.verbs.look import watch
 from tests.jobs.fakes import START, Stage, stage
 
 

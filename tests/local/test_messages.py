@@ -19,7 +19,7 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError
 from docker.errors import APIError, DockerException
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
-import jobs.cli
+import jobs.command.cli
 from jobs.exits import MEANING
 from local import cli
 from local.azure.control_plane.errors import AuthorizationFailed
@@ -71,7 +71,7 @@ MISTAKES: Mapping[str, tuple[int, str]] = {
 
 def here(*words: str) -> int:
     """The same in this process, where that is possible: starting Python costs most of a second."""
-    run = {"local": cli.main, "jobs": jobs.cli.main}[words[1]]
+    run = {"local": cli.main, "jobs": jobs.command.cli.main}[words[1]]
     try:
         return run(list(words[2:]))
     except SystemExit as left:

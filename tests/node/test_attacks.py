@@ -21,7 +21,7 @@ import pytest_asyncio
 
 from jobs.exits import Exit
 from jobs.terminal.render import Render
-from jobs.verbs import collect
+from jobs.verbs.output import collect
 from local.node.contract import ActionRefused, ContainerSettings, OutputFile, ResourceFile, UserAccount
 from tests.jobs.fakes import stage
 from tests.node.real_node import NODE_ID, USER, RealNode, named

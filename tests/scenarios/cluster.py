@@ -22,10 +22,10 @@ import pytds
 from azure.batch import models
 
 from jobs.errors import ServiceError
-from jobs.jobfile.model import Job, Task
+from jobs.files.model.job import Job, Task
+from jobs.plan.definitions import job_definition, pool_of, task_definition
 from jobs.service.client import AzureBatch
 from jobs.service.connection import connect
-from jobs.tasks import job_definition, pool_of, task_definition
 from local.azure.control_plane.cloud import Cloud
 from local.node.docker_executor import HOME_LABEL, NODE_LABEL, home_id
 from local.paths import Paths

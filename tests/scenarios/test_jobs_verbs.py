@@ -149,7 +149,9 @@ def test_inputs_are_on_the_node_for_every_task_and_are_sent_once(place: Checkout
     for name, text in files.items():
         (place.root / name).parent.mkdir(parents=True, exist_ok=True)
         (place.root / name).write_text(text)
-    leave = "import sys; from jobs import cli; from jobs.parser import parse; s = cli._session(parse(['list'])); "
+    leave = (
+        "from jobs.command.cli import _session; from jobs.command.parser import parse; s = _session(parse(['list'])); "
+    )
     leave += "s.blobs.write('job-hello', 'in/listed', open('in/listed', 'rb'), 5)"
     assert place.run(str(place.python), "-c", leave).code == 0
     done = place.jobs("submit", "inputs.yaml", "--yes", "--job-id", "inputs", "--watch")

@@ -20,8 +20,8 @@ import pytest
 from infra.settings.stack import WorkerSettings
 from infra.worker_image.image import build_args
 from infra.worker_image.source import revision
-from jobs.jobfile.container import Container
-from jobs.tasks import RUN_OPTIONS, run_options
+from jobs.files.model.container import Container
+from jobs.plan.definitions import RUN_OPTIONS, run_options
 from local.node.image import ensure_base_image
 from local.paths import Paths
 from tools import sbom

@@ -65,10 +65,10 @@ def ensure_manual_pages(say: Say) -> None:
         return
     folder = places.VENV / "share" / "man" / "man1"  # where `man` looks for what is in .venv/bin
     page = folder / f"{COMMAND}.1"
-    sources = [*places.CHECKOUT.glob("jobs/*.py"), *places.CHECKOUT.glob("jobs/verbs/*.py")]
+    sources = places.CHECKOUT.glob("jobs/**/*.py")
     if page.exists() and all(source.stat().st_mtime < page.stat().st_mtime for source in sources):
         return
-    program = [str(places.PYTHON), "-m", "jobs.manual", "--man", str(folder)]
+    program = [str(places.PYTHON), "-m", "jobs.command.manual", "--man", str(folder)]
     try:
         subprocess.run(program, cwd=places.CHECKOUT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -10,7 +10,7 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from jobs.verbs import images
+from jobs.verbs.pools import images
 from local.azure.registry.grants import TOKEN_USER
 from tests.azure.registry.world import World
 from tests.jobs.fakes import stage

@@ -9,9 +9,9 @@ import socket
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import Unreachable, UsageError
 from jobs.exits import Exit
-from jobs.parser import parse
 from tests.jobs.dashboard.scene import furnish
 from tests.jobs.fakes import Stage, stage
 

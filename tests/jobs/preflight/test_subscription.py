@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 import requests
 
+from jobs.command.parser import parse
 from jobs.errors import Forbidden
 from jobs.exits import Exit
-from jobs.parser import parse
 from jobs.preflight.finding import BAD, GOOD, WARNING, Finding
 from jobs.preflight.plan import Plan, PlannedName
 from jobs.preflight.subscription import Subscription, before_up
 from jobs.service.batch import PoolState
 from jobs.service.connection import ClientSecret, Connection, NotDeployed
 from jobs.service.rest import Rest
-from jobs.verbs import doctor
+from jobs.verbs.help import doctor
 from local.azure.batch.hooks import documents
 from tests.azure.running import RunningAzure
 from tests.jobs.fakes import outputs, stage

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from jobs.again import RUN_NAME
+from jobs.plan.rerun import RUN_NAME
 from jobs.report.figures import MOST_TEMPLATES, OTHER, Bar, Spread, compute, histogram, nice, quantile, template_of
 from jobs.report.words import lines
 from jobs.service.batch import Failure, JobState, NodeState, TaskState

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.command.parser import parse
 from jobs.errors import UsageError
 from jobs.exits import Exit
-from jobs.parser import parse
 from jobs.report.figures import compute
 from jobs.report.page import page, timeline
 from jobs.report.read import Reading

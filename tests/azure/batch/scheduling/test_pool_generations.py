@@ -12,9 +12,9 @@ import pytest
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
+from jobs.command.parser import parse
 from jobs.errors import Refused
 from jobs.exits import Exit
-from jobs.parser import parse
 from jobs.service.connection import Connection, SharedKey
 from jobs.session import Session
 from jobs.terminal.render import Render

@@ -1,0 +1,1 @@
+"""Rules about several sections or several tasks of a job file, checked after each section by itself is right."""
