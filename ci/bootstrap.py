@@ -44,7 +44,8 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "repository": arguments.repository,
         "environments": environments,
     }
-    return found | ({"subject": arguments.subject} if arguments.subject else {})
+    given = {"subject": arguments.subject, "issuer": arguments.issuer}
+    return found | {name: value for name, value in given.items() if value}
 
 
 def run(configuration: Mapping[str, Any], *, preview: bool) -> int:
@@ -85,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.bootstrap", description="Make what the pipelines need.")
     parser.add_argument("--repository", required=True, metavar="OWNER/NAME", help="the GitHub repository")
     parser.add_argument("--subject", metavar="repo:OWNER@1/NAME@2", help="the subject's beginning, if it has ids in it")
+    parser.add_argument("--issuer", metavar="URL", help="who signs the tokens of jobs, if an enterprise has its own")
     parser.add_argument(
         "--environment", action="append", required=True, metavar="NAME=SUBSCRIPTION",
         help="an environment and where it deploys to; each takes the image of the one before",
