@@ -51,7 +51,9 @@ def make(
 
 
 def say(plans: Sequence[Plan]) -> None:
-    """One line for each stack, on stderr."""
+    """One line for each stack, on stderr, and why there is no plan of it."""
     for plan in plans:
         verdict = "" if plan.ok else f" ({pulumi.meaning(plan.exit_code)})"
         print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}", file=sys.stderr)
+        for line in (line for text in plan.errors for line in text.splitlines()):
+            print(f"{plan.stack}: {line}", file=sys.stderr)  # behind the name, so that no line is a workflow command
