@@ -24,7 +24,7 @@ import tempfile
 import urllib.parse
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -94,20 +94,14 @@ class Search:
         found = self._grep(io.BytesIO(data))
         return found | ({A_TOKEN} if TOKEN.search(data) else set())
 
+    def name_of(self, form: bytes) -> str:
+        """Of the value that is written so: what `grep -o` printed."""
+        return self._names[form]
+
     def in_file(self, file: Path) -> set[str]:
         """Names of the values in a file, and in whatever is packed in it."""
         with file.open("rb") as opened:
             return self._opened(opened, 0)
-
-    def below(self, folders: Iterable[Path]) -> dict[Path, set[str]]:
-        """Files that hold values; empty if there is none."""
-        found: dict[Path, set[str]] = {}
-        for folder in folders:
-            for file in [folder, *folder.rglob("*")]:
-                with contextlib.suppress(FileNotFoundError):  # of something that is running
-                    if file.is_file() and not file.is_symlink() and (names := self.in_file(file)):
-                        found[file] = names
-        return found
 
     def _opened(self, file: IO[bytes], depth: int) -> set[str]:
         """What an open file holds, as it stands there and unpacked."""

@@ -11,7 +11,6 @@ import json
 import lzma
 import random
 import re
-import tarfile
 import urllib.parse
 import zipfile
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 import jwt
 import pytest
 
+from tests.scenarios.packed import image_layer, tar
 from tests.scenarios.secret_search import A_TOKEN, DEEPEST, Search
 
 VALUE = 'mar/ked+5f3c-of "a" login?é'
@@ -52,27 +52,12 @@ FORMS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-def tar(name: str, content: bytes) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
-        for number in range(3):
-            entry = tarfile.TarInfo(f"{number}-{name}")
-            entry.size = len(content) if number == 1 else 4
-            archive.addfile(entry, io.BytesIO(content if number == 1 else b"none"))
-    return made.getvalue()
-
-
 def zipped(content: bytes) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("none", "none")
         archive.writestr("folder/file", content)
     return made.getvalue()
-
-
-def image_layer(content: bytes) -> bytes:
-    """As Docker pushes it, with a log that was rotated in it."""
-    return gzip.compress(tar("var/log/old.gz", gzip.compress(content)))
 
 
 ARCHIVES: dict[str, Callable[[bytes], bytes]] = {

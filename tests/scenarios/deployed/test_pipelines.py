@@ -73,7 +73,7 @@ class Rehearsal:
         environment = {key: text for key, text in self.environment().items() if "PASSPHRASE" not in key}
         done = self.run(self.origin, shlex.join([".venv/bin/python", "-m", "ci.bootstrap", *options]), environment)
         assert done.code == 0, done.text
-        printed = json.loads(done.out[done.out.index("\n{\n") :])["github_variables"]
+        printed: dict[str, dict[str, str]] = json.loads(done.out[done.out.index("\n{\n") :])["github_variables"]
         states = {f"PULUMI_BACKEND_URL_{name.upper()}": f"file://{self.folder}/state-{name}" for name in STACKS}
         return {
             name: {key: states.get(key, text) for key, text in variables.items()} for name, variables in printed.items()
