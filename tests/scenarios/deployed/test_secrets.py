@@ -113,8 +113,8 @@ class Busy:
                 port=int(cloud["sql"]["server"].partition(",")[2]), cafile=self.stack.verify, validate_host=False,
                 login_timeout=30,
             )  # fmt: skip
-        with contextlib.suppress(APIError), docker.from_env() as engine:
-            engine.login(
+        with contextlib.suppress(APIError):
+            docker.from_env().login(
                 "somebody", self.planted["registry password"], registry=outputs["registry_server"], reauth=True
             )
 
@@ -141,9 +141,8 @@ class Busy:
             answer = post(
                 f"{cloud['tenant_id']}/oauth2/v2.0/token", data={**form, "scope": "https://vault.azure.net/.default"}
             )
-            self.planted.update(
-                {"token of the application": answer["access_token"]} if "access_token" in answer else {}
-            )
+            if "access_token" in answer:
+                self.planted["token of the application"] = answer["access_token"]
             self.printed.append(json.dumps({key: text for key, text in answer.items() if key != "access_token"}))
 
     def look_at_the_dashboard(self) -> None:
