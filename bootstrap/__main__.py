@@ -10,7 +10,7 @@ import pulumi
 from pulumi_azure_native import authorization, keyvault, managedidentity, resources, storage
 
 from bootstrap.rights import Scope, assignment_condition, identities
-from bootstrap.settings import AUDIENCE, ISSUER, Names, Settings, exposed_by, variables
+from bootstrap.settings import AUDIENCE, Names, Settings, exposed_by, variables
 
 RECOVERY_DAYS = 90
 ASSIGNMENTS = uuid.UUID("5b8f3c9e-2f0a-5d55-9a57-0f4f8f1f2a61")
@@ -111,7 +111,7 @@ for one in identities({name: environment.image_from for name, environment in set
         resource_name_=identity.name,
         resource_group_name=group.name,
         federated_identity_credential_resource_name="github",
-        issuer=ISSUER,
+        issuer=settings.issuer,
         subject=settings.subject_of(one.name),
         audiences=[AUDIENCE],
         opts=replaceable(identity),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bootstrap.rights import ALL_ENVIRONMENTS
 
 ISSUER: Final = "https://token.actions.githubusercontent.com"
+"""Of github.com; written without a slash at its end, because issuers are compared letter by letter."""
 AUDIENCE: Final = "api://AzureADTokenExchange"
 GUID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _ENVIRONMENT: Final = re.compile(r"[a-z][a-z0-9]{0,19}")
@@ -45,6 +46,9 @@ class Settings(BaseModel):
     subject: Annotated[str, Field(pattern=r"^repo:[A-Za-z0-9._-]+(@\d+)?/[A-Za-z0-9._-]+(@\d+)?$")] | None = None
     """The beginning of the subject in GitHub's tokens. Repositories made or renamed since 15 July 2026 have ids in it
     (`repo:OWNER@1/NAME@2`); left out, it is `repo:OWNER/NAME`."""
+    issuer: Annotated[str, Field(pattern=r"^https://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$")] = ISSUER
+    """Who signs the tokens of jobs: GitHub, or an enterprise's own issuer
+    (docs.github.com/enterprise-cloud@latest/actions/reference/security/oidc)."""
     environments: Annotated[dict[str, Environment], Field(min_length=1)]
     tags: dict[str, str] = {}
 

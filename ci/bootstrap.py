@@ -15,8 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ci import pulumi
-from ci.errors import PipelineError
+from ci import program, pulumi
+from ci.program import Exit, PipelineError, data
 
 PROGRAM: Final = pulumi.ROOT / "bootstrap"
 STACK: Final = "shared"
@@ -44,7 +44,8 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "repository": arguments.repository,
         "environments": environments,
     }
-    return found | ({"subject": arguments.subject} if arguments.subject else {})
+    given = {"subject": arguments.subject, "issuer": arguments.issuer}
+    return found | {name: value for name, value in given.items() if value}
 
 
 def run(configuration: Mapping[str, Any], *, preview: bool) -> int:
@@ -73,18 +74,20 @@ def run(configuration: Mapping[str, Any], *, preview: bool) -> int:
                 path = ("--path", f"{key}.{environment_name}.{field}", text)
                 pulumi.need(pulumi.ask(environment, "config", "set", *place, *path), f"config set {name}")
     verb = ("preview",) if preview else ("up", "--yes")
+    # Shown as it goes, on stdout: what follows is read by a person.
     code = subprocess.run(["pulumi", *verb, *place, *pulumi.QUIET], env=environment, check=False).returncode
     if code or preview:
         return code
     outputs = pulumi.need(pulumi.ask(environment, "stack", "output", "--json", *place), "stack output")
-    print(json.dumps(json.loads(outputs.out), indent=2))
-    return 0
+    data(json.dumps(json.loads(outputs.out), indent=2))
+    return Exit.DONE
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.bootstrap", description="Make what the pipelines need.")
     parser.add_argument("--repository", required=True, metavar="OWNER/NAME", help="the GitHub repository")
     parser.add_argument("--subject", metavar="repo:OWNER@1/NAME@2", help="the subject's beginning, if it has ids in it")
+    parser.add_argument("--issuer", metavar="URL", help="who signs the tokens of jobs, if an enterprise has its own")
     parser.add_argument(
         "--environment", action="append", required=True, metavar="NAME=SUBSCRIPTION",
         help="an environment and where it deploys to; each takes the image of the one before",
@@ -93,13 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--prefix", default="abp", help="first part of every name (abp)")
     parser.add_argument("--preview", action="store_true", help="only show what it would make")
     options = parser.parse_args(arguments)
-    try:
-        return run(settings(options), preview=options.preview)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except FileNotFoundError:
-        print("error: there is no `pulumi` on PATH. Next step: install the Pulumi CLI", file=sys.stderr)
-    return 2
+    return program.run(lambda: run(settings(options), preview=options.preview))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,12 @@ def test_a_repository_with_ids_in_its_subject_is_named_so() -> None:
     } == {"repo:team@1/platform@2"}
 
 
+def test_an_enterprise_with_an_issuer_of_its_own_names_it() -> None:
+    issuer = "https://token.actions.githubusercontent.com/our-enterprise"
+    made = bootstrap(issuer=issuer)
+    assert {one.inputs["issuer"] for one in made.of_type(":FederatedIdentityCredential")} == {issuer}
+
+
 def test_state_is_reached_by_tokens_only_and_comes_back_when_it_is_deleted(run: Run) -> None:
     account = run.only("storage:StorageAccount").inputs
     assert account["allowSharedKeyAccess"] is False and account["allowBlobPublicAccess"] is False
@@ -109,6 +115,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"environments": {"dev": {"subscription_id": SUBSCRIPTION, "image_from": "test"}}}, "no other environment",
     ),
     "another repository's subject": ({"subject": "team/platform"}, "subject"),
+    "an issuer that never matches": ({"issuer": "https://github.example.org/"}, "issuer"),
+    "an issuer without TLS": ({"issuer": "http://github.example.org"}, "issuer"),
     "an unknown key": ({"environments": {"dev": {"subscription_id": SUBSCRIPTION, "extra": "x"}}}, "extra"),
 }  # fmt: skip
 

@@ -1,8 +1,9 @@
 """An `az` for rehearsals: the two commands that the pipelines' scripts run, against the local Azure.
 
 `az account get-access-token` is what azure-identity asks an Azure CLI that is signed in. `az acr import` copies an
-image by digest from one registry to another, which Azure does by itself. Signed in as the application of ARM_CLIENT_ID.
-Run by a process of its own that imports nothing of ours.
+image by digest from one registry to another, which Azure does by itself. Signed in as the client of ARM_CLIENT_ID: by
+ARM_CLIENT_SECRET, or in a job of GitHub's by its identity token, as azure/login does it. Run by a process of its own
+that imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 MANIFESTS = (
@@ -42,13 +44,29 @@ def form(url: str, **fields: str) -> dict[str, Any]:
     return json.loads(send("POST", url, {}, urllib.parse.urlencode(fields).encode())[2])
 
 
+def proof() -> dict[str, str]:
+    """Who we are, as a token request says it."""
+    if secret := os.environ.get("ARM_CLIENT_SECRET"):
+        return {"client_secret": secret}
+    if file := os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+        assertion = Path(file).read_text()
+    else:
+        url = f"{os.environ['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience=api://AzureADTokenExchange"
+        headers = {"Authorization": f"Bearer {os.environ['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"}
+        assertion = str(json.loads(send("GET", url, headers)[2])["value"])
+    return {
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": assertion,
+    }
+
+
 def token(resource: str) -> str:
     """An Entra token for a resource."""
     answer = form(
         f"https://{os.environ['ARM_METADATA_HOSTNAME']}/{os.environ['ARM_TENANT_ID']}/oauth2/v2.0/token",
         grant_type="client_credentials",
         client_id=os.environ["ARM_CLIENT_ID"],
-        client_secret=os.environ["ARM_CLIENT_SECRET"],
+        **proof(),
         scope=f"{resource.rstrip('/')}/.default",
     )
     return str(answer["access_token"])

@@ -1,18 +1,44 @@
-"""A small GitHub for tests: issues, comments and identity tokens of one repository, over plain http."""
+"""A small GitHub for tests: issues and comments of one repository, and the issuer of its jobs' identity tokens.
+
+Over http; over TLS with a certificate of a local Azure, which then takes its identity tokens as Entra takes GitHub's.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
+import secrets
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from local.azure.platform.certificates import server_context
+from local.paths import Paths
 
 REPOSITORY = "team/platform"
 TOKEN = "the-jobs-own-token"
 BOT = "github-actions[bot]"
+KEY_ID: Final = "key-of-the-small-github"
+MINUTES: Final = 5.0
+"""How long an identity token lives, as GitHub's."""
+
+
+@functools.cache
+def signing_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def subject_of(environment: str, repository: str = REPOSITORY) -> str:
+    """The subject that GitHub gives to a job of an environment."""
+    return f"repo:{repository}:environment:{environment}"
 
 
 class FakeGitHub:
@@ -25,6 +51,8 @@ class FakeGitHub:
         self.fail: list[int] = []
         self.assertions = 0
         self.url = ""
+        self.subjects = {TOKEN: subject_of("dev")}
+        """Token of a running job -> the subject of the identity tokens that it may ask for."""
         self._ids = iter(range(1, 100_000))
 
     def add_comment(self, issue: int, body: str, login: str = BOT) -> dict[str, Any]:
@@ -43,6 +71,40 @@ class FakeGitHub:
         }
         self.issues.append(made)
         return made
+
+    def start_job(self, subject: str) -> dict[str, str]:
+        """What GitHub gives to a job with `id-token: write`: where it asks for identity tokens, and by which token."""
+        token = secrets.token_urlsafe(24)
+        self.subjects[token] = subject
+        return {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.url}/token?api-version=2.0",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": token,
+        }
+
+    def identity_token(self, subject: str, audience: str, **other: Any) -> str:
+        """A token as GitHub signs it; `other` claims replace its own."""
+        self.assertions += 1
+        now = int(time.time())
+        claims = {
+            "iss": self.url,
+            "sub": subject,
+            "aud": audience,
+            "iat": now,
+            "nbf": now - 600,
+            "exp": now + int(60 * MINUTES),
+            "jti": f"assertion-{self.assertions}",
+            "repository": subject.split(":")[1],
+        }
+        return jwt.encode({**claims, **other}, signing_key(), algorithm="RS256", headers={"kid": KEY_ID})
+
+    def metadata(self, path: str) -> dict[str, Any] | None:
+        """The documents of an OpenID Connect issuer, which anybody may read."""
+        if path == "/.well-known/openid-configuration":
+            return {"issuer": self.url, "jwks_uri": f"{self.url}/.well-known/jwks"}
+        if path == "/.well-known/jwks":
+            key = RSAAlgorithm.to_jwk(signing_key().public_key(), as_dict=True)
+            return {"keys": [{**key, "kid": KEY_ID, "use": "sig", "alg": "RS256"}]}
+        return None
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         parts = path.removeprefix(f"/repos/{REPOSITORY}/").split("/")
@@ -71,7 +133,8 @@ def _page(entries: list[Any], query: dict[str, str]) -> list[Any]:
 
 
 @contextmanager
-def running() -> Iterator[FakeGitHub]:
+def running(paths: Paths | None = None) -> Iterator[FakeGitHub]:
+    """`paths`: of a local Azure, by whose certificates it serves; without it, it serves over http."""
     fake = FakeGitHub()
 
     class Handler(BaseHTTPRequestHandler):
@@ -80,13 +143,14 @@ def running() -> Iterator[FakeGitHub]:
             query = dict(urllib.parse.parse_qsl(url.query))
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
             fake.asked.append((self.command, url.path))
-            if url.path == "/token":
-                fake.assertions += 1
-                known = (
-                    self.headers["Authorization"] == f"Bearer {TOKEN}"
-                    and query["audience"] == "api://AzureADTokenExchange"
+            subject = fake.subjects.get((self.headers["Authorization"] or "").removeprefix("Bearer "))
+            if (document := fake.metadata(url.path)) is not None:
+                status, answer = 200, document
+            elif url.path == "/token":
+                known = subject is not None and "audience" in query
+                status, answer = (
+                    (200, {"value": fake.identity_token(str(subject), query["audience"])}) if known else (401, {})
                 )
-                status, answer = (200, {"value": f"assertion-{fake.assertions}"}) if known else (401, {})
             elif self.headers["Authorization"] != f"Bearer {TOKEN}":
                 status, answer = 401, {"message": "Bad credentials"}
             elif fake.fail:
@@ -105,7 +169,12 @@ def running() -> Iterator[FakeGitHub]:
             """Nothing: pytest shows what matters."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake.url = f"http://127.0.0.1:{server.server_port}"
+    if paths is not None:
+        # Each connection's thread makes its own handshake: a client that does not go on keeps no other waiting.
+        server.socket = server_context(paths).wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    fake.url = f"{'http' if paths is None else 'https'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

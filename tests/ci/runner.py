@@ -1,7 +1,7 @@
 """A machine that runs the pipelines' scripts against a local Azure instead of the public cloud.
 
-What differs from a runner of GitHub's is here, in one place: where Azure is, that the sign-in is by a client secret,
-and that Pulumi's plugins for Azure and Docker are this project's stand-ins.
+What differs from a runner of GitHub's is here, in one place: where Azure is, and that `az` and Pulumi's plugins for
+Azure and Docker are this project's stand-ins.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,6 @@ import yaml
 from local.deployment import project
 from tests.ci import fake_az
 from tools.setup import pulumi_cli
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Whom a job is signed in as."""
-
-    client_id: str
-    secret: str = field(repr=False)
 
 
 def installation() -> pulumi_cli.Installation:
@@ -41,10 +32,11 @@ def add_plugins(project_file: Path) -> None:
     project_file.write_text(yaml.safe_dump({**body, "plugins": ours}, sort_keys=False))
 
 
-def environment(folder: Path, cloud: Mapping[str, Any], identity: Identity | None = None) -> dict[str, str]:
+def environment(folder: Path, cloud: Mapping[str, Any], job: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a machine has before a workflow says anything, with everything that it keeps in `folder`.
 
-    Without an identity it is signed in as the local Azure's deployer, and says so in ARM_CLIENT_ID.
+    `job` is what GitHub gives to a job with `id-token: write`: then there is no secret, and the workflow's file says
+    who it is. Without it a person is signed in as the local Azure's deployer.
     """
     for part in ("bin", "home", "pulumi"):
         (folder / part).mkdir(exist_ok=True)
@@ -62,14 +54,18 @@ def environment(folder: Path, cloud: Mapping[str, Any], identity: Identity | Non
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_STANDIN_PYTHON": sys.executable,
         "ARM_METADATA_HOSTNAME": cloud["arm"].removeprefix("https://"),
-        "ARM_CLIENT_SECRET": identity.secret if identity else cloud["client_secret"],
         "SSL_CERT_FILE": cloud["ca"],
         "REQUESTS_CA_BUNDLE": cloud["ca"],
-        "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential",  # for azure-identity: ask the `az` that plays
+        # For azure-identity: ask the `az` that plays. Its own sign-in by AZURE_FEDERATED_TOKEN_FILE would first ask
+        # login.microsoftonline.com whether our authority is one of Microsoft's.
+        "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential",
     }
-    if identity is None:
+    if job is not None:
+        found |= job
+    else:
         found |= {
             "ARM_CLIENT_ID": cloud["client_id"],
+            "ARM_CLIENT_SECRET": cloud["client_secret"],
             "ARM_TENANT_ID": cloud["tenant_id"],
             "ARM_SUBSCRIPTION_ID": cloud["subscription_id"],
         }

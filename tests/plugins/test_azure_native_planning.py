@@ -121,13 +121,26 @@ def test_the_providers_own_marks_are_no_change(provider: AzureNative):
 
 
 def test_ways_to_sign_in_that_the_stand_in_lacks_are_refused_by_name():
-    with pytest.raises(Refused, match="does not support useOidc"):
-        config.load({"useOidc": "true", "location": "x"}, {})
+    with pytest.raises(Refused, match="does not support useMsi"):
+        config.load({"useMsi": "true", "location": "x"}, {})
+    with pytest.raises(Refused, match="does not support oidcToken"):
+        config.load({"useOidc": "true", "oidcToken": "t"}, {})
 
 
 def test_what_is_missing_to_sign_in_is_listed():
     with pytest.raises(Refused, match="ARM_TENANT_ID, ARM_CLIENT_SECRET not set"):
         config.load({"subscriptionId": "s", "clientId": "c"}, {"ARM_METADATA_HOSTNAME": "127.0.0.1:1"})
+
+
+def test_a_job_of_github_needs_no_secret_and_uses_none():
+    settings = {"subscriptionId": "s", "clientId": "c", "tenantId": "t", "useOidc": "true"}
+    environment = {"ARM_METADATA_HOSTNAME": "127.0.0.1:1", "ARM_CLIENT_SECRET": "hunter2"}
+    with pytest.raises(Refused, match="ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN not set"):
+        config.load(settings, environment)
+    job = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x/token?a=b", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "hunter3"}
+    loaded = config.load(settings, {**environment, **job})
+    assert (loaded.client_secret, loaded.oidc_request_url) == ("", "https://x/token?a=b")
+    assert "hunter" not in repr(loaded)
 
 
 def test_the_secret_is_not_in_the_configurations_text():

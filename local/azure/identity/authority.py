@@ -1,4 +1,5 @@
-"""The Entra-like authority: OIDC discovery, keys and client-credential tokens, on ARM's port.
+"""The Entra-like authority: OIDC discovery, keys and client-credential tokens (by a secret, or by an assertion of a
+federated issuer), on ARM's port.
 
 Source: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow and Entra's error codes.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,6 +19,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.identity.audiences import audience_of
 from local.azure.identity.directory import Directory
 from local.azure.identity.errors import AuthorityFailed, AuthorityThrottled, InvalidClient, InvalidOAuthRequest
+from local.azure.identity.federation import Federation
 from local.azure.platform.errors import AzureError
 from local.azure.platform.http_faults import HttpFaults
 
@@ -30,6 +33,7 @@ class Authority:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._directory = Directory(cloud)
+        self._federation = Federation(cloud)
 
     def routes(self) -> list[web.RouteDef]:
         """Paths as login.microsoftonline.com has them."""
@@ -54,7 +58,7 @@ class Authority:
         base = f"{self._cloud.arm_url}/{tenant}"
         return web.json_response({
             "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             "jwks_uri": f"{base}/discovery/v2.0/keys",
             "response_modes_supported": ["query", "fragment", "form_post"],
             "subject_types_supported": ["pairwise"],
@@ -95,11 +99,11 @@ class Authority:
                 )
             )
         try:
-            return web.json_response(self._grant(request, form), headers={"Cache-Control": "no-store"})
+            return web.json_response(await self._grant(request, form), headers={"Cache-Control": "no-store"})
         except AzureError as error:
             return self._refuse(error)
 
-    def _grant(self, request: web.Request, form: dict[str, str]) -> dict[str, Any]:
+    async def _grant(self, request: web.Request, form: dict[str, str]) -> dict[str, Any]:
         tenant = request.match_info["tenant"]
         if tenant.lower() != self._cloud.settings.tenant_id:
             raise self._unknown_tenant(tenant)
@@ -109,6 +113,27 @@ class Authority:
                 f"AADSTS70003: The app requested an unsupported grant type '{grant}'; the local Azure has "
                 "client_credentials (and managed identity through IMDS).", reason="unsupported_grant_type",
             )  # fmt: skip
+        principal_id, client_id = await self._client(request, form)
+        audience = audience_of(self._cloud, form)
+        token = self._cloud.tokens.issue(
+            principal_id=principal_id,
+            client_id=client_id,
+            audience=audience,
+            lifetime_seconds=_LIFETIME,
+        )
+        answer: dict[str, Any] = {"token_type": "Bearer", "expires_in": _LIFETIME, "ext_expires_in": _LIFETIME}
+        if "resource" in form:  # v1 answers with strings and the resource
+            expires = int(self._cloud.tokens.now().timestamp()) + _LIFETIME
+            answer = {name: str(value) for name, value in answer.items()}
+            answer |= {"expires_on": str(expires), "not_before": str(expires - _LIFETIME - 5), "resource": audience}
+        return answer | {"access_token": token}
+
+    async def _client(self, request: web.Request, form: Mapping[str, str]) -> tuple[str, str]:
+        """Object id and client id of who proved who it is."""
+        if form.get("client_assertion"):
+            client_id = form.get("client_id", "")
+            found = await self._federation.principal(client_id, form)
+            return found.object_id, client_id
         client_id, secret = _credentials(request, form)
         application = self._directory.application(client_id)
         if application is None:
@@ -123,19 +148,7 @@ class Authority:
                 "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the "
                 f"client secret value, not the client secret ID, for a secret added to app '{client_id}'."
             )
-        audience = audience_of(self._cloud, form)
-        token = self._cloud.tokens.issue(
-            principal_id=application.object_id,
-            client_id=application.client_id,
-            audience=audience,
-            lifetime_seconds=_LIFETIME,
-        )
-        answer: dict[str, Any] = {"token_type": "Bearer", "expires_in": _LIFETIME, "ext_expires_in": _LIFETIME}
-        if "resource" in form:  # v1 answers with strings and the resource
-            expires = int(self._cloud.tokens.now().timestamp()) + _LIFETIME
-            answer = {name: str(value) for name, value in answer.items()}
-            answer |= {"expires_on": str(expires), "not_before": str(expires - _LIFETIME - 5), "resource": audience}
-        return answer | {"access_token": token}
+        return application.object_id, application.client_id
 
     def _fault(self, request: web.Request, kind: str) -> web.Response:
         return self._refuse(AuthorityThrottled() if kind == "throttle" else AuthorityFailed())
@@ -162,7 +175,7 @@ class Authority:
         return web.json_response(body, status=error.status)
 
 
-def _credentials(request: web.Request, form: dict[str, str]) -> tuple[str, str]:
+def _credentials(request: web.Request, form: Mapping[str, str]) -> tuple[str, str]:
     """From the form, or from HTTP Basic."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "basic":

@@ -14,6 +14,7 @@ from local.azure.control_plane.resources import Resource
 from local.azure.identity.errors import BadFederatedCredential
 
 IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
+FEDERATED_CREDENTIALS = f"{IDENTITIES}/federatedIdentityCredentials"
 MOST_CREDENTIALS = 20
 """Federated credentials of one identity."""
 
@@ -49,7 +50,7 @@ class FederationHooks(RecordHooks):
         identity = new.id.rsplit("/", 2)[0].lower()
         others = [
             one
-            for one in self._cloud.resources.list(f"{IDENTITIES}/federatedIdentityCredentials")
+            for one in self._cloud.resources.list(FEDERATED_CREDENTIALS)
             if one.id.lower().startswith(f"{identity}/") and one.id.lower() != new.id.lower()
         ]
         if any(all(one.properties.get(key) == properties.get(key) for key in ("issuer", "subject")) for one in others):

@@ -37,6 +37,8 @@ RETRIES: Final = 3
 REQUEST_TIMEOUT: Final = 408
 _TOKEN_MARGIN: Final = 60.0
 """A token is renewed this long before it ends, so that it lasts for a request that takes its time."""
+_FEDERATION_AUDIENCE: Final = "api://AzureADTokenExchange"
+"""Of identity tokens that Entra takes (the real plugin's default)."""
 _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 5.0
 
@@ -210,7 +212,8 @@ class ArmClient:
         return token
 
     def _request_token(self, scope: str) -> tuple[str, float]:
-        """A token and the seconds that it lasts: the client credentials grant (RFC 6749, 4.4; Entra's v2.0 endpoint).
+        """A token and the seconds that it lasts: the client credentials grant (RFC 6749, 4.4; Entra's v2.0 endpoint),
+        by the client's secret or by the identity token of a job of GitHub's (RFC 7523, 2.2).
 
         Not by azure-identity: its import and its discovery requests were a seventh of a preview, and it answers from
         memory for a minute after one server error.
@@ -219,8 +222,8 @@ class ArmClient:
         form = {
             "grant_type": "client_credentials",
             "client_id": self._config.client_id,
-            "client_secret": self._config.client_secret,
             "scope": scope,
+            **self._proof(),
         }
         url = f"{endpoint}/{self._config.tenant_id}/oauth2/v2.0/token"
 
@@ -242,6 +245,26 @@ class ArmClient:
             f"signing in as client {self._config.client_id} at {endpoint} failed (status {response.status_code}): "
             f"{reason or 'the answer holds no token'}"
         )
+
+    def _proof(self) -> dict[str, str]:
+        """What the client proves itself with."""
+        if not self._config.oidc_request_url:
+            return {"client_secret": self._config.client_secret}
+        response = self._session.get(
+            self._config.oidc_request_url,
+            params={"audience": _FEDERATION_AUDIENCE},
+            headers={"Authorization": f"Bearer {self._config.oidc_request_token}"},
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            allow_redirects=False,
+        )
+        body = parsed(response)
+        assertion = body.get("value") if isinstance(body, dict) else None
+        if response.status_code != 200 or not isinstance(assertion, str):
+            raise CloudError(f"GitHub gave no identity token for the job (status {response.status_code})")
+        return {
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion,
+        }
 
     def object_id(self) -> str:
         """The caller's object id: the claim `oid` of its token."""

@@ -31,6 +31,9 @@ _ENVIRONMENT: Final = {
     "clientId": "ARM_CLIENT_ID",
     "clientSecret": "ARM_CLIENT_SECRET",
     "location": "ARM_LOCATION",
+    "useOidc": "ARM_USE_OIDC",
+    "oidcRequestUrl": "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "oidcRequestToken": "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 }
 # Settings without effect here: who is credited, tenants beside one's own, and checks that a private cloud never passes.
 _NO_EFFECT: Final = {
@@ -63,6 +66,9 @@ class Config:
     tenant_id: str = ""
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
+    oidc_request_url: str = ""
+    """Where a job of GitHub's asks for its identity token; empty: the client signs in with its secret."""
+    oidc_request_token: str = field(default="", repr=False)
     metadata_host: str = ""
     ca_bundle: str | None = None
     offline: Offline | None = None
@@ -89,7 +95,7 @@ def load(variables: Mapping[str, str], environ: Mapping[str, str] = os.environ) 
     )
     if unsupported:
         raise Refused(
-            "the stand-in for azure-native signs in with a client secret only; it does not support "
+            "the stand-in for azure-native signs in with a client secret or as a job of GitHub's; it does not support "
             f"{', '.join(unsupported)}. Remove the setting from this stack, or use the real plugin"
         )
     values = {name: variables.get(name) or environ.get(key, "") for name, key in _ENVIRONMENT.items()}
@@ -105,9 +111,9 @@ def load(variables: Mapping[str, str], environ: Mapping[str, str] = os.environ) 
         raise InvalidInput(
             f"ARM_METADATA_HOSTNAME is {values['metadataHost']!r}; expected host or host:port, without https://"
         )
-    missing = [
-        _ENVIRONMENT[name] for name in ("subscriptionId", "tenantId", "clientId", "clientSecret") if not values[name]
-    ]
+    federated = values["useOidc"].lower() in ("true", "1")
+    proof = ("oidcRequestUrl", "oidcRequestToken") if federated else ("clientSecret",)
+    missing = [_ENVIRONMENT[name] for name in ("subscriptionId", "tenantId", "clientId", *proof) if not values[name]]
     if missing:
         raise Refused(
             f"the stand-in for azure-native cannot sign in: {', '.join(missing)} not set; `make up` sets them"
@@ -117,7 +123,9 @@ def load(variables: Mapping[str, str], environ: Mapping[str, str] = os.environ) 
         subscription_id=values["subscriptionId"],
         tenant_id=values["tenantId"],
         client_id=values["clientId"],
-        client_secret=values["clientSecret"],
+        client_secret="" if federated else values["clientSecret"],
+        oidc_request_url=values["oidcRequestUrl"] if federated else "",
+        oidc_request_token=values["oidcRequestToken"] if federated else "",
         metadata_host=values["metadataHost"],
         ca_bundle=environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or None,
     )

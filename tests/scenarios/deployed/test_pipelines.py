@@ -2,8 +2,9 @@
 
 A person makes stacks dev and prod by hand (docs/ci.md, "The first run"). Then a pull request, its second push, the main
 branch, the nightly look for drift, and the end. Each job gets a fresh clone and runs the `run:` lines of its file
-(`tests/ci/workflow.py`). What plays: GitHub's API (`tests/ci/github_server.py`), `az` (`tests/ci/fake_az.py`), and the
-sign-in, which is by a client secret instead of GitHub's token. Previews and drift have an identity that only reads.
+(`tests/ci/workflow.py`), signed in as the identity that `bootstrap/` made for its environment, by an identity token of
+GitHub's which the local Azure's authority takes. What plays: GitHub's API and its issuer (`tests/ci/github_server.py`),
+and `az` (`tests/ci/fake_az.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import getpass
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -21,16 +23,12 @@ from typing import Any, Final
 
 import docker
 import pytest
-import requests
 import yaml
-from azure.mgmt.authorization.models import RoleAssignmentCreateParameters
 
-from bootstrap.rights import Role
 from local.azure.sql.provision import provision
 from local.paths import Paths
 from tests.ci import github_server, kept_comment, runner
-from tests.ci.github_server import REPOSITORY, TOKEN, FakeGitHub
-from tests.ci.runner import Identity
+from tests.ci.github_server import REPOSITORY, TOKEN, FakeGitHub, subject_of
 from tests.ci.workflow import Workflow
 from tests.figures import FIGURES
 from tests.scenarios.checkout import SHARED, SOURCE, Checkout, Run
@@ -56,54 +54,61 @@ class Rehearsal:
         self.cloud: dict[str, Any] = stack.cloud
         self.origin = folder / "origin"
         self.summary = folder / "summary"
-        self.deployer = Identity(self.cloud["client_id"], self.cloud["client_secret"])
-        self.reader = self._read_only()
         self._runs = 0
         for name in STACKS:
             (folder / f"state-{name}").mkdir()
         self._make_origin()
+        self.variables: dict[str, dict[str, str]] = self._bootstrap()
+        """Of each GitHub environment, as the bootstrap printed them."""
+        self._name_the_pipelines_as_submitters()
+        self.commit("The platform")
 
     # -- who and where ------------------------------------------------------------------------------------------------
 
-    def _read_only(self) -> Identity:
-        """An application that may read the subscription, and nothing else."""
-        token = self.stack.credential.get_token("https://graph.microsoft.com/.default").token
-
-        def graph(path: str, body: dict[str, Any]) -> dict[str, Any]:
-            url, headers = f"{self.cloud['arm']}/v1.0/{path}", {"Authorization": f"Bearer {token}"}
-            answer = requests.post(url, json=body, headers=headers, verify=self.stack.verify, timeout=30)
-            answer.raise_for_status()
-            return answer.json()
-
-        made = graph("applications", {"displayName": "previews"})
-        principal = graph("servicePrincipals", {"appId": made["appId"]})
-        scope = f"/subscriptions/{self.cloud['subscription_id']}"
-        definition = f"{scope}/providers/Microsoft.Authorization/roleDefinitions/{Role.READER.value}"
-        self.reading = self.stack.authorization.role_assignments.create(
-            scope, str(uuid.uuid4()),
-            RoleAssignmentCreateParameters(
-                role_definition_id=definition, principal_id=principal["id"], principal_type="ServicePrincipal"
-            ),
-        )  # fmt: skip
-        secret = graph(f"applications/{made['id']}/addPassword", {"passwordCredential": {"displayName": "x"}})
-        return Identity(made["appId"], secret["secretText"])
-
-    def environment(self, identity: Identity | None = None) -> dict[str, str]:
-        """What a machine has before a workflow says anything."""
+    def _bootstrap(self) -> dict[str, dict[str, str]]:
+        """docs/ci.md, "The first run"; the states lie in folders of this machine instead."""
+        runner.add_plugins(self.origin / "bootstrap" / "Pulumi.yaml")
+        options = ["--repository", REPOSITORY, "--issuer", self.github.url]
+        options += [f"--environment={name}={self.cloud['subscription_id']}" for name in STACKS]
+        environment = {key: text for key, text in self.environment().items() if "PASSPHRASE" not in key}
+        done = self.run(self.origin, shlex.join([".venv/bin/python", "-m", "ci.bootstrap", *options]), environment)
+        assert done.code == 0, done.text
+        printed: dict[str, dict[str, str]] = json.loads(done.out[done.out.index("\n{\n") :])["github_variables"]
+        states = {f"PULUMI_BACKEND_URL_{name.upper()}": f"file://{self.folder}/state-{name}" for name in STACKS}
         return {
-            **runner.environment(self.folder, self.cloud, identity),
+            name: {key: states.get(key, text) for key, text in variables.items()} for name, variables in printed.items()
+        }
+
+    def remove_bootstrap(self) -> None:
+        """Its state lies in the checkout; everything in it is protected."""
+        own = {"PULUMI_BACKEND_URL": f"file://{self.origin}/.bootstrap", "PULUMI_CONFIG_PASSPHRASE": ""}
+        environment = {**self.environment(), **own}
+        environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE")
+        for words in ("state unprotect --all --yes", "destroy --yes --skip-preview"):
+            line = f"pulumi {words} --stack shared --non-interactive --color=never"
+            done = self.run(self.origin / "bootstrap", line, environment)
+            assert done.code == 0, done.text
+
+    def _name_the_pipelines_as_submitters(self) -> None:
+        for name in STACKS:
+            found: Any = self.stack.resources.resources.get_by_id(
+                f"/subscriptions/{self.cloud['subscription_id']}/resourceGroups/rg-abp-ci/providers"
+                f"/Microsoft.ManagedIdentity/userAssignedIdentities/id-abp-ci-{name}",
+                api_version="2023-01-31",
+            )
+            file = self.origin / f"Pulumi.{name}.yaml"
+            named = file.read_text().replace(PIPELINE, found.properties["principalId"])
+            file.write_text(named.replace(f"{PIPELINE[:-1]}6", GROUP))
+
+    def environment(self, subject: str | None = None) -> dict[str, str]:
+        """What a machine has before a workflow says anything: a person's, or that of a job with this subject."""
+        job = None if subject is None else self.github.start_job(subject)
+        return {
+            **runner.environment(self.folder, self.cloud, job),
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_STEP_SUMMARY": str(self.summary),
         }
-
-    def variables(self, identity: Identity) -> dict[str, str]:
-        """The variables of a GitHub environment, as the bootstrap prints them."""
-        found = {"AZURE_CLIENT_ID": identity.client_id, "AZURE_TENANT_ID": self.cloud["tenant_id"]}
-        for name in STACKS:
-            found[f"PULUMI_BACKEND_URL_{name.upper()}"] = f"file://{self.folder}/state-{name}"
-            found[f"AZURE_SUBSCRIPTION_ID_{name.upper()}"] = self.cloud["subscription_id"]
-        return found
 
     # -- the repository -----------------------------------------------------------------------------------------------
 
@@ -122,13 +127,8 @@ class Rehearsal:
             checkout.edit(
                 f"Pulumi.{name}.yaml", f"abp-{name}.database.windows.net", f'"{self.cloud["sql"]["server_from_nodes"]}"'
             )
-            file = self.origin / f"Pulumi.{name}.yaml"
-            file.write_text(
-                file.read_text().replace(PIPELINE, self.cloud["object_id"]).replace(f"{PIPELINE[:-1]}6", GROUP)
-            )
         checkout.edit("Pulumi.dev.yaml", "type: Group", "type: ServicePrincipal")
         self.git("init", "--quiet", "--initial-branch", "main")
-        self.commit("The platform")
 
     def git(self, *words: str) -> str:
         who = ("-c", "user.name=team", "-c", "user.email=team@example.org")
@@ -170,10 +170,13 @@ class Rehearsal:
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         return Run(done.returncode, done.stdout, done.stderr)
 
-    def workflow(self, name: str, *, branch: str = "main", **context: str) -> dict[str, Run]:
+    def workflow(
+        self, name: str, *, branch: str = "main", subject: str | None = None, **context: str
+    ) -> dict[str, Run]:
         """Run a workflow's jobs; the last command of each. No job runs after one that failed.
 
-        `context`: what expressions may name, with `__` for each dot.
+        `subject`: of the identity tokens, instead of the one of the job's environment. `context`: what expressions may
+        name, with `__` for each dot.
         """
         workflow = Workflow(
             name, {"github.token": TOKEN, **{key.replace("__", "."): text for key, text in context.items()}}
@@ -182,11 +185,12 @@ class Rehearsal:
         for each, runs in workflow.jobs():
             if not runs:
                 continue
-            identity = self.reader if workflow.environment_of(each) in ("preview", "drift") else self.deployer
-            variables = {f"vars.{key}": text for key, text in self.variables(identity).items()}
+            where = workflow.environment_of(each)
+            variables = {f"vars.{key}": text for key, text in self.variables[where].items()}
             place = self.clone(branch)
             for command in workflow.job(each, variables).commands:
-                environment = {**self.environment(identity), **command.environment, **self.event(name)}
+                job = self.environment(subject or subject_of(where))
+                environment = {**job, **command.environment, **self.event(name)}
                 done[each] = self.run(place, command.line, environment)
                 if done[each].code:
                     return done
@@ -234,8 +238,8 @@ class Rehearsal:
 
 
 @pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with github_server.running() as fake:
+def github(stack: Stack) -> Iterator[FakeGitHub]:
+    with github_server.running(Paths(stack.checkout.home)) as fake:
         yield fake
 
 
@@ -246,7 +250,7 @@ def rehearsal(stack: Stack, github: FakeGitHub, tmp_path_factory: pytest.TempPat
     for name in STACKS:
         if (made.folder / f"state-{name}" / ".pulumi").exists():
             made.remove(name)
-    stack.remove(made.reading)
+    made.remove_bootstrap()
     # Tags that the engine keeps of the image that was built for dev.
     engine = docker.from_env()
     for tag in [tag for image in engine.images.list() for tag in image.tags if tag.endswith("/docker-worker:dev")]:
@@ -258,7 +262,8 @@ def test_a_person_makes_both_stacks_for_the_first_time(rehearsal: Rehearsal) -> 
     for name in STACKS:
         rehearsal.by_hand(name, "stack", "init", place=place)
         if name == "prod":
-            environment = {**rehearsal.environment(), **rehearsal.variables(rehearsal.deployer)}
+            states = {key: text for key, text in rehearsal.variables["prod"].items() if "BACKEND" in key}
+            environment = {**rehearsal.environment(), **states}
             line = ".venv/bin/python -m ci.promote --from dev --to prod --name-only"
             assert rehearsal.run(place, line, environment).code == 0
             for key, text in PASSWORDS.items():
@@ -294,7 +299,7 @@ def test_a_pull_request_shows_everything_that_a_reviewer_must_see_in_one_comment
         assert words in comment["body"], comment["body"]
     kept_comment.accept_if_asked(comment["body"])
     shown = comment["body"] + rehearsal.summary.read_text() + done.text
-    for secret in (*PASSWORDS.values(), rehearsal.reader.secret, rehearsal.deployer.secret, TOKEN):
+    for secret in (*PASSWORDS.values(), rehearsal.cloud["client_secret"], *github.subjects):
         assert secret not in shown
 
 
@@ -318,6 +323,14 @@ def test_the_next_push_edits_the_comment(rehearsal: Rehearsal, github: FakeGitHu
 def test_a_forks_pull_request_runs_nothing_that_has_an_identity(rehearsal: Rehearsal) -> None:
     fork = {"github__event__pull_request__head__repo__full_name": "mallory/fork", "github__repository": REPOSITORY}
     assert rehearsal.workflow("preview", branch="change", **fork) == {}
+
+
+def test_tokens_of_a_fork_sign_in_nowhere_though_the_workflow_should_let_it_run(rehearsal: Rehearsal) -> None:
+    ours = {"github__event__pull_request__head__repo__full_name": REPOSITORY, "github__repository": REPOSITORY}
+    stranger = subject_of("preview", "mallory/platform")
+    done = rehearsal.workflow("preview", branch="change", subject=stranger, **ours)["preview"]
+    assert done.code == 1 and "AADSTS700213" in done.text and stranger in done.text, done.text
+    assert re.search(r"^prod: no plan \(failed\)$", done.err, re.MULTILINE)
 
 
 def test_main_takes_over_a_cancelled_runs_lock_and_brings_the_image_of_dev_to_prod(rehearsal: Rehearsal) -> None:
