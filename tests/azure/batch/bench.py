@@ -25,7 +25,9 @@ class Bench:
     def __init__(self, store: Store, clock: ManualClock, executor: NoopExecutor) -> None:
         self.store, self.clock, self.executor = store, clock, executor
         self.state = AccountState(store, "account")
-        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
+        specs = SpecWriter(
+            "account", "https://127.0.0.1:1", lambda resource_id: None, "/account", lambda references: ()
+        )
         self.scheduling = Scheduling(self.state, clock, executor, specs)
         self.dispatcher, self.jobs = self.scheduling.dispatcher, self.scheduling.jobs
 

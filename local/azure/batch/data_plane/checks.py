@@ -13,7 +13,6 @@ from local.azure.batch.scheduling import autoscaling
 
 _SOURCES = ("autoStorageContainerName", "storageContainerUrl", "httpUrl")
 _MAX_PACKAGES = 10
-APPLICATION_TYPE = "Microsoft.Batch/batchAccounts/applications"
 
 
 def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
@@ -85,14 +84,5 @@ def check_packages(account: Account, references: list[dict[str, Any]], path: str
     if len(references) > _MAX_PACKAGES:
         raise invalid(path, len(references), f"at most {_MAX_PACKAGES} packages")
     for one in references:
-        application = account.cloud.resources.get(application_id(account, one["applicationId"]))
-        known = application is not None and application.type.lower() == APPLICATION_TYPE.lower()
-        version = one.get("version") or (application.properties.get("defaultVersion") if application and known else "")
-        package = account.cloud.resources.get(f"{application.id}/versions/{version}") if application and known else None
-        if package is None or package.system.get("state") != "Active":
+        if account.packages.active_package(one) is None:
             raise errors.InvalidApplicationPackageReferences(details=[("ApplicationId", one["applicationId"])])
-
-
-def application_id(account: Account, reference: str) -> str:
-    """The ARM id of an application that is named by its id in the account, or by its ARM id."""
-    return reference if "/" in reference else f"{account.resource_id}/applications/{reference}"

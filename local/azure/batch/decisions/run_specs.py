@@ -6,7 +6,7 @@ that a command can be repeated after a restart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from local.azure.batch.model.durations import limit_seconds
 from local.azure.batch.model.task import Instance
 from local.azure.control_plane.resources import Resource
 from local.node.contract import (
+    ApplicationPackage,
     ContainerRegistry,
     ContainerSettings,
     Identity,
@@ -28,15 +29,22 @@ from local.node.contract import (
 )
 
 Find = Callable[[str], Resource | None]
+FindPackages = Callable[[Iterable[dict[str, str]]], tuple[ApplicationPackage, ...]]
 UNKNOWN_CLIENT = "00000000-0000-0000-0000-000000000000"
 
 
 class SpecWriter:
-    """Writes specs for one account. `find` looks up an ARM resource by id."""
+    """Writes specs for one account. `find` looks up an ARM resource by id, `packages` what references to application
+    packages mean."""
 
-    def __init__(self, account: str, account_url: str, find: Find, account_resource_id: str) -> None:
-        self.account, self.account_url = account, account_url
-        self._find, self._account_id = find, account_resource_id
+    def __init__(
+        self, account: str, account_url: str, find: Find, account_resource_id: str, packages: FindPackages
+    ) -> None:
+        self.account = account
+        self.account_url = account_url
+        self._find = find
+        self._account_id = account_resource_id
+        self._packages = packages
 
     def node(self, node: Node, pool: Pool) -> NodeSpec:
         """The node as its executor shall make it."""
@@ -58,6 +66,7 @@ class SpecWriter:
             ),
             container_images=images,
             container_registries=tuple(self._registry(one, passwords) for one in registries),
+            application_packages=self._packages(pool.body.get("applicationPackageReferences") or ()),
             start_task=None if not start else self._start_task(start, node, pool),
             start_task_retries=(start or {}).get("maxTaskRetryCount", 0),
             start_task_wait=(start or {}).get("waitForSuccess", True),
@@ -100,7 +109,6 @@ class SpecWriter:
             **environment.task_variables(task.directory, body["userIdentity"]),
             **environment.preparation_variables(preparation),
             **self._instance_variables(task, node),
-            **environment.package_variables(body.get("applicationPackageReferences")),
             "AZ_BATCH_JOB_ID": job.id,
             "AZ_BATCH_TASK_ID": task.id,
         }
@@ -118,6 +126,7 @@ class SpecWriter:
             output_files=tuple(self._output_file(one) for one in body.get("outputFiles", ())),
             max_wall_clock_seconds=limit,
             preparation_directory=preparation,
+            application_packages=self._packages(body.get("applicationPackageReferences") or ()),
         )
 
     @staticmethod

@@ -37,7 +37,8 @@ class AutoStorage:
                 f"The Batch account '{account.name}' has no auto-storage account, which application packages need."
             )
         self._storage = storage
-        self._user = _identity(account) if linked.get("authenticationMode") == BY_IDENTITY else None
+        self.by_identity = linked.get("authenticationMode") == BY_IDENTITY
+        self._user = _identity(account) if self.by_identity else None
 
     def url(self, path: str, permissions: str) -> tuple[str, datetime]:
         """Where `container/blob` is read or written for the next hours, and until when."""
@@ -45,7 +46,11 @@ class AutoStorage:
         user = None if self._user is None else (self._user["principalId"], self._cloud.settings.tenant_id)
         resource = f"{self._storage.name}/{path}"
         query = blob_query(resource, self._key, permissions, now - _EARLIER, now + _LIFE, user)
-        return f"{self._endpoint}{quote(path)}?{query}", now + _LIFE
+        return f"{self.plain_url(path)}?{query}", now + _LIFE
+
+    def plain_url(self, path: str) -> str:
+        """Where `container/blob` is, without a signature."""
+        return self._endpoint + quote(path)
 
     async def make_container(self, name: str) -> None:
         """Make it; one that is there is no error."""
