@@ -135,6 +135,21 @@ class ApplicationPackage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileSystemMount:
+    """A file system that the node mounts at `fsmounts/PATH`: a blob container, by a signed URL.
+
+    `kind` begins the name of its log file. `refusal`: why it cannot be mounted here; then there is no URL.
+    """
+
+    kind: str
+    path: str
+    container: str = ""
+    url: str = field(default="", repr=False)
+    options: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One attempt of one command on a node: a run of a task, of a job's preparation or release task, or the start task.
 
@@ -161,7 +176,7 @@ class RunSpec:
 @dataclass(frozen=True, kw_only=True)
 class NodeSpec:
     """A node to be made. `container_images` are prefetched at boot; None for a pool without container configuration.
-    `application_packages` are installed at each boot, before the start task."""
+    `application_packages` are installed and `mounts` made at each boot, before the start task."""
 
     node_id: str
     pool_id: str
@@ -174,6 +189,7 @@ class NodeSpec:
     container_images: tuple[str, ...] | None = None
     container_registries: tuple[ContainerRegistry, ...] = ()
     application_packages: tuple[ApplicationPackage, ...] = ()
+    mounts: tuple[FileSystemMount, ...] = ()
     start_task: RunSpec | None = None
     start_task_retries: int = 0
     start_task_wait: bool = True

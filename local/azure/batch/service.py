@@ -6,7 +6,7 @@ Owns the assembly only: `accounts.py` runs the accounts, the hooks translate wha
 from __future__ import annotations
 
 from local.azure.batch.account.account import Account
-from local.azure.batch.account.packages import APPLICATION_TYPE, PACKAGE_TYPE
+from local.azure.batch.account.node_storage import APPLICATION_TYPE, PACKAGE_TYPE
 from local.azure.batch.accounts import ACCOUNT_TYPE, Accounts
 from local.azure.batch.hooks import documents
 from local.azure.batch.hooks.account import AccountHooks

@@ -14,6 +14,7 @@ from local.node.agent.files import Files
 from local.node.agent.forwarders import Forwarders
 from local.node.agent.images import Images
 from local.node.agent.journal import Journal
+from local.node.agent.mounts import Mounts
 from local.node.agent.node import Node
 from local.node.agent.packages import Packages
 from local.node.agent.runs import Runs
@@ -43,7 +44,7 @@ class Agent:
         transfer = Transfer(tokens)
         packages = Packages(config, transfer)
         runs = Runs(config, self._journal, accounts, self.engine, images, packages, transfer)
-        self.node = Node(config, self._journal, accounts, self.engine, images, packages, runs)
+        self.node = Node(config, self._journal, accounts, self.engine, images, packages, Mounts(config), runs)
         api = Api(runs, self._journal, Files(config.root_path), accounts)
         self._booting = asyncio.create_task(self.node.boot())
         self._runner = await serve(api.application(), config.agent_socket)

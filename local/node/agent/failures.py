@@ -81,6 +81,14 @@ def application_package(application: str, version: str, reason: str) -> FailureI
     return FailureInfo(category=USER, code="ApplicationPackageError", message=message, details=details)
 
 
+def mount(path: str, reason: str) -> FailureInfo:
+    """A file system was not mounted. Text and values are those of learn.microsoft.com/azure/batch/virtual-file-mount,
+    which shows the code in words ("Mount Configuration Error"); its spelling is a GUESS."""
+    message = "An error was encountered while configuring specified mount(s)"
+    details = (("Message", reason), ("MountConfigurationPath", path))
+    return FailureInfo(category=USER, code="MountConfigurationError", message=message, details=details)
+
+
 def container_refused(reason: str) -> FailureInfo:
     """GUESS: `docker create` refused the run options."""
     message = "The container could not be created from the task's container settings"

@@ -21,6 +21,7 @@ from local.node.agent.config import ROOT_FOLDERS, AgentConfig
 from local.node.agent.engine import Engine, EngineError
 from local.node.agent.images import Images
 from local.node.agent.journal import Journal
+from local.node.agent.mounts import Mounts
 from local.node.agent.packages import DOWNLOAD, Packages
 from local.node.agent.runs import Runs
 from local.node.contract import NodeChanged, NodeState, RunEnded, RunSpec
@@ -40,6 +41,7 @@ class Node:
         engine: Engine,
         images: Images,
         packages: Packages,
+        mounts: Mounts,
         runs: Runs,
     ) -> None:
         self._config = config
@@ -48,6 +50,7 @@ class Node:
         self._engine = engine
         self._images = images
         self._packages = packages
+        self._mounts = mounts
         self._runs = runs
         self._boot_id = uuid.uuid4().hex
         self._now = NodeChanged(node_id=config.node.node_id, state=NodeState.STARTING, at=datetime.now(UTC))
@@ -66,6 +69,9 @@ class Node:
             self._make_folders()
             await self._accounts.prepare(self._config.node.user_accounts)
             await self._packages.ensure(self._config.node.application_packages)
+            await self._mounts.mount(
+                self._config.node.mounts
+            )  # before any container, which would not see a later mount
             await self._prepare_containers(lost)
         except failures.RunFailed as failure:
             details = "; ".join(value for _, value in failure.info.details)
@@ -81,6 +87,7 @@ class Node:
         """Pass the stop on to what runs."""
         self._stopping.set()
         await self._runs.terminate_all()
+        await self._mounts.close()
 
     def _lost_runs(self) -> list[str]:
         """Runs of before the boot: their processes are gone with it. Said before any new run can start."""

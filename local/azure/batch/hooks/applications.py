@@ -13,7 +13,7 @@ from typing import Any
 
 from local.azure.batch import errors
 from local.azure.batch.account.auto_storage import AutoStorage
-from local.azure.batch.account.packages import ACTIVE, blob_path, container_name
+from local.azure.batch.account.node_storage import ACTIVE, blob_path, container_name
 from local.azure.batch.errors import BatchError
 from local.azure.batch.hooks.pool_checks import refused
 from local.azure.batch.model.durations import stamp

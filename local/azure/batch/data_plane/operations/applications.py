@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from local.azure.batch import errors
-from local.azure.batch.account.packages import ACTIVE, APPLICATION_TYPE, PACKAGE_TYPE
+from local.azure.batch.account.node_storage import ACTIVE, APPLICATION_TYPE, PACKAGE_TYPE
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.query import page
 from local.azure.batch.data_plane.sdk_models import wire_names
@@ -39,7 +39,7 @@ async def list_all(call: Call) -> Answer:
 
 async def get(call: Call) -> Answer:
     """GET /applications/{id}."""
-    found = call.account.packages.application(call.params["applicationId"])
+    found = call.account.storage.application(call.params["applicationId"])
     if found is None or not _active(call, found):
         raise errors.ApplicationNotFound
     return Answer(body=_view(call, found), entity="applications/@Element")
