@@ -11,6 +11,7 @@ import io
 import json
 import shutil
 import time
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 import requests
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
+from azure.mgmt.authorization import AuthorizationManagementClient
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 from azure.mgmt.resource.resources import ResourceManagementClient
@@ -31,6 +33,7 @@ from local.azure.sql.provision import provision
 from local.node import cleanup
 from local.paths import Paths
 from local.processes import background
+from local.testing.azure import DATA_CONTRIBUTOR
 from tests.local.deployment.home import Home
 
 pytestmark = pytest.mark.docker
@@ -95,6 +98,7 @@ class Everything:
         self.blobs.get_blob_client("data", "greeting").upload_blob(b"hello\n")
         linked = {**WHERE, "properties": {"autoStorage": {"storageAccountId": made.id}}}
         self.accounts.batch_account.begin_create(GROUP, ACCOUNT, linked).result()
+        self.assign(DATA_CONTRIBUTOR)
         self.accounts.application.create(GROUP, ACCOUNT, "My_Tool")
         package = self.accounts.application_package.create(GROUP, ACCOUNT, "My_Tool", "1.0")
         with BlobClient.from_blob_url(package.storage_url, connection_verify=self.cloud.ca) as blob:
@@ -102,6 +106,14 @@ class Everything:
         self.accounts.application_package.activate(GROUP, ACCOUNT, "My_Tool", "1.0", {"format": "zip"})
         registry = {**WHERE, "sku": {"name": "Standard"}}
         self.registries.registries.begin_create(GROUP, REGISTRY, registry).result()
+
+    def assign(self, role: str) -> None:
+        """Give the deployer a role for the group."""
+        scope = f"/subscriptions/{self.cloud.facts['subscription_id']}/resourceGroups/{GROUP}"
+        definition = f"{scope}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+        properties = {"roleDefinitionId": definition, "principalId": self.cloud.facts["object_id"]}
+        body: Any = {"properties": {**properties, "principalType": "ServicePrincipal"}}
+        self.cloud.management(AuthorizationManagementClient).role_assignments.create(scope, str(uuid.uuid4()), body)
 
     def pool(self, name: str, mount: dict[str, Any]) -> None:
         """A pool of one node with the package and a mount."""
