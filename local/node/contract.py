@@ -119,6 +119,37 @@ class OutputFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApplicationPackage:
+    """One version of an application, unpacked on the node below `applications/FOLDER` unless that is there already.
+
+    `url` is the package's zip file in auto-storage; it is empty for a package that was deleted. It is read by its own
+    signature, or as the node's identity `identity_client_id`. `is_default`: the application's default version.
+    """
+
+    application: str
+    version: str
+    folder: str
+    url: str = field(default="", repr=False)
+    identity_client_id: str | None = None
+    is_default: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSystemMount:
+    """A file system that the node mounts at `fsmounts/PATH`: a blob container, by a signed URL.
+
+    `kind` begins the name of its log file. `refusal`: why it cannot be mounted here; then there is no URL.
+    """
+
+    kind: str
+    path: str
+    container: str = ""
+    url: str = field(default="", repr=False)
+    options: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One attempt of one command on a node: a run of a task, of a job's preparation or release task, or the start task.
 
@@ -139,11 +170,13 @@ class RunSpec:
     output_files: tuple[OutputFile, ...] = ()
     max_wall_clock_seconds: float | None = None
     preparation_directory: str = ""
+    application_packages: tuple[ApplicationPackage, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSpec:
-    """A node to be made. `container_images` are prefetched at boot; None for a pool without container configuration."""
+    """A node to be made. `container_images` are prefetched at boot; None for a pool without container configuration.
+    `application_packages` are installed and `mounts` made at each boot, before the start task."""
 
     node_id: str
     pool_id: str
@@ -155,6 +188,8 @@ class NodeSpec:
     user_accounts: tuple[UserAccount, ...] = ()
     container_images: tuple[str, ...] | None = None
     container_registries: tuple[ContainerRegistry, ...] = ()
+    application_packages: tuple[ApplicationPackage, ...] = ()
+    mounts: tuple[FileSystemMount, ...] = ()
     start_task: RunSpec | None = None
     start_task_retries: int = 0
     start_task_wait: bool = True

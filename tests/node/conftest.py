@@ -11,6 +11,8 @@ from pathlib import Path
 
 import docker
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from local.azure.platform.certificates import ensure_authority
 from local.node import cleanup
@@ -19,10 +21,23 @@ from local.node.docker_executor import DockerExecutor
 from local.node.image import ensure_base_image, ensure_node_image
 from local.node.relay import NodeRelay
 from local.paths import Paths
+from tests.node.blob_service import Blobs
 from tests.node.events import Events
 from tests.node.local_node import LocalNode, LocalNodes
 from tests.node.real_node import NODE_ID, RealNode, free_block, node_spec
 from tests.node.specs import fake_imds
+
+
+@pytest_asyncio.fixture
+async def blobs() -> AsyncIterator[Blobs]:
+    service = Blobs()
+    application = web.Application(client_max_size=2**27, middlewares=[service.outage])
+    application.router.add_put("/{container}/{name:.+}", service.put)
+    application.router.add_get("/{container}/{name:.+}", service.get)
+    application.router.add_get("/{container}", service.list)
+    async with TestServer(application) as server:
+        service.url = str(server.make_url("")).rstrip("/")
+        yield service
 
 
 @pytest_asyncio.fixture

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestServer
-from aiohttp.typedefs import Handler
 
 from local.node.agent import patience, transfer
 from local.node.agent.accounts import Account
@@ -21,6 +16,7 @@ from local.node.agent.outputs import matches
 from local.node.agent.tokens import Tokens
 from local.node.agent.transfer import Transfer
 from local.node.contract import OutputFile, ResourceFile
+from tests.node.blob_service import Blobs
 from tests.node.local_node import LocalNode
 from tests.node.specs import run
 
@@ -33,66 +29,6 @@ class FixedTokens(Tokens):
 
     async def get(self, resource: str, client_id: str | None) -> str:
         return f"{client_id}@{resource}"
-
-
-@dataclass
-class Blobs:
-    """What was uploaded; the container `locked` refuses, `missing` is not there."""
-
-    url: str = ""
-    blobs: dict[str, bytes] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
-    blocks: list[bytes] = field(default_factory=list)
-    authorizations: set[str] = field(default_factory=set)
-    outages: list[int] = field(default_factory=list)
-    """What is answered first: a status, or 0 for a connection that breaks."""
-
-    @web.middleware
-    async def outage(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self.outages:
-            return await handler(request)
-        if status := self.outages.pop(0):
-            return web.Response(status=status, headers={"x-ms-error-code": "ServerBusy"})
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
-
-    async def put(self, request: web.Request) -> web.Response:
-        container, name = request.match_info["container"], request.match_info["name"]
-        self.authorizations.add(request.headers.get("Authorization", ""))
-        if container == "missing":
-            return web.Response(status=404, headers={"x-ms-error-code": "ContainerNotFound"})
-        if container == "locked":
-            return web.Response(status=403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"})
-        if request.query.get("comp") == "block":
-            self.blocks.append(await request.read())
-            return web.Response(status=201)
-        body = await request.read()
-        self.blobs[f"{container}/{name}"] = b"".join(self.blocks) if request.query.get("comp") == "blocklist" else body
-        self.types[name] = request.headers["x-ms-blob-content-type"]
-        return web.Response(status=201)
-
-    async def get(self, request: web.Request) -> web.Response:
-        found = self.blobs.get(f"{request.match_info['container']}/{request.match_info['name']}")
-        return web.Response(status=404) if found is None else web.Response(body=found)
-
-    async def list(self, request: web.Request) -> web.Response:
-        prefix = request.query.get("prefix", "")
-        names = [name.split("/", 1)[1] for name in self.blobs]
-        items = "".join(f"<Blob><Name>{name}</Name></Blob>" for name in names if name.startswith(prefix))
-        return web.Response(text=f"<EnumerationResults><Blobs>{items}</Blobs><NextMarker/></EnumerationResults>")
-
-
-@pytest_asyncio.fixture
-async def blobs() -> AsyncIterator[Blobs]:
-    service = Blobs()
-    application = web.Application(client_max_size=2**27, middlewares=[service.outage])
-    application.router.add_put("/{container}/{name:.+}", service.put)
-    application.router.add_get("/{container}/{name:.+}", service.get)
-    application.router.add_get("/{container}", service.list)
-    async with TestServer(application) as server:
-        service.url = str(server.make_url("")).rstrip("/")
-        yield service
 
 
 def output(pattern: str, url: str = "https://h/c", **more: str) -> OutputFile:

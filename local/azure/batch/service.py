@@ -6,10 +6,11 @@ Owns the assembly only: `accounts.py` runs the accounts, the hooks translate wha
 from __future__ import annotations
 
 from local.azure.batch.account.account import Account
+from local.azure.batch.account.node_storage import APPLICATION_TYPE, PACKAGE_TYPE
 from local.azure.batch.accounts import ACCOUNT_TYPE, Accounts
 from local.azure.batch.hooks import documents
 from local.azure.batch.hooks.account import AccountHooks
-from local.azure.batch.hooks.applications import APPLICATION_TYPE, PACKAGE_TYPE, ApplicationHooks, PackageHooks
+from local.azure.batch.hooks.applications import ApplicationHooks, PackageHooks
 from local.azure.batch.hooks.pool import PoolHooks
 from local.azure.control_plane.cloud import Cloud
 from local.node.contract import Executor, Identity

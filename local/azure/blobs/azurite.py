@@ -24,7 +24,7 @@ from yarl import URL
 
 from local.azure.blobs.errors import ServerBusy
 from local.azure.blobs.sharedkey import signature
-from local.azure.control_plane.shared_access import blob_query
+from local.azure.control_plane.shared_access import blob_service_query
 from local.azure.platform.clock import Clock
 from local.azure.platform.forwarding import NO_LIMIT
 from local.azure.platform.ports import HOST, Ports
@@ -110,7 +110,7 @@ class Azurite:
         now = self._clock.now()
         key = base64.b64encode(hmac.new(self._secret, account.encode(), hashlib.sha256).digest()).decode()
         name = unquote(path).lstrip("/")
-        signed = blob_query(name, key, "r", now - _EARLIER, now + _EARLIER, None)
+        signed = blob_service_query(name, key, "r", now - _EARLIER, now + _EARLIER, None)
         return f"{self._base}{path}?{query + '&' if query else ''}{signed}"
 
     async def create_container(self, account: str, name: str) -> bool:

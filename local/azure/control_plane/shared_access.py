@@ -81,14 +81,15 @@ def delegation_key(account: str, account_key: str, fields: Iterable[str]) -> str
     return base64.b64encode(hmac.new(base64.b64decode(account_key), text.encode(), hashlib.sha256).digest()).decode()
 
 
-def blob_query(
+def blob_service_query(
     resource: str, account_key: str, permissions: str, start: datetime, end: datetime, user: tuple[str, str] | None
 ) -> str:
-    """The query that opens one blob (`account/container/blob`) from start to end.
+    """The query that opens one blob (`account/container/blob`) or container (`account/container`) from start to end.
 
     `user` is the principal and tenant that sign, with a key of their own, where the account's keys are not used.
     """
-    given = {"sv": _VERSION, "sr": "b", "st": _stamp(start), "se": _stamp(end), "sp": permissions}
+    level = "c" if resource.count("/") == 1 else "b"
+    given = {"sv": _VERSION, "sr": level, "st": _stamp(start), "se": _stamp(end), "sp": permissions}
     if user is None:
         key, text = account_key, service_text(resource, given)
     else:

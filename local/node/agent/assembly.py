@@ -14,7 +14,9 @@ from local.node.agent.files import Files
 from local.node.agent.forwarders import Forwarders
 from local.node.agent.images import Images
 from local.node.agent.journal import Journal
+from local.node.agent.mounts import Mounts
 from local.node.agent.node import Node
+from local.node.agent.packages import Packages
 from local.node.agent.runs import Runs
 from local.node.agent.tokens import Tokens
 from local.node.agent.transfer import Transfer
@@ -39,8 +41,10 @@ class Agent:
         await self.forwarders.open(config)
         tokens = Tokens(self.forwarders.imds_url)
         images = Images(self.engine, tokens, config.node.container_registries)
-        runs = Runs(config, self._journal, accounts, self.engine, images, Transfer(tokens))
-        self.node = Node(config, self._journal, accounts, self.engine, images, runs)
+        transfer = Transfer(tokens)
+        packages = Packages(config, transfer)
+        runs = Runs(config, self._journal, accounts, self.engine, images, packages, transfer)
+        self.node = Node(config, self._journal, accounts, self.engine, images, packages, Mounts(config), runs)
         api = Api(runs, self._journal, Files(config.root_path), accounts)
         self._booting = asyncio.create_task(self.node.boot())
         self._runner = await serve(api.application(), config.agent_socket)

@@ -5,6 +5,7 @@ The names are the documented ones; HOME and PATH are as observed on real nodes.
 
 from __future__ import annotations
 
+from local.node.agent import packages
 from local.node.agent.accounts import Account
 from local.node.agent.config import NODE_ROOT, AgentConfig
 from local.node.contract import RunSpec, UserIdentity
@@ -48,6 +49,7 @@ def batch_variables(config: AgentConfig, run: RunSpec, account: Account) -> dict
         own["AZ_BATCH_JOB_ID"] = run.job_id
     if run.task_id:
         own["AZ_BATCH_TASK_ID"] = run.task_id
+    own |= packages.variables(root, (*node.application_packages, *run.application_packages))
     given = {name: value.replace(NODE_ROOT, root) for name, value in run.environment.items()}
     return given | own
 
@@ -73,11 +75,12 @@ def container_environment(config: AgentConfig, run: RunSpec, account: Account) -
     if mounts is None:
         return variables
     mounted = {str(mount["source"]).lower() for mount in mounts}
-    return {
-        name: value
-        for name, value in variables.items()
-        if name not in _MOUNT_VARIABLES or _MOUNT_VARIABLES[name].lower() in mounted
-    }
+
+    def is_mounted(name: str) -> bool:
+        source = "Applications" if name.startswith(packages.VARIABLE) else _MOUNT_VARIABLES.get(name)
+        return source is None or source.lower() in mounted
+
+    return {name: value for name, value in variables.items() if is_mounted(name)}
 
 
 def mount_sources(run: RunSpec) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Why runs and nodes fail, in the service's words: every failure code the agent gives is in this file.
 
-Documented or recorded codes: FailureExitCode, TaskEnded, CommandProgramNotFound,
-CommandLaunchFailed, BlobNotFound, BlobAccessDenied, BlobDownloadMiscError, FileUploadContainerNotFound. Marked GUESS:
-the code or text is ours, because no public source shows the service's.
+Documented or recorded codes: FailureExitCode, TaskEnded, CommandProgramNotFound, CommandLaunchFailed, BlobNotFound,
+BlobAccessDenied, BlobDownloadMiscError, FileUploadContainerNotFound, ApplicationPackageError. Marked GUESS: the code or
+text is ours, because no public source shows the service's.
 """
 
 from __future__ import annotations
@@ -70,6 +70,23 @@ def invalid_image(image: str, reason: str) -> FailureInfo:
     return FailureInfo(
         category=USER, code=INVALID_IMAGE, message=message, details=(("Image", image), ("Message", reason))
     )
+
+
+def application_package(application: str, version: str, reason: str) -> FailureInfo:
+    """An application package was not installed. Code, text and values are those that Microsoft's page on unusable nodes
+    shows for a pool's package; that the text is the same for a task's is a GUESS."""
+    reference = f"{application}:{version}" if version else application
+    message = "One or more application packages specified for the pool are invalid"
+    details = (("ApplicationPackageReference", reference), ("Message", reason))
+    return FailureInfo(category=USER, code="ApplicationPackageError", message=message, details=details)
+
+
+def mount(path: str, reason: str) -> FailureInfo:
+    """A file system was not mounted. Text and values are those of learn.microsoft.com/azure/batch/virtual-file-mount,
+    which shows the code in words ("Mount Configuration Error"); its spelling is a GUESS."""
+    message = "An error was encountered while configuring specified mount(s)"
+    details = (("Message", reason), ("MountConfigurationPath", path))
+    return FailureInfo(category=USER, code="MountConfigurationError", message=message, details=details)
 
 
 def container_refused(reason: str) -> FailureInfo:

@@ -1,4 +1,4 @@
-"""The node's life from boot to idle: users, engine, images, start task; and its orderly stop.
+"""The node's life from boot to idle: users, application packages, engine, images, start task; and its orderly stop.
 
 The agent reports boot states only; that a node is `running` is the scheduler's knowledge. Facts: a
 failed prefetch makes the node `unusable` and is not retried; a start task runs at each boot, and its failure makes the
@@ -21,6 +21,8 @@ from local.node.agent.config import ROOT_FOLDERS, AgentConfig
 from local.node.agent.engine import Engine, EngineError
 from local.node.agent.images import Images
 from local.node.agent.journal import Journal
+from local.node.agent.mounts import Mounts
+from local.node.agent.packages import DOWNLOAD, Packages
 from local.node.agent.runs import Runs
 from local.node.contract import NodeChanged, NodeState, RunEnded, RunSpec
 
@@ -32,10 +34,24 @@ class Node:
     """One node. `state` is what it last said of itself."""
 
     def __init__(
-        self, config: AgentConfig, journal: Journal, accounts: Accounts, engine: Engine, images: Images, runs: Runs
+        self,
+        config: AgentConfig,
+        journal: Journal,
+        accounts: Accounts,
+        engine: Engine,
+        images: Images,
+        packages: Packages,
+        mounts: Mounts,
+        runs: Runs,
     ) -> None:
-        self._config, self._journal, self._accounts = config, journal, accounts
-        self._engine, self._images, self._runs = engine, images, runs
+        self._config = config
+        self._journal = journal
+        self._accounts = accounts
+        self._engine = engine
+        self._images = images
+        self._packages = packages
+        self._mounts = mounts
+        self._runs = runs
         self._boot_id = uuid.uuid4().hex
         self._now = NodeChanged(node_id=config.node.node_id, state=NodeState.STARTING, at=datetime.now(UTC))
         self._stopping = asyncio.Event()
@@ -52,6 +68,10 @@ class Node:
         try:
             self._make_folders()
             await self._accounts.prepare(self._config.node.user_accounts)
+            await self._packages.ensure(self._config.node.application_packages)
+            await self._mounts.mount(
+                self._config.node.mounts
+            )  # before any container, which would not see a later mount
             await self._prepare_containers(lost)
         except failures.RunFailed as failure:
             details = "; ".join(value for _, value in failure.info.details)
@@ -67,6 +87,7 @@ class Node:
         """Pass the stop on to what runs."""
         self._stopping.set()
         await self._runs.terminate_all()
+        await self._mounts.close()
 
     def _lost_runs(self) -> list[str]:
         """Runs of before the boot: their processes are gone with it. Said before any new run can start."""
@@ -83,8 +104,9 @@ class Node:
             for name in ROOT_FOLDERS:
                 with root.folder(name, make=True) as folder:
                     os.fchmod(folder.fileno(), 0o1777 if name == "shared" else 0o755)
-        for left_over in Path(self._config.state).glob(f"{containers.ENVIRONMENT_FILE}*"):
-            left_over.unlink()  # of an agent that was killed while it made a container
+        for beginning in (containers.ENVIRONMENT_FILE, DOWNLOAD):
+            for left_over in Path(self._config.state).glob(f"{beginning}*"):
+                left_over.unlink()  # of an agent that was killed while it made a container or downloaded a package
 
     async def _prepare_containers(self, lost: list[str]) -> None:
         """With a container configuration: the engine, then the images. The leftovers of lost runs are removed."""

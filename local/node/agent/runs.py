@@ -22,6 +22,7 @@ from local.node.agent.engine import Engine
 from local.node.agent.environment import batch_variables, host_environment
 from local.node.agent.images import Images
 from local.node.agent.journal import Journal
+from local.node.agent.packages import Packages
 from local.node.agent.transfer import Transfer
 from local.node.contract import ContainerInfo, ContainerSettings, FailureInfo, RunEnded, RunSpec, RunStarted
 
@@ -61,10 +62,16 @@ class Runs:
         accounts: Accounts,
         engine: Engine,
         images: Images,
+        packages: Packages,
         transfer: Transfer,
     ) -> None:
-        self._config, self._journal, self._accounts = config, journal, accounts
-        self._engine, self._images, self._transfer = engine, images, transfer
+        self._config = config
+        self._journal = journal
+        self._accounts = accounts
+        self._engine = engine
+        self._images = images
+        self._packages = packages
+        self._transfer = transfer
         self._live: dict[str, _Live] = {}
         self._stopping = False
 
@@ -155,6 +162,7 @@ class Runs:
     async def _start(
         self, run: RunSpec, account: Account, working_dir: Beneath, out: BinaryIO, err: BinaryIO
     ) -> Running:
+        await self._packages.ensure(run.application_packages)
         for resource in run.resource_files:
             await self._transfer.fetch(resource, working_dir, account)
         if run.container:

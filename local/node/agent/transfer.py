@@ -118,6 +118,20 @@ class Transfer:
                 status = getattr(error, "status", 0)
                 raise failures.RunFailed(failures.resource_file(status, _bare(source), str(error))) from error
 
+    async def download(self, url: str, client_id: str | None, file: BinaryIO) -> None:
+        """Write a blob to an open file. Raises ClientError, TimeoutError, OSError and TokenRefused."""
+        async with ClientSession(timeout=_TIMEOUT) as session:
+
+            async def attempt() -> None:
+                file.seek(0)
+                file.truncate()
+                headers = await self._headers(client_id, url)
+                async with session.get(URL(url, encoded=True), headers=headers) as reply:
+                    await _check(reply)
+                    await _save(reply, file)
+
+            await patiently(attempt)
+
     async def _fetch(
         self, session: ClientSession, resource: ResourceFile, source: str, working_dir: Beneath, owner: User
     ) -> None:
@@ -127,8 +141,7 @@ class Transfer:
             async with session.get(URL(url, encoded=True), headers=headers) as reply:
                 await _check(reply)
                 with os.fdopen(_created(working_dir, name, mode, owner), "wb") as file:
-                    async for piece in reply.content.iter_chunked(_PIECE_BYTES):
-                        file.write(piece)
+                    await _save(reply, file)
 
     async def _sources(
         self, session: ClientSession, resource: ResourceFile, headers: dict[str, str]
@@ -212,6 +225,11 @@ async def _put(session: ClientSession, url: str, headers: dict[str, str], file: 
     async with session.put(URL(f"{url}{joint}comp=blocklist", encoded=True), data=body.encode(), headers=sent) as reply:
         await _check(reply)
     return size
+
+
+async def _save(reply: ClientResponse, file: BinaryIO) -> None:
+    async for piece in reply.content.iter_chunked(_PIECE_BYTES):
+        file.write(piece)
 
 
 async def _check(reply: ClientResponse) -> None:

@@ -15,6 +15,8 @@ fi
 # Azure's identity endpoint and its platform address, answered by the agent's forwarders for the node and its containers.
 ip address add 169.254.169.254/32 dev lo 2>/dev/null
 ip address add 168.63.129.16/32 dev lo 2>/dev/null
+# What a mounted blob container needs; the rights of the node's container allow the device, but do not make it.
+[ -e /dev/fuse ] || mknod -m 0666 /dev/fuse c 10 229
 # What a killed engine left behind would keep a new one from starting.
 rm -f /var/run/docker.pid /var/run/docker-ssd.pid /run/docker/containerd/containerd.pid /run/sshd.pid
 service docker start >/dev/null &

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from local.azure.batch.decisions.run_specs import SpecWriter
@@ -13,10 +14,23 @@ from local.azure.batch.model.task import with_defaults as task_defaults
 from local.azure.batch.scheduling.assembly import Scheduling
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
-from local.node.contract import NodeEvent
+from local.node.contract import ApplicationPackage, FileSystemMount, NodeEvent
 from local.node.noop import NoopExecutor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class NoStorage:
+    """An account without auto-storage, packages and mounts."""
+
+    def packages(self, references: Iterable[dict[str, str]]) -> tuple[ApplicationPackage, ...]:
+        return ()
+
+    def auto_storage_container(self, name: str) -> tuple[str, str | None]:
+        return "", None
+
+    def mounts(self, pool: Pool) -> tuple[FileSystemMount, ...]:
+        return ()
 
 
 class Bench:
@@ -25,7 +39,7 @@ class Bench:
     def __init__(self, store: Store, clock: ManualClock, executor: NoopExecutor) -> None:
         self.store, self.clock, self.executor = store, clock, executor
         self.state = AccountState(store, "account")
-        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
+        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, NoStorage())
         self.scheduling = Scheduling(self.state, clock, executor, specs)
         self.dispatcher, self.jobs = self.scheduling.dispatcher, self.scheduling.jobs
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
+from local.azure.batch.account.node_storage import NodeStorage
 from local.azure.batch.decisions.run_specs import SpecWriter
 from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
@@ -35,7 +36,8 @@ class Account:
         self.endpoint = f"{HOST}:{self.port}"
         self.url = f"https://{self.endpoint}"
         self.state = AccountState(cloud.store, resource.name)
-        specs = SpecWriter(resource.name, self.url, cloud.resources.get, resource.id)
+        self.storage = NodeStorage(cloud, resource.id)
+        specs = SpecWriter(resource.name, self.url, cloud.resources.get, self.storage)
         self.scheduling = Scheduling(self.state, cloud.clock, executor, specs, self._pool_gone)
         self.loop, self.dispatcher, self.jobs = self.scheduling.loop, self.scheduling.dispatcher, self.scheduling.jobs
         self.allocation, self.schedules = self.scheduling.allocation, self.scheduling.schedules

@@ -13,7 +13,8 @@ from local.azure.batch.scheduling import autoscaling
 
 _SOURCES = ("autoStorageContainerName", "storageContainerUrl", "httpUrl")
 _MAX_PACKAGES = 10
-APPLICATION_TYPE = "Microsoft.Batch/batchAccounts/applications"
+_MAX_MOUNTS = 10
+_MOUNT_CREDENTIALS = ("accountKey", "sasKey", "identityReference")
 
 
 def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
         if ("uid" in linux) != ("gid" in linux):
             raise invalid(f"userAccounts[{index}].linuxUserConfiguration", linux, "give both uid and gid, or neither")
     check_packages(account, body.get("applicationPackageReferences", []), "applicationPackageReferences")
+    check_mounts(body)
     if "networkConfiguration" not in body:
         return body
     subnet_id = body["networkConfiguration"].get("subnetId")
@@ -80,19 +82,28 @@ def check_files(definition: dict[str, Any], path: str = "") -> None:
             raise invalid(f"{here}.blobPrefix", file["blobPrefix"], "it goes with a container only")
 
 
+def check_mounts(body: dict[str, Any]) -> None:
+    """At most ten mounts, each of one kind; a blob container with one credential (documented; texts [guess])."""
+    mounts = body.get("mountConfiguration") or []
+    if len(mounts) > _MAX_MOUNTS:
+        raise invalid("mountConfiguration", len(mounts), f"at most {_MAX_MOUNTS} file systems")
+    for index, one in enumerate(mounts):
+        here = f"mountConfiguration[{index}]"
+        if len(one) != 1:
+            raise invalid(here, sorted(one), "give exactly one kind of file system")
+        given = next(iter(one.values()))
+        credentials = [name for name in _MOUNT_CREDENTIALS if given.get(name)]
+        if "azureBlobFileSystemConfiguration" in one and len(credentials) != 1:
+            raise invalid(here, credentials, f"give exactly one of {', '.join(_MOUNT_CREDENTIALS)}")
+        path = str(given["relativeMountPath"])
+        if path.startswith("/") or not path.strip("/") or {"..", "."} & set(path.split("/")):
+            raise invalid(f"{here}.relativeMountPath", path, "expected a path below AZ_BATCH_NODE_MOUNTS_DIR")
+
+
 def check_packages(account: Account, references: list[dict[str, Any]], path: str) -> None:
     """The packages exist in the account and are active (documented); at most ten [guess: how more are refused]."""
     if len(references) > _MAX_PACKAGES:
         raise invalid(path, len(references), f"at most {_MAX_PACKAGES} packages")
     for one in references:
-        application = account.cloud.resources.get(application_id(account, one["applicationId"]))
-        known = application is not None and application.type.lower() == APPLICATION_TYPE.lower()
-        version = one.get("version") or (application.properties.get("defaultVersion") if application and known else "")
-        package = account.cloud.resources.get(f"{application.id}/versions/{version}") if application and known else None
-        if package is None or package.system.get("state") != "Active":
+        if account.storage.active_package(one) is None:
             raise errors.InvalidApplicationPackageReferences(details=[("ApplicationId", one["applicationId"])])
-
-
-def application_id(account: Account, reference: str) -> str:
-    """The ARM id of an application that is named by its id in the account, or by its ARM id."""
-    return reference if "/" in reference else f"{account.resource_id}/applications/{reference}"

@@ -44,13 +44,12 @@ KNOWN_FROM: dict[str, str] = {
 LIMITED: dict[str, str] = {
     "upload_node_logs": "one file with what the service knows of the node: local nodes have no agent of Azure's",
     "list_pool_usage_metrics": "the time window is checked; there are never any metrics",
-    "list_node_extensions": "shows the pool's extensions as installed; local nodes install none",
+    "list_node_extensions": "shows the pool's extensions as provisioned, with a message that local nodes execute none",
     "get_node_extension": "as list_node_extensions",
-    "list_applications": "shows what ARM has; packages are not installed on local nodes",
-    "get_application": "as list_applications",
 }
 """Operations that do less than Azure's."""
 
+_NOT_MOUNTED = "not mounted: the pool's nodes are unusable, and their error MountConfigurationError says so"
 WITHOUT_EFFECT: dict[str, str] = {
     "vmSize": "every node is the same size here",
     "resizeTimeout": "a resize ends when its nodes are there",
@@ -62,17 +61,25 @@ WITHOUT_EFFECT: dict[str, str] = {
     "virtualMachineConfiguration.licenseType": "there are no Windows nodes",
     "virtualMachineConfiguration.diskEncryptionConfiguration": "disks are those of the machine",
     "virtualMachineConfiguration.nodePlacementConfiguration": "there is one zone",
-    "virtualMachineConfiguration.extensions": "not installed on local nodes",
+    "virtualMachineConfiguration.extensions": "not executed on local nodes, as the status of each says",
     "virtualMachineConfiguration.securityProfile": "nodes are containers or processes",
     "virtualMachineConfiguration.serviceArtifactReference": "nodes boot one Linux image",
     "networkConfiguration": "nodes share one network, with a subnet too; NAT pools are shown, ssh is mapped",
-    "mountConfiguration": "nothing is mounted on local nodes",
+    "mountConfiguration[].azureFileShareConfiguration": _NOT_MOUNTED,
+    "mountConfiguration[].nfsMountConfiguration": _NOT_MOUNTED,
+    "mountConfiguration[].cifsMountConfiguration": _NOT_MOUNTED,
     "upgradePolicy": "nodes are not upgraded",
-    "applicationPackageReferences": "the application must exist; its package is not installed on local nodes",
     "taskSchedulingPolicy.jobDefaultOrder": "jobs of one priority are served by age",
 }
 """Properties that are checked, kept and shown, and change nothing on local nodes. `networkConfiguration` is that of
 pools and of jobs."""
+
+
+PARTLY: dict[str, str] = {
+    "mountConfiguration": "blob containers of the local Azure are mounted, by rclone, on nodes of the docker executor",
+    "azureBlobFileSystemConfiguration.blobfuseOptions": "`allow_other` and `ro`; the others change nothing",
+}
+"""Properties of which a part works."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,8 @@ def properties(kind: Kind, path: str) -> Iterator[tuple[str, str]]:
                 yield here, "refused: 501 NotImplemented"
                 continue
             reason = next((why for tail, why in WITHOUT_EFFECT.items() if here.endswith(f".{tail}")), None)
-            yield here, f"checked and shown only: {reason}" if reason else "works"
+            partly = next((why for tail, why in PARTLY.items() if here.endswith(f".{tail}")), "works")
+            yield here, f"checked and shown only: {reason}" if reason else partly
             if reason is None:
                 yield from properties(item, here)
 

@@ -6,7 +6,6 @@ seen in printed environments of real Linux nodes. Job-level settings reach every
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 ROOT = "/mnt/batch/tasks"
@@ -59,16 +58,6 @@ def instance_variables(directory: str, node_ids: list[str], node_id: str) -> dic
         "AZ_BATCH_IS_CURRENT_NODE_MASTER": "true" if node_id == node_ids[0] else "false",
         "AZ_BATCH_TASK_SHARED_DIR": f"{ROOT}/{directory}",
     }
-
-
-def package_variables(references: list[dict[str, str]] | None) -> dict[str, str]:
-    """AZ_BATCH_APP_PACKAGE_ID_VERSION in the form of Linux nodes: other characters than letters and digits are `_`."""
-    found = {}
-    for one in references or ():
-        application, version = one["applicationId"].rsplit("/", 1)[-1], one.get("version", "")
-        name = re.sub(r"[^A-Za-z0-9]", "_", f"{application}_{version}" if version else application)
-        found[f"AZ_BATCH_APP_PACKAGE_{name}"] = f"{ROOT}/applications/{application.lower()}{version.lower()}"
-    return found
 
 
 def user_words(identity: dict[str, Any]) -> tuple[str, str]:

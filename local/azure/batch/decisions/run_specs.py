@@ -6,9 +6,9 @@ that a command can be repeated after a restart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from local.azure.batch.decisions import environment
 from local.azure.batch.model import Job, JobTask, JobTaskKind, Node, Pool, Task
@@ -16,8 +16,10 @@ from local.azure.batch.model.durations import limit_seconds
 from local.azure.batch.model.task import Instance
 from local.azure.control_plane.resources import Resource
 from local.node.contract import (
+    ApplicationPackage,
     ContainerRegistry,
     ContainerSettings,
+    FileSystemMount,
     Identity,
     NodeSpec,
     OutputFile,
@@ -31,12 +33,22 @@ Find = Callable[[str], Resource | None]
 UNKNOWN_CLIENT = "00000000-0000-0000-0000-000000000000"
 
 
+class Storage(Protocol):
+    """What a node reads of storage accounts, and how."""
+
+    def packages(self, references: Iterable[dict[str, str]]) -> tuple[ApplicationPackage, ...]: ...
+    def auto_storage_container(self, name: str) -> tuple[str, str | None]: ...
+    def mounts(self, pool: Pool) -> tuple[FileSystemMount, ...]: ...
+
+
 class SpecWriter:
     """Writes specs for one account. `find` looks up an ARM resource by id."""
 
-    def __init__(self, account: str, account_url: str, find: Find, account_resource_id: str) -> None:
-        self.account, self.account_url = account, account_url
-        self._find, self._account_id = find, account_resource_id
+    def __init__(self, account: str, account_url: str, find: Find, storage: Storage) -> None:
+        self.account = account
+        self.account_url = account_url
+        self._find = find
+        self._storage = storage
 
     def node(self, node: Node, pool: Pool) -> NodeSpec:
         """The node as its executor shall make it."""
@@ -58,6 +70,8 @@ class SpecWriter:
             ),
             container_images=images,
             container_registries=tuple(self._registry(one, passwords) for one in registries),
+            application_packages=self._storage.packages(pool.body.get("applicationPackageReferences") or ()),
+            mounts=self._storage.mounts(pool),
             start_task=None if not start else self._start_task(start, node, pool),
             start_task_retries=(start or {}).get("maxTaskRetryCount", 0),
             start_task_wait=(start or {}).get("waitForSuccess", True),
@@ -100,7 +114,6 @@ class SpecWriter:
             **environment.task_variables(task.directory, body["userIdentity"]),
             **environment.preparation_variables(preparation),
             **self._instance_variables(task, node),
-            **environment.package_variables(body.get("applicationPackageReferences")),
             "AZ_BATCH_JOB_ID": job.id,
             "AZ_BATCH_TASK_ID": task.id,
         }
@@ -118,6 +131,7 @@ class SpecWriter:
             output_files=tuple(self._output_file(one) for one in body.get("outputFiles", ())),
             max_wall_clock_seconds=limit,
             preparation_directory=preparation,
+            application_packages=self._storage.packages(body.get("applicationPackageReferences") or ()),
         )
 
     @staticmethod
@@ -178,12 +192,10 @@ class SpecWriter:
     def _resource_file(self, file: dict[str, Any]) -> ResourceFile:
         container_url, client_id = file.get("storageContainerUrl"), self._client_id(file.get("identityReference"))
         if file.get("autoStorageContainerName"):
-            endpoint, node_identity = self._auto_storage()
-            container_url = f"{endpoint}{file['autoStorageContainerName']}" if endpoint else None
-            client_id = node_identity
+            container_url, client_id = self._storage.auto_storage_container(file["autoStorageContainerName"])
         return ResourceFile(
             http_url=file.get("httpUrl"),
-            storage_container_url=container_url,
+            storage_container_url=container_url or None,
             auto_storage_container_name=file.get("autoStorageContainerName"),
             blob_prefix=file.get("blobPrefix"),
             file_path=file.get("filePath"),
@@ -201,16 +213,6 @@ class SpecWriter:
             condition=file["uploadOptions"]["uploadCondition"].lower(),
             headers=tuple((one["name"], one.get("value", "")) for one in container.get("uploadHeaders", ())),
         )
-
-    def _auto_storage(self) -> tuple[str | None, str | None]:
-        account = self._find(self._account_id)
-        linked = ((account.properties if account else {}).get("autoStorage")) or {}
-        storage = self._find(linked.get("storageAccountId", ""))
-        if storage is None:
-            return None, None
-        endpoints = storage.system.get("primaryEndpoints") or storage.properties.get("primaryEndpoints") or {}
-        blob = endpoints.get("blob")
-        return (f"{blob.rstrip('/')}/" if blob else None), self._client_id(linked.get("nodeIdentityReference"))
 
     def _client_id(self, reference: dict[str, str] | None) -> str | None:
         if not reference or not reference.get("resourceId"):

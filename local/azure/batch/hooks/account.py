@@ -10,6 +10,7 @@ from typing import Any
 
 from local.azure.batch.account.account import Account, allowed_modes
 from local.azure.batch.account.authentication import SHARED_KEY
+from local.azure.batch.account.auto_storage import BY_IDENTITY
 from local.azure.batch.account.vm_sizes import families
 from local.azure.batch.accounts import Accounts
 from local.azure.batch.errors import (
@@ -19,7 +20,6 @@ from local.azure.batch.errors import (
     ResourceNotFound,
     SharedKeyNotAllowed,
 )
-from local.azure.batch.hooks.auto_storage import BY_IDENTITY
 from local.azure.batch.model.durations import stamp
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource

@@ -1,7 +1,7 @@
 """What ARM's applications and their packages do here: a package is a blob in the account's auto-storage.
 
 Recorded (azure-mgmt-batch's own tests, 2020-09-01 and 2024-02-01): a new version is `Pending` and shows a URL to upload
-to; `activate` makes it `Active`; later answers show a URL to read from. Packages are not installed on local nodes.
+to; `activate` makes it `Active`; later answers show a URL to read from.
 Source: https://learn.microsoft.com/azure/batch/batch-application-packages.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from typing import Any, Final
+from typing import Any
 
 from local.azure.batch import errors
-from local.azure.batch.data_plane.checks import APPLICATION_TYPE
+from local.azure.batch.account.auto_storage import AutoStorage
+from local.azure.batch.account.node_storage import ACTIVE, blob_path, container_name
 from local.azure.batch.errors import BatchError
-from local.azure.batch.hooks.auto_storage import AutoStorage
 from local.azure.batch.hooks.pool_checks import refused
 from local.azure.batch.model.durations import stamp
 from local.azure.control_plane.cloud import Cloud
@@ -22,8 +22,7 @@ from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 
-PACKAGE_TYPE: Final = f"{APPLICATION_TYPE}/versions"
-_ACTIVE, _PENDING = "Active", "Pending"
+_PENDING = "Pending"
 
 
 class ApplicationHooks(RecordHooks):
@@ -51,18 +50,18 @@ class PackageHooks(RecordHooks):
         self._storage(new)
         application = self._cloud.resources.get(new.id.rsplit("/versions/", 1)[0])
         fixed = application is not None and application.properties.get("allowUpdates") is False
-        if old is not None and fixed and old.system.get("state") == _ACTIVE:
+        if old is not None and fixed and old.system.get("state") == ACTIVE:
             raise errors.ApplicationUpdatesNotAllowed
 
     async def put(self, new: Resource, old: Resource | None) -> None:
         """Make the container for its upload; a version that is put again waits for another upload."""
         new.system = {"state": _PENDING, "rights": "rw"}
-        await self._storage(new).make_container(_container(new))
+        await self._storage(new).make_container(container_name(new))
 
     async def delete(self, resource: Resource) -> None:
         """Delete the blob, too, where the storage account is still there and lets Batch in [guess]."""
         with contextlib.suppress(BatchError):
-            await self._storage(resource).delete(_path(resource))
+            await self._storage(resource).delete(blob_path(resource))
 
     async def action(
         self, resource: Resource, name: str, body: dict[str, Any], caller: Caller
@@ -71,10 +70,10 @@ class PackageHooks(RecordHooks):
         kind = body.get("format")
         if not isinstance(kind, str) or kind.lower() != "zip":
             raise refused("format", "The format of an application package is 'zip'.", kind)
-        if not await self._storage(resource).has(_path(resource)):
+        if not await self._storage(resource).has(blob_path(resource)):
             raise errors.ApplicationPackageNotUploaded
         now = self._cloud.clock.now()
-        resource.system |= {"state": _ACTIVE, "format": kind, "activated": stamp(now), "rights": "r"}
+        resource.system |= {"state": ACTIVE, "format": kind, "activated": stamp(now), "rights": "r"}
         resource.etag = f'W/"0x{uuid.uuid4().hex[:15].upper()}"'
         resource.changed = now.isoformat()
         self._cloud.resources.put(resource)
@@ -92,7 +91,7 @@ class PackageHooks(RecordHooks):
             if kept in resource.system:
                 shown[name] = resource.system[kept]
         try:
-            url, until = self._storage(resource).url(_path(resource), rights)
+            url, until = self._storage(resource).url(blob_path(resource), rights)
         except BatchError:  # the link was taken away after the package was made
             return shown
         return {"storageUrl": url, "storageUrlExpiry": stamp(until), **shown}
@@ -102,16 +101,3 @@ class PackageHooks(RecordHooks):
         if account is None:
             raise errors.InvalidAutoStorage("The Batch account is gone.")
         return AutoStorage(self._cloud, account)
-
-
-def _container(package: Resource) -> str:
-    """`app-my-application-id-<32 digits>`: one container for the versions of an application (recorded)."""
-    application = package.id.rsplit("/versions/", 1)[0]
-    word = application.rsplit("/", 1)[-1].lower().replace("_", "-").strip("-")[:24].rstrip("-")
-    while "--" in word:
-        word = word.replace("--", "-")
-    return "-".join(part for part in ("app", word, uuid.uuid5(uuid.NAMESPACE_URL, application.lower()).hex) if part)
-
-
-def _path(package: Resource) -> str:
-    return f"{_container(package)}/{package.name}"

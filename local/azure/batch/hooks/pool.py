@@ -12,7 +12,7 @@ from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.accounts import Accounts
 from local.azure.batch.data_plane.bodies import AUTOSCALE_INTERVAL
-from local.azure.batch.data_plane.checks import check_packages
+from local.azure.batch.data_plane.checks import check_mounts, check_packages
 from local.azure.batch.data_plane.operations.pools import view as pool_view
 from local.azure.batch.hooks import pool_shapes as arm_shapes
 from local.azure.batch.hooks.pool_checks import check_pool
@@ -37,6 +37,13 @@ FIXED = (
 display name can change; nodes that are there keep what they began with until they boot again (documented)."""
 
 
+_PROPERTY_OF_SECRETS = {
+    "mounts": "mountConfiguration",
+    "registries": "deploymentConfiguration",
+    "users": "userAccounts",
+}
+
+
 class PoolHooks:
     """`TypeHooks` of Microsoft.Batch/batchAccounts/pools."""
 
@@ -51,6 +58,7 @@ class PoolHooks:
         body, secrets = arm_shapes.pool_body(new)
         self._check_scale(new.properties)
         check_packages(account, body.get("applicationPackageReferences", []), "applicationPackages")
+        check_mounts(body)
         pool = account.state.pools.get(new.name.lower())
         if old is None or pool is None:
             return
@@ -58,10 +66,13 @@ class PoolHooks:
             if _comparable(name, body.get(name)) != _comparable(name, pool.body.get(name)):
                 raise _fixed(arm_name)
         changed = {
-            kind for kind in secrets for key in secrets[kind] if secrets[kind][key] != pool.secrets[kind].get(key)
+            kind
+            for kind in secrets
+            for key in secrets[kind]
+            if secrets[kind][key] != pool.secrets.get(kind, {}).get(key)
         }
-        if changed:
-            raise _fixed("userAccounts" if "users" in changed else "deploymentConfiguration")
+        for kind in sorted(changed):
+            raise _fixed(_PROPERTY_OF_SECRETS[kind])
 
     async def put(self, new: Resource, old: Resource | None) -> None:
         """Make the pool and ask for its nodes, or change what can change."""

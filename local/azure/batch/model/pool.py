@@ -139,10 +139,12 @@ def take_secrets(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         password = registry.pop("password", None)
         if password is not None:
             registries[registry.get("registryServer") or "docker.io"] = password
+    mounts: dict[str, dict[str, str]] = {}
     for mount in body.get("mountConfiguration", ()):
         for kind in mount.values():
-            for name in ("accountKey", "sasKey", "password"):
-                kind.pop(name, None)
+            taken = {name: kind.pop(name) for name in ("accountKey", "sasKey", "password") if name in kind}
+            if taken:
+                mounts[kind["relativeMountPath"]] = taken
     for extension in body["virtualMachineConfiguration"].get("extensions", ()):
         extension.pop("protectedSettings", None)
-    return body, {"users": users, "registries": registries}
+    return body, {"users": users, "registries": registries, "mounts": mounts}

@@ -8,15 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from local.azure.batch import errors
+from local.azure.batch.account.node_storage import ACTIVE, APPLICATION_TYPE, PACKAGE_TYPE
 from local.azure.batch.data_plane.call import Call
-from local.azure.batch.data_plane.checks import APPLICATION_TYPE, application_id
 from local.azure.batch.data_plane.query import page
 from local.azure.batch.data_plane.sdk_models import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.control_plane.resources import Resource
 
 SHOWN = wire_names("BatchApplication")
-_VERSION_TYPE = f"{APPLICATION_TYPE}/versions"
 
 
 def _view(call: Call, application: Resource) -> dict[str, Any]:
@@ -27,8 +26,8 @@ def _view(call: Call, application: Resource) -> dict[str, Any]:
 
 
 def _active(call: Call, application: Resource) -> list[str]:
-    versions = call.account.cloud.resources.list(_VERSION_TYPE, application.id)
-    return sorted(one.name for one in versions if one.system.get("state") == "Active")
+    versions = call.account.cloud.resources.list(PACKAGE_TYPE, application.id)
+    return sorted(one.name for one in versions if one.system.get("state") == ACTIVE)
 
 
 async def list_all(call: Call) -> Answer:
@@ -40,7 +39,7 @@ async def list_all(call: Call) -> Answer:
 
 async def get(call: Call) -> Answer:
     """GET /applications/{id}."""
-    found = call.account.cloud.resources.get(application_id(call.account, call.params["applicationId"]))
-    if found is None or found.type.lower() != APPLICATION_TYPE.lower() or not _active(call, found):
+    found = call.account.storage.application(call.params["applicationId"])
+    if found is None or not _active(call, found):
         raise errors.ApplicationNotFound
     return Answer(body=_view(call, found), entity="applications/@Element")

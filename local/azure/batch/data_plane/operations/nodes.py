@@ -34,6 +34,7 @@ _OWN_EXTENSION = {
     "typeHandlerVersion": "2.0",
     "autoUpgradeMinorVersion": True,
 }
+_NOT_EXECUTED = "The local Azure shows extensions and executes none."
 _NOT_UP = frozenset(
     {
         NodeState.CREATING, NodeState.STARTING, NodeState.REBOOTING, NodeState.REIMAGING, NodeState.LEAVING_POOL,
@@ -168,10 +169,24 @@ async def upload_logs(call: Call) -> Answer:
 
 def _extensions(call: Call, node: Node) -> list[dict[str, Any]]:
     """The pool's extensions as its nodes show them, and behind them the service's own, which every node has (the SDK's
-    own live tests look for it). Local nodes install none."""
+    own live tests look for it)."""
     pool = call.account.state.pools[node.pool_id.lower()]
     given = pool.body["virtualMachineConfiguration"].get("extensions", ())
-    return [{"provisioningState": "Succeeded", "vmExtension": one} for one in (*given, _OWN_EXTENSION)]
+    return [*(_extension(one, node, _NOT_EXECUTED) for one in given), _extension(_OWN_EXTENSION, node, "")]
+
+
+def _extension(extension: dict[str, Any], node: Node, message: str) -> dict[str, Any]:
+    """One extension with the status that a virtual machine shows of one that was provisioned [guess: that Batch's view
+    has the same words]."""
+    status = {
+        "code": "ProvisioningState/succeeded",
+        "level": "Info",
+        "displayStatus": "Provisioning succeeded",
+        "time": stamp(node.booted),
+        **({"message": message} if message else {}),
+    }
+    view = {"name": extension["name"], "statuses": [status]}
+    return {"provisioningState": "Succeeded", "vmExtension": extension, "instanceView": view}
 
 
 async def list_extensions(call: Call) -> Answer:

@@ -16,7 +16,7 @@ import aiohttp
 from local.azure.batch.errors import AutoStorageRefused, InvalidAutoStorage
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
-from local.azure.control_plane.shared_access import blob_query, container_query
+from local.azure.control_plane.shared_access import blob_service_query, container_query
 from local.azure.control_plane.tokens import STORAGE_AUDIENCES
 
 BY_IDENTITY: Final = "BatchAccountManagedIdentity"
@@ -37,15 +37,20 @@ class AutoStorage:
                 f"The Batch account '{account.name}' has no auto-storage account, which application packages need."
             )
         self._storage = storage
-        self._user = _identity(account) if linked.get("authenticationMode") == BY_IDENTITY else None
+        self.by_identity = linked.get("authenticationMode") == BY_IDENTITY
+        self._user = _identity(account) if self.by_identity else None
 
     def url(self, path: str, permissions: str) -> tuple[str, datetime]:
-        """Where `container/blob` is read or written for the next hours, and until when."""
+        """Where a container, or `container/blob`, is read or written for the next hours, and until when."""
         now = self._cloud.clock.now()
         user = None if self._user is None else (self._user["principalId"], self._cloud.settings.tenant_id)
         resource = f"{self._storage.name}/{path}"
-        query = blob_query(resource, self._key, permissions, now - _EARLIER, now + _LIFE, user)
-        return f"{self._endpoint}{quote(path)}?{query}", now + _LIFE
+        query = blob_service_query(resource, self._key, permissions, now - _EARLIER, now + _LIFE, user)
+        return f"{self.plain_url(path)}?{query}", now + _LIFE
+
+    def plain_url(self, path: str) -> str:
+        """The same without a signature."""
+        return self._endpoint + quote(path)
 
     async def make_container(self, name: str) -> None:
         """Make it; one that is there is no error."""
