@@ -16,6 +16,7 @@ from pulumi_azure_native import authorization
 from pulumi_azure_native.authorization import GetClientConfigResult
 
 from infra import start_task
+from infra.pools.pool import password_fingerprints
 from infra.settings.stack import Settings
 
 NAMESPACES: Final = ("batch", "containerregistry", "managedidentity", "resources", "storage")
@@ -33,7 +34,7 @@ def get_deployer(settings: Settings) -> GetClientConfigResult:
 
 
 def _prepare(settings: Settings) -> None:
-    """Do what needs no answer of the provider, and stays done: imports, and the check of the start task's steps."""
+    """Do what needs no answer of the provider, and is kept: imports, checked start steps, passwords' fingerprints."""
     for namespace in NAMESPACES:
         module = importlib.import_module(f"pulumi_azure_native.{namespace}")
         # What is imported so is a lazy module of the SDK: asking it for any name loads it.
@@ -41,3 +42,4 @@ def _prepare(settings: Settings) -> None:
     if settings.worker.image is None:
         importlib.import_module("pulumi_docker")
     start_task.platform_steps()
+    password_fingerprints(settings)

@@ -59,13 +59,12 @@ def plan_pools(settings: Settings, names: Names, deployed: Mapping[str, Deployed
 
     Raises SettingsError if it would delete a pool that takes jobs, or keep one that does not exist.
     """
-    salt = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     stand_ins = References(
         node_identity=(settings.node_identity.id if settings.node_identity else names.identity("node")).lower(),
         registry_server=(settings.registry.id or names.registry).lower(),
         # Only a pool that fetches the image at boot has it in its hash.
         worker_image=image.stand_in(settings.worker) if any(map(_prefetches, settings.pools.values())) else "",
-        passwords={one.name: naming.fingerprint(one.password.get_secret_value(), salt) for one in settings.accounts},
+        passwords=password_fingerprints(settings),
     )
     plans, problems, warnings = {}, [], generations.pools_that_go(list(settings.pools), deployed)
     for name, pool in settings.pools.items():
@@ -81,6 +80,12 @@ def plan_pools(settings: Settings, names: Names, deployed: Mapping[str, Deployed
     for warning in warnings:
         pulumi.log.warn(warning)
     return PoolPlans(accounts=settings.accounts, network=settings.network, pools=plans)
+
+
+def password_fingerprints(settings: Settings) -> dict[str, str]:
+    """By account name, what stands for its password in a pool's hash. Computing one is slow, and done once."""
+    salt = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    return {one.name: naming.fingerprint(one.password.get_secret_value(), salt) for one in settings.accounts}
 
 
 @dataclass(frozen=True, kw_only=True)
