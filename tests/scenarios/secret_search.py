@@ -107,15 +107,14 @@ class Search:
         """What an open file holds, as it stands there and unpacked."""
         file.seek(0)
         head = file.read(8)
+        for magic, opener in _OPENERS.items():
+            if head.startswith(magic) and depth < DEEPEST:
+                return self._unpacked(opener, file, depth)
         found = self._grep(file)
         if depth >= DEEPEST:
             return found | {f"archives in one another, deeper than {DEEPEST}"}
         if head.startswith(_ZSTANDARD):
             return found | {"something compressed by zstandard, which cannot be searched"}
-        for magic, opener in _OPENERS.items():
-            if head.startswith(magic):
-                file.seek(0)
-                return found | self._unpacked(opener, file, depth)
         if head.startswith(_ZIP):
             return found | self._zip(file, depth)
         file.seek(0)
@@ -124,12 +123,17 @@ class Search:
         return found | self._tar(file, depth)
 
     def _unpacked(self, opener: Callable[[Any], Any], file: IO[bytes], depth: int) -> set[str]:
+        found: set[str] = set()
+        file.seek(0)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as unpacked:
-            # Cut short, or not what its first bytes say: then what could be unpacked is searched.
-            with contextlib.suppress(*_DAMAGED), opener(file) as stream:
-                while piece := stream.read1(1 << 20):
-                    unpacked.write(piece)
-            return self._opened(cast(IO[bytes], unpacked), depth + 1)
+            try:
+                with opener(file) as stream:
+                    while piece := stream.read1(1 << 20):
+                        unpacked.write(piece)
+            except _DAMAGED:
+                # Cut short, or not what its first bytes say: searched as it is, and as far as it could be unpacked.
+                found = self._grep(file)
+            return found | self._opened(cast(IO[bytes], unpacked), depth + 1)
 
     def _zip(self, file: IO[bytes], depth: int) -> set[str]:
         found: set[str] = set()
@@ -163,9 +167,12 @@ class Search:
             os.write(patterns, self.patterns)
             with tempfile.TemporaryFile() as matches:
                 grep = subprocess.Popen(
-                    ["grep", "-aohFf", f"/proc/self/fd/{patterns}"], stdin=subprocess.PIPE, stdout=matches,
-                    env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, pass_fds=[patterns],
-                )  # fmt: skip
+                    ["grep", "-aohFf", f"/proc/self/fd/{patterns}"],
+                    stdin=subprocess.PIPE,
+                    stdout=matches,
+                    env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+                    pass_fds=[patterns],
+                )
                 assert grep.stdin is not None
                 with grep.stdin:
                     stream.seek(0)
