@@ -12,6 +12,7 @@ from typing import Any, Final
 from .. import causes, durations, outputs_of, preparation, waiting
 from ..errors import NotFound, ServiceError
 from ..exits import Exit
+from ..following import end_of
 from ..parser import batch_id
 from ..progress import SMALL, describe
 from ..service.batch import Counts, JobState, TaskState
@@ -239,10 +240,7 @@ def _tail(session: Session, job: JobState, task_id: str, name: str) -> str:
     if found is None:
         session.render.data(f"{name}: none, on its node or in the container")
         return ""
-    data = b""
-    for piece in found.data:
-        data = (data + piece)[-65536:]
-    lines = data.decode(errors="replace").splitlines()
+    lines = end_of(found.data, 65536).decode(errors="replace").splitlines()
     if lines:
         session.render.data(f"end of {name}, from {found.source}:")
         for line in lines[-LINES_OF_LOG:]:
