@@ -21,6 +21,14 @@ PRIVATE_UMASK = 0o077
 """Of every process of ours, children included: what the local Azure writes is for its owner only."""
 
 
+def jobs_command(checkout: Path = CHECKOUT) -> str:
+    """How a person in a checkout calls the program for jobs: by the script of its virtual environment, unless that is
+    missing, or linked and so another checkout's."""
+    environment = checkout / ".venv"
+    ours = (environment / "bin" / "batch-jobs").exists() and not environment.is_symlink()
+    return ".venv/bin/batch-jobs" if ours else ".venv/bin/python -m jobs"
+
+
 class UnsafeFolder(Exception):
     """The socket folder belongs to somebody else."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ..errors import ServiceError
+from ..following import end_of
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..state import task_output
@@ -30,7 +31,7 @@ class Outputs:
         """The end of what the start task wrote."""
 
         def ask() -> dict[str, Any]:
-            data = _tail(self._session.batch.read_node_file(pool_id, node_id, f"startup/{name}"))
+            data = end_of(self._session.batch.read_node_file(pool_id, node_id, f"startup/{name}"), PIECE)
             return {"text": readable(data, more=False)[0], "source": f"startup/{name} on the node"}
 
         return self._cache.get(("node output", pool_id, node_id, name), LISTED, ask)
@@ -135,13 +136,6 @@ def _head(pieces: Iterator[bytes], most: int) -> bytes:
         data += piece
         if len(data) >= most:
             return data[:most]
-    return data
-
-
-def _tail(pieces: Iterator[bytes]) -> bytes:
-    data = b""
-    for piece in pieces:
-        data = (data + piece)[-PIECE:]
     return data
 
 

@@ -42,6 +42,14 @@ def last_lines(data: Iterator[bytes], count: int | None) -> Iterator[bytes]:
     yield from list(kept)[-count:] if count else []
 
 
+def end_of(data: Iterator[bytes], size: int) -> bytes:
+    """Its last bytes, at most `size`; no more of it is kept at a time than that and one piece."""
+    end = b""
+    for piece in data:
+        end = (end + piece)[-size:]
+    return end
+
+
 @dataclass
 class TaskTail:
     """How far one task's file was printed."""

@@ -25,7 +25,7 @@ from typing import Any
 from local.deployment import database, project, recovery, resources, settings
 from local.deployment.project import Stack
 from local.node.image import ensure_base_image, ensure_node_image
-from local.paths import CHECKOUT, Paths
+from local.paths import CHECKOUT, Paths, jobs_command
 from local.processes import background
 from local.processes.running import read_cloud
 from local.words import say
@@ -132,11 +132,8 @@ def run(paths: Paths) -> int:
 
 def next_steps(job: str) -> str:
     """`NEXT` with the command as it is in this checkout, its comments below one another."""
-    script = CHECKOUT / ".venv" / "bin" / "batch-jobs"
-    ours = script.exists() and not script.parent.parent.is_symlink()  # a linked one runs another checkout
-    command = ".venv/bin/batch-jobs" if ours else ".venv/bin/python -m jobs"
     lines = []
-    for line in NEXT.format(jobs=command, job=job).splitlines():
+    for line in NEXT.format(jobs=jobs_command(CHECKOUT), job=job).splitlines():
         parts = line.rsplit("    ", 1)
         wide = len(parts) == 2 and line.startswith("  ")
         lines.append(f"{parts[0].rstrip():<56}  {parts[1].strip()}" if wide else line)

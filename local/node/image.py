@@ -22,6 +22,7 @@ import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 
 from local.paths import Paths
+from tools.setup.process import last_lines
 from tools.setup.progress import elapsing
 
 LABEL = "org.local-azure.image"
@@ -111,9 +112,8 @@ def _bootstrap(tar: Path) -> None:
             umask=0o022,  # ours is stricter, and would be that of the folders in the image
         )  # fmt: skip
         if done.returncode:
-            tail = "\n".join(done.stderr.strip().splitlines()[-5:])
             raise ImageBuildFailed(
-                f"mmdebstrap ended with {done.returncode}: {tail}\n"
+                f"mmdebstrap ended with {done.returncode}: {last_lines(done.stderr, 5)}\n"
                 "It needs root, the package mmdebstrap and a Debian mirror; DEBIAN_MIRROR names another one."
             )
         part.replace(tar)
@@ -143,9 +143,8 @@ def _ensure(
                 buildargs={"BASE_IMAGE": parent}, labels={LABEL: kind, **(labels or {})},
             )  # fmt: skip
     except BuildError as error:
-        lines = [str(line.get("stream") or line.get("error") or "").strip() for line in error.build_log]
-        tail = "\n".join([line for line in lines if line][-6:])
-        raise ImageBuildFailed(f"the {kind} image did not build: {error}\n{tail}") from error
+        output = "\n".join(str(line.get("stream") or line.get("error") or "") for line in error.build_log)
+        raise ImageBuildFailed(f"the {kind} image did not build: {error}\n{last_lines(output, 6)}") from error
     except APIError as error:
         raise ImageBuildFailed(f"the engine refused to build the {kind} image: {error}") from error
     return name

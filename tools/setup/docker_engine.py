@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tools.setup import debian_packages, places, root
 from tools.setup.errors import SetupError
-from tools.setup.process import run
+from tools.setup.process import last_lines, run
 from tools.setup.progress import Say, Show
 
 SOCKET = "/var/run/docker.sock"
@@ -207,7 +207,7 @@ def start(say: Say) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ask_version()[0]:
         if process.poll() not in (None, None if root.is_root() else 0) or time.monotonic() > deadline:
-            tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-5:])
+            tail = last_lines(log.read_text(errors="replace"), 5, "    ")
             if process.poll() is None:
                 process.terminate()
             raise SetupError(

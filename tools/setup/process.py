@@ -151,10 +151,16 @@ def _start(
         return process
 
 
+def last_lines(text: str, count: int, indent: str = "") -> str:
+    """The end of what a program wrote, without blank lines, for a message."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(f"{indent}{line}" for line in lines[-count:])
+
+
 def failed(what: str, code: int, lines: list[str], next_step: str) -> SetupError:
     """What to say of a program that failed: its last lines, the cause that they name, and advice that fits it."""
     cause, helps = diagnose("\n".join(lines))
-    tail = "\n".join(f"    {line}" for line in lines if line)
+    tail = last_lines("\n".join(lines), len(lines), "    ")
     ended = f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
     return SetupError(
         "\n".join(part for part in (f"{what} failed ({ended})", tail) if part),

@@ -15,6 +15,7 @@ from ...exits import Exit
 from ...service.batch import Counts, JobState, TaskState
 from ...session import Session
 from ...state import blocked, failure_texts, preparation, task_output
+from ...state.following import end_of
 from ...state.progress import SMALL, describe
 from ...terminal.render import add_raw
 from ...terminal.wording import counted, size_in_words
@@ -240,10 +241,7 @@ def _tail(session: Session, job: JobState, task_id: str, name: str) -> str:
     if found is None:
         session.render.data(f"{name}: none, on its node or in the container")
         return ""
-    data = b""
-    for piece in found.data:
-        data = (data + piece)[-65536:]
-    lines = data.decode(errors="replace").splitlines()
+    lines = end_of(found.data, 65536).decode(errors="replace").splitlines()
     if lines:
         session.render.data(f"end of {name}, from {found.source}:")
         for line in lines[-LINES_OF_LOG:]:

@@ -19,7 +19,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Final
 
-from local.paths import Paths
+from local.paths import Paths, jobs_command
 
 KINDS: Final = ("Freeze", "Preempt", "Reboot", "Redeploy", "Terminate")
 NOTICE: Final = timedelta(seconds=30)  # the least for Preempt; others have minutes
@@ -67,7 +67,7 @@ def _file(paths: Paths) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """`python -m local.azure.identity.events NODE | clear`."""
     parser = argparse.ArgumentParser(prog="python -m local.azure.identity.events", description="Announce a node's end.")
-    parser.add_argument("node", help="a node's id (python -m jobs nodes POOL), or `clear`")
+    parser.add_argument("node", help=f"a node's id ({jobs_command()} nodes POOL), or `clear`")
     parser.add_argument("--kind", choices=KINDS, default="Preempt", help="what will happen to it (default %(default)s)")
     given = parser.parse_args(arguments)
     paths = Paths.default()

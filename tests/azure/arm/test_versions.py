@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from local.azure.arm.errors import InvalidRequestContent
 from local.azure.control_plane import ids
 from local.azure.control_plane.resource_types import TABLE, Types
 from local.azure.control_plane.shapes import changed_shape, changes_between, fields_of, model_shape, schema_of
+from local.azure.control_plane.versions import api_versions, dump
 from local.plugins.azure_native.resources import TYPES
 from tests.azure.arm.plain_http import PLACE, Http, provider
 
@@ -29,6 +31,22 @@ def test_every_version_that_the_pulumi_provider_sends_is_taken() -> None:
     for one in TYPES.values():
         kind = ids.parse(one.path.replace("{scope}", "subscriptions/s/resourceGroups/g")).type
         assert one.api_version in Types().get(kind).versions, kind
+
+
+def test_the_known_versions_are_those_that_the_pulumi_sdk_names() -> None:
+    """After another release of it: the command that makes the file is in `dump.py`."""
+    assert json.loads(api_versions.KNOWN.read_text()) == dump.known()
+
+
+def test_a_type_takes_each_known_version_unless_its_body_was_another_one() -> None:
+    """`_MORE` names none that the SDK has, and `_OTHER_BODIES` only such, so that each line of both has a reason."""
+    for kind, versions in dump.known().items():
+        other = set(api_versions._OTHER_BODIES.get(kind, ()))
+        assert other <= set(versions), kind
+        if kind != "Microsoft.Resources/resourceGroups":  # one refusal of Azure's, as a whole
+            assert not set(versions) & set(api_versions._MORE.get(kind, ())), kind
+        assert set(Types().get(kind).versions) >= set(versions) - other, kind
+        assert not set(Types().get(kind).versions) & other, kind
 
 
 def test_a_version_that_a_provider_never_had_is_refused_with_those_that_it_has(http_: Http) -> None:

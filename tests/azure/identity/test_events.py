@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.azure.identity import events
-from local.paths import HOME_VARIABLE, Paths
+from local.paths import HOME_VARIABLE, Paths, jobs_command
 
 
 @pytest.fixture
@@ -49,3 +49,9 @@ def test_without_a_local_azure_the_command_says_so(
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "none"))
     assert events.main(["node-1"]) == 1
     assert "python -m local start" in capsys.readouterr().err
+
+
+def test_the_help_names_the_command_for_jobs_as_it_is_in_this_checkout(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        events.main(["--help"])
+    assert f"({jobs_command()} nodes POOL)" in " ".join(capsys.readouterr().out.split())

@@ -279,7 +279,7 @@ def test_what_was_saved_is_there_again_after_a_reset(everything: Everything, hom
     provision(home.paths, DATABASE, "CREATE TABLE dbo.kept (id int, word nvarchar(20))")
     everything.rows("INSERT INTO dbo.kept VALUES (1, N'één')")
     digest = everything.push()
-    everything.task("running", "sh -c 'echo began >> ../began; sleep 3600'")
+    everything.task("running", "sh -c 'echo began >> began; sleep 3600'")
     wait("a running task", lambda: everything.batch.get_task("job", "running").state == "running")
     home.done("save", str(tmp_path / "file"))
     home.done("reset", "--yes")
@@ -296,7 +296,7 @@ def test_what_was_saved_is_there_again_after_a_reset(everything: Everything, hom
     wait("the node", lambda: after.node("pool").state in ("idle", "running"))
     assert after.output("packaged") == "the tool of packaged\n", "its file is on the node again"
     wait("the task", lambda: after.batch.get_task("job", "running").state == "running")
-    began = b"".join(after.batch.download_task_file("job", "running", "began")).decode()
+    began = b"".join(after.batch.download_task_file("job", "running", "wd/began")).decode()
     assert began == "began\nbegan\n", "what ran was run again, in its folder"
     info = after.batch.get_task("job", "running").execution_info
     assert info is not None and info.retry_count == 0 and info.requeue_count == 1

@@ -1,8 +1,9 @@
 """The api-versions that each resource type takes, and how a body of one differs from the version we were written for.
 
-`version_changes.json` has, by type and version, the paths of a body that the version's own SDK models have in another
-way; `dump.py` makes it from those SDKs. `_SAME` are versions of which no SDK was compared: types whose bodies
-did not change for what is used here, or of which the Pulumi SDK has one version only; their bodies are checked by it.
+`known_versions.json` has the versions of types whose older bodies were not compared: our body, which is the newest one,
+checks them all. It is what azure-native's SDK names, that is azure-rest-api-specs (`dump.py` makes it); what that lacks
+is in `_MORE`, and what it has and we refuse in `_OTHER_BODIES`. `version_changes.json` has, by type and version, the
+paths of a body that the version's own SDK models have in another way; `dump.py` makes it from those SDKs.
 """
 
 from __future__ import annotations
@@ -14,64 +15,52 @@ from pathlib import Path
 from typing import Any, Final
 
 CHANGES: Final = Path(__file__).with_name("version_changes.json")
-_RESOURCES: Final = (
-    "2025-04-01", "2025-03-01", "2024-11-01", "2024-08-01", "2024-07-01", "2024-03-01", "2023-07-01", "2022-12-01",
-    "2022-09-01", "2022-06-01", "2022-05-01", "2022-01-01", "2021-04-01", "2021-01-01", "2020-10-01", "2020-09-01",
-    "2020-08-01", "2020-07-01", "2020-06-01", "2019-11-01", "2019-10-01", "2019-09-01", "2019-08-01", "2019-07-01",
-    "2019-05-10", "2019-05-01", "2018-05-01", "2018-02-01", "2017-05-10",
-)  # fmt: skip
-_NETWORK: Final = (
-    "2026-01-01", "2025-09-01", "2025-07-01", "2025-05-01", "2025-03-01", "2025-01-01", "2024-10-01", "2024-07-01",
-    "2024-05-01", "2024-03-01", "2024-01-01", "2023-11-01",
-    "2023-09-01", "2023-06-01", "2023-05-01", "2023-04-01", "2023-02-01", "2022-11-01", "2022-09-01", "2022-07-01",
-    "2022-05-01", "2022-01-01", "2021-08-01", "2021-05-01", "2021-03-01", "2021-02-01", "2020-11-01",
-)  # fmt: skip
-_IDENTITIES: Final = ("2025-05-31-preview", "2025-01-31-preview", "2024-11-30", "2023-07-31-preview", "2023-01-31")
-_SAME: Final[Mapping[str, tuple[str, ...]]] = {
-    "Microsoft.Resources/resourceGroups": _RESOURCES,
-    "Microsoft.ManagedIdentity/userAssignedIdentities": _IDENTITIES,
-    "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials": _IDENTITIES,
+KNOWN: Final = Path(__file__).with_name("known_versions.json")
+_NETWORK: Final = ("2025-09-01", "2026-01-01")
+_MORE: Final[Mapping[str, tuple[str, ...]]] = {
+    # Azure's own refusal of 2025-03-01, before that was there (github.com/Azure/bicep/issues/17091).
+    "Microsoft.Resources/resourceGroups": (
+        *("2024-10-01-preview", "2024-11-01", "2024-08-01", "2024-07-01", "2024-06-01-preview", "2024-03-01"),
+        *("2023-07-01", "2023-07-01-preview", "2023-03-01-preview", "2022-12-01", "2022-11-01-preview", "2022-09-01"),
+        *("2022-06-01", "2022-05-01", "2022-03-01-preview", "2022-01-01", "2021-04-01", "2021-01-01", "2020-10-01"),
+        *("2020-09-01", "2020-08-01", "2020-07-01", "2020-06-01", "2020-05-01", "2020-01-01", "2019-11-01"),
+        *("2019-10-01", "2019-09-01", "2019-08-01", "2019-07-01", "2019-06-01", "2019-05-10", "2019-05-01"),
+        *("2019-03-01", "2018-11-01", "2018-09-01", "2018-08-01", "2018-07-01", "2018-06-01", "2018-05-01"),
+        *("2018-02-01", "2018-01-01", "2017-12-01", "2017-08-01", "2017-06-01", "2017-05-10", "2017-05-01"),
+        *("2017-03-01", "2016-09-01", "2016-07-01", "2016-06-01", "2016-02-01", "2015-11-01", "2015-01-01"),
+    ),
+    # Azure's refusals of 2020-07-01-preview and 2020-08-01-preview (github.com/Azure/azure-sdk-for-java/pull/28334).
     "Microsoft.Authorization/roleAssignments": (
-        "2022-04-01", "2020-10-01-preview", "2020-08-01-preview", "2020-04-01-preview", "2020-03-01-preview",
-        "2018-09-01-preview",
+        *("2022-01-01-preview", "2021-04-01-preview", "2019-04-01-preview", "2018-12-01-preview", "2018-07-01"),
+        *("2017-09-01", "2017-05-01", "2016-07-01"),
     ),
-    "Microsoft.Authorization/roleDefinitions": ("2022-05-01-preview", "2022-04-01", "2018-07-01", "2018-01-01-preview"),
-    "Microsoft.Authorization/locks": ("2020-05-01", "2017-04-01", "2016-09-01"),
-    "Microsoft.Insights/diagnosticSettings": ("2021-05-01-preview", "2017-05-01-preview"),
-    "Microsoft.Insights/actionGroups": (
-        "2024-10-01-preview", "2023-01-01", "2022-06-01", "2022-04-01", "2021-09-01", "2019-06-01", "2019-03-01",
-        "2018-09-01", "2018-03-01",
-    ),
-    "Microsoft.Insights/metricAlerts": ("2024-03-01-preview", "2018-03-01"),
-    "Microsoft.Insights/scheduledQueryRules": (
-        "2025-01-01-preview", "2024-01-01-preview", "2023-12-01", "2023-03-15-preview", "2022-08-01-preview",
-        "2022-06-15", "2021-08-01", "2021-02-01-preview",
-    ),
-    "Microsoft.Insights/activityLogAlerts": ("2023-01-01-preview", "2020-10-01", "2017-04-01"),
-    "Microsoft.Consumption/budgets": (
-        "2024-08-01", "2023-11-01", "2023-05-01", "2023-03-01", "2021-10-01", "2019-10-01",
-    ),
+    "Microsoft.Authorization/roleDefinitions": ("2018-07-01", "2017-09-01", "2017-05-01", "2016-07-01"),
+    # azure-rest-api-specs, specification/network/resource-manager/Microsoft.Network/stable, November 2026.
     "Microsoft.Network/privateEndpoints": _NETWORK,
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": _NETWORK,
     "Microsoft.Network/virtualNetworks": _NETWORK,
     "Microsoft.Network/virtualNetworks/subnets": _NETWORK,
-    "Microsoft.Network/privateDnsZones": ("2024-06-01", "2020-06-01", "2018-09-01"),
-    "Microsoft.OperationalInsights/workspaces": (
-        "2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01", "2021-12-01-preview", "2021-06-01", "2020-10-01",
-        "2020-08-01",
+    # azure-rest-api-specs, specification/keyvault/resource-manager/Microsoft.KeyVault/KeyVault/stable, November 2026.
+    "Microsoft.KeyVault/vaults": ("2026-05-15",),
+    "Microsoft.KeyVault/vaults/keys": ("2026-05-15",),
+}
+_OTHER_BODIES: Final[Mapping[str, tuple[str, ...]]] = {
+    # Rules of these versions have `schedule`, `source` and `action`, which later ones do not know.
+    "Microsoft.Insights/scheduledQueryRules": ("2018-04-16", "2020-05-01-preview"),
+    # Budgets of these versions have `filters` (later ones `filter`) and must have a category of two.
+    "Microsoft.Consumption/budgets": (
+        *("2019-06-01", "2019-05-01", "2019-05-01-preview", "2019-04-01-preview", "2019-01-01"),
     ),
-    "Microsoft.KeyVault/vaults": (
-        "2026-05-15",
-        "2025-05-01", "2024-12-01-preview", "2024-11-01", "2024-04-01-preview", "2023-07-01", "2023-02-01",
-        "2022-11-01", "2022-07-01", "2021-10-01", "2019-09-01",
-    ),
-    "Microsoft.KeyVault/vaults/keys": (
-        "2026-05-15",
-        "2025-05-01", "2024-12-01-preview", "2024-11-01", "2023-07-01", "2023-02-01", "2022-07-01", "2021-10-01",
-        "2019-09-01",
-    ),
-}  # fmt: skip
-"""Read in Azure's own refusals and in the specifications (azure-rest-api-specs), November 2026."""
+}
+
+
+@cache
+def _known() -> Mapping[str, tuple[str, ...]]:
+    named: Mapping[str, list[str]] = json.loads(KNOWN.read_text())
+    return {
+        kind: tuple(one for one in (*versions, *_MORE.get(kind, ())) if one not in _OTHER_BODIES.get(kind, ()))
+        for kind, versions in named.items()
+    }
 
 
 @cache
@@ -81,7 +70,7 @@ def _changes() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
 
 def versions_of(type: str, *own: str) -> tuple[str, ...]:
     """Every version that the type takes, newest first; `own` are those that it was written for and has models of."""
-    found = {*own, *_SAME.get(type, ()), *_changes().get(type, {})}
+    found = {*own, *_known().get(type, ()), *_changes().get(type, {})}
     return tuple(sorted(found, reverse=True))
 
 

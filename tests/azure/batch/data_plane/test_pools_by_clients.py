@@ -245,6 +245,10 @@ def test_extensions_logs_and_usage_have_the_forms_of_the_service(azure: LocalBat
     shown, own = client.list_node_extensions("pool", node_id)
     assert own.vm_extension is not None and own.vm_extension.name == "batchNodeExtension"
     assert shown.provisioning_state == "Succeeded" and "hush" not in str(shown.as_dict())
+    assert shown.instance_view is not None and shown.instance_view.statuses is not None
+    (status,) = shown.instance_view.statuses
+    assert (status.code, status.level) == ("ProvisioningState/succeeded", "Info")
+    assert "executes none" in str(status.message)
     assert client.get_node_extension("pool", node_id, "agent").vm_extension is not None
     with pytest.raises(HttpResponseError) as caught:
         client.get_node_extension("pool", node_id, "other")
