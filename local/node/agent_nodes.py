@@ -59,7 +59,8 @@ class AgentNodes:
     """The table of nodes. Executors add to it; every question to a node goes through it."""
 
     def __init__(self, folder: Path, relay: NodeRelay) -> None:
-        self._folder, self._relay = folder, relay
+        self._folder = folder
+        self._relay = relay
         self._nodes: dict[str, Agented] = {}
         self._on_event: Callable[[NodeEvent], None] = lambda event: None
 

@@ -65,8 +65,13 @@ class DockerExecutor(AgentNodes):
         progress: Callable[[str], None] = lambda words: None,
     ) -> None:
         super().__init__(paths.sockets / "nodes", relay)
-        self._paths, self._home, self._ports, self._hosts = paths, home_id(paths), ports, dict(hosts or {})
-        self._image, self._terminate_with, self._progress = image, terminate_with, progress
+        self._paths = paths
+        self._home = home_id(paths)
+        self._ports = ports
+        self._hosts = dict(hosts or {})
+        self._image = image
+        self._terminate_with = terminate_with
+        self._progress = progress
         self._docker = docker.from_env()
         self._making = asyncio.Lock()
         self._sharing = threading.Lock()  # what all nodes have in common is made by one thread
@@ -100,9 +105,12 @@ class DockerExecutor(AgentNodes):
         if spec.node_id not in self._nodes:
             image = await self._node_image()
             config = AgentConfig(
-                node=spec, first_port=self._ports.start, port_count=len(self._ports), hosts=self._hosts,
+                node=spec,
+                first_port=self._ports.start,
+                port_count=len(self._ports),
+                hosts=self._hosts,
                 terminate_with=self._terminate_with,
-            )  # fmt: skip
+            )
             node = await self._add(spec, config)
             self._say(node, NodeState.CREATING)
             try:
@@ -180,9 +188,15 @@ class DockerExecutor(AgentNodes):
             port_bindings={_SSH_PORT: ("127.0.0.1", None)},
         ) | self._rights(image)
         api.create_container(
-            image, name=name, hostname=_hostname(node.spec.node_id), labels=labels, ports=[(22, "tcp")],
-            stop_signal="SIGTERM", stop_timeout=_STOP_SECONDS, host_config=host,
-        )  # fmt: skip
+            image,
+            name=name,
+            hostname=_hostname(node.spec.node_id),
+            labels=labels,
+            ports=[(22, "tcp")],
+            stop_signal="SIGTERM",
+            stop_timeout=_STOP_SECONDS,
+            host_config=host,
+        )
         self._give_disk(node.spec.node_id)
 
     def _give_disk(self, node_id: str) -> None:

@@ -64,6 +64,10 @@ def bridge_of(network: Network) -> str:
 
 def _run(client: docker.DockerClient, image: str, script: str, network: Network) -> None:
     client.containers.run(
-        image, entrypoint=["/bin/sh", "-c", script, bridge_of(network)], network_mode="host", cap_drop=["ALL"],
-        cap_add=["NET_ADMIN", "NET_RAW"], remove=True,
-    )  # fmt: skip
+        image,
+        entrypoint=["/bin/sh", "-c", script, bridge_of(network)],
+        network_mode="host",
+        cap_drop=["ALL"],
+        cap_add=["NET_ADMIN", "NET_RAW"],
+        remove=True,
+    )

@@ -237,10 +237,16 @@ class NoopExecutor:
         when = self._now() if ran else None
         self._say(
             NodeChanged(
-                node_id=node_id, state=state, at=self._now(), errors=errors, boot_id=self.boot_ids.get(node_id, ""),
-                start_task_started=when, start_task_ended=when, start_task_exit_code=0 if ran else None,
+                node_id=node_id,
+                state=state,
+                at=self._now(),
+                errors=errors,
+                boot_id=self.boot_ids.get(node_id, ""),
+                start_task_started=when,
+                start_task_ended=when,
+                start_task_exit_code=0 if ran else None,
             )
-        )  # fmt: skip
+        )
 
     def _say(self, event: NodeEvent) -> None:
         if self._on_event is not None:

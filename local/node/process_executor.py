@@ -45,9 +45,12 @@ class ProcessExecutor(AgentNodes):
         if node is None:
             base = self._paths.state / "process-nodes" / spec.node_id
             config = AgentConfig(
-                node=spec, root=str(base / "tasks"), state=str(base / "agent"),
-                runtime=str(self._folder_of(spec.node_id)), isolated=False,
-            )  # fmt: skip
+                node=spec,
+                root=str(base / "tasks"),
+                state=str(base / "agent"),
+                runtime=str(self._folder_of(spec.node_id)),
+                isolated=False,
+            )
             node = await self._add(spec, config)
             self._say(node, NodeState.CREATING)
         await self._attach(node)
@@ -81,9 +84,16 @@ class ProcessExecutor(AgentNodes):
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "SSL_CERT_FILE": str(self._paths.ca)}
         with (self._paths.log / f"node-{node.spec.node_id}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "local.node.agent", str(node.folder / BOOT_FILE), env=environment,
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                "local.node.agent",
+                str(node.folder / BOOT_FILE),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         (node.folder / _PID_FILE).write_text(str(process.pid))
         self._processes[node.spec.node_id] = process
         end = asyncio.create_task(self._mourn(node, process))

@@ -70,8 +70,10 @@ async def test_a_node_that_was_deleted_or_is_being_deleted_stays_down(executor: 
 def test_an_agent_without_a_boot_file_says_so_without_a_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.node.agent", str(tmp_path / "boot.json")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert "there is no boot file" in done.stderr
     assert "next:" in done.stderr

@@ -136,9 +136,12 @@ class Node:
         failed = outcome.failure is not None and node.start_task_wait
         self._say(
             NodeState.START_TASK_FAILED if failed else NodeState.IDLE,
-            start_task_started=started, start_task_ended=datetime.now(UTC), start_task_retries=retries,
-            start_task_exit_code=outcome.exit_code, start_task_failure=outcome.failure,
-        )  # fmt: skip
+            start_task_started=started,
+            start_task_ended=datetime.now(UTC),
+            start_task_retries=retries,
+            start_task_exit_code=outcome.exit_code,
+            start_task_failure=outcome.failure,
+        )
 
     def _say(self, state: NodeState, **more: object) -> None:
         node_id = self._config.node.node_id

@@ -148,10 +148,15 @@ class Runs:
             outcome = Outcome()
         self._journal.add(
             RunEnded(
-                node_id=node_id, run_id=run.run_id, at=datetime.now(UTC), exit_code=outcome.exit_code,
-                failure=outcome.failure, container=outcome.container, lost=self._stopping,
+                node_id=node_id,
+                run_id=run.run_id,
+                at=datetime.now(UTC),
+                exit_code=outcome.exit_code,
+                failure=outcome.failure,
+                container=outcome.container,
+                lost=self._stopping,
             )
-        )  # fmt: skip
+        )
         del self._live[run.run_id]
 
     def _task_folder(self, run: RunSpec, reader: Account | None = None) -> Beneath:
