@@ -7,7 +7,8 @@ filter gets one rule for our bridge: new connections from it to the host itself 
 further, to the internet or to another node, passes the host and is not meant.
 
 The rule is set by a container that shares the host's network for a moment, because the engine may be on another machine
-than we are, or we may not be root. An engine that does not allow this is told and goes on without.
+than we are, or we may not be root. On an engine that does not allow this, nodes run without
+the rule, and a message says so.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.node.agent.assembly import Agent
 from local.node.agent.config import AgentConfig
-from local.node.agent_nodes import Agented, AgentNodes
+from local.node.agent_nodes import AgentNodes, KnownNode
 from local.node.contract import NodeSpec, RunSpec
 from local.node.relay import NodeRelay
 from tests.node.events import Events
@@ -22,7 +22,7 @@ class InProcess(AgentNodes):
         """Follow the agent that listens in the node's folder."""
         self._follow(await self._add(spec))
 
-    async def _attach(self, node: Agented) -> None:
+    async def _attach(self, node: KnownNode) -> None:
         self._follow(node)
 
 
