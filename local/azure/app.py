@@ -25,7 +25,7 @@ from local.azure.executors import build_executor
 from local.azure.identity.service import IdentityService
 from local.azure.platform.clock import Clock, MovableClock
 from local.azure.platform.faults import AZURE, FaultRefused, Listener
-from local.azure.platform.service import Service
+from local.azure.platform.sites import Service
 from local.azure.registry.service import RegistryService
 from local.node.contract import Executor
 from local.paths import write_private

@@ -80,9 +80,8 @@ def keep_written(cloud: Cloud) -> Callable[[Resource, bool], None]:
 def _of_stack(cloud: Cloud, kind: str) -> Resource | None:
     name, value = STACK_TAG
     ready = [
-        one for one in cloud.resources.list(kind)
-        if one.state == "Succeeded" and (one.tags or {}).get(name) == value
-    ]  # fmt: skip
+        one for one in cloud.resources.list(kind) if one.state == "Succeeded" and (one.tags or {}).get(name) == value
+    ]
     return max(ready, key=lambda one: one.created, default=None)
 
 

@@ -79,7 +79,9 @@ class NodesWithFaults:
 
     def __init__(self, inner: Executor, faults: Faults, clock: Clock) -> None:
         self.name = inner.name
-        self._inner, self._faults, self._clock = inner, faults, clock
+        self._inner = inner
+        self._faults = faults
+        self._clock = clock
         self._nodes: dict[str, _KnownNode] = {}
         self._on_event: Callable[[NodeEvent], None] = lambda event: None
         self._working: set[asyncio.Task[None]] = set()
@@ -178,7 +180,8 @@ class NodesWithFaults:
     # -- the executor ------------------------------------------------------------------------------------------------
 
     async def open(self, on_event: Callable[[NodeEvent], None]) -> None:
-        self._loop, self._on_event = asyncio.get_running_loop(), on_event
+        self._loop = asyncio.get_running_loop()
+        self._on_event = on_event
         self._faults.on_set = self._rule_set
         await self._inner.open(self._take)
 

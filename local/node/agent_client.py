@@ -23,7 +23,8 @@ class AgentClient:
     """One agent."""
 
     def __init__(self, node_id: str, socket: Path) -> None:
-        self.node_id, self._socket = node_id, socket
+        self.node_id = node_id
+        self._socket = socket
 
     async def start_run(self, run: RunSpec) -> None:
         """Start a run; one that the node knows is left as it is."""

@@ -1,4 +1,4 @@
-"""What the docker and the process executor share: nodes that have an agent, and following what those report.
+"""What the docker and the process executor share: the table of nodes with an agent, and following their events.
 
 Owns connections and events; making and removing nodes is the executors'. A node's events are followed from its journal,
 from the start at each `open`: the journal is the truth, so nothing has to be remembered here between two lives of the
@@ -39,8 +39,8 @@ _PAUSE_SECONDS = 0.05  # between looks for the socket of an agent that boots: a 
 
 
 @dataclass
-class Agented:
-    """A node that we know: its specification, its folder on the host, and who follows its events."""
+class KnownNode:
+    """A node of this local Azure: its specification, its folder on the host, and the task that follows its events."""
 
     spec: NodeSpec
     folder: Path
@@ -50,23 +50,24 @@ class Agented:
     following: asyncio.Task[None] | None = None
 
     def write_boot_file(self) -> None:
-        """For the agent, which is about to start and removes it."""
+        """Write the settings that the agent reads and removes when it starts."""
         if self.config:
             write_config(self.folder / BOOT_FILE, self.config)
 
 
 class AgentNodes:
-    """The table of nodes. Executors add to it; every question to a node goes through it."""
+    """The table of nodes. Executors add to it; every request to a node goes through it."""
 
     def __init__(self, folder: Path, relay: NodeRelay) -> None:
-        self._folder, self._relay = folder, relay
-        self._nodes: dict[str, Agented] = {}
+        self._folder = folder
+        self._relay = relay
+        self._nodes: dict[str, KnownNode] = {}
         self._on_event: Callable[[NodeEvent], None] = lambda event: None
 
     # -- the table ---------------------------------------------------------------------------------------------------
 
     async def open(self, on_event: Callable[[NodeEvent], None]) -> None:
-        """Take up the nodes that we kept; `_attach` looks at what became of each."""
+        """Read the nodes of the last life of the local Azure, and follow each (`_attach`)."""
         self._on_event = on_event
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for kept in sorted(self._folder.glob(f"*{KEPT}")):
@@ -80,12 +81,12 @@ class AgentNodes:
         self._nodes.clear()
         await self._relay.close()
 
-    async def _attach(self, node: Agented) -> None:
+    async def _attach(self, node: KnownNode) -> None:
         raise NotImplementedError
 
-    async def _add(self, spec: NodeSpec, config: AgentConfig | None = None) -> Agented:
+    async def _add(self, spec: NodeSpec, config: AgentConfig | None = None) -> KnownNode:
         folder = self._folder_of(spec.node_id)
-        node = Agented(spec, folder, AgentClient(spec.node_id, folder / "agent.sock"), config)
+        node = KnownNode(spec, folder, AgentClient(spec.node_id, folder / "agent.sock"), config)
         if config:
             folder.mkdir(mode=0o700, exist_ok=True)
             write_config(_kept(folder), config)
@@ -94,7 +95,7 @@ class AgentNodes:
         return node
 
     @staticmethod
-    def _respecify(node: Agented, spec: NodeSpec | None) -> None:
+    def _respecify(node: KnownNode, spec: NodeSpec | None) -> None:
         """Have the node's next boot go by another specification."""
         if spec is not None and node.config is not None:
             node.spec, node.config = spec, replace(node.config, node=spec)
@@ -104,21 +105,21 @@ class AgentNodes:
         """A short name: a socket's path has at most 108 bytes."""
         return self._folder / hashlib.sha256(node_id.encode()).hexdigest()[:10]
 
-    async def _forget(self, node: Agented) -> None:
+    async def _forget(self, node: KnownNode) -> None:
         await self._unfollow(node)
         await self._relay.close_node(node.spec.node_id)
         self._nodes.pop(node.spec.node_id, None)
         _kept(node.folder).unlink(missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, node.folder, ignore_errors=True)
 
-    def _known(self, node_id: str) -> Agented:
+    def _known(self, node_id: str) -> KnownNode:
         if node_id not in self._nodes:
             raise NodeUnreachable(f"node {node_id} does not exist; its pool may have been resized or deleted")
         return self._nodes[node_id]
 
     # -- what nodes report -------------------------------------------------------------------------------------------
 
-    def _say(self, node: Agented, state: NodeState, *errors: tuple[str, str]) -> None:
+    def _set_state(self, node: KnownNode, state: NodeState, *errors: tuple[str, str]) -> None:
         at = datetime.now(UTC)
         self._report(NodeChanged(node_id=node.spec.node_id, state=state, at=at, errors=errors))
 
@@ -128,18 +129,18 @@ class AgentNodes:
         except Exception:  # the receiver's bug must not end the following of a node
             log.exception("an event of node %s was not taken: %s", event.node_id, event)
 
-    def _follow(self, node: Agented) -> None:
+    def _follow(self, node: KnownNode) -> None:
         if node.following is None or node.following.done():
             node.following = asyncio.create_task(self._following(node), name=f"follow {node.spec.node_id}")
 
-    async def _unfollow(self, node: Agented) -> None:
+    async def _unfollow(self, node: KnownNode) -> None:
         if node.following:
             node.following.cancel()
             await asyncio.gather(node.following, return_exceptions=True)
             node.following = None
 
-    async def _following(self, node: Agented) -> None:
-        """Hear all that the agent writes down, over any number of connections, until the node is known to be down."""
+    async def _following(self, node: KnownNode) -> None:
+        """Report every entry of the agent's journal, over any number of connections, until the task is cancelled."""
         while True:
             try:
                 async for entry in node.client.events(node.seen):

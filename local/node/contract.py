@@ -1,4 +1,4 @@
-"""What the scheduler and a node say to each other: plain records, no behaviour.
+"""The records that the scheduler and the nodes exchange, and the interface of an executor; no behaviour.
 
 `local/azure/batch` decides (which run goes to which node, whether a failed run is retried); `local/node` acts on
 those decisions and reports events. Nothing here knows HTTP, Docker or the store. Every record survives a round trip
@@ -197,7 +197,7 @@ class NodeSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FailureInfo:
-    """Why a run failed, in the service's words: category "usererror" or "servererror", a documented code, a message."""
+    """Why a run failed, as the service shows it: category ("usererror", "servererror"), documented code, message."""
 
     category: str
     code: str
@@ -216,9 +216,9 @@ class ContainerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeChanged:
-    """A node's life went on. `errors` are (code, message) pairs; start-task fields are set once that began.
+    """A node changed its state. `errors` are (code, message) pairs; start-task fields are set once that began.
 
-    `boot_id` is another one after each boot; empty when it is not the node itself that speaks.
+    `boot_id` is a new one after each boot; it is empty when the executor reports the state, not the node itself.
     """
 
     node_id: str
@@ -275,8 +275,8 @@ class Executor(Protocol):
     Every method may be called again after a crash with the same arguments: creating an existing node or starting a
     known run is not an error; a run that is terminated before it came is reported as ended, and does not start any
     more. `reboot_node` with a specification boots the node by that one (its start task may have changed). Errors:
-    `NodeUnreachable` when the node cannot be asked, `FileNotFoundError` for a file that is not there, `ActionRefused`
-    in the node's words for anything else.
+    `NodeUnreachable` when the node does not answer, `FileNotFoundError` for a file that is not there, `ActionRefused`
+    with the node's own message for anything else.
     Events arrive on the event loop's thread, each exactly once per `open`, in order per node; after `open` the present
     state of each known node and every run that ended meanwhile is reported again (receivers compare run ids).
     """
@@ -304,7 +304,7 @@ class NodeUnreachable(Exception):
 
 
 class ActionRefused(Exception):
-    """The node did not do it: its own words."""
+    """The node did not do what it was asked for; the message is the node's."""
 
 
 def to_json(record: Any) -> dict[str, Any]:

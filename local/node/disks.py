@@ -63,7 +63,8 @@ class _Pieces:
     """The engine's stream as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._left = pieces, b""
+        self._pieces = pieces
+        self._left = b""
 
     def read(self, size: int) -> bytes:
         while len(self._left) < size and (piece := next(self._pieces, b"")):

@@ -21,7 +21,7 @@ from docker.models.containers import Container
 
 from local.node import firewall
 from local.node.agent.config import AGENT_RUNTIME, AGENT_STATE, NODE_ROOT, AgentConfig
-from local.node.agent_nodes import Agented, AgentNodes
+from local.node.agent_nodes import AgentNodes, KnownNode
 from local.node.contract import NodeEvent, NodeSpec, NodeState, NodeUnreachable
 from local.node.image import ensure_node_image
 from local.node.privileges import node_rights
@@ -44,12 +44,12 @@ def disk_file(folder: str) -> str:
 
 
 def home_id(paths: Paths) -> str:
-    """What tells this local Azure's containers from another's on the same engine."""
+    """The label's value on this local Azure's containers: another local Azure may use the same engine."""
     return paths.id
 
 
 class DockerExecutor(AgentNodes):
-    """The docker executor. `ports` and `hosts` tell nodes the way to the local Azure's services."""
+    """The docker executor. Nodes reach the local Azure's services by `ports` and by the names in `hosts`."""
 
     name = "docker"
 
@@ -65,20 +65,25 @@ class DockerExecutor(AgentNodes):
         progress: Callable[[str], None] = lambda words: None,
     ) -> None:
         super().__init__(paths.sockets / "nodes", relay)
-        self._paths, self._home, self._ports, self._hosts = paths, home_id(paths), ports, dict(hosts or {})
-        self._image, self._terminate_with, self._progress = image, terminate_with, progress
+        self._paths = paths
+        self._home = home_id(paths)
+        self._ports = ports
+        self._hosts = dict(hosts or {})
+        self._image = image
+        self._terminate_with = terminate_with
+        self._progress = progress
         self._docker = docker.from_env()
         self._making = asyncio.Lock()
         self._sharing = threading.Lock()  # what all nodes have in common is made by one thread
         self._shut_off = ""  # the network whose rule is set
-        self._planned: set[str] = set()  # nodes that go down because we said so
+        self._planned: set[str] = set()  # nodes that go down because we asked for it
         self._revived: dict[str, float] = {}
         self._reviving: dict[str, asyncio.Task[None]] = {}
         self._watcher: threading.Thread | None = None
         self._engine_events: Any = None
 
     async def open(self, on_event: Callable[[NodeEvent], None]) -> None:
-        """Take up the nodes of before, and watch the engine for nodes that die."""
+        """Follow the nodes that exist already, and watch the engine for nodes that die."""
         await super().open(on_event)
         loop = asyncio.get_running_loop()
         filters = {"type": "container", "label": f"{HOME_LABEL}={self._home}", "event": ["die", "start"]}
@@ -87,7 +92,7 @@ class DockerExecutor(AgentNodes):
         self._watcher.start()
 
     async def close(self) -> None:
-        """Leave the nodes as they are and let go."""
+        """Stop watching; the nodes go on."""
         if self._engine_events is not None:
             await asyncio.to_thread(self._engine_events.close)
         for revival in list(self._reviving.values()):
@@ -100,16 +105,21 @@ class DockerExecutor(AgentNodes):
         if spec.node_id not in self._nodes:
             image = await self._node_image()
             config = AgentConfig(
-                node=spec, first_port=self._ports.start, port_count=len(self._ports), hosts=self._hosts,
+                node=spec,
+                first_port=self._ports.start,
+                port_count=len(self._ports),
+                hosts=self._hosts,
                 terminate_with=self._terminate_with,
-            )  # fmt: skip
+            )
             node = await self._add(spec, config)
-            self._say(node, NodeState.CREATING)
+            self._set_state(node, NodeState.CREATING)
             try:
                 await asyncio.to_thread(self._start, node, image)
             except DockerException as error:
                 await asyncio.to_thread(self._remove, spec.node_id)  # so that the next attempt begins anew
-                return self._say(node, NodeState.UNUSABLE, ("NodeNotCreated", f"{error}"))  # GUESS: the code is ours
+                return self._set_state(
+                    node, NodeState.UNUSABLE, ("NodeNotCreated", f"{error}")
+                )  # GUESS: the code is ours
         else:
             node = self._nodes[spec.node_id]
             await asyncio.to_thread(self._start, node, await self._node_image())
@@ -119,7 +129,7 @@ class DockerExecutor(AgentNodes):
         """Restart a node. Its runs are lost; its disk is kept."""
         node = self._known(node_id)
         self._respecify(node, spec)
-        self._say(node, NodeState.REBOOTING)
+        self._set_state(node, NodeState.REBOOTING)
         self._planned.add(node_id)
         try:
             container = await asyncio.to_thread(self._container, node_id)
@@ -154,7 +164,7 @@ class DockerExecutor(AgentNodes):
 
     # -- in threads --------------------------------------------------------------------------------------------------
 
-    def _start(self, node: Agented, image: str) -> None:
+    def _start(self, node: KnownNode, image: str) -> None:
         """Have the node's container running: made, started, or left as it is."""
         try:
             self._container(node.spec.node_id)
@@ -162,14 +172,14 @@ class DockerExecutor(AgentNodes):
             self._create(node, image)
         self._boot(node)
 
-    def _boot(self, node: Agented) -> None:
+    def _boot(self, node: KnownNode) -> None:
         """Start the node's container unless it runs: the boot file must have an agent that takes it."""
         container = self._container(node.spec.node_id)
         if container.status != "running":
             node.write_boot_file()
             container.start()
 
-    def _create(self, node: Agented, image: str) -> None:
+    def _create(self, node: KnownNode, image: str) -> None:
         name, labels = self._name(node.spec.node_id), self._labels(node.spec.node_id)
         network = self._network(image)
         volume = self._docker.volumes.create(f"{name}-docker", labels=labels)
@@ -180,13 +190,19 @@ class DockerExecutor(AgentNodes):
             port_bindings={_SSH_PORT: ("127.0.0.1", None)},
         ) | self._rights(image)
         api.create_container(
-            image, name=name, hostname=_hostname(node.spec.node_id), labels=labels, ports=[(22, "tcp")],
-            stop_signal="SIGTERM", stop_timeout=_STOP_SECONDS, host_config=host,
-        )  # fmt: skip
+            image,
+            name=name,
+            hostname=_hostname(node.spec.node_id),
+            labels=labels,
+            ports=[(22, "tcp")],
+            stop_signal="SIGTERM",
+            stop_timeout=_STOP_SECONDS,
+            host_config=host,
+        )
         self._give_disk(node.spec.node_id)
 
     def _give_disk(self, node_id: str) -> None:
-        """A node of a restored state finds its files again."""
+        """Copy the saved disk of a restored node into its new container."""
         saved = self._paths.state / DISKS / node_id
         for folder in DISK_FOLDERS:
             file = saved / disk_file(folder)
@@ -202,8 +218,9 @@ class DockerExecutor(AgentNodes):
             self._docker.volumes.get(f"{self._name(node_id)}-docker").remove(force=True)
 
     def _network(self, image: str) -> str:
-        """The id of our network, shut off from its host. The engine would make two of one name: hence the lock, and the
-        id. The rule is set once in our life, because it does not outlive a start of the machine."""
+        """The id of our network, whose nodes cannot reach the host's services. The lock and the id are needed because
+        the engine makes two networks of one name. Each start of the local Azure sets the rule anew, because it is lost
+        when the machine starts."""
         with self._sharing:
             known = self._docker.networks.list(filters={"label": f"{HOME_LABEL}={self._home}"})
             name, labels = f"local-azure-{self._home}", {HOME_LABEL: self._home}
@@ -241,17 +258,17 @@ class DockerExecutor(AgentNodes):
         return {HOME_LABEL: self._home, NODE_LABEL: node_id}
 
     def _watch(self, loop: asyncio.AbstractEventLoop, events: Any) -> None:
-        """The engine's word that a container of ours died or started, passed to the event loop."""
+        """Pass the engine's events (a container of ours died or started) to the event loop."""
         try:
             for event in events:
                 node_id = event["Actor"]["Attributes"].get(NODE_LABEL, "")
-                loop.call_soon_threadsafe(self._engine_says, node_id, event["Action"])
+                loop.call_soon_threadsafe(self._on_engine_event, node_id, event["Action"])
         except Exception:  # noqa: S110 - the stream was closed, or the engine went away: `open` takes it up again
             pass
 
     # -- on the loop -------------------------------------------------------------------------------------------------
 
-    def _engine_says(self, node_id: str, action: str) -> None:
+    def _on_engine_event(self, node_id: str, action: str) -> None:
         node = self._nodes.get(node_id)
         if node is None or node_id in self._planned:
             return
@@ -260,12 +277,12 @@ class DockerExecutor(AgentNodes):
             return
         if node.following:
             node.following.cancel()
-        self._say(node, NodeState.UNKNOWN, ("NodeDied", "the node's container ended"))  # GUESS: the code is ours
+        self._set_state(node, NodeState.UNKNOWN, ("NodeDied", "the node's container ended"))  # GUESS: the code is ours
         if node_id not in self._reviving:
             revival = self._reviving[node_id] = asyncio.create_task(self._revive(node), name=f"revive {node_id}")
             revival.add_done_callback(lambda _: self._reviving.pop(node_id))
 
-    async def _revive(self, node: Agented) -> None:
+    async def _revive(self, node: KnownNode) -> None:
         """Start a node that died: at once, or half a minute after its last revival, so that one which always dies does
         not keep the machine busy. A person's `docker start` would leave it without a boot file."""
         node_id, clock = node.spec.node_id, asyncio.get_running_loop().time
@@ -274,13 +291,13 @@ class DockerExecutor(AgentNodes):
             self._revived[node_id] = clock()
             await self._attach(node)
 
-    async def _attach(self, node: Agented) -> None:
+    async def _attach(self, node: KnownNode) -> None:
         """A node of before: follow it, start it first where it is down, report it where it is gone."""
         try:
             await asyncio.to_thread(self._boot, node)
         except DockerException as error:
             gone = "the node's container is gone" if isinstance(error, NotFound) else str(error)
-            self._say(node, NodeState.UNKNOWN, ("NodeDied", gone))
+            self._set_state(node, NodeState.UNKNOWN, ("NodeDied", gone))
             return
         self._follow(node)
 

@@ -7,7 +7,8 @@ filter gets one rule for our bridge: new connections from it to the host itself 
 further, to the internet or to another node, passes the host and is not meant.
 
 The rule is set by a container that shares the host's network for a moment, because the engine may be on another machine
-than we are, or we may not be root. An engine that does not allow this is told and goes on without.
+than we are, or we may not be root. On an engine that does not allow this, nodes run without
+the rule, and a message says so.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ def bridge_of(network: Network) -> str:
 
 def _run(client: docker.DockerClient, image: str, script: str, network: Network) -> None:
     client.containers.run(
-        image, entrypoint=["/bin/sh", "-c", script, bridge_of(network)], network_mode="host", cap_drop=["ALL"],
-        cap_add=["NET_ADMIN", "NET_RAW"], remove=True,
-    )  # fmt: skip
+        image,
+        entrypoint=["/bin/sh", "-c", script, bridge_of(network)],
+        network_mode="host",
+        cap_drop=["ALL"],
+        cap_add=["NET_ADMIN", "NET_RAW"],
+        remove=True,
+    )

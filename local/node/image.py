@@ -108,9 +108,13 @@ def _bootstrap(tar: Path) -> None:
     command = ["sh", str(_FILES / "rootfs.sh"), str(part), _SUITE, _PACKAGES]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_BOOTSTRAP_SECONDS, check=False,
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_BOOTSTRAP_SECONDS,
+            check=False,
             umask=0o022,  # ours is stricter, and would be that of the folders in the image
-        )  # fmt: skip
+        )
         if done.returncode:
             raise ImageBuildFailed(
                 f"mmdebstrap ended with {done.returncode}: {last_lines(done.stderr, 5)}\n"
@@ -139,9 +143,14 @@ def _ensure(
     try:
         with elapsing(progress, f"building the {kind} image"):
             client.images.build(
-                fileobj=_context_tar(context), custom_context=True, tag=name, rm=True, forcerm=True,
-                buildargs={"BASE_IMAGE": parent}, labels={LABEL: kind, **(labels or {})},
-            )  # fmt: skip
+                fileobj=_context_tar(context),
+                custom_context=True,
+                tag=name,
+                rm=True,
+                forcerm=True,
+                buildargs={"BASE_IMAGE": parent},
+                labels={LABEL: kind, **(labels or {})},
+            )
     except BuildError as error:
         output = "\n".join(str(line.get("stream") or line.get("error") or "") for line in error.build_log)
         raise ImageBuildFailed(f"the {kind} image did not build: {error}\n{last_lines(output, 6)}") from error

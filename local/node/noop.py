@@ -64,9 +64,9 @@ class NoopExecutor:
         self._on_event = on_event
         for node_id, state in self.states.items():
             boot_id = self.boot_ids.get(node_id, "")
-            self._say(NodeChanged(node_id=node_id, state=state, at=self._now(), boot_id=boot_id))
+            self._report(NodeChanged(node_id=node_id, state=state, at=self._now(), boot_id=boot_id))
         for event in list(self.ended.values()):
-            self._say(event)
+            self._report(event)
 
     async def close(self) -> None:
         """Say nothing any more; nodes stay."""
@@ -122,7 +122,7 @@ class NoopExecutor:
             self.end(run_id, SIGTERM_EXIT)
         elif run_id not in self.ended:
             self.ended[run_id] = RunEnded(node_id=node_id, run_id=run_id, at=self._now())
-            self._say(self.ended[run_id])
+            self._report(self.ended[run_id])
 
     async def list_files(self, node_id: str, directory: str, recursive: bool) -> list[FileInfo]:
         """Files and folders below a folder, named relative to it."""
@@ -192,7 +192,7 @@ class NoopExecutor:
     def begin(self, run_id: str) -> None:
         """The command runs."""
         node_id, _ = self.runs[run_id]
-        self._say(RunStarted(node_id=node_id, run_id=run_id, at=self._now()))
+        self._report(RunStarted(node_id=node_id, run_id=run_id, at=self._now()))
 
     def end(
         self, run_id: str, exit_code: int | None = 0, failure: FailureInfo | None = None, *, lost: bool = False
@@ -208,7 +208,7 @@ class NoopExecutor:
             lost=lost,
         )
         self.ended[run_id] = event
-        self._say(event)
+        self._report(event)
 
     def write(self, node_id: str, path: str, content: bytes) -> None:
         """Put a file on the node."""
@@ -235,14 +235,20 @@ class NoopExecutor:
         spec = self.nodes.get(node_id)
         ran = spec is not None and spec.start_task is not None and state is NodeState.IDLE
         when = self._now() if ran else None
-        self._say(
+        self._report(
             NodeChanged(
-                node_id=node_id, state=state, at=self._now(), errors=errors, boot_id=self.boot_ids.get(node_id, ""),
-                start_task_started=when, start_task_ended=when, start_task_exit_code=0 if ran else None,
+                node_id=node_id,
+                state=state,
+                at=self._now(),
+                errors=errors,
+                boot_id=self.boot_ids.get(node_id, ""),
+                start_task_started=when,
+                start_task_ended=when,
+                start_task_exit_code=0 if ran else None,
             )
-        )  # fmt: skip
+        )
 
-    def _say(self, event: NodeEvent) -> None:
+    def _report(self, event: NodeEvent) -> None:
         if self._on_event is not None:
             self._on_event(event)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.node.agent.config import AgentConfig
-from local.node.agent_nodes import BOOT_FILE, Agented, AgentNodes
+from local.node.agent_nodes import BOOT_FILE, AgentNodes, KnownNode
 from local.node.contract import NodeSpec, NodeState, NodeUnreachable
 from local.node.relay import NodeRelay
 from local.paths import CHECKOUT, Paths
@@ -45,18 +45,21 @@ class ProcessExecutor(AgentNodes):
         if node is None:
             base = self._paths.state / "process-nodes" / spec.node_id
             config = AgentConfig(
-                node=spec, root=str(base / "tasks"), state=str(base / "agent"),
-                runtime=str(self._folder_of(spec.node_id)), isolated=False,
-            )  # fmt: skip
+                node=spec,
+                root=str(base / "tasks"),
+                state=str(base / "agent"),
+                runtime=str(self._folder_of(spec.node_id)),
+                isolated=False,
+            )
             node = await self._add(spec, config)
-            self._say(node, NodeState.CREATING)
+            self._set_state(node, NodeState.CREATING)
         await self._attach(node)
 
     async def reboot_node(self, node_id: str, spec: NodeSpec | None = None) -> None:
         """Stop the agent with its runs and start it again."""
         node = self._known(node_id)
         self._respecify(node, spec)
-        self._say(node, NodeState.REBOOTING)
+        self._set_state(node, NodeState.REBOOTING)
         await self._stop(node)
         await self._attach(node)
 
@@ -68,36 +71,43 @@ class ProcessExecutor(AgentNodes):
             await self._forget(node)
 
     def remote_login(self, node_id: str) -> tuple[str, int]:
-        """Refused: the node is this machine."""
+        """Raise NodeUnreachable: the node is this machine."""
         raise NodeUnreachable(f"node {node_id} is a process of this machine; there is nothing to log in to")
 
-    async def _attach(self, node: Agented) -> None:
+    async def _attach(self, node: KnownNode) -> None:
         if agent_pid(node.folder) is None:
             await self._spawn(node)
         self._follow(node)
 
-    async def _spawn(self, node: Agented) -> None:
+    async def _spawn(self, node: KnownNode) -> None:
         node.write_boot_file()
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "SSL_CERT_FILE": str(self._paths.ca)}
         with (self._paths.log / f"node-{node.spec.node_id}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "local.node.agent", str(node.folder / BOOT_FILE), env=environment,
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                "local.node.agent",
+                str(node.folder / BOOT_FILE),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         (node.folder / _PID_FILE).write_text(str(process.pid))
         self._processes[node.spec.node_id] = process
-        end = asyncio.create_task(self._mourn(node, process))
+        end = asyncio.create_task(self._report_end(node, process))
         self._ends.add(end)
         end.add_done_callback(self._ends.discard)
 
-    async def _mourn(self, node: Agented, process: asyncio.subprocess.Process) -> None:
+    async def _report_end(self, node: KnownNode, process: asyncio.subprocess.Process) -> None:
         await process.wait()
         if node.spec.node_id not in self._planned and node.spec.node_id in self._nodes:
             if node.following:
                 node.following.cancel()
-            self._say(node, NodeState.UNKNOWN, ("NodeDied", f"the node's agent ended with {process.returncode}"))
+            self._set_state(node, NodeState.UNKNOWN, ("NodeDied", f"the node's agent ended with {process.returncode}"))
 
-    async def _stop(self, node: Agented) -> None:
+    async def _stop(self, node: KnownNode) -> None:
         self._planned.add(node.spec.node_id)
         try:
             pid = agent_pid(node.folder)

@@ -38,7 +38,9 @@ class NodeRelay:
     """
 
     def __init__(self, ports: Collection[int], imds: Imds, patience: float = _PATIENCE_SECONDS) -> None:
-        self._ports, self._imds, self._patience = ports, imds, patience
+        self._ports = ports
+        self._imds = imds
+        self._patience = patience
         self._doors: dict[str, _Door] = {}
         self._connections: set[asyncio.Task[None]] = set()
 

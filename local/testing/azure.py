@@ -105,8 +105,12 @@ class LocalAzure:
         group = f"{self.cloud.subscription_scope}/resourceGroups/rg-{name}"
         self.arm("PUT", group, _GROUPS, {"location": LOCATION})
         try:
-            self.arm("PUT", f"{group}/providers/Microsoft.Batch/batchAccounts/{name}", _BATCH,
-                     {"location": LOCATION, "properties": properties})  # fmt: skip
+            self.arm(
+                "PUT",
+                f"{group}/providers/Microsoft.Batch/batchAccounts/{name}",
+                _BATCH,
+                {"location": LOCATION, "properties": properties},
+            )
             for role in (DATA_CONTRIBUTOR, BLOB_CONTRIBUTOR):
                 self.assign(group, role, self.cloud.settings.deployer_object_id)
             yield BatchAccount(self, name, f"rg-{name}", group)
@@ -127,12 +131,16 @@ class LocalAzure:
         """What azure-identity, the Azure CLI and requests read: who signs in where, and whom to trust."""
         settings, authority = self.cloud.settings, str(self.paths.ca)
         return {
-            "AZURE_TENANT_ID": settings.tenant_id, "AZURE_CLIENT_ID": settings.client_id,
-            "AZURE_CLIENT_SECRET": settings.client_secret, "AZURE_SUBSCRIPTION_ID": settings.subscription_id,
-            "AZURE_AUTHORITY_HOST": self.cloud.arm_url, "AZURE_CORE_INSTANCE_DISCOVERY": "false",
+            "AZURE_TENANT_ID": settings.tenant_id,
+            "AZURE_CLIENT_ID": settings.client_id,
+            "AZURE_CLIENT_SECRET": settings.client_secret,
+            "AZURE_SUBSCRIPTION_ID": settings.subscription_id,
+            "AZURE_AUTHORITY_HOST": self.cloud.arm_url,
+            "AZURE_CORE_INSTANCE_DISCOVERY": "false",
             "ARM_CLOUD_METADATA_URL": f"{self.cloud.arm_url}/metadata/endpoints?api-version=2019-05-01",
-            "SSL_CERT_FILE": authority, "REQUESTS_CA_BUNDLE": authority,
-        }  # fmt: skip
+            "SSL_CERT_FILE": authority,
+            "REQUESTS_CA_BUNDLE": authority,
+        }
 
     def credential(self) -> Any:
         """The deployer, as a credential of azure-identity."""
@@ -140,17 +148,22 @@ class LocalAzure:
 
         settings = self.cloud.settings
         return ClientSecretCredential(
-            settings.tenant_id, settings.client_id, settings.client_secret, authority=self.cloud.arm_url,
-            disable_instance_discovery=True, connection_verify=str(self.paths.ca),
-        )  # fmt: skip
+            settings.tenant_id,
+            settings.client_id,
+            settings.client_secret,
+            authority=self.cloud.arm_url,
+            disable_instance_discovery=True,
+            connection_verify=str(self.paths.ca),
+        )
 
     def assign(self, scope: str, role: str, principal: str) -> None:
         """Give an application or identity a role, by the GUID of its definition."""
         definition = f"{self.cloud.subscription_scope}/providers/Microsoft.Authorization/roleDefinitions/{role}"
         properties = {
-            "roleDefinitionId": definition, "principalId": principal,
+            "roleDefinitionId": definition,
+            "principalId": principal,
             "principalType": "ServicePrincipal",
-        }  # fmt: skip
+        }
         name = f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-4000-8000-{secrets.token_hex(6)}"
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
         self.arm("PUT", path, _ASSIGNMENTS, {"properties": properties})
@@ -248,9 +261,13 @@ class BatchAccount:
     def management_client(self, kind: type, **options: Any) -> Any:
         """A client of an azure-mgmt package: `management_client(BatchManagementClient)`."""
         return kind(
-            self.azure.credential(), self.subscription_id, base_url=self.arm_url, connection_verify=self.ca,
-            credential_scopes=["https://management.azure.com/.default"], **options,
-        )  # fmt: skip
+            self.azure.credential(),
+            self.subscription_id,
+            base_url=self.arm_url,
+            connection_verify=self.ca,
+            credential_scopes=["https://management.azure.com/.default"],
+            **options,
+        )
 
     def pool(self, name: str = "pool", nodes: int = 1, **properties: Any) -> None:
         """Make a pool of idle nodes."""
@@ -270,8 +287,12 @@ class BatchAccount:
         """Make a storage account and link it as auto-storage; its name."""
         name = name or f"st{secrets.token_hex(8)}"
         path = f"{self.group_id}/providers/Microsoft.Storage/storageAccounts/{name}"
-        self.azure.arm("PUT", path, _STORAGE, {"location": LOCATION, "sku": {"name": "Standard_LRS"},
-                                               "kind": "StorageV2", "properties": {}})  # fmt: skip
+        self.azure.arm(
+            "PUT",
+            path,
+            _STORAGE,
+            {"location": LOCATION, "sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {}},
+        )
         linked = {"properties": {"autoStorage": {"storageAccountId": path}}}
         self.azure.arm("PATCH", self.id, _BATCH, linked)
         return name

@@ -16,7 +16,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import NotFound
 from local.azure.control_plane.resources import Resource
 from local.azure.identity.service import IdentityService
-from local.azure.platform.service import Service
+from local.azure.platform.sites import Service
 from local.paths import Paths
 
 
@@ -87,7 +87,8 @@ class RunningAzure:
         failure: list[BaseException] = []
 
         async def main() -> None:
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            self._loop = asyncio.get_running_loop()
+            self._stop = asyncio.Event()
             services = self.services()
             running = asyncio.ensure_future(serve(self.cloud, stop=self._stop, services=services))
             while not running.done() and not (self.paths.run / "azure.ready").exists():  # noqa: ASYNC110

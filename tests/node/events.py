@@ -57,7 +57,8 @@ class Events:
         """A node's arrival in one of these states."""
         event = await self.until(
             lambda one: isinstance(one, NodeChanged) and one.state in states and node_id in (None, one.node_id),
-            seconds, after,
-        )  # fmt: skip
+            seconds,
+            after,
+        )
         assert isinstance(event, NodeChanged)
         return event

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.node.agent.assembly import Agent
 from local.node.agent.config import AgentConfig
-from local.node.agent_nodes import Agented, AgentNodes
+from local.node.agent_nodes import AgentNodes, KnownNode
 from local.node.contract import NodeSpec, RunSpec
 from local.node.relay import NodeRelay
 from tests.node.events import Events
@@ -22,7 +22,7 @@ class InProcess(AgentNodes):
         """Follow the agent that listens in the node's folder."""
         self._follow(await self._add(spec))
 
-    async def _attach(self, node: Agented) -> None:
+    async def _attach(self, node: KnownNode) -> None:
         self._follow(node)
 
 
@@ -51,7 +51,8 @@ class LocalNodes:
     """Makes agents on the same disk: the second one is the first one rebooted."""
 
     def __init__(self, tmp_path: Path, runtime: Path) -> None:
-        self.tmp_path, self.runtime = tmp_path, runtime
+        self.tmp_path = tmp_path
+        self.runtime = runtime
         self.made: list[LocalNode] = []
 
     async def boot(self, **settings: Any) -> LocalNode:
@@ -63,9 +64,13 @@ class LocalNodes:
         folder = nodes._folder_of(spec.node_id)
         folder.mkdir(exist_ok=True)
         config = AgentConfig(
-            node=spec, root=str(self.tmp_path / "tasks"), state=str(self.tmp_path / "agent"), runtime=str(folder),
-            isolated=False, **{"grace_seconds": 5.0, **others},
-        )  # fmt: skip
+            node=spec,
+            root=str(self.tmp_path / "tasks"),
+            state=str(self.tmp_path / "agent"),
+            runtime=str(folder),
+            isolated=False,
+            **{"grace_seconds": 5.0, **others},
+        )
         node = LocalNode(config, Agent(config), nodes)
         self.made.append(node)
         await node.agent.open()

@@ -32,7 +32,11 @@ class RealNode:
     """The executor with one idle node and an image on it."""
 
     def __init__(self, executor: DockerExecutor, events: Events, container: str, image: str, port: int) -> None:
-        self.executor, self.events, self.container, self.image, self.port = executor, events, container, image, port
+        self.executor = executor
+        self.events = events
+        self.container = container
+        self.image = image
+        self.port = port
         self.boot_seconds = 0.0
 
     async def text(self, path: str) -> str:
@@ -53,14 +57,19 @@ class RealNode:
 
 def node_spec(node_id: str = NODE_ID, start: str = PROVE) -> NodeSpec:
     return NodeSpec(
-        node_id=node_id, pool_id="pool", account_name="account", account_url="https://127.0.0.1:1",
-        identities=(IDENTITY,), container_images=(),
+        node_id=node_id,
+        pool_id="pool",
+        account_name="account",
+        account_url="https://127.0.0.1:1",
+        identities=(IDENTITY,),
+        container_images=(),
         user_accounts=(
-            UserAccount(name=ADMIN, password="Adm1n-pw-9", admin=True), UserAccount(name=MEMBER, password="x-9-Member"),
+            UserAccount(name=ADMIN, password="Adm1n-pw-9", admin=True),
+            UserAccount(name=MEMBER, password="x-9-Member"),
             UserAccount(name=USER, password="x-9-User"),
         ),
         start_task=RunSpec(run_id="start", directory="startup", command_line=start, user=UserIdentity(admin=True)),
-    )  # fmt: skip
+    )
 
 
 def free_block() -> range:

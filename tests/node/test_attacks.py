@@ -218,9 +218,11 @@ async def test_whatever_a_tasks_files_are_called_they_are_collected_below_the_fo
     plain = upload(blobs, "plain.csv")[0]
     outputs = (*upload(blobs, "**/*", "..*"), replace(plain, path="clash/below"), replace(plain, path="../../../etc/x"))
     spec = run(
-        "names", "python3 -c 'import os; exec(os.environ[\"SCRIPT\"])'", environment={"SCRIPT": "\n".join(lines)},
+        "names",
+        "python3 -c 'import os; exec(os.environ[\"SCRIPT\"])'",
+        environment={"SCRIPT": "\n".join(lines)},
         output_files=outputs,
-    )  # fmt: skip
+    )
     ended, _, _ = await node.do(spec)
     assert (ended.exit_code, ended.failure) == (0, None)
     assert {*NAMES, "clash/below", "../../../etc/x"} <= set(blobs.sent)

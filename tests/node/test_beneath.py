@@ -122,10 +122,16 @@ def test_a_walk_ends_where_a_blobs_name_does(folder: Path, beneath: Beneath) -> 
 @pytest.mark.parametrize(
     ("uid", "gid", "mode", "allowed"),
     [
-        (1000, 1, 0o400, True), (1000, 1000, 0o044, False), (1, 1000, 0o040, True), (1, 2000, 0o040, True),
-        (1, 2000, 0o404, False), (1, 1, 0o004, True), (0, 0, 0o600, False), (0, 42, 0o640, False),
+        (1000, 1, 0o400, True),
+        (1000, 1000, 0o044, False),
+        (1, 1000, 0o040, True),
+        (1, 2000, 0o040, True),
+        (1, 2000, 0o404, False),
+        (1, 1, 0o004, True),
+        (0, 0, 0o600, False),
+        (0, 42, 0o640, False),
     ],
-)  # fmt: skip
+)
 def test_a_file_is_read_with_the_rights_of_the_tasks_user(uid: int, gid: int, mode: int, allowed: bool) -> None:
     found = os.stat_result((stat.S_IFREG | mode, 1, 1, 2, uid, gid, 6, 0, 0, 0))
     assert MEMBER.may(found, os.R_OK) == allowed

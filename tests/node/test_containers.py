@@ -10,7 +10,7 @@ from local.node.agent.containers import create_arguments
 from local.node.agent.engine import split_reference
 from local.node.agent.environment import container_environment
 from local.node.agent.failures import RunFailed
-from local.node.contract import ContainerSettings
+from local.node.contract import ApplicationPackage, ContainerSettings
 from tests.node.specs import NODE, run
 
 CONFIG = AgentConfig(node=NODE, hosts={"sql.azure.test": "168.63.129.16"})
@@ -68,6 +68,16 @@ def test_only_named_folders_are_mounted_and_only_their_variables_are_set(tmp_pat
     variables = container_environment(config, spec, TASK_USER)
     assert variables["AZ_BATCH_TASK_DIR"] == folder
     assert not {"AZ_BATCH_NODE_ROOT_DIR", "AZ_BATCH_NODE_STARTUP_DIR"} & set(variables)
+
+
+@pytest.mark.parametrize(("source", "seen"), [("Applications", True), ("Task", False)])
+def test_packages_are_known_to_a_container_that_has_their_folder(source: str, seen: bool) -> None:
+    package = ApplicationPackage(application="tool", version="1", folder="tool12026-01-01-00-00")
+    settings = replace(SETTINGS, bind_mounts=({"source": source},))
+    spec = run("t", "true", container=settings, application_packages=(package,))
+    config = AgentConfig(node=replace(NODE, application_packages=(replace(package, application="pool"),)))
+    variables = container_environment(config, spec, TASK_USER)
+    assert ("AZ_BATCH_APP_PACKAGE_tool_1" in variables) is ("AZ_BATCH_APP_PACKAGE_pool_1" in variables) is seen
 
 
 def test_an_unknown_bind_mount_is_refused_by_name() -> None:

@@ -32,9 +32,13 @@ def test_a_disk_is_saved_with_its_place_links_and_owners() -> None:
     with tarfile.open(fileobj=saved) as tar:
         found = {one.name: one for one in tar}
         assert list(found) == [
-            "mnt", "mnt/batch", "mnt/batch/tasks", "mnt/batch/tasks/out.txt", "mnt/batch/tasks/same.txt",
+            "mnt",
+            "mnt/batch",
+            "mnt/batch/tasks",
+            "mnt/batch/tasks/out.txt",
+            "mnt/batch/tasks/same.txt",
             "mnt/batch/tasks/link",
-        ]  # fmt: skip
+        ]
         file = found["mnt/batch/tasks/out.txt"]
         assert (file.uid, file.mode, file.size) == (1001, 0o640, 300_000)
         assert tar.extractfile(file).read() == b"x" * 300_000  # type: ignore[union-attr]

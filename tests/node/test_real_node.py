@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import subprocess
+import zipfile
 
 import docker
 import pytest
 
 from local.node.contract import (
+    ApplicationPackage,
     ContainerSettings,
     NodeState,
     NodeUnreachable,
@@ -131,6 +134,30 @@ async def test_without_mounts_a_container_sees_nothing_of_the_node(node: RealNod
     )
     ended, out, _ = await node.do(run("bare", "sh -c 'ls /mnt; env | grep -c _DIR; pwd'", container=settings))
     assert (ended.exit_code, out) == (0, "0\n/\n")
+
+
+async def test_a_container_runs_a_program_of_an_application_package(node: RealNode) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        entry = zipfile.ZipInfo("tool")
+        entry.external_attr = 0o755 << 16
+        archive.writestr(entry, "#!/bin/sh\necho a tool on $(ls /mnt/batch/tasks)\n")
+
+    async def give(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % content.tell() + content.getvalue())
+
+    server = await asyncio.start_server(give, "127.0.0.1", node.port + 3)
+    url = f"http://127.0.0.1:{node.port + 3}/app/tool"
+    package = ApplicationPackage(application="tool", version="1", folder="tool12026-01-01-00-00", url=url)
+    mounts = ({"source": "Applications", "isReadOnly": True},)
+    settings = ContainerSettings(
+        image=node.image, run_options="--rm", bind_mounts=mounts, working_directory="containerImageDefault"
+    )
+    command = "sh -c '$AZ_BATCH_APP_PACKAGE_tool_1/tool'"
+    ended, out, _ = await node.do(run("tool", command, container=settings, application_packages=(package,)))
+    server.close()
+    assert (ended.exit_code, out) == (0, "a tool on applications\n")
 
 
 async def test_an_image_that_does_not_exist_is_the_users_error(node: RealNode) -> None:

@@ -6,17 +6,18 @@ Owns read-only documents. Each is a method found by the path's type in `TABLE`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from local.azure.arm.errors import (
     InvalidFilterInQueryString,
+    LocationNotAvailableForResourceType,
+    LocationRequired,
     ResourceNotFound,
     RoleDefinitionDoesNotExist,
     SubscriptionNotFound,
 )
 from local.azure.arm.hooks import definition_id
-from local.azure.arm.locations import LOCATIONS
 from local.azure.control_plane import ids, odata
 from local.azure.control_plane.access import DEFINITION_TYPE
 from local.azure.control_plane.cloud import Cloud
@@ -27,6 +28,20 @@ from local.azure.control_plane.roles import ROLES, Role
 _ROLE_NAMES = odata.Names(("roleName", "type"), {"atScope": False, "atScopeAndBelow": False, "atScopeAndAbove": False})
 Query = Mapping[str, str]
 Document = dict[str, Any]
+
+
+# https://learn.microsoft.com/azure/reliability/regions-list (most of it; restricted pairs left out)
+_DISPLAY_NAMES = (
+    "Australia Central", "Australia East", "Australia Southeast", "Austria East", "Belgium Central", "Brazil South",
+    "Canada Central", "Canada East", "Central India", "Central US", "Chile Central", "East Asia", "East US",
+    "East US 2", "France Central", "Germany West Central", "Indonesia Central", "Israel Central", "Italy North",
+    "Japan East", "Japan West", "Korea Central", "Korea South", "Malaysia West", "Mexico Central",
+    "New Zealand North", "North Central US", "North Europe", "Norway East", "Poland Central", "Qatar Central",
+    "South Africa North", "South Central US", "South India", "Southeast Asia", "Spain Central", "Sweden Central",
+    "Switzerland North", "UAE North", "UK South", "UK West", "West Central US", "West Europe", "West India",
+    "West US", "West US 2", "West US 3",
+)  # fmt: skip
+LOCATIONS = {name.replace(" ", "").lower(): name for name in _DISPLAY_NAMES}
 
 
 class Directory:
@@ -67,9 +82,11 @@ class Directory:
             "authorizationSource": "RoleBased",
             "managedByTenants": [],
             "subscriptionPolicies": {
-                "locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off",
+                "locationPlacementId": "Public_2014-09-01",
+                "quotaId": "PayAsYouGo_2014-09-01",
+                "spendingLimit": "Off",
             },
-        }  # fmt: skip
+        }
         if not target.is_item:
             return {"value": [document], "count": {"type": "Total", "value": 1}}
         self.check_subscription(target.names[0])
@@ -92,12 +109,16 @@ class Directory:
         return {
             "value": [
                 {
-                    "id": f"{scope}/locations/{name}", "name": name, "type": "Region", "displayName": display,
-                    "regionalDisplayName": display, "metadata": {"regionType": "Physical"},
+                    "id": f"{scope}/locations/{name}",
+                    "name": name,
+                    "type": "Region",
+                    "displayName": display,
+                    "regionalDisplayName": display,
+                    "metadata": {"regionType": "Physical"},
                 }
                 for name, display in LOCATIONS.items()
             ]
-        }  # fmt: skip
+        }
 
     def providers(self, target: ids.Target, query: Query, body: Document) -> Document:
         """The namespaces, all registered."""
@@ -115,11 +136,13 @@ class Directory:
         return {
             "value": [
                 {
-                    "id": f"{scope}/{name}", "tagName": name,
+                    "id": f"{scope}/{name}",
+                    "tagName": name,
                     "count": {"type": "Total", "value": sum(values.values())},
                     "values": [
                         {
-                            "id": f"{scope}/{name}/tagValues/{value}", "tagValue": value,
+                            "id": f"{scope}/{name}/tagValues/{value}",
+                            "tagValue": value,
                             "count": {"type": "Total", "value": count},
                         }
                         for value, count in sorted(values.items())
@@ -127,7 +150,7 @@ class Directory:
                 }
                 for name, values in sorted(found.items())
             ]
-        }  # fmt: skip
+        }
 
     def none(self, target: ids.Target, query: Query, body: Document) -> Document:
         """What there is none of here: template deployments, policies. One by its name is not found."""
@@ -162,8 +185,12 @@ class Directory:
         return {"value": [one for one in every if predicate(_role_item(one))]}
 
     def _custom(self, definition: Resource) -> Document:
-        return {"id": definition.id, "type": definition.type, "name": definition.name,
-                "properties": definition.properties}  # fmt: skip
+        return {
+            "id": definition.id,
+            "type": definition.type,
+            "name": definition.name,
+            "properties": definition.properties,
+        }
 
     def check_name(self, target: ids.Target, query: Query, body: Document) -> Document:
         """Whether a global name is free."""
@@ -243,3 +270,17 @@ def _batch_name_problem(name: str) -> str:
     if not 3 <= len(name) <= 24:
         return "Account name must be at least 3 characters and at most 24 characters."
     return "Account name must contain only lowercase letters and numbers."
+
+
+def location_name(given: object, type: str, places: Collection[str] = ()) -> str:
+    """`West Europe` as `westeurope`; an error for anything that is no region, or not one of `places` if there are."""
+    if given is None or not str(given).strip():
+        raise LocationRequired
+    name = str(given).replace(" ", "").lower()
+    known = places or LOCATIONS
+    if name not in known:
+        raise LocationNotAvailableForResourceType(
+            f"The provided location '{given}' is not available for resource type '{type}'. List of available regions "
+            f"for the resource type is '{','.join(known)}'."
+        )
+    return name

@@ -124,9 +124,12 @@ class DefinitionHooks(RecordHooks):
             raise RoleDefinitionWithSameNameExists(f"A custom role with the name '{wanted}' exists in this directory.")
         now = self._cloud.clock.now().isoformat()
         new.properties = {
-            "description": "", **properties, "type": "CustomRole", "updatedOn": now,
+            "description": "",
+            **properties,
+            "type": "CustomRole",
+            "updatedOn": now,
             "createdOn": old.properties.get("createdOn", now) if old else now,
-        }  # fmt: skip
+        }
 
     async def check_delete(self, resource: Resource) -> None:
         """Not while it is assigned."""

@@ -62,8 +62,10 @@ def page(
 def _outline(resource: Resource, body: dict[str, Any], expand: str) -> dict[str, Any]:
     shown = {name: value for name, value in body.items() if name not in ("properties", "etag")}
     extra = {
-        "createdTime": resource.created, "changedTime": resource.changed, "provisioningState": resource.state,
-    }  # fmt: skip
+        "createdTime": resource.created,
+        "changedTime": resource.changed,
+        "provisioningState": resource.state,
+    }
     wanted = {one.strip().lower() for one in expand.split(",")}
     return shown | {name: value for name, value in extra.items() if name.lower() in wanted}
 
@@ -94,9 +96,10 @@ def _candidates(cloud: Cloud, target: ids.Target, spec: TypeSpec | None) -> list
     if spec.extension and target.scope:  # what holds at the scope is above and below it
         known = {one.id for one in found}
         found += [
-            one for one in cloud.resources.list(spec.type)
+            one
+            for one in cloud.resources.list(spec.type)
             if one.id not in known and covers(scope_of(one), target.scope)
-        ]  # fmt: skip
+        ]
     return found
 
 
@@ -107,10 +110,7 @@ def _filtered(found: list[Resource], target: ids.Target, text: str) -> list[Reso
         predicate = odata.parse(text, _NAMES)
     except odata.InvalidFilter as error:
         raise InvalidFilterInQueryString(f"Invalid $filter '{text}' specified in the query string: {error}.") from None
-    return [
-        one for one in found
-        if any(predicate(_item(one, target, *tag)) for tag in (one.tags or {"": ""}).items())
-    ]  # fmt: skip
+    return [one for one in found if any(predicate(_item(one, target, *tag)) for tag in (one.tags or {"": ""}).items())]
 
 
 def _item(resource: Resource, target: ids.Target, tag: str, value: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import Any
 
 from local.azure.arm.attach import attach_identities, check_links
+from local.azure.arm.directory import location_name
 from local.azure.arm.errors import (
     AnotherOperationInProgress,
     InvalidResourceGroupLocation,
@@ -24,7 +25,6 @@ from local.azure.arm.errors import (
     ResourceNotFound,
 )
 from local.azure.arm.journal import Journal, Operation
-from local.azure.arm.locations import location_name
 from local.azure.arm.wire import shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud

@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from local.azure.arm.check import check
-from local.azure.arm.directory import Directory
+from local.azure.arm.directory import LOCATIONS, Directory
 from local.azure.arm.errors import (
     InvalidApiVersionParameter,
     InvalidQueryParameter,
@@ -29,11 +29,9 @@ from local.azure.arm.errors import (
     ResourceNotFound,
     TooManyRequests,
 )
-from local.azure.arm.journal import Journal, Operation
+from local.azure.arm.journal import RESULTS, STATUSES, Journal, Operation, first_answer, poll
 from local.azure.arm.listing import page
-from local.azure.arm.locations import LOCATIONS
 from local.azure.arm.locks import check_locks
-from local.azure.arm.lro import RESULTS, STATUSES, first_answer, poll
 from local.azure.arm.operations import GROUP_TYPE, Operations
 from local.azure.arm.providers.tags import TAGS_TYPE, Tags
 from local.azure.arm.wire import error_body, resource_body, shown_etag
@@ -88,9 +86,15 @@ class Pipeline:
         self._directory = Directory(cloud)
         self._tag_operations = Tags(cloud)
         self.steps: tuple[Callable[[Context], Awaitable[None]], ...] = (
-            self.parse, self.api_version, self.authenticate, self.route, self.authorize, self.locks, self.read_body,
+            self.parse,
+            self.api_version,
+            self.authenticate,
+            self.route,
+            self.authorize,
+            self.locks,
+            self.read_body,
             self.operate,
-        )  # fmt: skip
+        )
 
     def refuse(self, request: web.Request, kind: str) -> web.Response:
         """ARM's answer to too many requests, or to a failure of its own."""

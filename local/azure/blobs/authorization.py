@@ -26,7 +26,10 @@ class Authorization:
     """Decides; raises a BlobError for a refusal."""
 
     def __init__(self, tokens: Tokens, access: Access, authority: str, signatures: SharedAccess) -> None:
-        self._tokens, self._access, self._authority, self._signatures = tokens, access, authority, signatures
+        self._tokens = tokens
+        self._access = access
+        self._authority = authority
+        self._signatures = signatures
 
     def check(self, request: web.Request, account: Resource, operation: Operation) -> str | None:
         """Return when the request may go on: whose it is, for a bearer token."""

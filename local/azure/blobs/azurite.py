@@ -48,10 +48,21 @@ def azurite_command(paths: Paths, store: Store, ports: Ports) -> tuple[list[str]
     location.mkdir(mode=0o700, parents=True, exist_ok=True)
     program = _ROOM / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     argv = [
-        "node", "--require", str(_ROOM / "durable.js"), str(program),
-        "--blobHost", HOST, "--blobPort", str(azurite_port(ports)), "--location", str(location),
-        "--disableTelemetry", "--disableProductStyleUrl", "--skipApiVersionCheck", "--silent",
-    ]  # fmt: skip
+        "node",
+        "--require",
+        str(_ROOM / "durable.js"),
+        str(program),
+        "--blobHost",
+        HOST,
+        "--blobPort",
+        str(azurite_port(ports)),
+        "--location",
+        str(location),
+        "--disableTelemetry",
+        "--disableProductStyleUrl",
+        "--skipApiVersionCheck",
+        "--silent",
+    ]
     return argv, {"LOCAL_AZURE_BLOBS_SECRET": base64.b64encode(_secret(store)).decode()}
 
 
@@ -59,7 +70,8 @@ class Azurite:
     """Sends signed requests to Azurite; speaks for any account."""
 
     def __init__(self, store: Store, ports: Ports, clock: Clock) -> None:
-        self._secret, self._clock = _secret(store), clock
+        self._secret = _secret(store)
+        self._clock = clock
         self._base = f"http://{HOST}:{azurite_port(ports)}"
         self._session: aiohttp.ClientSession | None = None
 

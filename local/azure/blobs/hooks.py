@@ -28,7 +28,9 @@ class AccountHooks:
     """Microsoft.Storage/storageAccounts."""
 
     def __init__(self, resources: Resources, ports: Ports, azurite: Azurite) -> None:
-        self._resources, self._ports, self._azurite = resources, ports, azurite
+        self._resources = resources
+        self._ports = ports
+        self._azurite = azurite
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
         """Nothing to add: ARM's table of types has the name rule."""
@@ -85,11 +87,14 @@ def _defaults(resource: Resource) -> dict[str, Any]:
     """What the service fills in (recorded; the network rules' parts, each where it was not given)."""
     made, kind = resource.created, {"keyType": "Account", "enabled": True, "lastEnabledTime": resource.created}
     filled: dict[str, Any] = {
-        "keyCreationTime": {"key1": made, "key2": made}, "allowCrossTenantReplication": False,
-        "minimumTlsVersion": "TLS1_0", "allowBlobPublicAccess": False, "supportsHttpsTrafficOnly": True,
+        "keyCreationTime": {"key1": made, "key2": made},
+        "allowCrossTenantReplication": False,
+        "minimumTlsVersion": "TLS1_0",
+        "allowBlobPublicAccess": False,
+        "supportsHttpsTrafficOnly": True,
         "encryption": {"services": {"file": kind, "blob": kind}, "keySource": "Microsoft.Storage"},
         **({"accessTier": "Hot"} if resource.kind in ("StorageV2", "BlobStorage") else {}),
-    }  # fmt: skip
+    }
     rules = {
         "ipv6Rules": [],
         "bypass": "AzureServices",

@@ -74,8 +74,9 @@ class SharedAccess:
         _allowed(operation, given)
         return principal
 
-    def delegation_key(self, account: str, keys: list[str], principal: str, tenant: str, body: Mapping[str, str],
-                       version: str) -> dict[str, str]:  # fmt: skip
+    def delegation_key(
+        self, account: str, keys: list[str], principal: str, tenant: str, body: Mapping[str, str], version: str
+    ) -> dict[str, str]:
         """The fields of a user delegation key for these times, in the order that the service answers them."""
         now = self._clock.now()
         start, end = body.get("Start") or f"{now:%Y-%m-%dT%H:%M:%SZ}", body.get("Expiry", "")
@@ -83,9 +84,13 @@ class SharedAccess:
         if last is None or first is None or last <= first or last <= now or last - now > _LONGEST_DELEGATION:
             raise InvalidXmlNodeValue(details=[("XmlNodeName", "Expiry"), ("XmlNodeValue", end)])
         fields = {
-            "SignedOid": principal, "SignedTid": tenant, "SignedStart": start, "SignedExpiry": end,
-            "SignedService": "b", "SignedVersion": version,
-        }  # fmt: skip
+            "SignedOid": principal,
+            "SignedTid": tenant,
+            "SignedStart": start,
+            "SignedExpiry": end,
+            "SignedService": "b",
+            "SignedVersion": version,
+        }
         return {**fields, "Value": delegation_key(account, keys[0], fields.values())}
 
     def _delegated(self, account: str, keys: list[str], operation: Operation, given: Mapping[str, str]) -> str:
@@ -110,10 +115,14 @@ class SharedAccess:
     def _in_time(self, given: Mapping[str, str]) -> None:
         now = self._clock.now()
         if not given.get("se") or not _within(now, given.get("st", ""), given["se"]):
-            raise AuthenticationFailed(details=[_detail(
-                f"Signature not valid in the specified time frame: Start [{given.get('st', '')}] - Expiry "
-                f"[{given.get('se', '')}] - Current [{now.astimezone(UTC):%a, %d %b %Y %H:%M:%S GMT}]"
-            )])  # fmt: skip
+            raise AuthenticationFailed(
+                details=[
+                    _detail(
+                        f"Signature not valid in the specified time frame: Start [{given.get('st', '')}] - Expiry "
+                        f"[{given.get('se', '')}] - Current [{now.astimezone(UTC):%a, %d %b %Y %H:%M:%S GMT}]"
+                    )
+                ]
+            )
 
 
 def _resource(account: str, operation: Operation, given: Mapping[str, str]) -> str:

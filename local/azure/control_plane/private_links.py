@@ -37,15 +37,17 @@ def shown_connections(resources: Resources, target: Resource) -> list[dict[str, 
             if str(properties.get("privateLinkServiceId", "")).lower() != target.id.lower():
                 continue
             name = f"{endpoint.name}.{connection.get('name')}"
-            found.append({
-                "id": f"{target.id}/privateEndpointConnections/{name}",
-                "name": name,
-                "type": f"{target.type}/privateEndpointConnections",
-                "properties": {
-                    "provisioningState": "Succeeded",
-                    "privateEndpoint": {"id": endpoint.id},
-                    "groupIds": properties.get("groupIds") or [],
-                    "privateLinkServiceConnectionState": {"status": "Approved", "description": "Auto-Approved"},
-                },
-            })  # fmt: skip
+            found.append(
+                {
+                    "id": f"{target.id}/privateEndpointConnections/{name}",
+                    "name": name,
+                    "type": f"{target.type}/privateEndpointConnections",
+                    "properties": {
+                        "provisioningState": "Succeeded",
+                        "privateEndpoint": {"id": endpoint.id},
+                        "groupIds": properties.get("groupIds") or [],
+                        "privateLinkServiceConnectionState": {"status": "Approved", "description": "Auto-Approved"},
+                    },
+                }
+            )
     return found

@@ -167,8 +167,9 @@ class TypeSpec:
             if self.invalid_name is not None:
                 raise InvalidResourceName(
                     f"{name} is not a valid storage account name. Storage account name must be between 3 and 24 "
-                    "characters in length and use numbers and lower-case letters only.", code=self.invalid_name,
-                )  # fmt: skip
+                    "characters in length and use numbers and lower-case letters only.",
+                    code=self.invalid_name,
+                )
             raise InvalidResourceName(
                 f"'{name}' is not a valid name for {self.type}; it must match the regular expression {self.name}"
             )

@@ -27,9 +27,7 @@ class Role:
 
     def allows(self, operation: str, *, data: bool) -> bool:
         """Whether the role has this action (or data action)."""
-        wanted, refused = (
-            (self.data_actions, self.not_data_actions) if data else (self.actions, self.not_actions)
-        )  # fmt: skip
+        wanted, refused = (self.data_actions, self.not_data_actions) if data else (self.actions, self.not_actions)
         return any(_matches(one, operation) for one in wanted) and not any(_matches(one, operation) for one in refused)
 
 
@@ -271,6 +269,11 @@ def custom_role(name: str, properties: Mapping[str, Any]) -> Role:
         return tuple(str(one) for part in properties.get("permissions") or () for one in part.get(kind) or ())
 
     return Role(
-        name.lower(), str(properties.get("roleName")), str(properties.get("description") or ""), every("actions"),
-        every("notActions"), every("dataActions"), every("notDataActions"),
-    )  # fmt: skip
+        name.lower(),
+        str(properties.get("roleName")),
+        str(properties.get("description") or ""),
+        every("actions"),
+        every("notActions"),
+        every("dataActions"),
+        every("notDataActions"),
+    )

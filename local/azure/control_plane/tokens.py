@@ -51,7 +51,8 @@ class Tokens:
         self.issuer = f"https://sts.windows.net/{tenant_id}/"
         self._key = _load_key(paths)
         numbers = self._key.public_key().public_numbers()
-        self._modulus, self._exponent = _base64(numbers.n), _base64(numbers.e)
+        self._modulus = _base64(numbers.n)
+        self._exponent = _base64(numbers.e)
         digest = hashlib.sha256(f"{self._modulus}.{self._exponent}".encode()).digest()
         self._key_id = base64.urlsafe_b64encode(digest[:20]).rstrip(b"=").decode()
 
@@ -91,10 +92,13 @@ class Tokens:
                 algorithms=["RS256"],
                 issuer=self.issuer,
                 options={
-                    "verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False,
+                    "verify_aud": False,
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
                     "require": ["aud", "exp", "nbf", "oid", "appid"],
                 },
-            )  # fmt: skip
+            )
         except jwt.InvalidTokenError as error:
             raise AuthenticationFailed(f"The access token is invalid: {error}.") from error
         now = self.now().timestamp()

@@ -30,8 +30,9 @@ def audience_of(cloud: Cloud, form: Mapping[str, str]) -> str:
             raise InvalidOAuthRequest(
                 "AADSTS1002012: The provided value for scope "
                 f"{form['scope']} is not valid. Client credential flows must have a scope value with /.default "
-                "suffixed to the resource identifier (application ID URI).", reason="invalid_scope",
-            )  # fmt: skip
+                "suffixed to the resource identifier (application ID URI).",
+                reason="invalid_scope",
+            )
         return resource_audience(cloud, wanted[0].removesuffix("/.default"))
     if "resource" in form:
         return resource_audience(cloud, form["resource"])

@@ -56,33 +56,41 @@ class Authority:
         if tenant.lower() not in known:
             return self._refuse(self._unknown_tenant(tenant))
         base = f"{self._cloud.arm_url}/{tenant}"
-        return web.json_response({
-            "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-            "jwks_uri": f"{base}/discovery/v2.0/keys",
-            "response_modes_supported": ["query", "fragment", "form_post"],
-            "subject_types_supported": ["pairwise"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-            "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            "issuer": f"{self._cloud.arm_url}/{self._cloud.settings.tenant_id}/v2.0",
-            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-            "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-            "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
-            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "oid", "tid", "ver"],
-            "tenant_region_scope": "EU",
-            "cloud_instance_name": self._cloud.arm_url.removeprefix("https://"),
-        })  # fmt: skip
+        return web.json_response(
+            {
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "token_endpoint_auth_methods_supported": [
+                    "client_secret_post",
+                    "private_key_jwt",
+                    "client_secret_basic",
+                ],
+                "jwks_uri": f"{base}/discovery/v2.0/keys",
+                "response_modes_supported": ["query", "fragment", "form_post"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+                "scopes_supported": ["openid", "profile", "email", "offline_access"],
+                "issuer": f"{self._cloud.arm_url}/{self._cloud.settings.tenant_id}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+                "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
+                "claims_supported": ["sub", "iss", "aud", "exp", "iat", "oid", "tid", "ver"],
+                "tenant_region_scope": "EU",
+                "cloud_instance_name": self._cloud.arm_url.removeprefix("https://"),
+            }
+        )
 
     async def instance(self, request: web.Request) -> web.Response:
         """Instance discovery: this authority vouches for itself."""
         host = self._cloud.arm_url.removeprefix("https://")
-        return web.json_response({
-            "tenant_discovery_endpoint":
-                f"{self._cloud.arm_url}/{self._cloud.settings.tenant_id}/v2.0/.well-known/openid-configuration",
-            "api-version": "1.1",
-            "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
-        })  # fmt: skip
+        tenant = f"{self._cloud.arm_url}/{self._cloud.settings.tenant_id}"
+        return web.json_response(
+            {
+                "tenant_discovery_endpoint": f"{tenant}/v2.0/.well-known/openid-configuration",
+                "api-version": "1.1",
+                "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+            }
+        )
 
     async def keys(self, request: web.Request) -> web.Response:
         """The signing key."""
@@ -111,8 +119,9 @@ class Authority:
         if grant != "client_credentials":
             raise InvalidOAuthRequest(
                 f"AADSTS70003: The app requested an unsupported grant type '{grant}'; the local Azure has "
-                "client_credentials (and managed identity through IMDS).", reason="unsupported_grant_type",
-            )  # fmt: skip
+                "client_credentials (and managed identity through IMDS).",
+                reason="unsupported_grant_type",
+            )
         principal_id, client_id = await self._client(request, form)
         audience = audience_of(self._cloud, form)
         token = self._cloud.tokens.issue(
@@ -156,8 +165,9 @@ class Authority:
     def _unknown_tenant(self, tenant: str) -> InvalidOAuthRequest:
         return InvalidOAuthRequest(
             f"AADSTS90002: Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are "
-            "signing into the correct cloud.", reason="invalid_tenant",
-        )  # fmt: skip
+            "signing into the correct cloud.",
+            reason="invalid_tenant",
+        )
 
     def _refuse(self, error: AzureError) -> web.Response:
         """OAuth's error body with Entra's additions."""

@@ -108,9 +108,12 @@ class Directory:
             made = resource.properties if resource.type == _IDENTITIES else resource.system.get(SYSTEM_IDENTITY)
             if made:
                 yield Principal(
-                    str(made["principalId"]), resource.name, SERVICE_PRINCIPAL, client_id=str(made["clientId"]),
+                    str(made["principalId"]),
+                    resource.name,
+                    SERVICE_PRINCIPAL,
+                    client_id=str(made["clientId"]),
                     resource_id=resource.id,
-                )  # fmt: skip
+                )
         for _, body in self._cloud.store.items(_USERS):
             yield Principal(**body)
 

@@ -99,10 +99,13 @@ class Graph:
                 renewed = self._directory.renew_secret(self._find(app_id))
                 start = self._cloud.clock.now()
                 return 200, {
-                    "secretText": renewed.secret, "keyId": renewed.id, "hint": renewed.secret[:3],
+                    "secretText": renewed.secret,
+                    "keyId": renewed.id,
+                    "hint": renewed.secret[:3],
                     "displayName": (body.get("passwordCredential") or {}).get("displayName"),
-                    "startDateTime": start.isoformat(), "endDateTime": (start + _SECRET_LIFE).isoformat(),
-                }  # fmt: skip
+                    "startDateTime": start.isoformat(),
+                    "endDateTime": (start + _SECRET_LIFE).isoformat(),
+                }
             case ["POST", "serviceprincipals"]:  # every application has one here from the beginning
                 application = self._directory.application(_text(body, "appId"))
                 if application is None:
@@ -151,26 +154,39 @@ class Graph:
     def _shown(self, one: Principal) -> Body:
         if one.kind == USER:
             return {
-                "id": one.object_id, "displayName": one.name, "userPrincipalName": one.login, "mail": one.login,
+                "id": one.object_id,
+                "displayName": one.name,
+                "userPrincipalName": one.login,
+                "mail": one.login,
                 "mailNickname": str(one.login).partition("@")[0],
-            }  # fmt: skip
+            }
         names = [one.client_id]
         if one.resource_id is not None:
             names.append(f"https://identity.azure.net/{one.client_id}")
         return {
-            "id": one.object_id, "appId": one.client_id, "displayName": one.name, "appDisplayName": one.name,
-            "accountEnabled": True, "servicePrincipalNames": names,
+            "id": one.object_id,
+            "appId": one.client_id,
+            "displayName": one.name,
+            "appDisplayName": one.name,
+            "accountEnabled": True,
+            "servicePrincipalNames": names,
             "servicePrincipalType": "Application" if one.resource_id is None else "ManagedIdentity",
             "alternativeNames": [] if one.resource_id is None else ["isExplicit=True", one.resource_id],
-            "appOwnerOrganizationId": self._cloud.settings.tenant_id, "tags": [],
-        }  # fmt: skip
+            "appOwnerOrganizationId": self._cloud.settings.tenant_id,
+            "tags": [],
+        }
 
     @staticmethod
     def _application(one: Application) -> Body:
         return {
-            "id": one.id, "appId": one.client_id, "displayName": one.name, "identifierUris": [],
-            "signInAudience": "AzureADMyOrg", "passwordCredentials": [], "keyCredentials": [],
-        }  # fmt: skip
+            "id": one.id,
+            "appId": one.client_id,
+            "displayName": one.name,
+            "identifierUris": [],
+            "signInAudience": "AzureADMyOrg",
+            "passwordCredentials": [],
+            "keyCredentials": [],
+        }
 
     @staticmethod
     def _unknown(parts: list[str]) -> AzureError:

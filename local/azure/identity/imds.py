@@ -101,10 +101,11 @@ def _token(cloud: Cloud, identities: Sequence[NodeIdentity], query: Mapping[str,
     matching = [one for one in identities if not given or _is(one, given[0], query[given[0]])]
     if len(matching) > 1:
         return _error(
-            400, "invalid_request",
+            400,
+            "invalid_request",
             "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the "
             "token request",
-        )  # fmt: skip
+        )
     if not matching:
         return _error(400, "invalid_request", "Identity not found")
     one = matching[0]

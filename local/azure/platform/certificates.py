@@ -35,9 +35,16 @@ def ensure_authority(paths: Paths) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Local Azure CA {x509.random_serial_number():x}"[:40])])
     now = datetime.now(UTC)
     usage = x509.KeyUsage(
-        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
+        digital_signature=True,
+        key_cert_sign=True,
+        crl_sign=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

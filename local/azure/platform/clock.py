@@ -65,7 +65,9 @@ class SystemClock:
 
 class _MovableTimer:
     def __init__(self, when: datetime, callback: Callable[[], None], clock: MovableClock) -> None:
-        self._when, self._callback, self._clock = when, callback, clock
+        self._when = when
+        self._callback = callback
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self.arm()
 

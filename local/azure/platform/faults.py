@@ -166,7 +166,8 @@ class Faults:
     """The rules in force in one process. May be asked from any thread."""
 
     def __init__(self) -> None:
-        self._lock, self._last = threading.Lock(), 0
+        self._lock = threading.Lock()
+        self._last = 0
         self._rules: dict[int, _InForce] = {}
         self.on_set: Callable[[Rule], None] = lambda rule: None
         """Called once a rule is in force, on the thread that set it."""
@@ -257,7 +258,8 @@ class Listener:
         faults: Faults,
         more: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] | None = None,
     ) -> None:
-        self._path, self._faults = control_socket(paths, process), faults
+        self._path = control_socket(paths, process)
+        self._faults = faults
         self._answers = {"set": self._set, "clear": self._clear, "list": self._list, **(more or {})}
 
     def __enter__(self) -> Listener:

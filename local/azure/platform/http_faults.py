@@ -25,7 +25,10 @@ class HttpFaults:
     def __init__(
         self, faults: Faults, service: str, refuse: Refuse, name: Callable[[web.Request], str] = lambda request: ""
     ) -> None:
-        self._faults, self._service, self._refuse, self._name = faults, service, refuse, name
+        self._faults = faults
+        self._service = service
+        self._refuse = refuse
+        self._name = name
 
     def around(self, handler: Handler) -> Handler:
         """The handler, with the faults of its service."""

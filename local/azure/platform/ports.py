@@ -23,7 +23,8 @@ class PortInUse(Exception):
     """Another program listens on a port that is ours since the first start."""
 
     def __init__(self, name: str, port: int) -> None:
-        self.name, self.port = name, port
+        self.name = name
+        self.port = port
         super().__init__(
             f"port {port} on {HOST} (recorded for {name!r}) is taken by another program. "
             f"Stop that program (`ss -ltnp 'sport = :{port}'` names it), "

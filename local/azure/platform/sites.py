@@ -1,11 +1,13 @@
-"""Listening: one aiohttp application on one reserved loopback port, with TLS or without.
+"""What starts and stops in the azure process: services, and the sites on which they answer.
 
-Owns sockets; not what is answered on them.
+A site is one aiohttp application on one reserved loopback port, with TLS or without. Owns sockets; not what is answered
+on them.
 """
 
 from __future__ import annotations
 
 import errno
+from typing import Protocol
 
 from aiohttp import web
 
@@ -16,12 +18,30 @@ from local.paths import Paths
 _STOP_SECONDS = 2.0
 
 
+class Service(Protocol):
+    """Built as `X(cloud)`: the constructor registers hooks, `start` opens sites, `stop` closes them."""
+
+    @property
+    def name(self) -> str:
+        """For logs and errors."""
+        ...
+
+    async def start(self) -> None:
+        """Return when requests are answered."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop answering; leave state on disk as it is."""
+        ...
+
+
 class Site:
     """`start` returns when the port is open; `stop` ends open requests after a short while."""
 
     def __init__(self, app: web.Application, name: str, port: int, paths: Paths | None) -> None:
         """`paths` gives the certificate; None means plain http."""
-        self.name, self.port = name, port
+        self.name = name
+        self.port = port
         self._paths = paths
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
 

@@ -79,7 +79,8 @@ class Grants:
     """Makes and reads the tokens of all registries; each token is good at one registry only."""
 
     def __init__(self, store: Store, access: Access, clock: Clock) -> None:
-        self._access, self._clock = access, clock
+        self._access = access
+        self._clock = clock
         with store.transaction():
             kept = store.get("registry", "signing")
             if kept is None:

@@ -44,8 +44,11 @@ class RegistryHooks:
         opened: Callable[[Resource], Awaitable[None]],
         closed: Callable[[Resource], Awaitable[None]],
     ) -> None:
-        self._resources, self._ports, self._images = resources, ports, images
-        self._opened, self._closed = opened, closed
+        self._resources = resources
+        self._ports = ports
+        self._images = images
+        self._opened = opened
+        self._closed = closed
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
         """Nothing to add: ARM's table of types has the name rule."""
@@ -105,13 +108,17 @@ def usages(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
 def replications(registry: Resource, names: Sequence[str]) -> dict[str, Any] | None:
     """The home region is the one replication that a registry always has."""
     one = {
-        "id": f"{registry.id}/replications/{registry.location}", "name": registry.location,
-        "type": f"{REGISTRIES}/replications", "location": registry.location,
+        "id": f"{registry.id}/replications/{registry.location}",
+        "name": registry.location,
+        "type": f"{REGISTRIES}/replications",
+        "location": registry.location,
         "properties": {
-            "provisioningState": "Succeeded", "regionEndpointEnabled": True, "zoneRedundancy": "Disabled",
+            "provisioningState": "Succeeded",
+            "regionEndpointEnabled": True,
+            "zoneRedundancy": "Disabled",
             "status": {"displayStatus": "Ready", "timestamp": registry.created},
         },
-    }  # fmt: skip
+    }
     if not names:
         return {"value": [one]}
     return one if names[0].lower() == str(registry.location).lower() else None

@@ -28,7 +28,8 @@ class OAuth:
     """`/oauth2/exchange` and `/oauth2/token`."""
 
     def __init__(self, tokens: Tokens, grants: Grants) -> None:
-        self._tokens, self._grants = tokens, grants
+        self._tokens = tokens
+        self._grants = grants
 
     async def exchange(self, request: web.Request, registry: Resource) -> web.Response:
         """POST /oauth2/exchange."""

@@ -28,7 +28,8 @@ class SqlError(Exception):
     fatal: ClassVar[bool] = False
 
     def __init__(self, message: str, *, number: int | None = None, state: int = 1) -> None:
-        self.message, self.state = message, state
+        self.message = message
+        self.state = state
         self.shown_number = type(self).number if number is None else number
         super().__init__(message)
 

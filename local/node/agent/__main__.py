@@ -1,4 +1,4 @@
-"""The agent's process: `python3 -m local.node.agent BOOT_FILE`, until it is told to stop."""
+"""The agent's process: `python3 -m local.node.agent BOOT_FILE`, until TERM or INT."""
 
 from __future__ import annotations
 

@@ -25,8 +25,10 @@ class Api:
     """The routes over the node's parts."""
 
     def __init__(self, runs: Runs, journal: Journal, files: Files, accounts: Accounts) -> None:
-        self._runs, self._journal = runs, journal
-        self._files, self._accounts = files, accounts
+        self._runs = runs
+        self._journal = journal
+        self._files = files
+        self._accounts = accounts
 
     def application(self) -> web.Application:
         """The application with all routes."""

@@ -55,7 +55,8 @@ class Beneath:
     """
 
     def __init__(self, descriptor: int, reader: User | None = None) -> None:
-        self._descriptor, self._reader = descriptor, reader
+        self._descriptor = descriptor
+        self._reader = reader
 
     @classmethod
     def at(cls, folder: Path, reader: User | None = None) -> Self:

@@ -57,9 +57,16 @@ async def start(
     )
     try:
         process = await asyncio.create_subprocess_exec(
-            *words, executable=program, cwd=folder, env=dict(environment), stdin=asyncio.subprocess.DEVNULL,
-            stdout=out, stderr=err, start_new_session=True, **identity,
-        )  # fmt: skip
+            *words,
+            executable=program,
+            cwd=folder,
+            env=dict(environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            **identity,
+        )
     except OSError as error:
         raise failures.RunFailed(failures.launch_failed(f"{words[0]}: {error.strerror or error}")) from error
     return Command(process)

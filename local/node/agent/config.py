@@ -1,4 +1,4 @@
-"""What an agent is told at boot: the node's specification, where its folders are, which ports lead to the local Azure.
+"""The settings of an agent: the node's specification, its folders, and the ports that lead to the local Azure.
 
 The executor writes it as a file of mode 0600 in the node's runtime folder before each start of the agent: it holds
 passwords, so it travels neither in an environment nor on a command line. The agent removes it as soon as it is read;

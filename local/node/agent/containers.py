@@ -64,9 +64,13 @@ async def create(config: AgentConfig, run: RunSpec, settings: ContainerSettings,
         file.flush()
         arguments = create_arguments(config, run, settings, account, file.name, long)
         process = await asyncio.create_subprocess_exec(
-            "docker", *arguments, env={**os.environ, **long}, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            "docker",
+            *arguments,
+            env={**os.environ, **long},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
         out, err = await process.communicate()
     if process.returncode:
         raise failures.RunFailed(failures.container_refused(err.decode(errors="replace").strip()))

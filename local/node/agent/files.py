@@ -61,7 +61,10 @@ class Files:
 def _info(path: str, found: os.stat_result) -> FileInfo:
     is_directory = stat.S_ISDIR(found.st_mode)
     return FileInfo(
-        path=path, is_directory=is_directory, size=0 if is_directory else found.st_size,
-        modified=datetime.fromtimestamp(found.st_mtime, UTC), created=datetime.fromtimestamp(found.st_ctime, UTC),
+        path=path,
+        is_directory=is_directory,
+        size=0 if is_directory else found.st_size,
+        modified=datetime.fromtimestamp(found.st_mtime, UTC),
+        created=datetime.fromtimestamp(found.st_ctime, UTC),
         mode=f"0o{found.st_mode:o}",
-    )  # fmt: skip
+    )

@@ -23,7 +23,8 @@ class Forwarders:
     """All listeners of a node. `imds_url` is where its identity endpoint answers."""
 
     def __init__(self, host_socket: Path, patience: float = PATIENCE_SECONDS) -> None:
-        self._host, self._patience = str(host_socket), patience
+        self._host = str(host_socket)
+        self._patience = patience
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
         self.imds_url = f"http://{IMDS_ADDRESS}"

@@ -31,7 +31,9 @@ class Images:
     """The images of a node. `registries` are the pool's: they serve every task that names none of its own."""
 
     def __init__(self, engine: Engine, tokens: Tokens, registries: tuple[ContainerRegistry, ...]) -> None:
-        self._engine, self._tokens, self._registries = engine, tokens, registries
+        self._engine = engine
+        self._tokens = tokens
+        self._registries = registries
         self._pulling: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def ensure(self, image: str, registry: ContainerRegistry | None = None) -> None:

@@ -62,9 +62,16 @@ class Mounts:
             environment = {**os.environ, "RCLONE_AZUREBLOB_SAS_URL": one.url, "RCLONE_CONFIG": "/dev/null"}
             await self._check(remote, environment, output, one)
             process = await asyncio.create_subprocess_exec(
-                "rclone", "mount", remote, str(folder), *mount_options(one.options),
-                env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-            )  # fmt: skip
+                "rclone",
+                "mount",
+                remote,
+                str(folder),
+                *mount_options(one.options),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
         except FileNotFoundError as error:
             raise failures.RunFailed(failures.mount(one.path, f"{error.filename} is not on the node")) from error
         finally:
@@ -81,9 +88,20 @@ class Mounts:
     async def _check(self, remote: str, environment: dict[str, str], output: int, one: FileSystemMount) -> None:
         """That the container can be listed: rclone would mount one that does not exist as an empty folder."""
         process = await asyncio.create_subprocess_exec(
-            "rclone", "lsf", "--max-depth", "1", "--retries", "1", "--low-level-retries", "3", remote,
-            env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=output,
-        )  # fmt: skip
+            "rclone",
+            "lsf",
+            "--max-depth",
+            "1",
+            "--retries",
+            "1",
+            "--low-level-retries",
+            "3",
+            remote,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=output,
+        )
         if await process.wait():
             log = f"{FOLDER}/{one.kind}-{one.path.replace('/', '-')}.log"
             reason = f"the container {one.container} cannot be listed: {log} says why"

@@ -31,7 +31,7 @@ _FOREVER = -1
 
 
 class Node:
-    """One node. `state` is what it last said of itself."""
+    """One node. `state` is the last state that it reported."""
 
     def __init__(
         self,
@@ -62,8 +62,8 @@ class Node:
         return self._now.state
 
     async def boot(self) -> None:
-        """Bring the node up; whatever stops it is in its last event."""
-        self._say(NodeState.STARTING)
+        """Bring the node up. When it cannot be used, its last event has the reason."""
+        self._set_state(NodeState.STARTING)
         lost = self._lost_runs()
         try:
             self._make_folders()
@@ -75,22 +75,26 @@ class Node:
             await self._prepare_containers(lost)
         except failures.RunFailed as failure:
             details = "; ".join(value for _, value in failure.info.details)
-            return self._say(NodeState.UNUSABLE, errors=((failure.info.code, f"{failure.info.message}: {details}"),))
+            return self._set_state(
+                NodeState.UNUSABLE, errors=((failure.info.code, f"{failure.info.message}: {details}"),)
+            )
         except (AccountRefused, EngineError, OSError) as error:
-            return self._say(NodeState.UNUSABLE, errors=(("NodeNotReady", str(error)),))  # GUESS: the code is ours
+            return self._set_state(
+                NodeState.UNUSABLE, errors=(("NodeNotReady", str(error)),)
+            )  # GUESS: the code is ours
         if self._config.node.start_task:
             await self._start_task(self._config.node.start_task)
         else:
-            self._say(NodeState.IDLE)
+            self._set_state(NodeState.IDLE)
 
     async def stop(self) -> None:
-        """Pass the stop on to what runs."""
+        """End all runs, then unmount the file systems."""
         self._stopping.set()
         await self._runs.terminate_all()
         await self._mounts.close()
 
     def _lost_runs(self) -> list[str]:
-        """Runs of before the boot: their processes are gone with it. Said before any new run can start."""
+        """Report the runs of before the boot as lost, before any new run can start: their processes are gone."""
         lost = self._journal.unfinished()
         for run_id in lost:
             self._journal.add(
@@ -126,7 +130,7 @@ class Node:
         attempts, retries = node.start_task_retries, 0
         while True:
             started = datetime.now(UTC)
-            self._say(waiting, start_task_started=started, start_task_retries=retries)
+            self._set_state(waiting, start_task_started=started, start_task_retries=retries)
             outcome = await self._runs.execute(run, self._stopping, lambda: None)
             if self._stopping.is_set():
                 return  # the node goes down: it says nothing of a start task that it broke off itself
@@ -134,13 +138,16 @@ class Node:
                 break
             retries += 1
         failed = outcome.failure is not None and node.start_task_wait
-        self._say(
+        self._set_state(
             NodeState.START_TASK_FAILED if failed else NodeState.IDLE,
-            start_task_started=started, start_task_ended=datetime.now(UTC), start_task_retries=retries,
-            start_task_exit_code=outcome.exit_code, start_task_failure=outcome.failure,
-        )  # fmt: skip
+            start_task_started=started,
+            start_task_ended=datetime.now(UTC),
+            start_task_retries=retries,
+            start_task_exit_code=outcome.exit_code,
+            start_task_failure=outcome.failure,
+        )
 
-    def _say(self, state: NodeState, **more: object) -> None:
+    def _set_state(self, state: NodeState, **more: object) -> None:
         node_id = self._config.node.node_id
         fresh = NodeChanged(node_id=node_id, state=state, at=datetime.now(UTC), boot_id=self._boot_id)
         self._now = replace(fresh, **more)  # type: ignore[arg-type]

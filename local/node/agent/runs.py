@@ -84,8 +84,8 @@ class Runs:
         live.task = asyncio.create_task(self._to_journal(run, live))
 
     def terminate(self, run_id: str) -> None:
-        """End a run. An ended one is left alone, because the caller's word may have come late; one that never came here
-        (the local Azure was killed before it sent it) is over now, and is not started any more."""
+        """End a run. One that has ended already is left alone, because the request may be late. One that never arrived
+        (the local Azure was killed before it sent it) is reported as ended, and is not started any more."""
         if live := self._live.get(run_id):
             live.ended.set()
         elif not self._journal.knows(run_id):
@@ -95,7 +95,7 @@ class Runs:
             self._journal.add(ended)
 
     async def terminate_all(self) -> None:
-        """The node stops: pass it on to every run and wait for their ends. These runs count as lost, not as ended."""
+        """End every run because the node stops, and wait for them. They are reported as lost, not as ended."""
         self._stopping = True
         tasks = [live.task for live in self._live.values() if live.task]
         for live in self._live.values():
@@ -103,7 +103,7 @@ class Runs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def execute(self, run: RunSpec, ended: asyncio.Event, on_start: Callable[[], None]) -> Outcome:
-        """Do all of a run. Every reason to fail is in the outcome."""
+        """Do all of a run. A run that fails raises nothing: the outcome has the reason."""
         account: Account | None = None
         outcome = Outcome()
         try:
@@ -148,10 +148,15 @@ class Runs:
             outcome = Outcome()
         self._journal.add(
             RunEnded(
-                node_id=node_id, run_id=run.run_id, at=datetime.now(UTC), exit_code=outcome.exit_code,
-                failure=outcome.failure, container=outcome.container, lost=self._stopping,
+                node_id=node_id,
+                run_id=run.run_id,
+                at=datetime.now(UTC),
+                exit_code=outcome.exit_code,
+                failure=outcome.failure,
+                container=outcome.container,
+                lost=self._stopping,
             )
-        )  # fmt: skip
+        )
         del self._live[run.run_id]
 
     def _task_folder(self, run: RunSpec, reader: Account | None = None) -> Beneath:
@@ -189,15 +194,17 @@ class Runs:
                 await self._engine.remove(container)
 
     async def _watch(self, run: RunSpec, running: Running, ended: asyncio.Event) -> Outcome:
-        """Wait for the command, its time limit, or the word to end it."""
+        """Wait until the command ends, its time is over, or it is to be ended."""
         waiting = asyncio.create_task(running.wait())
-        told = asyncio.create_task(ended.wait())
-        await asyncio.wait({waiting, told}, timeout=run.max_wall_clock_seconds, return_when=asyncio.FIRST_COMPLETED)
+        ending = asyncio.create_task(ended.wait())
+        await asyncio.wait({waiting, ending}, timeout=run.max_wall_clock_seconds, return_when=asyncio.FIRST_COMPLETED)
         failure: FailureInfo | None = None
         if not waiting.done():
-            failure = failures.ended_by_user() if told.done() else failures.wall_clock(run.max_wall_clock_seconds or 0)
+            failure = (
+                failures.ended_by_user() if ending.done() else failures.wall_clock(run.max_wall_clock_seconds or 0)
+            )
             await self._end(running, waiting)
-        told.cancel()
+        ending.cancel()
         code = await waiting
         info = await running.info() if isinstance(running, containers.Container) else None
         if failure is None and code:
@@ -249,11 +256,11 @@ def _log(task: Beneath, name: str) -> TextIO:
 
 
 async def _unless(ended: asyncio.Event, preparing: Coroutine[None, None, Running]) -> Running | None:
-    """What `preparing` makes, or None when the run is ended before (a pull is given up)."""
+    """Return what `preparing` makes, or None when the run is ended before that; a pull is then given up."""
     task = asyncio.create_task(preparing)
-    told = asyncio.create_task(ended.wait())
-    await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
+    ending = asyncio.create_task(ended.wait())
+    await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
     if not task.done():
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -65,8 +65,11 @@ def test_what_nodes_connect_to_has_azures_four_categories() -> None:
     types.register("Microsoft.Batch/batchAccounts", Hooks())  # type: ignore[arg-type]
     shown = outbound(types, Resource("/x", "Microsoft.Batch/batchAccounts", "x"))["value"]
     assert [one["category"] for one in shown] == [
-        "Azure Batch", "Azure Storage", "Microsoft Package Repository", "Azure Key Vault",
-    ]  # fmt: skip
+        "Azure Batch",
+        "Azure Storage",
+        "Microsoft Package Repository",
+        "Azure Key Vault",
+    ]
     assert shown[0]["endpoints"][0] == {"domainName": "127.0.0.1", "endpointDetails": [{"port": 21000}]}
     assert shown[3]["endpoints"][0]["endpointDetails"] == [{"port": 443}]
 

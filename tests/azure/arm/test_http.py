@@ -23,11 +23,19 @@ from tests.azure.running import RunningAzure
         ("GET", "/resourceGroups/rg1", f"{VERSION}&colour=red", 400, "InvalidQueryParameter", "colour"),
         ("GET", "/resourceGroups/none", VERSION, 404, "ResourceGroupNotFound", "'none'"),
         (
-            "GET", provider("Microsoft.Batch/batchAccounts/none"), VERSION, 404, "ResourceNotFound",
+            "GET",
+            provider("Microsoft.Batch/batchAccounts/none"),
+            VERSION,
+            404,
+            "ResourceNotFound",
             "The Resource 'Microsoft.Batch/batchAccounts/none' under resource group 'rg1' was not found",
         ),
         (
-            "PUT", provider("Microsoft.Batch/batchAcounts/a"), VERSION, 400, "InvalidResourceType",
+            "PUT",
+            provider("Microsoft.Batch/batchAcounts/a"),
+            VERSION,
+            400,
+            "InvalidResourceType",
             "Did you mean 'batchAccounts'",
         ),
         ("PUT", provider("Microsoft.Quantum/workspaces/a"), VERSION, 404, "InvalidResourceNamespace", "Quantum"),
@@ -37,7 +45,7 @@ from tests.azure.running import RunningAzure
         ("PATCH", "/resourceGroups", VERSION, 405, "MethodNotAllowed", "PATCH"),
         ("DELETE", "/resourceGroups/none", VERSION, 404, "ResourceGroupNotFound", "'none'"),
     ],
-)  # fmt: skip
+)
 def test_refusals_name_what_was_wrong(
     http_: Http, method: str, path: str, query: str, status: int, code: str, said: str
 ) -> None:
@@ -228,8 +236,11 @@ def test_a_tags_only_patch_asks_for_no_right_on_what_is_linked(http_: Http) -> N
         principal_id="11111111-1111-4111-8111-111111111111", client_id="c", audience="https://management.azure.com/"
     )
     role = f"{azure.cloud.subscription_scope}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}"
-    grant = {"principalId": "11111111-1111-4111-8111-111111111111", "roleDefinitionId": role,
-             "principalType": "ServicePrincipal"}  # fmt: skip
+    grant = {
+        "principalId": "11111111-1111-4111-8111-111111111111",
+        "roleDefinitionId": role,
+        "principalType": "ServicePrincipal",
+    }
     scope = f"{account}/providers/Microsoft.Authorization/roleAssignments/22222222-2222-4222-8222-222222222222"
     assert http_("PUT", scope, {"properties": grant}, query="api-version=2022-04-01")[0] == 201
     assert http_("PATCH", account, {"tags": {"a": "b"}}, token=token)[0] == 200

@@ -45,18 +45,26 @@ SETTING = "/providers/Microsoft.Insights/diagnosticSettings/toLogs"
 
 def metric(http_: Http) -> dict[str, Any]:
     criterion = {
-        "name": "one", "metricName": "UnusableNodeCount", "operator": "GreaterThan", "threshold": 0,
-        "timeAggregation": "Total", "criterionType": "StaticThresholdCriterion",
-    }  # fmt: skip
+        "name": "one",
+        "metricName": "UnusableNodeCount",
+        "operator": "GreaterThan",
+        "threshold": 0,
+        "timeAggregation": "Total",
+        "criterionType": "StaticThresholdCriterion",
+    }
     kind = "Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria"
     return {
         "location": "global",
         "properties": {
-            "severity": 2, "enabled": True, "scopes": [full(http_, BATCH)], "evaluationFrequency": "PT5M",
-            "windowSize": "PT15M", "criteria": {"odata.type": kind, "allOf": [criterion]},
+            "severity": 2,
+            "enabled": True,
+            "scopes": [full(http_, BATCH)],
+            "evaluationFrequency": "PT5M",
+            "windowSize": "PT15M",
+            "criteria": {"odata.type": kind, "allOf": [criterion]},
             "actions": [{"actionGroupId": full(http_, GROUP)}],
         },
-    }  # fmt: skip
+    }
 
 
 def query_rule(http_: Http) -> dict[str, Any]:
@@ -64,10 +72,14 @@ def query_rule(http_: Http) -> dict[str, Any]:
     return {
         **PLACE,
         "properties": {
-            "scopes": [full(http_, WORKSPACE)], "severity": 2, "evaluationFrequency": "PT5M", "windowSize": "PT5M",
-            "criteria": {"allOf": [criterion]}, "actions": {"actionGroups": [full(http_, GROUP)]},
+            "scopes": [full(http_, WORKSPACE)],
+            "severity": 2,
+            "evaluationFrequency": "PT5M",
+            "windowSize": "PT5M",
+            "criteria": {"allOf": [criterion]},
+            "actions": {"actionGroups": [full(http_, GROUP)]},
         },
-    }  # fmt: skip
+    }
 
 
 def activity(http_: Http) -> dict[str, Any]:
@@ -75,10 +87,11 @@ def activity(http_: Http) -> dict[str, Any]:
     return {
         "location": "Global",
         "properties": {
-            "scopes": [http_.azure.cloud.subscription_scope], "condition": condition,
+            "scopes": [http_.azure.cloud.subscription_scope],
+            "condition": condition,
             "actions": {"actionGroups": [{"actionGroupId": full(http_, GROUP)}]},
         },
-    }  # fmt: skip
+    }
 
 
 def budget(http_: Http) -> dict[str, Any]:

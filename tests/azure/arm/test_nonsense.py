@@ -86,10 +86,16 @@ def _inside(one: Field, seen: set[int], here: tuple[Any, ...]) -> Iterator[tuple
 def wrong(shape: Shape) -> list[Any]:
     """Values that the shape must refuse."""
     values: dict[str, list[Any]] = {
-        "string": [{}, [], True], "integer": ["1x", {}, [], True, 1.5, "", "१", 2**70], "number": ["x", {}, True],
-        "boolean": ["maybe", 2, {}, []], "datetime": ["tomorrow", {}, 1], "duration": ["1 hour", 60, {}, "P", "PT"],
-        "list": ["x", {"a": 1}, 1], "map": ["x", [], 1], "model": ["x", [], 1, {"noSuchProperty": 1}],
-    }  # fmt: skip
+        "string": [{}, [], True],
+        "integer": ["1x", {}, [], True, 1.5, "", "१", 2**70],
+        "number": ["x", {}, True],
+        "boolean": ["maybe", 2, {}, []],
+        "datetime": ["tomorrow", {}, 1],
+        "duration": ["1 hour", 60, {}, "P", "PT"],
+        "list": ["x", {"a": 1}, 1],
+        "map": ["x", [], 1],
+        "model": ["x", [], 1, {"noSuchProperty": 1}],
+    }
     found = values.get(shape.kind, [])
     return [*found, "no such word"] if shape.choices else found
 
@@ -249,9 +255,15 @@ def test_no_request_to_the_authority_graph_or_metadata_breaks_them(azure: Runnin
             if chance.random() < 0.2:
                 headers["Authorization"] = chance.choice(["Basic x", "Basic eDp5", "Basic 8J+YgA==", "Bearer x"])
             headers["Content-Type"] = chance.choice(
-                ["application/x-www-form-urlencoded", "application/x-www-form-urlencoded", "application/json",
-                 "multipart/form-data", "multipart/form-data; boundary=x", "x"]
-            )  # fmt: skip
+                [
+                    "application/x-www-form-urlencoded",
+                    "application/x-www-form-urlencoded",
+                    "application/json",
+                    "multipart/form-data",
+                    "multipart/form-data; boundary=x",
+                    "x",
+                ]
+            )
             data = chance.choice([urlencode(form).encode(), urlencode(form).encode(), b"\xff\xfe", b"--x", b"%%%"])
         asker.send("arm", method, path, headers, data if method in ("POST", "PUT", "PATCH") else None)
     assert asker.statuses.get(400, 0) > 10
@@ -259,12 +271,25 @@ def test_no_request_to_the_authority_graph_or_metadata_breaks_them(azure: Runnin
 
 def test_no_request_to_imds_breaks_it(azure: RunningAzure) -> None:
     chance, asker = random.Random(SEED), Asker(azure)
-    paths = ("metadata/identity/oauth2/token", "metadata/instance", "metadata/instance/compute/name", "metadata/x",
-             "metadata/scheduledevents", "metadata/attested/document", "", "metadata/identity/info")  # fmt: skip
+    paths = (
+        "metadata/identity/oauth2/token",
+        "metadata/instance",
+        "metadata/instance/compute/name",
+        "metadata/x",
+        "metadata/scheduledevents",
+        "metadata/attested/document",
+        "",
+        "metadata/identity/info",
+    )
     queries = {
-        "api-version": ["2018-02-01", "2021-02-01", "x", ""], "resource": ["https://management.azure.com/", "x", ""],
-        "client_id": ["x"], "object_id": ["x"], "mi_res_id": ["x"], "msi_res_id": ["y"], "format": ["text", "x"],
-    }  # fmt: skip
+        "api-version": ["2018-02-01", "2021-02-01", "x", ""],
+        "resource": ["https://management.azure.com/", "x", ""],
+        "client_id": ["x"],
+        "object_id": ["x"],
+        "mi_res_id": ["x"],
+        "msi_res_id": ["y"],
+        "format": ["text", "x"],
+    }
     for _ in range(REQUESTS // 2):
         query = {name: chance.choice(values) for name, values in queries.items() if chance.random() < 0.4}
         headers = {"Metadata": chance.choice(["true", "false", ""])} if chance.random() < 0.8 else {}

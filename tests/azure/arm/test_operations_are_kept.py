@@ -14,8 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from local.azure.arm.errors import BadRequest
-from local.azure.arm.journal import Journal, Operation
-from local.azure.arm.lro import STATUSES, first_answer, poll
+from local.azure.arm.journal import STATUSES, Journal, Operation, first_answer, poll
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import NotFound
 from local.azure.control_plane.resources import Resource

@@ -90,9 +90,10 @@ def test_deleting_an_assignment_answers_what_it_was(azure: RunningAzure, client:
     assignments = client(AuthorizationManagementClient).role_assignments
     scope, name = azure.cloud.subscription_scope, str(uuid.uuid4())
     body: dict[str, Any] = {
-        "role_definition_id": f"{scope}{ROLES}/{READER}", "principal_id": str(uuid.uuid4()),
+        "role_definition_id": f"{scope}{ROLES}/{READER}",
+        "principal_id": str(uuid.uuid4()),
         "principal_type": "ServicePrincipal",
-    }  # fmt: skip
+    }
     assignments.create(scope, name, body)
     deleted = assignments.delete(scope, name)
     assert deleted is not None and (deleted.name, deleted.principal_id) == (name, body["principal_id"])

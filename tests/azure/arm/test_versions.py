@@ -80,9 +80,10 @@ def test_a_body_is_checked_by_the_models_of_its_own_version() -> None:
     assert refused(certificates, POOLS, "2024-07-01") == ""
     assert "certificates" in refused(certificates, POOLS, "2025-06-01")
     machine = {
-        "imageReference": {"publisher": "a"}, "nodeAgentSkuId": "b",
+        "imageReference": {"publisher": "a"},
+        "nodeAgentSkuId": "b",
         "securityProfile": {"securityType": "trustedLaunch"},
-    }  # fmt: skip
+    }
     secure = {"properties": {"deploymentConfiguration": {"virtualMachineConfiguration": machine}}}
     assert refused(secure, POOLS, "2024-07-01") == ""
     assert "securityProfile" in refused(secure, POOLS, "2022-10-01")

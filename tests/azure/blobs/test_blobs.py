@@ -147,9 +147,10 @@ async def test_a_missing_container_is_reported_as_azure_does(world: World) -> No
 async def test_what_is_not_there_yet_is_refused_by_name(world: World) -> None:
     await world.add_account("open1")
     signed = BlobServiceClient(
-        f"{world.url('open1')}?sv=2021-12-02&sig=abc&si=policy", connection_verify=str(world.cloud.paths.ca),
+        f"{world.url('open1')}?sv=2021-12-02&sig=abc&si=policy",
+        connection_verify=str(world.cloud.paths.ca),
         retry_total=0,
-    )  # fmt: skip
+    )
     world.clients.append(signed)
     assert "stored access policies" in str(await refused("NotImplemented", lambda: list(signed.list_containers())))
 

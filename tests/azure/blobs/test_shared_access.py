@@ -53,10 +53,13 @@ def ask(
 
 def blob(permission: str = "r", **more: Any) -> str:
     return generate_blob_sas(
-        "acc", "data", "a.txt", account_key=KEY,
+        "acc",
+        "data",
+        "a.txt",
+        account_key=KEY,
         permission=BlobSasPermissions(**dict.fromkeys(WORDS[permission], True)),
         **{"expiry": LATER, **more},
-    )  # fmt: skip
+    )
 
 
 WORDS = {"r": ("read",), "w": ("write",), "rw": ("read", "write"), "d": ("delete",)}
@@ -128,8 +131,9 @@ def test_only_what_belongs_to_the_signature_is_kept_from_the_store() -> None:
 
 def test_the_body_that_asks_for_a_key_is_read_or_refused() -> None:
     assert texts_of(b"\xef\xbb\xbf<KeyInfo><Start>a</Start><Expiry>b&amp;c</Expiry></KeyInfo>") == {
-        "Start": "a", "Expiry": "b&c",
-    }  # fmt: skip
+        "Start": "a",
+        "Expiry": "b&c",
+    }
     for body in (b"", b"{}", b"<a>", b"\xff\xfe"):
         with pytest.raises(InvalidXmlDocument):
             texts_of(body)
@@ -147,9 +151,14 @@ async def test_signed_urls_work_through_the_endpoint(world: World) -> None:
         owner = world.client(key, "open1")
         owner.create_container("data").upload_blob("ä b.txt", b"text")
         query = generate_blob_sas(
-            "open1", "data", "ä b.txt", account_key=key, permission=BlobSasPermissions(read=True), expiry=until,
+            "open1",
+            "data",
+            "ä b.txt",
+            account_key=key,
+            permission=BlobSasPermissions(read=True),
+            expiry=until,
             content_type="text/x-mine",
-        )  # fmt: skip
+        )
         reading = ContainerSasPermissions(read=True)
         wide = generate_container_sas("open1", "data", account_key=key, permission=reading, expiry=until)
         with BlobClient(world.url("open1"), "data", "ä b.txt", credential=query, **options) as reader:

@@ -105,9 +105,13 @@ class World:
 
     def client(self, credential: Any, account: str = "data1") -> BlobServiceClient:
         made = BlobServiceClient(
-            self.url(account), credential=credential, connection_verify=str(self.cloud.paths.ca), retry_total=0,
-            max_single_put_size=200_000, max_block_size=100_000,
-        )  # fmt: skip
+            self.url(account),
+            credential=credential,
+            connection_verify=str(self.cloud.paths.ca),
+            retry_total=0,
+            max_single_put_size=200_000,
+            max_block_size=100_000,
+        )
         self.clients.append(made)
         return made
 

@@ -62,9 +62,18 @@ def test_a_token_is_verified_with_the_published_key(azure: RunningAzure) -> None
 def test_the_metadata_document_is_one_object_with_every_part(azure: RunningAzure) -> None:
     document = fetch(azure, "/metadata/endpoints?api-version=2022-09-01")
     wanted = {
-        "name", "authentication", "resourceManager", "batch", "gallery", "graphAudience", "media", "portal",
-        "sqlManagement", "vmImageAliasDoc", "suffixes",
-    }  # fmt: skip
+        "name",
+        "authentication",
+        "resourceManager",
+        "batch",
+        "gallery",
+        "graphAudience",
+        "media",
+        "portal",
+        "sqlManagement",
+        "vmImageAliasDoc",
+        "suffixes",
+    }
     assert wanted <= set(document)
     assert {"loginEndpoint", "audiences"} <= set(document["authentication"])
     assert {"storage", "acrLoginServer", "keyVaultDns", "sqlServerHostname"} <= set(document["suffixes"])

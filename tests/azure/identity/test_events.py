@@ -27,8 +27,9 @@ def test_an_announcement_names_node_and_kind_and_is_a_new_incarnation(paths: Pat
     answer = events.document(paths)
     assert answer["DocumentIncarnation"] == 3
     assert [(one["EventType"], one["Resources"]) for one in answer["Events"]] == [
-        ("Preempt", ["node-1"]), ("Reboot", ["node-2"]),
-    ]  # fmt: skip
+        ("Preempt", ["node-1"]),
+        ("Reboot", ["node-2"]),
+    ]
     assert len({one["EventId"] for one in answer["Events"]}) == 2
     assert answer["Events"][0]["NotBefore"].endswith(" GMT")
     events.clear(paths)

@@ -25,16 +25,19 @@ class Asker:
         self.azure = azure
         settings = azure.cloud.settings
         self.token = azure.cloud.tokens.issue(
-            principal_id=principal or settings.deployer_object_id, client_id=settings.client_id,
+            principal_id=principal or settings.deployer_object_id,
+            client_id=settings.client_id,
             audience=f"{azure.cloud.arm_url}/",
-        )  # fmt: skip
+        )
 
     def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"{self.azure.cloud.arm_url}/v1.0/{quote(path, safe='/?$=&')}", data, method=method,
+            f"{self.azure.cloud.arm_url}/v1.0/{quote(path, safe='/?$=&')}",
+            data,
+            method=method,
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
-        )  # fmt: skip
+        )
         context = ssl.create_default_context(cafile=str(self.azure.paths.ca))
         try:
             with urllib.request.urlopen(request, context=context) as answer:

@@ -29,9 +29,11 @@ def cloud(tmp_path: Path) -> Any:
 def rights(cloud: Cloud, role: str, mode: str | None) -> set[str]:
     """What a principal with this role may do in a registry of this mode."""
     registry = Resource(
-        f"{cloud.subscription_scope}/resourceGroups/g/providers/{REGISTRIES}/r", REGISTRIES, "r",
+        f"{cloud.subscription_scope}/resourceGroups/g/providers/{REGISTRIES}/r",
+        REGISTRIES,
+        "r",
         properties={} if mode is None else {"roleAssignmentMode": mode},
-    )  # fmt: skip
+    )
     kind = "Microsoft.Authorization/roleAssignments"
     definition = f"/providers/Microsoft.Authorization/roleDefinitions/{ROLES[role]}"
     properties = {"principalId": "p", "scope": registry.id, "roleDefinitionId": definition}

@@ -25,7 +25,8 @@ class Session:
     """One connection; `?` for parameters, transactions by T-SQL."""
 
     def __init__(self, connection: Any, *, marks: str) -> None:
-        self.connection, self._marks = connection, marks
+        self.connection = connection
+        self._marks = marks
 
     def run(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         cursor = self.connection.cursor()
@@ -45,7 +46,8 @@ class Place:
     """Where tests run: sessions, and names for tables."""
 
     def __init__(self, kind: str, connect: Callable[[], Session]) -> None:
-        self.kind, self.session = kind, connect
+        self.kind = kind
+        self.session = connect
         self.tables: list[str] = []
 
     def table(self, columns: str) -> str:

@@ -165,8 +165,11 @@ def test_the_command_line_sets_lists_and_clears(world: World, monkeypatch: pytes
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "local", "fault", *words],
-            cwd=Path(__file__).resolve().parents[3], capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=Path(__file__).resolve().parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     assert command("set", "sql", "deadlock", "--times", "2").stdout == "sql-1\n"
     assert [(one["name"], one["kind"], one["times"]) for one in json.loads(command("list", "--json").stdout)] == [
@@ -238,9 +241,12 @@ attempt("slow again", lambda: connection.cursor().execute("SELECT 7"))
 
 def test_what_the_microsoft_driver_says_of_each_fault(world: World) -> None:
     ran = run_mssql_python(
-        MICROSOFT_DRIVER, world.cloud.paths.ca, TOKEN=world.admin_token, SQL_PORT=world.server.port,
+        MICROSOFT_DRIVER,
+        world.cloud.paths.ca,
+        TOKEN=world.admin_token,
+        SQL_PORT=world.server.port,
         AZURE_HOME=str(world.cloud.paths.home),
-    )  # fmt: skip
+    )
     print(ran.stdout, ran.stderr[-2000:])
     said = dict(line.split(" ", 1) for line in ran.stdout.splitlines() if " rows " not in line)
     assert "Login failed" in said["login"]

@@ -64,9 +64,13 @@ def let_in(world: World, name: str = "id-node"):
 def test_the_microsoft_driver_works_over_verified_tls(world: World, encrypt: str) -> None:
     identity = let_in(world)
     ran = run_mssql_python(
-        MICROSOFT_DRIVER, world.cloud.paths.ca, TOKEN=world.token(identity), HOST="localhost",
-        SQL_PORT=world.server.port, ENCRYPT=encrypt,
-    )  # fmt: skip
+        MICROSOFT_DRIVER,
+        world.cloud.paths.ca,
+        TOKEN=world.token(identity),
+        HOST="localhost",
+        SQL_PORT=world.server.port,
+        ENCRYPT=encrypt,
+    )
     assert ran.returncode == 0, ran.stderr[-2000:]
     version, who, rows, table, duplicate = ran.stdout.splitlines()
     assert version.startswith("Microsoft SQL Server")
@@ -92,9 +96,13 @@ print(cursor.fetchone()[0])
 """
     )
     ran = run_mssql_python(
-        program, world.cloud.paths.ca, TOKEN=world.admin_token, HOST="localhost", SQL_PORT=world.server.port,
+        program,
+        world.cloud.paths.ca,
+        TOKEN=world.admin_token,
+        HOST="localhost",
+        SQL_PORT=world.server.port,
         ENCRYPT="yes",
-    )  # fmt: skip
+    )
     assert ran.stdout.split() == ["cancelled", "True", "7"], ran.stderr[-2000:]
 
 
@@ -121,9 +129,13 @@ connection.commit()
 """
     )
     ran = run_mssql_python(
-        program, world.cloud.paths.ca, TOKEN=world.admin_token, HOST="localhost", SQL_PORT=world.server.port,
+        program,
+        world.cloud.paths.ca,
+        TOKEN=world.admin_token,
+        HOST="localhost",
+        SQL_PORT=world.server.port,
         ENCRYPT="yes",
-    )  # fmt: skip
+    )
     assert ran.stdout.split() == ["cancelled", "True", "6"], ran.stderr[-2000:]
     holder.commit()
     assert holder.cursor().execute_scalar("SELECT SUM(n) FROM t") == 7
@@ -151,9 +163,13 @@ def test_the_microsoft_driver_refuses_an_unknown_authority(world: World, tmp_pat
     other.ensure()
     ensure_authority(other)
     ran = run_mssql_python(
-        MICROSOFT_DRIVER, other.ca, TOKEN=world.token(identity), HOST="localhost", SQL_PORT=world.server.port,
+        MICROSOFT_DRIVER,
+        other.ca,
+        TOKEN=world.token(identity),
+        HOST="localhost",
+        SQL_PORT=world.server.port,
         ENCRYPT="yes",
-    )  # fmt: skip
+    )
     assert ran.returncode != 0
     assert "certificate verify failed" in ran.stderr
 

@@ -40,9 +40,15 @@ class Machine:
 
     def connect(self, **options: Any) -> Any:
         return pytds.connect(
-            "localhost", database="worklist", port=self.port, cafile=str(self.cloud.paths.ca), validate_host=False,
-            access_token_callable=lambda: self.token, login_timeout=10, **options,
-        )  # fmt: skip
+            "localhost",
+            database="worklist",
+            port=self.port,
+            cafile=str(self.cloud.paths.ca),
+            validate_host=False,
+            access_token_callable=lambda: self.token,
+            login_timeout=10,
+            **options,
+        )
 
     @property
     def postmaster(self) -> int:

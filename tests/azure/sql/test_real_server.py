@@ -34,10 +34,24 @@ def test_all_semantics_hold_for_the_microsoft_driver_too(world: World) -> None:
             DSN: f"Server=localhost,{server.port};Database=worklist;UID=sa;PWD={quoted};Encrypt=yes",
         }
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "server",
-             "tests/azure/sql/test_semantics.py"],
-            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-k",
+                "server",
+                "tests/azure/sql/test_semantics.py",
+            ],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
     directory.close()
     assert ran.returncode == 0, ran.stdout[-3000:]
     passed = re.search(r"(\d+) passed", ran.stdout)

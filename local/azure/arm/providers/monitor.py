@@ -99,9 +99,10 @@ class SettingHooks(RecordHooks):
                 _require(self._cloud, str(properties[name]))
         self._check_categories(properties, sends)
         siblings = [
-            one for one in self._cloud.resources.list(SETTING_TYPE, scope_of(new))
+            one
+            for one in self._cloud.resources.list(SETTING_TYPE, scope_of(new))
             if scope_of(one).lower() == scope_of(new).lower() and one.id.lower() != new.id.lower()
-        ]  # fmt: skip
+        ]
         if len(siblings) >= _MOST_SETTINGS:
             raise Conflict(f"A resource has at most {_MOST_SETTINGS} diagnostic settings.")
         for sibling in siblings:
@@ -180,9 +181,18 @@ class ActionGroupHooks(RecordHooks):
     def view(self, resource: Resource) -> dict[str, Any]:
         """Every kind of receiver is there; an address gets its mails without confirming (status Enabled)."""
         kinds = (
-            "email", "sms", "webhook", "itsm", "azureAppPush", "automationRunbook", "voice", "logicApp",
-            "azureFunction", "armRole", "eventHub",
-        )  # fmt: skip
+            "email",
+            "sms",
+            "webhook",
+            "itsm",
+            "azureAppPush",
+            "automationRunbook",
+            "voice",
+            "logicApp",
+            "azureFunction",
+            "armRole",
+            "eventHub",
+        )
         shown = {f"{kind}Receivers": resource.properties.get(f"{kind}Receivers") or [] for kind in kinds}
         mails = [{"useCommonAlertSchema": False, **one, "status": "Enabled"} for one in shown["emailReceivers"]]
         return {**shown, "emailReceivers": mails}
@@ -223,8 +233,9 @@ class AlertHooks(RecordHooks):
     def _check_metrics(self, properties: Mapping[str, Any], scopes: Iterable[str]) -> None:
         frequency, window = str(properties["evaluationFrequency"]), str(properties["windowSize"])
         for name, value, allowed in (
-            ("evaluationFrequency", frequency, _FREQUENCIES), ("windowSize", window, _WINDOWS),
-        ):  # fmt: skip
+            ("evaluationFrequency", frequency, _FREQUENCIES),
+            ("windowSize", window, _WINDOWS),
+        ):
             if value not in allowed:
                 raise BadRequest(f"The {name} '{value}' is not valid; allowed: {', '.join(allowed)}.")
         if _WINDOWS.index(frequency) > _WINDOWS.index(window):
@@ -313,11 +324,13 @@ def categories(target: Resource, names: Sequence[str]) -> dict[str, Any] | None:
     kind = "Microsoft.Insights/diagnosticSettingsCategories"
     shown = [
         {
-            "id": f"{target.id}/providers/{kind}/{name}", "name": name, "type": kind.lower(),
+            "id": f"{target.id}/providers/{kind}/{name}",
+            "name": name,
+            "type": kind.lower(),
             "properties": {"categoryType": word, "categoryGroups": list(_GROUPS) if word == "Logs" else []},
         }
         for word, name in kinds
-    ]  # fmt: skip
+    ]
     if not names:
         return {"value": shown}
     return next((one for one in shown if str(one["name"]).lower() == names[0].lower()), None)

@@ -68,14 +68,16 @@ class EndpointHooks(RecordHooks):
         for name in ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"):
             shown[name] = [
                 {
-                    "id": f"{resource.id}/{name}/{one.get('name')}", **one,
+                    "id": f"{resource.id}/{name}/{one.get('name')}",
+                    **one,
                     "properties": {
-                        **(one.get("properties") or {}), "provisioningState": "Succeeded",
+                        **(one.get("properties") or {}),
+                        "provisioningState": "Succeeded",
                         "privateLinkServiceConnectionState": approved,
                     },
                 }
                 for one in resource.properties.get(name) or ()
-            ]  # fmt: skip
+            ]
         group = ids.group_of(resource.id)
         given = resource.properties.get("customNetworkInterfaceName")
         card = f"{group}/providers/Microsoft.Network/networkInterfaces/{given or f'{resource.name}.nic'}"
@@ -167,12 +169,13 @@ def _link_resources(target: Resource, names: Sequence[str]) -> dict[str, Any] | 
     """`privateLinkResources` of a target: its sub-resources."""
     shown = [
         {
-            "id": f"{target.id}/privateLinkResources/{group}", "name": group,
+            "id": f"{target.id}/privateLinkResources/{group}",
+            "name": group,
             "type": f"{target.type}/privateLinkResources",
             "properties": {"groupId": group, "requiredMembers": [group], "requiredZoneNames": []},
         }
         for group in GROUP_IDS[target.type]
-    ]  # fmt: skip
+    ]
     return _one_or_all(shown, names)
 
 

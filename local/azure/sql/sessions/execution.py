@@ -74,8 +74,12 @@ class Execution:
         wait: Callable[[float], None],
         look: Look,
     ) -> None:
-        self._databases, self._directory, self._login = databases, directory, login
-        self._faults, self._wait, self._look = faults, wait, look
+        self._databases = databases
+        self._directory = directory
+        self._login = login
+        self._faults = faults
+        self._wait = wait
+        self._look = look
         self._row_count = 0
         self.counts = True  # SET NOCOUNT OFF
         self.isolation_level = "read committed"
@@ -90,7 +94,10 @@ class Execution:
             connection.close()
             raise DatabaseDenied(self._login.name, database)
         self.close()
-        self._db, self._rights, self.user, self.database = connection, rights, user, database
+        self._db = connection
+        self._rights = rights
+        self.user = user
+        self.database = database
         self.transactions = Transactions(connection)
         connection.introduce(Facts(self._login.name, user, database))
 

@@ -53,7 +53,8 @@ class Session:
     """Handshake, login, then requests until either side ends it."""
 
     def __init__(self, connection: wire.Wire, parts: Parts) -> None:
-        self._wire, self._parts = connection, parts
+        self._wire = connection
+        self._parts = parts
         self._prepared: dict[int, tuple[str, str]] = {}
         self._execution: Execution | None = None
 

@@ -200,8 +200,9 @@ def _plain(node: exp.Expr) -> exp.Expr:
     """Nodes that the generators of other dialects get wrong, as plain ones."""
     if isinstance(node, exp.National):
         return exp.Literal.string(node.name)
-    if isinstance(node, exp.Add) and any(isinstance(side, (exp.National, exp.Literal)) and not side.is_number
-                                         for side in (node.left, node.right)):  # fmt: skip
+    if isinstance(node, exp.Add) and any(
+        isinstance(side, (exp.National, exp.Literal)) and not side.is_number for side in (node.left, node.right)
+    ):
         return exp.DPipe(this=node.left, expression=node.right, safe=True)
     if isinstance(node, exp.CurrentUser):
         return exp.Anonymous(this="USER_NAME")

@@ -11,7 +11,8 @@ class Reader:
     """Takes fields from the front; too short a message is a ProtocolError."""
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self._data = data
+        self._at = 0
 
     @property
     def left(self) -> int:

@@ -27,7 +27,8 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._tls: ssl.SSLObject | None = None
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
         self._buffer = bytearray()
         self.packet_size = 4096
 

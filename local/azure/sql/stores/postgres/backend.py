@@ -121,7 +121,8 @@ class PostgresConnection:
     """One session. Within a transaction every statement has a savepoint: a failed one undoes only itself."""
 
     def __init__(self, client: Client, database: str) -> None:
-        self._client, self._database = client, database
+        self._client = client
+        self._database = database
         self._entered = self.in_transaction = False
 
     def introduce(self, facts: Facts) -> None:

@@ -54,9 +54,14 @@ class Client:
         port = address.name.rpartition(".")[2]
         try:
             self._connection = Connection.connect(
-                host=str(address.parent), port=port, user=user, dbname=database, client_encoding="UTF8",
-                connect_timeout=_CONNECT_SECONDS, autocommit=True,
-            )  # fmt: skip
+                host=str(address.parent),
+                port=port,
+                user=user,
+                dbname=database,
+                client_encoding="UTF8",
+                connect_timeout=_CONNECT_SECONDS,
+                autocommit=True,
+            )
         except OperationalError as error:
             raise Lost(f"{address}: {error}") from error
         self._libpq = self._connection.pgconn

@@ -52,7 +52,8 @@ class Cluster:
     """`with Cluster(paths):` PostgreSQL runs until the block ends. Enter it on the main thread: it dies with it."""
 
     def __init__(self, paths: Paths) -> None:
-        self._paths, self._folder = paths, paths.state / "sql" / "postgres"
+        self._paths = paths
+        self._folder = paths.state / "sql" / "postgres"
         self._process: subprocess.Popen[bytes] | None = None
         self._as_root = os.geteuid() == 0
 
