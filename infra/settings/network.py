@@ -48,7 +48,8 @@ class NetworkSettings(Section):
 
     subnet_id: SubnetId | None = None
     subnet_range: SubnetRange | None = None
-    """The subnet's addresses, which its id does not tell: with them the size is checked, and clashes are found."""
+    """The subnet's addresses, which its id does not tell: with them every preview checks its size, and that they are not
+    those of Docker's bridge. Without them only `doctor --stack` does, which asks Azure for the subnet."""
     public_ips: Annotated[Flag, Expect("true or false", "false wants subnet_id, and a way out for the nodes")] = True
     allowed_ips: (
         Annotated[

@@ -42,7 +42,7 @@ _Generation = Annotated[
     Field(pattern=rf"^[0-9a-f]{{{naming.POOL_HASH_DIGITS}}}$"),
     Expect(
         f"the {naming.POOL_HASH_DIGITS} hexadecimal digits at the end of a pool's id",
-        "`pulumi stack output pools` and `python -m jobs pools` show the ids",
+        "`pulumi stack output pools` shows the ids",
     ),
 ]
 
