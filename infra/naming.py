@@ -161,3 +161,8 @@ def fingerprint(secret: str, salt: str) -> str:
     Slow on purpose (scrypt), because the pool's name is public and a plain hash would let passwords be tried offline.
     """
     return hashlib.scrypt(secret.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+
+
+def jobs_command(words: str, stack: str) -> str:
+    """A command of `jobs/` for a stack, which can be pasted in a checkout that `make setup` has prepared."""
+    return f".venv/bin/batch-jobs {words} --stack {stack}"

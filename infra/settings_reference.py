@@ -149,7 +149,7 @@ def _section(model: type[BaseModel], place: str) -> str:
     lines += ["| key | may be | to know | left out |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         key = field.alias or name
-        expected = _expected(model, key) or Expect("a section, see below", "")
+        expected = expectation(model, key)
         known = " ".join(f"{text.rstrip('.')}." for text in (_notes(model).get(name), expected.fix) if text)
         default = "**must be given**" if field.default is PydanticUndefined else _default(field.default)
         lines.append(f"| `{key}` | {expected.form} | {known.replace('{key}', key)} | {default} |")
@@ -158,9 +158,14 @@ def _section(model: type[BaseModel], place: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _expected(model: type[BaseModel], key: str) -> Expect | None:
+def expectation(model: type[BaseModel], key: str) -> Expect:
+    """What a setting must be, as its own annotation says. Raises LookupError if it says nothing: a mistake in it would
+    be reported in the words of the section around it."""
     found = inner(model, key)
-    return next((item for item in reversed(found.metadata) if isinstance(item, Expect)), None) if found else None
+    for item in reversed(found.metadata if found else ()):
+        if isinstance(item, Expect):
+            return item
+    raise LookupError(f"{model.__name__}.{key} has no Expect")
 
 
 def _default(value: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from infra.naming import jobs_command
 from infra.settings.cloud import MonitoringSettings
 
 
@@ -37,19 +38,19 @@ class QueryAlert:
     window: str
 
 
-def metric_alerts() -> tuple[MetricAlert, ...]:
+def metric_alerts(stack: str) -> tuple[MetricAlert, ...]:
     """Nodes that will take no task until somebody looks: Batch does not repair them by itself."""
     return (
         MetricAlert(
             "start-task-failed",
-            "Nodes whose start task failed take no tasks. `python -m jobs nodes` shows its log.",
+            f"Nodes whose start task failed take no tasks. `{jobs_command('nodes', stack)}` shows its log.",
             1,
             "StartTaskFailedNodeCount",
             0,
         ),
         MetricAlert(
             "unusable-nodes",
-            "Unusable nodes take no tasks and cost money. `python -m jobs nodes` shows why.",
+            f"Unusable nodes take no tasks and cost money. `{jobs_command('nodes', stack)}` shows why.",
             1,
             "UnusableNodeCount",
             0,
@@ -57,13 +58,14 @@ def metric_alerts() -> tuple[MetricAlert, ...]:
     )
 
 
-def query_alerts(settings: MonitoringSettings) -> tuple[QueryAlert, ...]:
+def query_alerts(settings: MonitoringSettings, stack: str) -> tuple[QueryAlert, ...]:
     """What only the account's log tells."""
     batch = 'AzureDiagnostics\n| where ResourceProvider == "MICROSOFT.BATCH" and Category == "ServiceLog"'
     return (
         QueryAlert(
             "resize-errors",
-            "A pool did not get the nodes that it wants: a quota, or no capacity. `python -m jobs pools` says it.",
+            "A pool did not get the nodes that it wants: a quota, or no capacity. "
+            f"`{jobs_command('pools', stack)}` shows the error.",
             2,
             f"{batch}\n"
             '| where OperationName == "PoolResizeCompleteEvent"\n'
@@ -75,7 +77,7 @@ def query_alerts(settings: MonitoringSettings) -> tuple[QueryAlert, ...]:
         QueryAlert(
             "task-failure-rate",
             f"At least {settings.task_failure_percent} % of the tasks that ended failed. "
-            "`python -m jobs report` groups them.",
+            f"`{jobs_command('report', stack)}` groups them.",
             2,
             f"{batch}\n"
             '| where OperationName in ("TaskCompleteEvent", "TaskFailEvent")\n'
@@ -88,7 +90,7 @@ def query_alerts(settings: MonitoringSettings) -> tuple[QueryAlert, ...]:
         QueryAlert(
             "active-jobs",
             f"About {settings.active_jobs} jobs are active; at the account's quota no job can be made. "
-            "`python -m jobs list` shows them.",
+            f"`{jobs_command('list --state active', stack)}` shows them.",
             3,
             # There is no metric of active jobs: what was started less what ended, in the two days that a rule may see.
             "AzureMetrics\n"

@@ -69,9 +69,9 @@ class Monitoring(pulumi.ComponentResource):
             tags=args.place.tags,
             opts=child,
         )
-        for metric in alerts.metric_alerts():
+        for metric in alerts.metric_alerts(args.place.names.stack):
             self._metric_alert(f"{name}-{metric.name}", metric, args, people)
-        for query in alerts.query_alerts(args.settings):
+        for query in alerts.query_alerts(args.settings, args.place.names.stack):
             self._query_alert(f"{name}-{query.name}", query, args, people)
         if args.settings.budget is not None:
             self._budget(f"{name}-budget", args.settings.budget, args, people)

@@ -4,7 +4,7 @@ Batch cannot change most of a pool. So a change of its machine, image, users, st
 whose id ends in another hash: a new *generation*. Deleting the old one would end its tasks, and strand the jobs that
 name it. So the old one is deleted only when the stack file says so:
 
-    keep: [HASH]       it stays until the hash is removed from the file; meanwhile `python -m jobs pools drain`
+    keep: [HASH]       it stays until the hash is removed from the file; meanwhile `batch-jobs pools drain`
     discard: [HASH]    this `up` deletes it with everything that runs in it
 
 What is deployed is known from the stack's own outputs of the last `up` (`OUTPUT`). An `up` that would delete the pool
@@ -92,8 +92,10 @@ def judge(
     keep: Sequence[str],
     discard: Sequence[str],
     last: Deployed | None,
+    *,
+    stack: str,
 ) -> Verdict:
-    """What a stack file's `keep` and `discard` of one pool mean, where `last` is deployed."""
+    """What a stack file's `keep` and `discard` of one pool mean, where `last` is deployed. `stack` is for commands."""
     if last is None:
         ignored = f"pools.{pool}.keep: nothing of this pool is deployed, so nothing is kept ({', '.join(keep)})."
         return Verdict(warnings=(ignored,) if keep else ())
@@ -111,11 +113,13 @@ def judge(
     warnings = []
     if last.current != current:
         reasons = "; ".join(changes(last.made_of, made_of)) or "a change of the program"
-        old, new = naming.pool(pool, last.current), naming.pool(pool, current)
+        old = naming.pool(pool, last.current)
+        new = naming.pool(pool, current)
+        drain = naming.jobs_command(f"pools drain {old}", stack)
         if last.current in keep:
             warnings.append(
                 f"pools.{pool}: {reasons}. This makes the new generation {new}; {old} stays as it is. After `up`: "
-                f"`python -m jobs pools drain {old}` moves its jobs; then remove {last.current} and `up` again."
+                f"`{drain}` moves its jobs; then remove {last.current} and `up` again."
             )
         elif last.current in discard:
             warnings.append(
@@ -128,7 +132,7 @@ def judge(
                     f"pools.{pool}",
                     f"`keep: [{_yaml(last.current)}]`, because this makes a new generation: {reasons}",
                     f"a change that would delete {old} with what runs in it",
-                    f"write keep and the old pool stays until its jobs are moved (`python -m jobs pools drain {old}`), "
+                    f"write keep and the old pool stays until its jobs are moved (`{drain}`), "
                     f"or `discard: [{_yaml(last.current)}]` if nothing in it matters",
                 )
             )

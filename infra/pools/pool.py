@@ -70,7 +70,9 @@ def plan_pools(settings: Settings, names: Names, deployed: Mapping[str, Deployed
     for name, pool in settings.pools.items():
         fixed = plain(fixed_properties(pool, settings.network, settings.accounts, stand_ins))
         current, made_of = naming.generation(fixed), generations.made_of(fixed)
-        verdict = generations.judge(name, current, made_of, pool.keep, pool.discard, deployed.get(name))
+        verdict = generations.judge(
+            name, current, made_of, pool.keep, pool.discard, deployed.get(name), stack=names.stack
+        )
         problems += verdict.problems
         warnings += verdict.warnings
         kept = generations.kept(current, pool.keep, deployed.get(name))

@@ -28,6 +28,10 @@ from infra.settings.types import (
     WorkspaceId,
 )
 
+FIRST_BUDGET: Final = date(2017, 6, 1)
+"""Azure has no budgets that begin before (`BudgetTimePeriodArgs.start_date`)."""
+MAX_MAIL_ADDRESS: Final = 254
+"""RFC 5321."""
 MAX_SOFT_DELETE_DAYS: Final = 365
 """Azure's limit (`DeleteRetentionPolicyArgs.days`)."""
 
@@ -154,12 +158,21 @@ class RegistrySettings(Section):
         return self
 
 
+_SHOW_IDENTITY: Final = "`az identity show` prints clientId and principalId"
+
+
 class NodeIdentitySettings(Section):
     """An existing identity for nodes and tasks, with the two ids that `az identity show` prints of it."""
 
     id: IdentityId
-    client_id: Guid
-    principal_id: Guid
+    client_id: Annotated[Guid, Expect(f"a client id like {EXAMPLE_ID}", _SHOW_IDENTITY)]
+    principal_id: Annotated[Guid, Expect(f"an object id like {EXAMPLE_ID}", _SHOW_IDENTITY)]
+
+    @model_validator(mode="after")
+    def _the_two_ids_differ(self) -> Self:
+        if self.client_id == self.principal_id:
+            raise Refused("principal_id", "another id than client_id", self.principal_id, _SHOW_IDENTITY)
+        return self
 
 
 def _day_without_time(value: object) -> object:
@@ -168,6 +181,10 @@ def _day_without_time(value: object) -> object:
 
 
 def _first_of_a_month(day: date) -> date:
+    if day < FIRST_BUDGET:
+        raise Refused(
+            "", f"{FIRST_BUDGET} or later, which Azure wants", str(day), "write the present month's first day"
+        )
     if day.day != 1:
         raise Refused("", "the first day of a month", str(day), f"write {day.replace(day=1)}")
     return day
@@ -206,7 +223,7 @@ class MonitoringSettings(Section):
         tuple[
             Annotated[
                 str,
-                Field(pattern=r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$"),
+                Field(pattern=r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$", max_length=MAX_MAIL_ADDRESS),
                 Expect("a mail address", "like team@example.com"),
             ],
             ...,
@@ -223,7 +240,10 @@ class MonitoringSettings(Section):
         Field(ge=1, le=100_000, strict=True),
         Expect("a whole number 1..100000", "somewhat less than the account's quota of active jobs (default 300)"),
     ] = 250
-    budget: Budget | None = None
+    budget: Annotated[
+        Budget | None,
+        Expect("a section like {monthly_amount: 500, since: 2026-12-01}", "left out: nobody is told of costs"),
+    ] = None
 
 
 AutoStorage = Literal["managed_identity", "none"]

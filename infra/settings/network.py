@@ -48,7 +48,8 @@ class NetworkSettings(Section):
 
     subnet_id: SubnetId | None = None
     subnet_range: SubnetRange | None = None
-    """The subnet's addresses, which its id does not tell: with them the size is checked, and clashes are found."""
+    """The subnet's addresses, which its id does not tell: with them every preview checks its size, and that they are
+    not those of Docker's bridge. Without them only `doctor --stack` does, which asks Azure for the subnet."""
     public_ips: Annotated[Flag, Expect("true or false", "false wants subnet_id, and a way out for the nodes")] = True
     allowed_ips: (
         Annotated[
@@ -60,7 +61,10 @@ class NetworkSettings(Section):
         | None
     ) = None
     """Who reaches the Batch account over the Internet; left out: everybody (with a right), an empty list: nobody."""
-    private_endpoints: PrivateEndpoints | None = None
+    private_endpoints: Annotated[
+        PrivateEndpoints | None,
+        Expect("a section with subnet_id and zones", "left out: services are reached by their public endpoints"),
+    ] = None
 
     @model_validator(mode="after")
     def _nodes_have_a_network(self) -> Self:
@@ -68,6 +72,9 @@ class NetworkSettings(Section):
             raise Refused(
                 "public_ips", "subnet_id beside false", "none", "nodes without public addresses need a subnet"
             )
+        if self.subnet_range is not None and self.subnet_id is None:
+            fix = "add the subnet's id; the range alone moves no node"
+            raise Refused("subnet_range", "subnet_id beside it", "none", fix)
         if self.subnet_range is not None and DOCKER_NETWORK.overlaps(ipaddress.IPv4Network(self.subnet_range)):
             expected = f"a range outside of {DOCKER_NETWORK}, which Docker uses on every node"
             raise Refused("subnet_range", expected, self.subnet_range, "take another subnet")

@@ -16,6 +16,8 @@ MAX_TASK_SLOTS: Final = 256
 """Batch's limit, or four times the VM's cores if that is less (`PoolArgs.task_slots_per_node`)."""
 SLOTS_PER_CORE: Final = 4
 
+MAX_VM_SIZE: Final = 64
+"""Characters. Azure names no limit; the longest size has about 30."""
 MAX_SSH_NETWORKS: Final = 24
 """Batch allows 25 rules for all endpoints of a pool; the last one denies everybody else."""
 
@@ -42,7 +44,7 @@ _Generation = Annotated[
     Field(pattern=rf"^[0-9a-f]{{{naming.POOL_HASH_DIGITS}}}$"),
     Expect(
         f"the {naming.POOL_HASH_DIGITS} hexadecimal digits at the end of a pool's id",
-        "`pulumi stack output pools` and `python -m jobs pools` show the ids",
+        "`pulumi stack output pools` shows the ids",
     ),
 ]
 
@@ -93,14 +95,20 @@ class SpotWithDedicatedFloorScale(Section):
     max_spot_nodes: Nodes
 
 
+def _limits(example: str) -> Expect:
+    return Expect(f"a section like {example}", "the limits of the scenario; see docs/settings.md")
+
+
 class Scale(Section):
     """How many nodes: exactly one scenario, by name. `infra/pools/scaling.py` makes Batch's settings of it."""
 
-    fixed: FixedScale | None = None
-    pending_tasks: PendingTasksScale | None = None
-    working_hours: WorkingHoursScale | None = None
-    zero_at_night: ZeroAtNightScale | None = None
-    spot_with_dedicated_floor: SpotWithDedicatedFloorScale | None = None
+    fixed: Annotated[FixedScale | None, _limits("{dedicated_nodes: 2}")] = None
+    pending_tasks: Annotated[PendingTasksScale | None, _limits("{max_nodes: 10}")] = None
+    working_hours: Annotated[WorkingHoursScale | None, _limits("{nodes: 4, from_hour: 6, to_hour: 17}")] = None
+    zero_at_night: Annotated[ZeroAtNightScale | None, _limits("{max_nodes: 8}")] = None
+    spot_with_dedicated_floor: Annotated[
+        SpotWithDedicatedFloorScale | None, _limits("{dedicated_nodes: 2, max_spot_nodes: 20}")
+    ] = None
 
     @model_validator(mode="after")
     def _is_one_scenario_with_sense(self) -> Self:
@@ -110,6 +118,9 @@ class Scale(Section):
             raise Refused("", f"one of {known}", " and ".join(given) or "none", "like {fixed: {dedicated_nodes: 2}}")
         for name in ("pending_tasks", "zero_at_night"):
             limits = getattr(self, name)
+            if limits is not None and limits.max_nodes == 0:
+                fix = "a pool without nodes is {fixed: {dedicated_nodes: 0}}"
+                raise Refused(f"{name}.max_nodes", "1 or more nodes", "0", fix)
             if limits is not None and limits.min_nodes > limits.max_nodes:
                 raise Refused(
                     f"{name}.min_nodes",
@@ -182,7 +193,7 @@ class PoolSettings(Section):
 
     vm_size: Annotated[
         str,
-        Field(pattern=r"^[Ss][Tt][Aa][Nn][Dd][Aa][Rr][Dd]_[A-Za-z0-9_-]+$"),
+        Field(pattern=r"^[Ss][Tt][Aa][Nn][Dd][Aa][Rr][Dd]_[A-Za-z0-9_-]+$", max_length=MAX_VM_SIZE),
         AfterValidator(naming.vm_size),
         AfterValidator(lambda size: _boots_our_images(size)),
         Expect("a VM size like Standard_D2ads_v5", "take one of `az batch location list-skus`, generation 2"),
@@ -243,9 +254,24 @@ class PoolSettings(Section):
 
     @model_validator(mode="after")
     def _a_generation_is_kept_or_discarded(self) -> Self:
+        for key in ("keep", "discard"):
+            hashes: tuple[str, ...] = getattr(self, key)
+            for twice in (one for one in hashes if hashes.count(one) > 1):
+                raise Refused(key, "each generation once", f"{twice} {hashes.count(twice)} times", "remove one of them")
         for both in set(self.keep) & set(self.discard):
             raise Refused("discard", "generations that are not in keep", both, "remove it from one of the two")
         return self
+
+
+TAKEN_NAMES: Final = frozenset(
+    (
+        *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data"),
+        *("backup", "list", "irc", "gnats", "nobody", "syslog", "messagebus", "uuidd", "tcpdump", "sshd", "landscape"),
+        *("pollinate", "tss", "docker"),
+    )
+)
+"""Users of Ubuntu's base system and of its server image (base-passwd, and what its packages add); `docker` is a group
+that the admin user joins."""
 
 
 class Users(Section):
@@ -272,6 +298,6 @@ class Users(Section):
                 "user_name", f"another name than admin_name's, {self.admin_name}", self.user_name, "rename one"
             )
         for key in ("admin_name", "user_name"):
-            if getattr(self, key) in ("root", "docker", "daemon", "nobody"):
+            if getattr(self, key) in TAKEN_NAMES:
                 raise Refused(key, "a name that Linux does not have already", getattr(self, key), "like batchadmin")
         return self

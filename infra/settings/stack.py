@@ -39,13 +39,15 @@ from infra.settings.network import NetworkSettings
 from infra.settings.people import DEPLOYER, Submitters
 from infra.settings.pools import PoolSettings, Users, limits
 from infra.settings.problems import Expect, Problem, Refused, SettingsError, explain
-from infra.settings.types import EXAMPLE_ID, Guid, Section
+from infra.settings.types import EXAMPLE_ID, FirstLevelFlag, Guid, Section
 
 MIN_PASSWORD_LENGTH: Final = 12
 MAX_TAGS: Final = 50
 MAX_TAG_VALUE: Final = 256
 _TAG_NAME: Final = re.compile(r"[^<>%&\\?/]{1,128}")
 """Storage accounts allow 128 characters, other resources 512."""
+_RESERVED_TAGS: Final = ("microsoft", "azure", "windows")
+"""Beginnings of names (Tags - Create Or Update of Azure Resource Manager)."""
 
 _CLOUD: Final = Expect(f"an id like {EXAMPLE_ID}", "find it with `az account show`")
 _Family = Annotated[
@@ -75,9 +77,14 @@ def _azure_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in tags.items():
         if not _TAG_NAME.fullmatch(name):
             raise Refused("", "names of 1 to 128 characters without <>%&\\?/", repr(name), "rename the tag")
+        if name.lower().startswith(_RESERVED_TAGS):
+            form = f"names that do not begin with {', '.join(_RESERVED_TAGS)}, which Azure keeps for itself"
+            raise Refused("", form, repr(name), "rename the tag")
         if not 0 < len(value) <= MAX_TAG_VALUE:
             form = f"a text of 1 to {MAX_TAG_VALUE} characters"
             raise Refused(name, form, f"one of {len(value)}", "change it")
+        if not value.isprintable():
+            raise Refused(name, "a text without control characters", repr(value), "write it on one line")
     if len({name.lower() for name in tags}) < len(tags):
         raise Refused("", "names that differ in more than case", ", ".join(tags), "remove one of them")
     return tags
@@ -164,7 +171,7 @@ class Settings(Section):
     ] = {}
     """On every resource that Azure gives tags. docs/policy.md says which ones production must have."""
     protect: Annotated[
-        bool,
+        FirstLevelFlag,
         Expect("true or false", "true keeps all that holds data from `pulumi destroy` and from replacements"),
     ] = False
     admin_password: Annotated[_Password | None, Field(alias="adminPassword")] = None

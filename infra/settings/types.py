@@ -22,8 +22,22 @@ MIN_PREFIX_LENGTH: Final = 8
 """The widest network that a rule may allow: a /8 is 16 million addresses. /0 would be everybody."""
 
 
-PRIVATE_NETWORKS: Final = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-"""RFC 1918."""
+UNREACHED_FROM: Final = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+        ),
+    )
+)
+"""Networks that no packet on the Internet comes from: private, shared, link-local, multicast, reserved (RFC
+6890). Loopback is allowed: clients of the local Azure come from there."""
 SMALLEST_SUBNET: Final = 29
 """learn.microsoft.com/azure/virtual-network/virtual-networks-faq."""
 
@@ -52,6 +66,19 @@ Guid = Annotated[
 Flag = Annotated[bool, Field(strict=True)]
 
 
+def _flag_of_text(value: object) -> object:
+    """Values of the first level arrive as texts; of these only YAML's own two words are truth values."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+FirstLevelFlag = Annotated[Flag, BeforeValidator(_flag_of_text)]
+
+
+def _id_form(provider: str, *types: str) -> str:
+    kinds = "/".join(f"{kind}/NAME" for kind in types)
+    return f"an id like /subscriptions/{EXAMPLE_ID}/resourceGroups/NAME/providers/{provider}/{kinds}"
+
+
 def _arm_id(provider: str, *types: str) -> Callable[[str], str]:
     """A validator for the id of a resource of one type. Ids have no case: Azure's own spelling comes out."""
     parts = "/".join(f"{kind}/[A-Za-z0-9._()-]+" for kind in types)
@@ -65,9 +92,7 @@ def _arm_id(provider: str, *types: str) -> Callable[[str], str]:
     def checked(text: str) -> str:
         found = text.strip().rstrip("/")
         if not pattern.fullmatch(found):
-            form = f"/subscriptions/{EXAMPLE_ID}/resourceGroups/NAME/providers/{provider}/"
-            form += "/".join(f"{kind}/NAME" for kind in types)
-            raise Refused("", f"an id like {form}", repr(text), "copy it from `az resource show --query id`")
+            raise Refused("", _id_form(provider, *types), repr(text), _COPY_THE_ID)
         # "", subscriptions, ID, resourceGroups, NAME, providers, PROVIDER, TYPE, NAME, ...
         words = found.lower().split("/")[:3] + found.split("/")[3:]
         return "/".join(spelling[word.lower()] if at % 2 or at == 6 else word for at, word in enumerate(words))
@@ -75,13 +100,23 @@ def _arm_id(provider: str, *types: str) -> Callable[[str], str]:
     return checked
 
 
-_AN_ID: Final = Expect("an Azure resource id", "copy it from `az resource show --query id`")
-SubnetId = Annotated[str, AfterValidator(_arm_id("Microsoft.Network", "virtualNetworks", "subnets")), _AN_ID]
-ZoneId = Annotated[str, AfterValidator(_arm_id("Microsoft.Network", "privateDnsZones")), _AN_ID]
-WorkspaceId = Annotated[str, AfterValidator(_arm_id("Microsoft.OperationalInsights", "workspaces")), _AN_ID]
-RegistryId = Annotated[str, AfterValidator(_arm_id("Microsoft.ContainerRegistry", "registries")), _AN_ID]
-StorageId = Annotated[str, AfterValidator(_arm_id("Microsoft.Storage", "storageAccounts")), _AN_ID]
-IdentityId = Annotated[str, AfterValidator(_arm_id("Microsoft.ManagedIdentity", "userAssignedIdentities")), _AN_ID]
+def _an_id(provider: str, *types: str) -> Expect:
+    return Expect(_id_form(provider, *types), _COPY_THE_ID)
+
+
+_COPY_THE_ID: Final = "copy it from `az resource show --query id`"
+_SUBNET: Final = ("Microsoft.Network", "virtualNetworks", "subnets")
+_ZONE: Final = ("Microsoft.Network", "privateDnsZones")
+_WORKSPACE: Final = ("Microsoft.OperationalInsights", "workspaces")
+_REGISTRY: Final = ("Microsoft.ContainerRegistry", "registries")
+_STORAGE: Final = ("Microsoft.Storage", "storageAccounts")
+_IDENTITY: Final = ("Microsoft.ManagedIdentity", "userAssignedIdentities")
+SubnetId = Annotated[str, AfterValidator(_arm_id(*_SUBNET)), _an_id(*_SUBNET)]
+ZoneId = Annotated[str, AfterValidator(_arm_id(*_ZONE)), _an_id(*_ZONE)]
+WorkspaceId = Annotated[str, AfterValidator(_arm_id(*_WORKSPACE)), _an_id(*_WORKSPACE)]
+RegistryId = Annotated[str, AfterValidator(_arm_id(*_REGISTRY)), _an_id(*_REGISTRY)]
+StorageId = Annotated[str, AfterValidator(_arm_id(*_STORAGE)), _an_id(*_STORAGE)]
+IdentityId = Annotated[str, AfterValidator(_arm_id(*_IDENTITY)), _an_id(*_IDENTITY)]
 
 
 def _ipv4_network(text: str) -> str:
@@ -98,8 +133,8 @@ def _ipv4_network(text: str) -> str:
         whom = "everybody" if network.prefixlen == 0 else f"{network.num_addresses:,} addresses"
         reason = f"a network of /{MIN_PREFIX_LENGTH} or narrower (this one would let {whom} in)"
         raise Refused("", reason, repr(text), fix)
-    if any(network.overlaps(private) for private in PRIVATE_NETWORKS):
-        reason = "public addresses (no packet from a private one reaches a public endpoint)"
+    if any(network.overlaps(special) for special in UNREACHED_FROM):
+        reason = "public addresses (no packet from a private or special one reaches a public endpoint)"
         raise Refused("", reason, repr(text), fix)
     return _first_address(network, text)
 

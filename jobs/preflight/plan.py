@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,16 +21,18 @@ PROVIDERS: Final[Mapping[str, str]] = {
 Authorization, Consumption) are registered in every subscription
 (learn.microsoft.com/azure/azure-resource-manager/management/resource-providers-and-types)."""
 _CREATES: Final = ("create", "create-replacement")
+_TARGETS: Final = {"dedicated": "TargetDedicatedNodes", "spot": "TargetLowPriorityNodes"}
 
 
 @dataclass(frozen=True)
 class PlannedPool:
-    """A pool that the next `up` would make."""
+    """A pool of a preview and the most nodes that it asks for; None where its formula does not show that."""
 
     id: str
     vm_size: str
-    dedicated: int
-    spot: int
+    dedicated: int | None
+    spot: int | None
+    subnet_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,11 @@ class PlannedName:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What of a preview matters to a subscription. `group` is None where the resource group exists already."""
+    """What of a preview matters to a subscription. `group` is None where the resource group exists already.
+
+    `pools` are those that `up` makes, beside those that exist: an old generation goes after the new one is there.
+    `all_pools` has those that stay, too.
+    """
 
     subscription_id: str
     location: str
@@ -50,6 +57,9 @@ class Plan:
     providers: tuple[str, ...]
     names: tuple[PlannedName, ...]
     pools: tuple[PlannedPool, ...]
+    all_pools: tuple[PlannedPool, ...] = ()
+    account_id: str | None = None
+    """ARM's id of the Batch account, or None when `up` makes it."""
 
 
 _NAMED: Final[Mapping[str, tuple[str, str]]] = {
@@ -79,6 +89,8 @@ def read(stack: str, preview: Mapping[str, Any], subscription_id: str = "") -> P
         providers=tuple(sorted(PROVIDERS[module] for module in modules if module in PROVIDERS)),
         names=tuple(PlannedName(_NAMED[kind][0], one[_NAMED[kind][1]]) for kind, one in made if kind in _NAMED),
         pools=tuple(_pool(one) for kind, one in made if kind == "azure-native:batch:Pool"),
+        all_pools=tuple(_pool(one) for kind, one in _all(preview) if kind == "azure-native:batch:Pool"),
+        account_id=_existing_account(preview),
     )
 
 
@@ -105,11 +117,41 @@ def _location(preview: Mapping[str, Any]) -> str:
     return str(next(found, ""))
 
 
+def _existing_account(preview: Mapping[str, Any]) -> str | None:
+    """ARM's id of the stack's Batch account, which its state has when an earlier `up` made it."""
+    for step in preview.get("steps") or ():
+        state = step.get("newState") or {}
+        if state.get("type") == "azure-native:batch:BatchAccount" and step.get("op") not in _CREATES:
+            return str(state.get("id") or "") or None
+    return None
+
+
 def _pool(inputs: Mapping[str, Any]) -> PlannedPool:
-    fixed = (inputs.get("scaleSettings") or {}).get("fixedScale") or {}
+    scale = inputs.get("scaleSettings") or {}
+    fixed, formula = scale.get("fixedScale") or {}, (scale.get("autoScale") or {}).get("formula")
+    network = inputs.get("networkConfiguration") or {}
+    if formula is None:
+        dedicated, spot = fixed.get("targetDedicatedNodes") or 0, fixed.get("targetLowPriorityNodes") or 0
+    else:
+        dedicated, spot = (most_nodes(str(formula), kind) for kind in ("dedicated", "spot"))
     return PlannedPool(
         id=str(inputs["poolName"]),
         vm_size=str(inputs.get("vmSize") or ""),
-        dedicated=int(fixed.get("targetDedicatedNodes") or 0),
-        spot=int(fixed.get("targetLowPriorityNodes") or 0),
+        dedicated=None if dedicated is None else int(dedicated),
+        spot=None if spot is None else int(spot),
+        subnet_id=str(network.get("subnetId") or ""),
     )
+
+
+def most_nodes(formula: str, kind: str) -> int | None:
+    """The most nodes of a kind (dedicated, spot) that one of the platform's autoscale formulas asks for.
+
+    Each formula assigns a target once: a number, a choice between numbers, or `min(LIMIT, ...)`. None of another form.
+    """
+    assigned = re.findall(rf"^\${_TARGETS[kind]} = (.*);$", formula, re.MULTILINE)
+    if len(assigned) != 1:
+        return None
+    if limit := re.search(r"\bmin\((\d+),", assigned[0]):
+        return int(limit[1])
+    numbers = [int(number) for number in re.findall(r"\b\d+\b", assigned[0])]
+    return max(numbers) if numbers and re.fullmatch(r"(?:[\w &|]+ \? )?\d+(?: : \d+)?", assigned[0]) else None

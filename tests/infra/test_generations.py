@@ -34,26 +34,27 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_keep_and_discard_mean(case: str) -> None:
     arguments, problems, warnings = CASES[case]
-    verdict = judge("default", *arguments)
+    verdict = judge("default", *arguments, stack="dev")
     for words, found in ((problems, verdict.problems), (warnings, verdict.warnings)):
         assert len(found) == len(words)
         assert all(word in str(one) for word, one in zip(words, found, strict=True))
 
 
 def test_the_refusal_names_what_changed_and_both_ways_on() -> None:
-    (problem,) = judge("default", NEW, AFTER, [], [], Deployed(OLD, (), BEFORE)).problems
+    (problem,) = judge("default", NEW, AFTER, [], [], Deployed(OLD, (), BEFORE), stack="dev").problems
     assert str(problem) == (
         f"pools.default: expected `keep: [{OLD}]`, because this makes a new generation: the start task changed; "
         "vm_size Standard_D2ads_v5 -> Standard_D4ads_v5, "
         f"got a change that would delete default-{OLD} with what runs in it; "
-        f"write keep and the old pool stays until its jobs are moved (`python -m jobs pools drain default-{OLD}`), "
+        "write keep and the old pool stays until its jobs are moved "
+        f"(`.venv/bin/batch-jobs pools drain default-{OLD} --stack dev`), "
         f"or `discard: [{OLD}]` if nothing in it matters"
     )
 
 
 @pytest.mark.parametrize("old", ["012345678901", "1234567890e1"])
 def test_a_hash_that_yaml_would_take_for_a_number_is_shown_in_quotes(old: str) -> None:
-    (problem,) = judge("default", NEW, AFTER, [], [], Deployed(old, (), BEFORE)).problems
+    (problem,) = judge("default", NEW, AFTER, [], [], Deployed(old, (), BEFORE), stack="dev").problems
     assert f"`keep: ['{old}']`" in str(problem)
     assert f"`discard: ['{old}']`" in str(problem)
 

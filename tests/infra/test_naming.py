@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import uuid
 
 import pytest
 
 from infra import naming
+from infra.monitoring.alerts import metric_alerts, query_alerts
 from infra.naming import Names
+from infra.settings.cloud import MonitoringSettings
+from jobs.terminal.wording import NAME
+from tests.infra.recording import ROOT
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+WORKSPACE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/l/providers/Microsoft.OperationalInsights/workspaces/logs"
+MONITORING = MonitoringSettings.model_validate({"workspace_id": WORKSPACE, "emails": ["team@example.com"]})
 
 
 @pytest.mark.parametrize(
@@ -97,3 +105,24 @@ def test_fingerprints_depend_on_password_and_stack_and_show_neither() -> None:
     assert first != naming.fingerprint("a long passwork", "project/dev")
     assert first != naming.fingerprint("a long password", "project/prod")
     assert re.fullmatch(r"[0-9a-f]{32}", first)
+
+
+def test_a_command_in_a_message_can_be_pasted_in_a_checkout_and_names_its_stack() -> None:
+    assert naming.jobs_command("pools drain default-1a2b", "prod") == (
+        f".venv/bin/{NAME} pools drain default-1a2b --stack prod"
+    )
+    shown = [
+        re.findall(r"`([^`]+)`", alert.description)
+        for alert in (*metric_alerts("prod"), *query_alerts(MONITORING, "prod"))
+    ]
+    assert all(command.endswith(" --stack prod") for (command,) in shown)
+    for verb in sorted({command.split()[1] for (command,) in shown}):
+        helped = subprocess.run(
+            [sys.executable, "-m", "jobs", verb, "--help"], cwd=ROOT, capture_output=True, text=True
+        )
+        assert (helped.returncode, "--stack" in helped.stdout) == (0, True), verb
+
+
+def test_no_message_of_the_program_writes_the_command_of_jobs_itself() -> None:
+    written = [str(file) for file in (ROOT / "infra").rglob("*.py") if "python -m jobs" in file.read_text()]
+    assert written == []

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 
 from infra.settings.stack import Settings
-from infra.settings_reference import EXAMPLES, page, sections
+from infra.settings_reference import EXAMPLES, expectation, page, sections
 from tests.infra.recording import ROOT, run_program, stack_config
 
 EVERY = dict(sections(Settings, ""))
@@ -19,6 +19,13 @@ def test_the_page_is_the_present_one() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == page(), (
         "python -m infra.settings_reference > docs/settings.md"
     )
+
+
+def test_every_setting_says_itself_what_it_must_be() -> None:
+    """Else a mistake would be reported as one of the section around it."""
+    keys = [(model, field.alias or name) for model in EVERY for name, field in model.model_fields.items()]
+    assert len(keys) > 60
+    assert all(expectation(model, key).form and expectation(model, key).fix for model, key in keys)
 
 
 def test_every_section_has_an_example() -> None:

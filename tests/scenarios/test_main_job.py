@@ -218,7 +218,7 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
     slots = "      task_slots_per_node: 2\n"
     local.checkout.edit(TEMPLATE, slots, slots + keep)
     preview = local.preview()
-    assert f"`python -m jobs pools drain {old}` moves its jobs" in preview.text
+    assert f"`.venv/bin/batch-jobs pools drain {old} --stack local` moves its jobs" in preview.text
     run = local.up("up, start task changed, old pool kept")
     story.outputs = local.outputs()
     story.job = local.checkout.last_job(run)

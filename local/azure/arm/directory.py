@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from local.azure.arm.errors import (
+    CannotUnregister,
     InvalidFilterInQueryString,
     LocationNotAvailableForResourceType,
     LocationRequired,
+    MissingSubscriptionRegistration,
     ResourceNotFound,
     RoleDefinitionDoesNotExist,
     SubscriptionNotFound,
@@ -25,6 +27,9 @@ from local.azure.control_plane.errors import InvalidResourceName, InvalidResourc
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.roles import ROLES, Role
 
+ALWAYS_REGISTERED = frozenset(("microsoft.authorization", "microsoft.consumption", "microsoft.resources"))
+"""Providers without registration ("Resource providers and types" of Azure Resource Manager's documentation)."""
+_UNREGISTERED = "unregistered-provider"  # documents of the store
 _ROLE_NAMES = odata.Names(("roleName", "type"), {"atScope": False, "atScopeAndBelow": False, "atScopeAndAbove": False})
 Query = Mapping[str, str]
 Document = dict[str, Any]
@@ -121,7 +126,7 @@ class Directory:
         }
 
     def providers(self, target: ids.Target, query: Query, body: Document) -> Document:
-        """The namespaces, all registered."""
+        """The namespaces and whether they are registered; all are in a new local Azure."""
         if target.is_item:
             return self._provider(target.names[0])
         return {"value": [self._provider(one) for one in self._cloud.types.namespaces()]}
@@ -159,8 +164,30 @@ class Directory:
         return {"value": []}
 
     def register(self, target: ids.Target, query: Query, body: Document) -> Document:
-        """Registration changes nothing here: every known provider is registered."""
-        return self._provider(target.namespace)
+        """Register or unregister a provider, at once (Azure takes up to some minutes); it stays so over a restart."""
+        shown = self._provider(target.namespace)
+        name = str(shown["namespace"])
+        if target.types[-1].lower() == "register":
+            self._cloud.store.delete(_UNREGISTERED, name.lower())
+            return self._provider(name)
+        if name.lower() in ALWAYS_REGISTERED:
+            raise CannotUnregister(f"The resource provider '{name}' is registered in every subscription.")
+        if any(one.type.lower().startswith(f"{name.lower()}/") for one in self._cloud.resources.list()):
+            raise CannotUnregister(f"The resource provider '{name}' cannot be unregistered: it has resources.")
+        self._cloud.store.put(_UNREGISTERED, name.lower(), {})
+        return self._provider(name)
+
+    def is_registered(self, namespace: str) -> bool:
+        """Whether the subscription may use the provider."""
+        return self._cloud.store.get(_UNREGISTERED, namespace.lower()) is None
+
+    def require_registered(self, namespace: str) -> None:
+        """Raise MissingSubscriptionRegistration for a provider that is not registered."""
+        if not self.is_registered(namespace):
+            raise MissingSubscriptionRegistration(
+                f"The subscription is not registered to use namespace '{namespace}'. "
+                "See https://aka.ms/rps-not-found for how to register subscriptions."
+            )
 
     def role_definitions(self, target: ids.Target, query: Query, body: Document) -> Document:
         """Built-in and custom roles, filtered by `roleName` and `type`."""
@@ -224,8 +251,8 @@ class Directory:
         return {
             "id": f"{self._cloud.subscription_scope}/providers/{name}",
             "namespace": name,
-            "registrationState": "Registered",
-            "registrationPolicy": "RegistrationRequired",
+            "registrationState": "Registered" if self.is_registered(name) else "Unregistered",
+            "registrationPolicy": "RegistrationFree" if name.lower() in ALWAYS_REGISTERED else "RegistrationRequired",
             "resourceTypes": [
                 {
                     "resourceType": spec.type.split("/", 1)[1],

@@ -39,6 +39,20 @@ class SubscriptionNotFound(AzureError):
     code = "SubscriptionNotFound"
 
 
+class MissingSubscriptionRegistration(AzureError):
+    """The resource's provider is not registered (error-register-resource-provider)."""
+
+    status = 409
+    code = "MissingSubscriptionRegistration"
+
+
+class CannotUnregister(AzureError):
+    """The provider has resources, or cannot be unregistered at all. [guess: code and text]"""
+
+    status = 409
+    code = "CannotUnregisterResourceProvider"
+
+
 class MethodNotAllowed(AzureError):
     """The path is known, the method is not."""
 

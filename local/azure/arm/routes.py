@@ -258,6 +258,7 @@ class Pipeline:
         if method == "PATCH" and spec.update_model is None:
             raise MethodNotAllowed(f"The resource type '{spec.type}' cannot be patched; PUT the whole resource.")
         if method == "PUT":
+            self._directory.require_registered(spec.namespace)
             spec.check_name(context.target.names[-1])
         version = context.request.query["api-version"]
         context.body = (

@@ -81,6 +81,22 @@ def test_the_documents_without_resources(http_: Http) -> None:
     assert http_("GET", "//subscriptions/00000000-0000-0000-0000-000000000000")[0] == 404
 
 
+def test_nothing_is_made_of_a_provider_that_is_not_registered(http_: Http) -> None:
+    provider_path = "/providers/Microsoft.ManagedIdentity"
+    identity = provider("Microsoft.ManagedIdentity/userAssignedIdentities/one")
+    assert http_("POST", f"{provider_path}/unregister")[2]["registrationState"] == "Unregistered"
+    listed = {one["namespace"]: one["registrationState"] for one in http_("GET", "/providers")[2]["value"]}
+    assert {name for name, state in listed.items() if state != "Registered"} == {"Microsoft.ManagedIdentity"}
+    status, _, refused = http_("PUT", identity, PLACE)
+    assert (status, refused["error"]["code"]) == (409, "MissingSubscriptionRegistration")
+    assert "namespace 'Microsoft.ManagedIdentity'" in refused["error"]["message"]
+    assert http_("POST", f"{provider_path}/register")[2]["registrationState"] == "Registered"
+    assert http_("PUT", identity, PLACE)[0] == 201
+    for name in ("Microsoft.ManagedIdentity", "Microsoft.Resources"):  # one has a resource, one is everybody's
+        assert http_("POST", f"/providers/{name}/unregister")[0] == 409
+        assert http_("GET", f"/providers/{name}")[2]["registrationState"] == "Registered"
+
+
 def test_a_deletes_location_answers_202_then_200_also_after_the_group_is_gone(http_: Http) -> None:
     azure = http_.azure
     registry = provider("Microsoft.ContainerRegistry/registries/myreg")

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import requests
 
+from infra.settings import network
 from jobs.command.parser import parse
-from jobs.errors import Forbidden
+from jobs.errors import Forbidden, NotFound
 from jobs.exits import Exit
+from jobs.preflight import subscription as subscriptions
 from jobs.preflight.finding import BAD, GOOD, WARNING, Finding
-from jobs.preflight.plan import Plan, PlannedName
+from jobs.preflight.plan import Plan, PlannedName, PlannedPool
 from jobs.preflight.subscription import Subscription, before_up
 from jobs.service.batch import PoolState
 from jobs.service.connection import ClientSecret, Connection, NotDeployed
@@ -86,11 +88,16 @@ def put(azure: RunningAzure, cloud: Connection) -> Any:
     return make
 
 
+def vcpus(count: int) -> dict[str, str]:
+    return {"name": "vCPUs", "value": str(count)}
+
+
 class CannedRest(Rest):
     """Answers by the last part of the path; an exception is raised."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
-        self.answers, self.asked = answers, []
+        self.answers = answers
+        self.asked: list[str] = []
 
     def token(self, scope: str) -> str:
         return "token"
@@ -113,6 +120,130 @@ def outcomes(findings: Iterator[Finding]) -> list[tuple[str, str]]:
 def test_a_new_subscription_has_everything(subscription: Subscription) -> None:
     plan = replace(PLAN, group="rg-new", names=tuple(PlannedName(one.type, "abpnew1") for one in PLAN.names))
     assert {outcome for _, outcome in outcomes(before_up(subscription, plan))} == {GOOD}
+
+
+def test_a_provider_is_asked_for_over_http_and_registering_it_mends(
+    subscription: Subscription, cloud: Connection, azure: RunningAzure
+) -> None:
+    token = azure.credential().get_token("https://management.azure.com/.default").token
+    path = f"{azure.cloud.arm_url}/subscriptions/{cloud.subscription_id}/providers/Microsoft.Insights"
+
+    def post(verb: str) -> None:
+        url, headers = f"{path}/{verb}?api-version=2021-04-01", {"Authorization": f"Bearer {token}"}
+        assert requests.post(url, headers=headers, verify=str(azure.paths.ca), timeout=20).status_code == 200
+
+    asked = ("Microsoft.Batch", "Microsoft.Insights")
+    post("unregister")
+    (finding,) = subscription.providers(asked)
+    assert finding.what.startswith("Microsoft.Insights is Unregistered in subscription ")
+    command = f"az provider register --namespace Microsoft.Insights --wait --subscription {cloud.subscription_id}"
+    assert (finding.outcome, finding.fix) == (BAD, command)
+    post("register")
+    (finding,) = subscription.providers(asked)
+    assert (finding.outcome, finding.what) == (GOOD, "all are registered: Microsoft.Batch, Microsoft.Insights")
+
+
+ACCOUNT = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Batch/batchAccounts/abpdev3"
+SUBNET = "/subscriptions/other/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/hub/subnets/batch"
+SIZES = {
+    "value": [
+        {"name": "Standard_D4ads_v5", "familyName": "standardDADSv5Family", "capabilities": [vcpus(4)]},
+        {"name": "Standard_DS3_v2", "familyName": "standardDSv2Family", "capabilities": [vcpus(4)]},
+    ]
+}
+OLD = {
+    "name": "default-0000",
+    "properties": {
+        "vmSize": "Standard_D4ads_v5",
+        "scaleSettings": {"fixedScale": {"targetDedicatedNodes": 2}},
+        "currentDedicatedNodes": 3,
+        "currentLowPriorityNodes": 0,
+    },
+}
+NEW = PlannedPool("default-1111", "STANDARD_D4ADS_V5", 3, 1)
+
+
+def coming(quota: dict[str, Any], *pools: PlannedPool, account: str | None = ACCOUNT) -> list[Finding]:
+    """What is reported of cores, where the account has `OLD` (12 dedicated cores) and `up` makes `pools`."""
+    answers = {"abpdev3": {"properties": quota}, "pools": {"value": [OLD]}, "virtualMachineSkus": SIZES}
+    plan = replace(PLAN, pools=pools, account_id=account)
+    found = list(Subscription(CannedRest(answers), "s", NOW).cores(plan))
+    outcomes(iter(found))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        ({"dedicatedCoreQuota": 24, "lowPriorityCoreQuota": 4}, [GOOD, GOOD]),
+        ({"dedicatedCoreQuota": 23, "lowPriorityCoreQuota": 3}, [BAD, BAD]),
+        ({"dedicatedCoreQuota": 99}, [GOOD]),
+        ({"poolQuota": 1}, [BAD]),
+        ({"poolQuota": 2}, []),
+        ({}, []),
+    ],
+)
+def test_cores_of_the_coming_generation_are_counted_beside_the_present_one(
+    quota: dict[str, int], expected: list[str]
+) -> None:
+    assert [one.outcome for one in coming(quota, NEW)] == expected
+
+
+def test_a_quota_of_a_vm_family_counts_where_azure_enforces_it() -> None:
+    families = [{"name": "standarddadsv5family", "coreQuota": 20}, {"name": "standardDSv2Family", "coreQuota": 0}]
+    quota = {"dedicatedCoreQuota": 100, "dedicatedCoreQuotaPerVMFamily": families}
+    assert [one.outcome for one in coming(quota, NEW)] == [GOOD]
+    total, family = coming(quota | {"dedicatedCoreQuotaPerVMFamilyEnforced": True}, NEW)
+    assert total.outcome == GOOD
+    assert family.outcome == BAD
+    assert family.what == (
+        "12 dedicated cores of standarddadsv5family are in use, up would ask for 12 more, and the quota is 20"
+    )
+
+
+def test_nothing_is_reported_of_cores_when_no_pool_is_made_and_a_formula_is_not_guessed() -> None:
+    assert coming({"dedicatedCoreQuota": 0}) == []
+    (finding,) = coming({"dedicatedCoreQuota": 99}, replace(NEW, dedicated=None, spot=None))
+    assert (finding.outcome, "default-1111 may ask for cannot be read" in finding.what) == (WARNING, True)
+
+
+def test_of_a_new_account_it_is_reported_that_its_quota_is_not_known() -> None:
+    (finding,) = coming({}, NEW, account=None)
+    assert finding.what == (
+        "the pools ask for 12 dedicated and 4 spot cores. "
+        "What a new Batch account may have is not known before it exists"
+    )
+    assert (finding.outcome, "doctor" in finding.fix) == (WARNING, True)
+
+
+@pytest.mark.parametrize(
+    ("subnet", "outcome", "words"),
+    [
+        ({"addressPrefix": "10.20.0.0/28"}, GOOD, "subnet batch has room for 11 nodes; 8 are asked for"),
+        ({"addressPrefixes": ["10.20.0.0/29", "fd00::/64", "10.21.0.0/29"]}, BAD, "room for 6 nodes, and all pools"),
+        ({"addressPrefix": "172.16.0.0/12"}, BAD, "172.16.0.0/12, and Docker uses 172.17.0.0/16 on every node"),
+        ({"addressPrefix": "172.17.9.0/24"}, BAD, "172.17.9.0/24, and Docker uses 172.17.0.0/16 on every node"),
+        (NotFound("no"), BAD, f"there is no subnet {SUBNET}"),
+        (Forbidden("you may not read it"), WARNING, "you may not read it"),
+    ],
+)
+def test_a_subnet_by_its_id_has_room_and_does_not_clash_with_dockers_bridge(
+    subnet: Any, outcome: str, words: str
+) -> None:
+    pool = replace(NEW, subnet_id=SUBNET)
+    answers = {"batch": subnet if isinstance(subnet, Exception) else {"properties": subnet}}
+    rest = CannedRest(answers | {"quotas": {}, "batchAccounts": {}, "virtualMachineSkus": {}})
+    plan = replace(PLAN, group=None, providers=(), names=(), all_pools=(pool, pool))
+    (finding,) = (one for one in before_up(Subscription(rest, "s", NOW), plan) if one.check == "subnets")
+    assert finding.outcome == outcome
+    assert words in finding.what
+    assert bool(finding.fix) == (outcome != GOOD)
+    assert rest.asked[-1] == f"{SUBNET}?api-version=2024-05-01", "by its id: it may be in another subscription"
+
+
+def test_dockers_network_is_one_fact_for_stack_files_and_for_doctor() -> None:
+    doctors = (subscriptions.DOCKER_NETWORK, subscriptions.RESERVED_ADDRESSES)
+    assert doctors == (network.DOCKER_NETWORK, network.AZURE_RESERVED_ADDRESSES)
 
 
 def test_names_that_others_have_are_told(subscription: Subscription, put: Any) -> None:
