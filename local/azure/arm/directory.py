@@ -22,7 +22,7 @@ from local.azure.control_plane.access import DEFINITION_TYPE
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import InvalidResourceName, InvalidResourceNamespace, nearest
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.roles import ROLES, Role
+from local.azure.control_plane.roles import ROLES, RoleDefinition
 
 _ROLE_NAMES = odata.Names(("roleName", "type"), {"atScope": False, "atScopeAndBelow": False, "atScopeAndAbove": False})
 Query = Mapping[str, str]
@@ -210,7 +210,7 @@ class Directory:
             ],
         }
 
-    def _role(self, role: Role) -> Document:
+    def _role(self, role: RoleDefinition) -> Document:
         return {
             "id": definition_id(self._cloud, role.id),
             "type": "Microsoft.Authorization/roleDefinitions",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from local.azure.control_plane.errors import AuthorizationFailed, LinkedAuthorizationFailed
 from local.azure.control_plane.resources import Resource, Resources
-from local.azure.control_plane.roles import Role, custom_role, role_key, role_of
+from local.azure.control_plane.roles import RoleDefinition, custom_role, role_key, role_of
 from local.azure.control_plane.tokens import Caller
 from local.azure.platform.faults import conditions
 
@@ -21,12 +21,12 @@ class Access:
 
     def __init__(self, resources: Resources) -> None:
         self._grants: dict[str, dict[str, tuple[str, str]]] = {}  # principal -> assignment -> scope, role
-        self._custom: dict[str, Role] = {}
+        self._custom: dict[str, RoleDefinition] = {}
         for one in (*resources.list(DEFINITION_TYPE), *resources.list(ASSIGNMENT_TYPE)):
             self._changed(one, True)
         resources.on_change(self._changed)
 
-    def role(self, definition_id: str) -> Role | None:
+    def role(self, definition_id: str) -> RoleDefinition | None:
         """The built-in or custom role of a definition's id or GUID."""
         return role_of(definition_id) or self._custom.get(role_key(definition_id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from local.plugins.azure_native import answers, config, defaults, invokes, operations
+from local.plugins.azure_native import answers, config, invokes, names, operations
 from local.plugins.azure_native.arm_client import ArmClient, ArmError
 from local.plugins.azure_native.resources import describe, resource_type
 from local.plugins.azure_native.translate import Request, parse_path, resource_path, translate
@@ -62,9 +62,9 @@ class AzureNative(Provider):
             return news, [Failure("", str(error))]
         kind = resource_type(target.type)
         inputs = {name: value for name, value in news.items() if value is not None}
-        failures = [defaults.fill_name(kind, target, olds, inputs, naming)]
+        failures = [names.fill_name(kind, target, olds, inputs, naming)]
         if "location" in description.input_names:
-            defaults.fill_location(olds, inputs, self._config.location if self._config else None, self._group_location)
+            names.fill_location(olds, inputs, self._config.location if self._config else None, self._group_location)
         return inputs, [*filter(None, failures), *schema_check.check(description, inputs)]
 
     def _group_location(self, group: str) -> str | None:
@@ -85,7 +85,7 @@ class AzureNative(Provider):
         changed = {top_level(path) for path in changes}
         replaces = frozenset(changed & ({*kind.parameters} | kind.replaces))
         # azure-native: a resource whose name is not random is deleted before its replacement is created.
-        return Difference(changes, replaces, bool(replaces) and news.get(defaults.CREATE_FIRST) is not True)
+        return Difference(changes, replaces, bool(replaces) and news.get(names.CREATE_FIRST) is not True)
 
     # -- doing ---------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ import requests
 import yaml
 from azure.mgmt.authorization.models import RoleAssignmentCreateParameters
 
-from bootstrap.rights import Role
+from bootstrap.rights import PipelineRole
 from local.azure.sql.provision import provision
 from local.paths import Paths
 from tests.ci import github_server, kept_comment, runner
@@ -78,7 +78,7 @@ class Rehearsal:
         made = graph("applications", {"displayName": "previews"})
         principal = graph("servicePrincipals", {"appId": made["appId"]})
         scope = f"/subscriptions/{self.cloud['subscription_id']}"
-        definition = f"{scope}/providers/Microsoft.Authorization/roleDefinitions/{Role.READER.value}"
+        definition = f"{scope}/providers/Microsoft.Authorization/roleDefinitions/{PipelineRole.READER.value}"
         self.reading = self.stack.authorization.role_assignments.create(
             scope, str(uuid.uuid4()),
             RoleAssignmentCreateParameters(
