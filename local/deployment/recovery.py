@@ -93,7 +93,7 @@ def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
 def drop_half_written(stack: Stack) -> None:
     """Remove what the file backend was writing when it was killed.
 
-    With half a file of attributes beside it a state "failed to load: EOF".
+    Pulumi fails to load a state ("EOF") whose `.attrs` file is cut.
     gocloud.dev/blob/fileblob writes a file beside its target and renames it, but the attributes (`.attrs`, of which
     Pulumi needs nothing) in place. A file without them is whole.
     """

@@ -11,9 +11,9 @@ import uuid
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import FEDERATED_CREDENTIALS
 from local.azure.identity.errors import BadFederatedCredential
 
-IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 MOST_CREDENTIALS = 20
 """Federated credentials of one identity."""
 
@@ -49,7 +49,7 @@ class FederationHooks(RecordHooks):
         identity = new.id.rsplit("/", 2)[0].lower()
         others = [
             one
-            for one in self._cloud.resources.list(f"{IDENTITIES}/federatedIdentityCredentials")
+            for one in self._cloud.resources.list(FEDERATED_CREDENTIALS)
             if one.id.lower().startswith(f"{identity}/") and one.id.lower() != new.id.lower()
         ]
         if any(all(one.properties.get(key) == properties.get(key) for key in ("issuer", "subject")) for one in others):
