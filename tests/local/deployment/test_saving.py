@@ -16,7 +16,7 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.msi import ManagedServiceIdentityClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
-from local import cli
+from local.exits import Exit
 from local.paths import CHECKOUT, HOME_VARIABLE, Paths
 from local.processes import background
 
@@ -85,7 +85,7 @@ def test_what_a_running_one_had_is_there_again_in_another_home(homes: tuple[Path
     assert after.facts["client_secret"] == before.facts["client_secret"]
 
     refused = command(two, "restore", str(tmp_path / "file"))  # it is not empty any more, and nobody can be asked
-    assert refused.returncode == cli.FAILED and "--yes" in refused.stderr
+    assert refused.returncode == Exit.FAILED and "--yes" in refused.stderr
     assert background.status(two), "it went on running"
     again = command(two, "restore", str(tmp_path / "file"), "--yes")
     assert again.returncode == 0 and background.status(two), again.stderr
@@ -97,4 +97,4 @@ def test_there_is_nothing_to_save_and_no_file_to_restore(paths: Paths, tmp_path:
         (("restore", str(tmp_path / "absent")), "there is no file"),
     ):
         done = command(paths, *words)
-        assert done.returncode == cli.FAILED and told in done.stderr and "Traceback" not in done.stderr
+        assert done.returncode == Exit.FAILED and told in done.stderr and "Traceback" not in done.stderr
