@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from infra.access.roles import Role as PlatformRole
+from infra.access.roles import Role
 
 
-class Role(Enum):
+class PipelineRole(Enum):
     """A built-in role that a pipeline's identity gets; the value is its role definition id."""
 
     READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
@@ -37,7 +37,7 @@ class Scope(Enum):
 class Right:
     """One role on one scope, and the step that fails without it."""
 
-    role: Role
+    role: PipelineRole
     scope: Scope
     needed_for: str
     conditional: bool = False
@@ -60,29 +60,33 @@ class Identity:
 
 
 READS: Final = (
-    Right(Role.READER, Scope.SUBSCRIPTION, "reading what exists (preview, refresh)"),
-    Right(Role.STORAGE_BLOB_DATA_READER, Scope.STATE, "reading the state; a preview takes no lock and writes nothing"),
-    Right(Role.KEY_VAULT_CRYPTO_USER, Scope.KEY, "opening the state's secrets, to see whether they change"),
+    Right(PipelineRole.READER, Scope.SUBSCRIPTION, "reading what exists (preview, refresh)"),
+    Right(
+        PipelineRole.STORAGE_BLOB_DATA_READER,
+        Scope.STATE,
+        "reading the state; a preview takes no lock and writes nothing",
+    ),
+    Right(PipelineRole.KEY_VAULT_CRYPTO_USER, Scope.KEY, "opening the state's secrets, to see whether they change"),
 )
 """Of identities that never change anything."""
 
 CHANGES: Final = (
-    Right(Role.CONTRIBUTOR, Scope.SUBSCRIPTION, "making, changing and deleting resources; pushing the image"),
+    Right(PipelineRole.CONTRIBUTOR, Scope.SUBSCRIPTION, "making, changing and deleting resources; pushing the image"),
     Right(
-        Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR,
+        PipelineRole.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR,
         Scope.SUBSCRIPTION,
         "giving and taking the roles that the program assigns, and no others",
         conditional=True,
     ),
-    Right(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, Scope.STATE, "the state and its lock"),
-    Right(Role.KEY_VAULT_CRYPTO_USER, Scope.KEY, "sealing and opening the state's secrets"),
+    Right(PipelineRole.STORAGE_BLOB_DATA_CONTRIBUTOR, Scope.STATE, "the state and its lock"),
+    Right(PipelineRole.KEY_VAULT_CRYPTO_USER, Scope.KEY, "sealing and opening the state's secrets"),
 )
 """Of identities that deploy or destroy."""
 
 TAKES_IMAGES: Final = (
-    Right(Role.ACR_PULL, Scope.SUBSCRIPTION, "copying the image that proved itself, by digest"),
-    Right(Role.STORAGE_BLOB_DATA_READER, Scope.STATE, "reading which image that is"),
-    Right(Role.KEY_VAULT_CRYPTO_USER, Scope.KEY, "reading which image that is"),
+    Right(PipelineRole.ACR_PULL, Scope.SUBSCRIPTION, "copying the image that proved itself, by digest"),
+    Right(PipelineRole.STORAGE_BLOB_DATA_READER, Scope.STATE, "reading which image that is"),
+    Right(PipelineRole.KEY_VAULT_CRYPTO_USER, Scope.KEY, "reading which image that is"),
 )
 """On the environment that another one takes its image from."""
 
@@ -108,7 +112,7 @@ def identities(environments: Mapping[str, str | None]) -> tuple[Identity, ...]:
     return (*shared, *deploying)
 
 
-def assignment_condition(roles: Iterable[str] = tuple(role.value for role in PlatformRole)) -> str:
+def assignment_condition(roles: Iterable[str] = tuple(role.value for role in Role)) -> str:
     """The condition on Role Based Access Control Administrator: only the roles that the program assigns.
 
     So who takes over a pipeline cannot make itself, or anybody, Owner.

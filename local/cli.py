@@ -1,34 +1,21 @@
 """The verbs of `python -m local`: run the local Azure and deploy to it with the Pulumi CLI.
 
-Data goes to stdout, words to stderr; a deployment's progress goes where Pulumi writes it. `EXITS` is the table of exit
-codes.
+A deployment's progress goes where Pulumi writes it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from local import console
+from local.exits import MEANING, Exit
 from local.paths import LOCAL_STACK, PRIVATE_UMASK, Paths
-from local.words import say
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-EXITS = {
-    DONE: "done",
-    FAILED: "it could not be done, a deployment failed, or (status) the local Azure does not run; the message says why",
-    USAGE: "the command line is wrong; nothing was done",
-    INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
-    # Pulumi's own (cmd/pulumi/cmd/exit_codes.go of 3.274), which up, preview, destroy and pulumi pass on.
-    6: "Pulumi: there is no such stack",
-    7: "Pulumi: something would change, and --expect-no-changes was given",
-    8: "Pulumi: cancelled",
-    255: "Pulumi: an error of its own; releases before 3.274 use it for every failure",
-}
 # Commands of Pulumi that reach the cloud: the local Azure is started for them.
 REACH_CLOUD = {"up", "update", "preview", "pre", "destroy", "refresh", "import", "watch", "down"}
 
@@ -36,19 +23,19 @@ REACH_CLOUD = {"up", "update", "preview", "pre", "destroy", "refresh", "import",
 def start(paths: Paths, _arguments: argparse.Namespace) -> int:
     from local.processes import background
 
-    say("the local Azure was started" if background.start(paths) else "the local Azure runs already")
-    say(f"connection facts: {paths.cloud_json}\nlogs: {paths.log}")
-    return 0
+    console.info("the local Azure was started" if background.start(paths) else "the local Azure runs already")
+    console.info(f"connection facts: {paths.cloud_json}\nlogs: {paths.log}")
+    return Exit.DONE
 
 
 def stop(paths: Paths, _arguments: argparse.Namespace) -> int:
     from local.deployment import teardown
     from local.processes import background
 
-    say("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
+    console.info("the local Azure was stopped" if background.stop(paths) else "the local Azure did not run")
     teardown.stop_nodes(paths)
     teardown.remove_runtime_folder(paths)
-    return 0
+    return Exit.DONE
 
 
 def status(paths: Paths, arguments: argparse.Namespace) -> int:
@@ -56,12 +43,13 @@ def status(paths: Paths, arguments: argparse.Namespace) -> int:
 
     processes = background.status(paths)
     if arguments.json:
-        print(json.dumps({"running": bool(processes), "processes": processes}))
+        console.json_data({"running": bool(processes), "processes": processes})
     elif processes:
-        print("\n".join(f"{name:16} pid {pid}" for name, pid in processes.items()))
+        for name, pid in processes.items():
+            console.data(f"{name:16} pid {pid}")
     else:
-        say("the local Azure does not run")
-    return 0 if processes else FAILED
+        console.info("the local Azure does not run")
+    return Exit.DONE if processes else Exit.FAILED
 
 
 def reset(paths: Paths, arguments: argparse.Namespace) -> int:
@@ -70,24 +58,24 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
 
     what = "deletes every resource, node and blob of the local Azure"
     if not losses.agreed(paths, "python -m local reset --yes", what, yes=arguments.yes):
-        return DONE
+        return Exit.DONE
     background.stop(paths)
     teardown.remove_everything(paths, caches=arguments.caches)
-    return 0
+    return Exit.DONE
 
 
 def save(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import saving
 
     saving.save(paths, arguments.file)
-    return DONE
+    return Exit.DONE
 
 
 def restore(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import saving
 
     saving.restore(paths, arguments.file, yes=arguments.yes)
-    return DONE
+    return Exit.DONE
 
 
 def run_tour(paths: Paths, _arguments: argparse.Namespace) -> int:
@@ -104,7 +92,7 @@ def up(paths: Paths, arguments: argparse.Namespace) -> int:
         raise offline.refuse("up", arguments.stack)
     background.start(paths)
     tour.prepare(paths)
-    stack = tour.settled_stack(paths)
+    stack = tour.repaired_stack(paths)
     return project.become(stack, [*tour.command(stack, "up"), *arguments.rest])
 
 
@@ -112,19 +100,21 @@ def preview(paths: Paths, arguments: argparse.Namespace) -> int:
     from local.deployment import offline, project, tour
     from local.processes import background
 
-    words = ["preview", "--policy-pack", str(project.POLICY), *arguments.rest]
+    command = ["preview", "--policy-pack", str(project.POLICY), *arguments.rest]
     if arguments.stack != LOCAL_STACK:
         stack = offline.prepare(paths.home / "offline" / arguments.stack, arguments.stack)
-        say(f"offline: no cloud is reached; what only a subscription knows is from local/offline/{stack.name}.yaml")
-        return project.become(stack, words)
+        console.info(
+            f"offline: no cloud is reached; what only a subscription knows is from local/offline/{stack.name}.yaml"
+        )
+        return project.become(stack, command)
     if background.status(paths):
         tour.prepare(paths)
-        return project.become(tour.settled_stack(paths), words)
-    say("the local Azure is stopped: it is started for this preview, and stopped again after it")
+        return project.become(tour.repaired_stack(paths), command)
+    console.info("the local Azure is stopped: it is started for this preview, and stopped again after it")
     background.start(paths)
     try:
         tour.prepare(paths)
-        return project.run(tour.settled_stack(paths), *words)
+        return project.run(tour.repaired_stack(paths), *command)
     finally:
         stop(paths, arguments)
 
@@ -136,16 +126,16 @@ def destroy(paths: Paths, arguments: argparse.Namespace) -> int:
     if arguments.stack != LOCAL_STACK:
         raise offline.refuse("destroy", arguments.stack)
     if not settings.stack(paths).settings_file.exists():
-        say("nothing was deployed from this checkout")
-        return DONE
+        console.info("nothing was deployed from this checkout")
+        return Exit.DONE
     teardown.need_engine()
     what = "deletes everything that the stack 'local' deployed, its jobs"
     # Nobody can be asked without a terminal: then the command itself is the answer, as it always was.
-    yes = arguments.yes or bool(os.environ.get("YES")) or not sys.stdin.isatty()
+    yes = arguments.yes or bool(os.environ.get("YES")) or not console.is_attended()
     if not losses.agreed(paths, "make destroy YES=1, or: python -m local destroy --yes", what, yes=yes):
-        return DONE
+        return Exit.DONE
     background.start(paths)
-    stack = tour.settled_stack(paths)
+    stack = tour.repaired_stack(paths)
     code = project.run(stack, *tour.command(stack, "destroy"), *arguments.rest)
     if code:
         return code
@@ -173,9 +163,11 @@ def env(paths: Paths, _arguments: argparse.Namespace) -> int:
     stack, cli = settings.stack(paths, cloud), project.installation()
     project.write_project_file(stack, cli)
     if not cloud:
-        say("the local Azure does not run: these variables are good for commands that need no cloud")
-    print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in project.variables(stack, cli).items()))
-    return DONE
+        console.info("the local Azure does not run: these variables are good for commands that need no cloud")
+    console.data(
+        "\n".join(f"export {name}={shlex.quote(value)}" for name, value in project.variables(stack, cli).items())
+    )
+    return Exit.DONE
 
 
 def fault(paths: Paths, arguments: argparse.Namespace) -> int:
@@ -206,14 +198,14 @@ VERBS: dict[str, tuple[Callable[[Paths, argparse.Namespace], int], str]] = {
     "pulumi": (pulumi, "any command of Pulumi on the stack 'local': python -m local pulumi stack output --json"),
     "env": (env, "variables for a shell in which `pulumi` is that of the stack 'local': eval \"$(... env)\""),
 }
-PULUMI_VERBS = ("up", "preview", "destroy")  # words that we do not know are Pulumi's
+PULUMI_VERBS = ("up", "preview", "destroy")  # arguments that we do not have are Pulumi's
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m local",
         description="The local Azure and the stack 'local' that is deployed to it.",
-        epilog="exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXITS.items()),
+        epilog="exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in MEANING.items()),
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (_, text) in VERBS.items():
@@ -241,13 +233,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line; `rest` are the words for Pulumi."""
+    """Read the command line; `rest` are the arguments for Pulumi."""
     if argv[:1] == ["pulumi"]:  # everything after it is Pulumi's, --help included
         return argparse.Namespace(verb="pulumi", rest=argv[1:])
-    known = parser()
-    arguments, rest = known.parse_known_args(argv)
+    top = parser()
+    arguments, rest = top.parse_known_args(argv)
     if rest and arguments.verb not in PULUMI_VERBS:
-        known.error(f"{arguments.verb} takes no such argument: {' '.join(rest)}")
+        top.error(f"{arguments.verb} takes no such argument: {' '.join(rest)}")
     arguments.rest = rest
     return arguments
 
@@ -259,7 +251,7 @@ def _finish_restore(paths: Paths) -> None:
     from local.processes import saved_state
 
     if saved_state.pending(paths):
-        say("a restore was interrupted: it is finished now")
+        console.info("a restore was interrupted: it is finished now")
         with saved_state.alone(paths):
             saved_state.exchange(paths)
 
@@ -273,11 +265,11 @@ def main(argv: list[str] | None = None) -> int:
         paths.ensure(sockets=False)
         return VERBS[arguments.verb][0](paths, arguments)
     except KeyboardInterrupt:
-        say(f"interrupted; the same command goes on where this one stopped: python -m local {arguments.verb}")
-        return INTERRUPTED
+        console.info(f"interrupted; the same command goes on where this one stopped: python -m local {arguments.verb}")
+        return Exit.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing at exit either
-        return DONE
+        return Exit.DONE
     except ModuleNotFoundError:
         raise  # a package is missing: `local/__main__.py` says which Python has it
     except Exception as error:
@@ -286,5 +278,5 @@ def main(argv: list[str] | None = None) -> int:
         text = explain(error, paths)
         if text is None:
             raise
-        say(f"error: {text}")
-        return FAILED
+        console.info(f"error: {text}")
+        return Exit.FAILED

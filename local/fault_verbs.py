@@ -1,19 +1,18 @@
-"""The verbs `fault` and `clock` of `python -m local`: what a running local Azure is told, by its control sockets."""
+"""The verbs `fault` and `clock` of `python -m local`, which talk to the control sockets of a running local Azure."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import isodate
 
+from local import console
 from local.azure.platform.faults import AZURE, SERVICES, SQL, Control, FaultRefused, Rule
 from local.errors import LocalError
 from local.paths import Paths
-from local.words import say
 
 PROCESSES = (AZURE, SQL)
 
@@ -43,14 +42,14 @@ def add_fault_options(verb: argparse.ArgumentParser) -> None:
 def fault(paths: Paths, arguments: argparse.Namespace) -> int:
     match arguments.what:
         case "set":
-            print(_set(paths, arguments))
+            console.data(_set(paths, arguments))
         case "list":
             _list(paths, as_json=arguments.json)
         case "clear":
             _clear(paths, arguments.names)
         case _:
             for service, kinds in SERVICES.items():
-                print("\n".join(f"{service:10} {kind:18} {one.text}" for kind, one in kinds.items()))
+                console.data("\n".join(f"{service:10} {kind:18} {one.text}" for kind, one in kinds.items()))
     return 0
 
 
@@ -67,13 +66,13 @@ def _list(paths: Paths, *, as_json: bool) -> None:
         for number, rule in state.items()
     ]
     if as_json:
-        print(json.dumps(rules))
+        console.json_data(rules)
         return
     plain = Rule("sql", "cut")
     for rule in rules:
         changed = [f"{key}={rule[key]}" for key in rule if getattr(plain, key, None) not in (None, rule[key])]
-        words = [word for word in changed if not word.startswith(("service=", "kind="))]
-        print(f"{rule['name']:10} {rule['service']} {rule['kind']}, happened {rule['fired']} times  {' '.join(words)}")
+        settings = " ".join(part for part in changed if not part.startswith(("service=", "kind=")))
+        console.data(f"{rule['name']:10} {rule['service']} {rule['kind']}, happened {rule['fired']} times  {settings}")
 
 
 def _each(paths: Paths, ask: Callable[[Control], Any]) -> list[tuple[str, Any]]:
@@ -87,7 +86,7 @@ def _each(paths: Paths, ask: Callable[[Control], Any]) -> list[tuple[str, Any]]:
     if not answers:
         raise refusals[0]
     for error in refusals:
-        say(f"{error}")
+        console.info(str(error))
     return answers
 
 
@@ -104,18 +103,18 @@ def _clear(paths: Paths, names: list[str]) -> None:
 def clock(paths: Paths, arguments: argparse.Namespace) -> int:
     seconds = _seconds(arguments.ahead) if arguments.ahead else 0.0
     answer = Control(paths, AZURE).ask({"do": "clock", "seconds": seconds})
-    print(answer["now"])
-    say(f"{answer['offset']:g} seconds ahead of this machine's clock")
+    console.data(answer["now"])
+    console.info(f"{answer['offset']:g} seconds ahead of this machine's clock")
     return 0
 
 
 def _seconds(text: str) -> float:
     try:
-        found = isodate.parse_duration(text)
-        if not isinstance(found, timedelta):
+        duration = isodate.parse_duration(text)
+        if not isinstance(duration, timedelta):
             raise isodate.ISO8601Error("years and months have no fixed length")
     except isodate.ISO8601Error as error:
         raise LocalError(
             f"--ahead {text} is no length of time", cause=str(error), next_step="for instance: --ahead PT2H30M"
         ) from None
-    return found.total_seconds()
+    return duration.total_seconds()

@@ -25,10 +25,11 @@ import pytds
 from infra.sql import GRANTS, ROLES
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 from local.azure.platform.faults import Faults
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
-from local.azure.sql.sessions.directory import IDENTITIES, Directory
+from local.azure.sql.sessions.directory import Directory
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.paths import Paths
 from worker.docker_worker import feed
@@ -245,8 +246,8 @@ def open_place(stack: ExitStack, home: Path, databases: PostgresBackend | None =
     stack.callback(cloud.close)
     cloud.resources.put(
         Resource(
-            id=f"{cloud.subscription_scope}/resourceGroups/g/providers/{IDENTITIES}/id-node",
-            type=IDENTITIES,
+            id=f"{cloud.subscription_scope}/resourceGroups/g/providers/{USER_ASSIGNED_IDENTITIES}/id-node",
+            type=USER_ASSIGNED_IDENTITIES,
             name="id-node",
             system={"principalId": PRINCIPAL_ID, "clientId": CLIENT_ID},
         )

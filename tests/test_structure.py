@@ -48,7 +48,8 @@ _SERVICES = {f"{_AZURE}.{service}" for service in ("identity", "arm", "blobs", "
 MAY_IMPORT: dict[str, set[str]] = {
     "local.paths": set(),
     "local.errors": set(),
-    "local.words": set(),
+    "local.exits": set(),
+    "local.console": set(),
     "local.node.contract": set(),
     "local.node.agent": {"local.node.contract"},
     "local.node": {"local.paths", "local.node.contract", "local.node.agent"},
@@ -92,12 +93,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "local.testing": {*_CLOUD, _AZURE, f"{_AZURE}.blobs", f"{_AZURE}.registry", "local.node", "local.node.contract"},
     "local.plugins": set(),
     "local.deployment": {
-        "local.paths", "local.errors", "local.words", "local.processes", "local.node", "local.plugins",
+        "local.paths", "local.errors", "local.console", "local.processes", "local.node", "local.plugins",
         f"{_AZURE}.platform", _SQL, f"{_SQL}.errors",
     },
     "local": {  # the commands of `python -m local`
-        "local.paths", "local.errors", "local.words", "local.processes", "local.deployment", "local.node",
-        f"{_AZURE}.platform", f"{_SQL}.errors",
+        "local.paths", "local.errors", "local.exits", "local.console", "local.processes", "local.deployment",
+        "local.node", f"{_AZURE}.platform", f"{_SQL}.errors",
     },
 }  # fmt: skip
 

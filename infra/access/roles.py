@@ -1,4 +1,4 @@
-"""Azure's built-in roles that the program assigns: the only place where their ids are written."""
+"""Azure's built-in roles that the program assigns: the only place in `infra/` where their ids are written."""
 
 from enum import Enum
 

@@ -14,13 +14,11 @@ from typing import Any
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import BATCH_ACCOUNTS, REGISTRIES, STORAGE_ACCOUNTS
 from local.azure.platform.ports import HOST
 from local.paths import write_private
 
-_BATCH = "Microsoft.Batch/batchAccounts"
-_STORAGE = "Microsoft.Storage/storageAccounts"
-_REGISTRY = "Microsoft.ContainerRegistry/registries"
-_NAMED = (_BATCH, _STORAGE, _REGISTRY)
+_NAMED = (BATCH_ACCOUNTS, STORAGE_ACCOUNTS, REGISTRIES)
 STACK_TAG = ("stack", "local")
 SQL_NAME = "sql.azure.test"  # what nodes call it (and its certificate)
 SQL_DATABASE = "worklist"

@@ -1,4 +1,4 @@
-"""The database of the stack "local": made, and opened to the node identity, as docs/sql.md says for a real server."""
+"""Make the database of the stack "local" and open it to the node identity, as docs/sql.md says for a real server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local.paths import CHECKOUT, Paths
 
 def provision(paths: Paths, outputs: Mapping[str, Any]) -> None:
     """Generate the script from the stack's outputs with the program's own generator, and run it as administrator."""
-    made = subprocess.run(
+    script = subprocess.run(
         [sys.executable, "-m", "infra.sql"],
         cwd=CHECKOUT,
         input=json.dumps(outputs),
@@ -24,13 +24,13 @@ def provision(paths: Paths, outputs: Mapping[str, Any]) -> None:
         capture_output=True,
         check=False,
     )
-    if made.returncode:
+    if script.returncode:
         raise LocalError(
-            f"the database script was not made: {made.stderr.strip()}",
+            f"the database script was not made: {script.stderr.strip()}",
             next_step="python -m local pulumi stack output --json | python -m infra.sql",
         )
     try:
-        run_script(paths, outputs["sql"]["database"], made.stdout)
+        run_script(paths, outputs["sql"]["database"], script.stdout)
     except SqlError as error:
         raise LocalError(
             f"the database {outputs['sql']['database']} was not opened to the node identity",

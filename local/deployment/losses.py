@@ -1,18 +1,17 @@
-"""What a destroy or a reset takes away for good, in words: above all the outputs of jobs, by number and size.
+"""What a destroy or a reset deletes for good, as a text: above all the outputs of jobs, by number and size.
 
-Read from the files of the local Azure, so that it is known whether it runs or not. Azurite keeps its metadata in a
+Read from the files of the local Azure, so that it need not run. Azurite keeps its metadata in a
 LokiJS file that is saved with every change (`local/azure/blobs/durable.js`).
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 
+from local import console
 from local.errors import LocalError
 from local.paths import Paths
-from local.words import say
 
 BLOBS = "__azurite_db_blob__.json"  # Azurite's name for it
 JOB_CONTAINERS = "job-"  # the beginning of their names (`infra/naming.py`)
@@ -34,11 +33,11 @@ class Outputs:
 
 
 def outputs(paths: Paths) -> Outputs | None:
-    """What there is; None when the file cannot be read as what it should be."""
+    """Count the outputs; None when Azurite's file cannot be read as one."""
     try:
         data = json.loads((paths.state / "azurite" / BLOBS).read_bytes())
         blobs = next(one["data"] for one in data["collections"] if one["name"] == "$BLOBS_COLLECTION$")
-        found = [
+        files = [
             (blob["containerName"], blob["name"].partition("/")[0], blob["properties"].get("contentLength") or 0)
             for blob in blobs
             if blob["containerName"].startswith(JOB_CONTAINERS)
@@ -49,22 +48,22 @@ def outputs(paths: Paths) -> Outputs | None:
         return Outputs()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return None
-    return Outputs(len(found), sum(size for _, _, size in found), len({(where, job) for where, job, _ in found}))
+    jobs = {(container, job) for container, job, _ in files}
+    return Outputs(len(files), sum(size for _, _, size in files), len(jobs))
 
 
 def agreed(paths: Paths, command: str, what: str, *, yes: bool) -> bool:
-    """Say what will be lost, and ask the person who sits there. Raises `LocalError` where nobody does and `yes` is not.
+    """Show what will be lost, and ask for consent, unless `yes`. Raises `LocalError` where there is no terminal to ask.
 
-    `what` is what goes besides outputs; `command` does it without a question.
+    `what` is lost besides the outputs; `command` does the same without a question.
     """
     lost = outputs(paths)
-    say(f"{what}, and {lost or 'whatever jobs left in their containers'}")
+    console.info(f"{what}, and {lost or 'whatever jobs left in their containers'}")
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not console.is_attended():
         raise LocalError("nobody is here to agree to that", cause="stdin is no terminal", next_step=command)
-    print("go on? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().casefold() in ("y", "yes"):
+    if console.confirm("go on?"):
         return True
-    say("nothing was done")
+    console.info("nothing was done")
     return False

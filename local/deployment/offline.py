@@ -40,7 +40,7 @@ def real_settings(name: str) -> dict[str, Any]:
 
 
 def prepare(folder: Path, name: str) -> Stack:
-    """A real stack with its placeholders, ready for a preview, in a folder of ours."""
+    """Write a real stack and its placeholders into `folder`, ready for a preview."""
     settings, placeholders = real_settings(name), PLACEHOLDERS / f"{name}.yaml"
     stack = Stack(name, folder, {VARIABLE: str(placeholders)})
     prepare_stack(stack, public_settings(settings), project.read_yaml(placeholders).get("secrets") or {})
@@ -53,39 +53,39 @@ def prepare_stack(stack: Stack, settings: Mapping[str, Any], secrets: Mapping[st
     write_private(stack.passphrase_file, b"placeholders are no secrets")
     project.ensure_stack(stack)
     # Not compared with the settings file itself: Pulumi writes it anew, and makes text of numbers and booleans.
-    wanted = json.dumps([settings, dict(secrets)], sort_keys=True, default=str)
+    content = json.dumps([settings, dict(secrets)], sort_keys=True, default=str)
     stamp = stack.folder / "settings.json"
-    if stamp.exists() and stamp.read_text() == wanted:
+    if stamp.exists() and stamp.read_text() == content:
         return
     stamp.unlink(missing_ok=True)
     write_private(stack.settings_file, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True).encode())
-    words = [word for key, text in secrets.items() for word in ("--secret", f"{key}={text}")]
-    if words:
-        project.ask(stack, "config", "set-all", *words)
-    write_private(stamp, wanted.encode())
+    if secrets:
+        options = [f"--secret={key}={text}" for key, text in secrets.items()]
+        project.ask(stack, "config", "set-all", *options)
+    write_private(stamp, content.encode())
 
 
 def digest(stack: Stack) -> dict[str, Any]:
-    """What `pulumi preview --json` prints for a stack that keeps the policy pack's rules.
+    """What `pulumi preview --json` prints for a stack that obeys the policy pack's rules.
 
-    Raises `LocalError` with Pulumi's own words, the violated rules among them.
+    Raises `LocalError` with Pulumi's own message, which names the rules that were violated.
     """
     command = ("preview", "--policy-pack", str(project.POLICY))
     done = project.capture(stack, *command, "--json")
     if done.returncode:
-        told = project.capture(stack, *command)  # a digest does not tell of violations
+        shown = project.capture(stack, *command)  # with --json the CLI does not show violations
         raise LocalError(
             f"`pulumi preview` of stack {stack.name} failed (exit code {done.returncode})",
-            cause=f"{told.stdout}{told.stderr}".strip(),
+            cause=f"{shown.stdout}{shown.stderr}".strip(),
             next_step=f"make preview STACK={stack.name}",
         )
     return json.loads(done.stdout)
 
 
 def public_settings(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A stack file without its encrypted values, for which there are placeholders, and without where it belongs.
+    """A stack file without what a placeholder stands for here: encrypted values, subscription and tenant.
 
-    The program compares `subscription_id` and `tenant_id` with the deployer's, for which placeholders stand here.
+    The program compares `subscription_id` and `tenant_id` with the deployer's.
     """
     config = {
         key: value

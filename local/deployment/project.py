@@ -8,6 +8,7 @@ language host is ours, too. The folder lies in the local Azure's home, so nothin
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -59,16 +60,16 @@ def project_name(program: Path = CHECKOUT) -> str:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML file that must hold a map. Raises `LocalError` with the place of the mistake."""
+    """Read a YAML file that must hold a map. Raises `LocalError`, which names the line of a mistake."""
     try:
         body = yaml.safe_load(file.read_text())
     except UnicodeDecodeError as error:
         raise LocalError(f"{file} is not UTF-8 text", cause=str(error), next_step="save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
-        place = f", line {mark.line + 1}" if mark else ""
+        line = f", line {mark.line + 1}" if mark else ""
         raise LocalError(
-            f"{file}{place}: not YAML", cause=" ".join(str(problem).split()), next_step="correct it"
+            f"{file}{line}: not YAML", cause=" ".join(str(problem).split()), next_step="correct it"
         ) from None
     if body is None:
         return {}
@@ -79,16 +80,35 @@ def read_yaml(file: Path) -> dict[str, Any]:
     return body
 
 
+def read_deployment(stack: Stack) -> dict[str, Any]:
+    """The deployment in the stack's state file, as `pulumi stack export` shows it; empty for a stack without state.
+
+    Raises `LocalError` for a file that is not a state.
+    """
+    if not stack.state_file.exists():
+        return {}
+    try:
+        latest = json.loads(stack.state_file.read_text())["checkpoint"].get("latest") or {}
+        return {**latest}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LocalError(
+            f"{stack.state_file} is not a Pulumi checkpoint",
+            cause=f"something else changed it ({type(error).__name__}: {error})",
+            next_step=f"restore it ({stack.state_file.name}.bak is the one before), or forget everything deployed "
+            "locally: python -m local reset --yes",
+        ) from None
+
+
 def installation() -> Installation:
     """The CLI that the set-up found or built. Raises `LocalError` if there is none."""
-    found = find()
-    if found is None:
+    cli = find()
+    if cli is None:
         raise LocalError("there is no Pulumi CLI", cause="the set-up did not run to its end", next_step="make setup")
-    return found
+    return cli
 
 
 def project_file(cli: Installation, program: Path = CHECKOUT) -> dict[str, Any]:
-    """The content of a stack's own Pulumi.yaml; `program` is the folder of `__main__.py` and of the real one."""
+    """The content of the Pulumi.yaml in a stack's folder: the one in the folder `program`, changed as said above."""
     body = read_yaml(program / "Pulumi.yaml")
     options = body["runtime"]["options"]
     plugins: dict[str, Any] = {"providers": [{"name": name, "path": str(path)} for name, path in PROVIDERS.items()]}
@@ -112,8 +132,8 @@ def write_project_file(stack: Stack, cli: Installation) -> None:
 
 
 def variables(stack: Stack, cli: Installation) -> dict[str, str]:
-    """What the CLI is told by environment variables."""
-    told = {
+    """The environment variables that tell the CLI which stack, state and plugins to use."""
+    settings = {
         "PATH": os.pathsep.join([str(cli.pulumi.parent), os.environ.get("PATH", os.defpath)]),
         "PULUMI_HOME": str(stack.folder / "home"),
         "PULUMI_BACKEND_URL": f"file://{stack.folder}",
@@ -128,23 +148,22 @@ def variables(stack: Stack, cli: Installation) -> dict[str, str]:
         **stack.environment,
     }
     if cli.executor is not None and not cli.official:
-        told[EXECUTOR_VARIABLE] = str(cli.executor)
-    return told
+        settings[EXECUTOR_VARIABLE] = str(cli.executor)
+    return settings
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what steers another Pulumi or another cloud."""
+    """This process's environment without the variables of the user's own Pulumi and Azure (`FOREIGN`)."""
     return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
 
 
 def environment(stack: Stack, cli: Installation) -> dict[str, str]:
-    """Ours without what is the user's own Pulumi and Azure, and with what the stack's commands need."""
-    kept = clean_environment()
-    return kept | variables(stack, cli)
+    """The whole environment of the CLI: `clean_environment` and `variables`."""
+    return clean_environment() | variables(stack, cli)
 
 
 def run(stack: Stack, *arguments: str) -> int:
-    """Run the CLI with our own stdout and stderr; its exit code.
+    """Run the CLI with this process's stdout and stderr; returns its exit code.
 
     Ctrl-C reaches the CLI, too, which ends in good order; only then `KeyboardInterrupt` is raised here.
     """
@@ -168,7 +187,7 @@ def run(stack: Stack, *arguments: str) -> int:
 
 
 def capture(stack: Stack, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the CLI without showing it, and without questions; what it printed and its exit code."""
+    """Run the CLI with its output captured, and without questions."""
     cli = installation()
     write_project_file(stack, cli)
     return subprocess.run(
@@ -184,7 +203,7 @@ def capture(stack: Stack, *arguments: str, stdin: str | None = None) -> subproce
 
 
 def ask(stack: Stack, *arguments: str, stdin: str | None = None) -> str:
-    """Run the CLI without showing it; its stdout. Raises `LocalError` with its words when it fails."""
+    """Run the CLI with its output captured; returns its stdout. Raises `LocalError` with its error message."""
     done = capture(stack, *arguments, stdin=stdin)
     if done.returncode:
         raise LocalError(

@@ -1,14 +1,13 @@
-"""What a killed run left behind, settled before the next one: a lock without owner, and creations of unknown end.
+"""What a killed run left behind is repaired before the next one: a lock without owner, and creations of unknown end.
 
-The file backend's lock stays when its CLI is killed. It names process, host and time, so one whose process is gone is
-taken away (`pulumi cancel`), and one that is alive is left for Pulumi to report. Of every operation that was under
-way the state has a note. What was being changed or deleted is read again, since the state may name what is gone. For
-a creation nobody but the cloud knows whether it happened, so the cloud is asked. What exists is written into the
-state with the inputs of the interrupted creation (`pulumi stack export` and `import`), and read (`pulumi refresh`);
-what does not exist is created again. When a plugin dies, Pulumi takes its creations for failed and notes nothing, so
-those are found in the events of the last run (`--event-log`). `pulumi refresh --import-pending-creates` would be the
-shorter way, but version 3.274.1 forgets such a creation instead of importing it. A Docker image is built and pushed
-again.
+A killed CLI leaves the file backend's lock. It names process, host and time: `pulumi cancel` removes one whose process
+is gone, and Pulumi itself reports one whose process lives. The state lists each operation that was under way. A
+resource that was being changed or deleted is read again, since the state may name what is gone. Only the cloud knows
+whether a creation happened, so the cloud is asked: a resource that exists is written into the state with the inputs of
+the interrupted creation (`pulumi stack export` and `import`) and read (`pulumi refresh`); one that does not exist is
+created again. When a plugin dies, Pulumi takes its creations for failed and lists nothing, so those are found in the
+events of the last run (`--event-log`). `pulumi refresh --import-pending-creates` would be the shorter way, but version
+3.274.1 forgets such a creation instead of importing it. A Docker image is built and pushed again.
 """
 
 from __future__ import annotations
@@ -22,11 +21,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from local import console
 from local.deployment import project
 from local.deployment.project import Stack
-from local.errors import LocalError
 from local.plugins.azure_native.translate import resource_path
-from local.words import say
 
 AZURE_NATIVE = "azure-native:"
 CREATING = "creating"  # the type of a pending operation
@@ -54,12 +52,14 @@ class Lock:
             return None
 
 
-def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
+def repair(stack: Stack, exists: Callable[[str, str], bool]) -> None:
     """Make the stack fit for the next run. `exists(type, id)` asks the cloud; it is only asked after a kill."""
     drop_half_written(stack)
     stale = stale_locks(stack)
     if stale:
-        say(f"    the last run was killed (process {', '.join(str(lock.pid) for lock in stale)}): its lock is removed")
+        console.info(
+            f"    the last run was killed (process {', '.join(str(lock.pid) for lock in stale)}): its lock is removed"
+        )
         project.ask(stack, "cancel", "--yes", "--stack", stack.name)
     log = event_log(stack)
     begun = unfinished(log.read_text().splitlines()) if log.exists() else {}
@@ -69,19 +69,19 @@ def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
     deployment = exported["deployment"]
     resources = deployment.setdefault("resources", [])
     pending = deployment.pop("pending_operations", None) or []
-    known = {one["urn"] for one in resources}
+    in_state = {resource["urn"] for resource in resources}
     creations = {one["resource"]["urn"]: one["resource"] for one in pending if one["type"] == CREATING}
-    creations |= {urn: new for urn, new in begun.items() if new and urn not in known | creations.keys()}
+    creations |= {urn: new for urn, new in begun.items() if new and urn not in in_state | creations.keys()}
     changed = {one["resource"]["urn"] for one in pending if one["type"] != CREATING} | begun.keys() - creations.keys()
-    to_read = [urn for urn in sorted(changed) if urn in known]
+    to_read = [urn for urn in sorted(changed) if urn in in_state]
     for urn in to_read:
-        say(f"    the last run did not finish changing {_short(urn)}: it is read again")
+        console.info(f"    the last run did not finish changing {_short(urn)}: it is read again")
     for urn, creation in creations.items():
         resource_id = expected_id(creation, stack.environment.get("ARM_SUBSCRIPTION_ID", ""))
-        made = resource_id is not None and exists(creation["type"], resource_id)
-        fate = "it exists and is taken over" if made else "it does not exist and is created again"
-        say(f"    the last run did not finish creating {_short(urn)}: {fate}")
-        if made:
+        is_there = resource_id is not None and exists(creation["type"], resource_id)
+        fate = "it exists and is taken over" if is_there else "it does not exist and is created again"
+        console.info(f"    the last run did not finish creating {_short(urn)}: {fate}")
+        if is_there:
             adopt(resources, {**creation, "id": resource_id})
             to_read.append(urn)
     project.ask(stack, "stack", "import", stdin=json.dumps(exported))
@@ -91,9 +91,9 @@ def settle(stack: Stack, exists: Callable[[str, str], bool]) -> None:
 
 
 def drop_half_written(stack: Stack) -> None:
-    """Remove what the file backend was writing when it was killed.
+    """Remove files of attributes that the file backend was writing when it was killed.
 
-    With half a file of attributes beside it a state "failed to load: EOF".
+    Pulumi fails to load a state ("EOF") whose `.attrs` file is cut.
     gocloud.dev/blob/fileblob writes a file beside its target and renames it, but the attributes (`.attrs`, of which
     Pulumi needs nothing) in place. A file without them is whole.
     """
@@ -110,10 +110,10 @@ def event_log(stack: Stack) -> Path:
 
 
 def unfinished(lines: Iterable[str]) -> dict[str, dict[str, Any] | None]:
-    """URNs in Azure whose operation a run began and did not end well: the plugin may have died with the answer.
+    """Operations on Azure's resources that a run began and did not end well: the plugin may have died with the answer.
 
-    With the resource where it was to be created; None where it was there before and was to be changed or deleted. A
-    creation that met somebody else's resource is not one of them.
+    URN -> the resource that was to be created; None for one that was there before, to be changed or deleted. A
+    creation that failed because the resource exists already is left out.
     """
     begun: dict[str, dict[str, Any] | None] = {}
     for event in _events(lines):
@@ -125,8 +125,8 @@ def unfinished(lines: Iterable[str]) -> dict[str, dict[str, Any] | None]:
                 begun[metadata["urn"]] = created
         elif metadata := (event.get("resOutputsEvent") or {}).get("metadata"):
             begun.pop(metadata["urn"], None)
-        elif (told := event.get("diagnosticEvent")) and EXISTED in str(told.get("message")):
-            begun.pop(told.get("urn", ""), None)
+        elif (diagnostic := event.get("diagnosticEvent")) and EXISTED in str(diagnostic.get("message")):
+            begun.pop(diagnostic.get("urn", ""), None)
     return begun
 
 
@@ -140,33 +140,33 @@ def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield event
 
 
-def adopt(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
-    """Put a resource into a state; one of the same URN is what it was to replace, and is deleted by the next run."""
+def adopt(resources: list[dict[str, Any]], created: dict[str, Any]) -> None:
+    """Add a created resource to a state. The next run deletes one of the same URN, which it was to replace."""
     for old in resources:
-        if old["urn"] == made["urn"]:
+        if old["urn"] == created["urn"]:
             old["delete"] = True
-    resources.append({**made, "custom": True, "outputs": {}})
+    resources.append({**created, "custom": True, "outputs": {}})
 
 
 def stale_locks(stack: Stack) -> list[Lock]:
     """Locks whose process is gone; empty if one of them may still have an owner."""
-    found: list[Lock] = []
+    stale: list[Lock] = []
     for file in (stack.folder / ".pulumi" / "locks").rglob("*.json"):
         lock = Lock.parse(file.read_text())
         if lock is None:
-            found.append(Lock(0, platform.node(), 0.0))
+            stale.append(Lock(0, platform.node(), 0.0))
         elif lock.hostname == platform.node() and not holds(lock):
-            found.append(lock)
+            stale.append(lock)
         else:
             return []
-    return found
+    return stale
 
 
 def holds(lock: Lock) -> bool:
     """Whether the lock's process lives; another one that has its number by now began later than the lock."""
     try:
-        words = Path(f"/proc/{lock.pid}/cmdline").read_bytes()
-        return b"pulumi" in words and started_at(lock.pid) <= lock.since + 1
+        command_line = Path(f"/proc/{lock.pid}/cmdline").read_bytes()
+        return b"pulumi" in command_line and started_at(lock.pid) <= lock.since + 1
     except OSError:
         return False
 
@@ -179,19 +179,8 @@ def started_at(pid: int) -> float:
 
 
 def has_pending_operations(stack: Stack) -> bool:
-    """A look into the state file, so that a run that follows a good one costs nothing."""
-    if not stack.state_file.exists():
-        return False
-    try:
-        checkpoint = json.loads(stack.state_file.read_text())["checkpoint"]
-        return bool((checkpoint.get("latest") or {}).get("pending_operations"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LocalError(
-            f"{stack.state_file} is not a Pulumi checkpoint",
-            cause=f"something else changed it ({type(error).__name__}: {error})",
-            next_step=f"restore it ({stack.state_file.name}.bak is the one before), or forget everything deployed "
-            "locally: python -m local reset --yes",
-        ) from None
+    """Whether the state lists operations under way. No CLI is started for it: it costs nothing after a good run."""
+    return bool(project.read_deployment(stack).get("pending_operations"))
 
 
 def expected_id(resource: Mapping[str, Any], subscription_id: str) -> str | None:

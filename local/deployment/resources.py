@@ -1,4 +1,4 @@
-"""What exists in the local Azure, asked of ARM as any client would: with the deployer's credentials, over TLS."""
+"""Which resources the local Azure has: ARM is asked as by any client, with the deployer's credentials, over TLS."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from local.paths import Paths
 from local.plugins.azure_native.resources import resource_type
 from local.processes.running import read_cloud
 
-SETTLE_SECONDS = 120.0  # in which ARM ends a creation that it accepted
-LOOK_SECONDS = 0.5
+CREATION_SECONDS = 120.0  # in which ARM ends a creation that it accepted
+POLL_SECONDS = 0.5
 ENDED = {"Succeeded", "Failed", "Canceled"}  # ARM's terminal provisioning states
 
 
@@ -29,23 +29,23 @@ def deployed(paths: Paths) -> list[str]:
 
 def exists(paths: Paths, token: str, resource_id: str) -> bool:
     """Whether ARM has this resource, once a creation that is still under way has ended. `token`: Pulumi's type."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + CREATION_SECONDS
     with client(read_cloud(paths)) as arm:
         while True:
             try:
-                found = arm.resources.get_by_id(resource_id, api_version=resource_type(token).api_version)
+                resource = arm.resources.get_by_id(resource_id, api_version=resource_type(token).api_version)
             except ResourceNotFoundError:
                 return False
-            properties: Any = found.properties or {}
+            properties: Any = resource.properties or {}
             if properties.get("provisioningState", "Succeeded") in ENDED:
                 return True
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"{resource_id} is still being created after {SETTLE_SECONDS:.0f} s",
+                    f"{resource_id} is still being created after {CREATION_SECONDS:.0f} s",
                     cause=f"its provisioningState is {properties['provisioningState']}",
                     next_step="the same command again, when it is done",
                 )
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def client(cloud: dict[str, Any]) -> ResourceManagementClient:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from docker.errors import DockerException
 
+from local import console
 from local.deployment import losses, teardown
 from local.errors import LocalError
 from local.node import cleanup
@@ -20,7 +21,6 @@ from local.node.disks import save_disks
 from local.node.docker_executor import DISKS
 from local.paths import Paths
 from local.processes import background, saved_state
-from local.words import say
 
 _DISKS_PREFIX = ".save-"
 
@@ -43,7 +43,7 @@ def save(paths: Paths, file: Path) -> None:
             folder.mkdir()
             nodes = save_disks(paths, folder)
             size = saved_state.pack(paths, file, folder)
-    say(f"saved {file} ({size / 1e6:,.1f} MB, mode 0600: it holds every secret), with {nodes} nodes' files")
+    console.info(f"saved {file} ({size / 1e6:,.1f} MB, mode 0600: it holds every secret), with {nodes} nodes' files")
 
 
 def restore(paths: Paths, file: Path, *, yes: bool) -> bool:
@@ -59,9 +59,9 @@ def restore(paths: Paths, file: Path, *, yes: bool) -> bool:
         try:
             cleanup.remove_nodes(paths)
         except DockerException:
-            say("no Docker engine answers: nodes of the state before were not removed")
+            console.info("no Docker engine answers: nodes of the state before were not removed")
         saved_state.exchange(paths)
-    say(f"restored {file}")
+    console.info(f"restored {file}")
     return True
 
 
@@ -74,5 +74,5 @@ def _stopped(paths: Paths) -> Iterator[None]:
         yield
     finally:
         if ran:
-            say("the local Azure ran: it is started again")
+            console.info("the local Azure ran: it is started again")
             background.start(paths)

@@ -56,28 +56,31 @@ def template_section(name: str) -> dict[str, Any]:
 def prepare(paths: Paths, machine: Mapping[str, Any]) -> None:
     """Bring the stack and its settings up to date: the template, then `machine`, then the secrets that it has already.
 
-    Secrets that are missing are made up and handed to Pulumi on stdin, which encrypts them with the passphrase.
+    Secrets that are missing are generated and handed to Pulumi on stdin, which encrypts them with the passphrase.
     """
     this = stack(paths)
-    known = project.read_yaml(this.settings_file) if this.settings_file.exists() else {}
-    _ensure_passphrase(this, known)
+    _ensure_passphrase(this)
     project.ensure_stack(this)
-    known = project.read_yaml(this.settings_file) if this.settings_file.exists() else {}
-    kept = {name: value for name in map(key, SECRETS) if (value := (known.get("config") or {}).get(name))}
-    wanted = {SALT: known[SALT]} if SALT in known else {}
-    wanted |= {"config": {**template(), **machine, **kept}}
-    if wanted != known:
-        write_private(this.settings_file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True).encode())
+    old = _settings_file(this)
+    kept = {name: value for name in map(key, SECRETS) if (value := (old.get("config") or {}).get(name))}
+    new = {SALT: old[SALT]} if SALT in old else {}
+    new |= {"config": {**template(), **machine, **kept}}
+    if new != old:
+        write_private(this.settings_file, yaml.safe_dump(new, sort_keys=False, allow_unicode=True).encode())
     for name in SECRETS:
         if key(name) not in kept:
             project.ask(this, "config", "set", "--secret", name, stdin=secrets.token_urlsafe(18) + "aA1!")
 
 
-def _ensure_passphrase(this: Stack, known: Mapping[str, Any]) -> None:
-    """The passphrase that seals the stack's secrets: made once, readable by its owner only."""
+def _settings_file(this: Stack) -> dict[str, Any]:
+    return project.read_yaml(this.settings_file) if this.settings_file.exists() else {}
+
+
+def _ensure_passphrase(this: Stack) -> None:
+    """Make the passphrase that encrypts the stack's secrets, once, readable by its owner only."""
     if this.passphrase_file.exists():
         return
-    if SALT in known:
+    if SALT in _settings_file(this):
         raise LocalError(
             f"{this.passphrase_file} is gone, and the secrets of the stack 'local' were sealed with it",
             next_step="put it back, or forget everything deployed locally: python -m local reset --yes",
@@ -86,7 +89,7 @@ def _ensure_passphrase(this: Stack, known: Mapping[str, Any]) -> None:
 
 
 def require_settings(paths: Paths) -> None:
-    """Refuse what needs a stack that was deployed, or at least previewed."""
+    """Raise `LocalError` for a stack that was neither deployed nor previewed yet."""
     if not stack(paths).settings_file.exists():
         raise LocalError(
             "the stack 'local' has no settings yet",
@@ -96,7 +99,7 @@ def require_settings(paths: Paths) -> None:
 
 
 def cloud_environment(paths: Paths) -> dict[str, str]:
-    """How azure-native is told of the running local Azure: by its own settings, and nothing else."""
+    """azure-native's own environment variables, which name the running local Azure and its credentials."""
     cloud, ca = read_cloud(paths), str(paths.ca)
     return {
         "ARM_METADATA_HOSTNAME": cloud["arm"].removeprefix("https://"),

@@ -7,6 +7,7 @@ import shutil
 import docker
 from docker.errors import DockerException
 
+from local import console
 from local.azure.platform.ports import HOST, Ports
 from local.azure.platform.store import Store
 from local.deployment.resources import deployed
@@ -14,7 +15,6 @@ from local.errors import LocalError
 from local.node import cleanup
 from local.paths import Paths
 from local.processes import background, saved_state
-from local.words import say
 
 
 def need_engine() -> None:
@@ -54,11 +54,11 @@ def show_remaining(paths: Paths) -> int:
     left = [f"resource {name}" for name in deployed(paths)] + cleanup.remaining(paths)
     left += [f"image {name}" for name in worker_images(paths)]
     for thing in left:
-        say(f"left: {thing}")
+        console.info(f"left: {thing}")
     for name in sorted(set(images(paths)) - set(worker_images(paths))):
-        say(f"kept: image {name}, which you tagged; remove it: docker image rm {name}")
+        console.info(f"kept: image {name}, which you tagged; remove it: docker image rm {name}")
     if not left:
-        say("nothing is left: no resource, node, container, volume, network, blob or image tag")
+        console.info("nothing is left: no resource, node, container, volume, network, blob or image tag")
     return 1 if left else 0
 
 
@@ -66,7 +66,7 @@ def stop_nodes(paths: Paths) -> None:
     """Stop the nodes' containers; the next start boots them again."""
     stopped = cleanup.stop_nodes(paths)
     if stopped:
-        say(f"stopped {stopped} node{'s' if stopped > 1 else ''}")
+        console.info(f"stopped {stopped} node{'s' if stopped > 1 else ''}")
 
 
 def remove_runtime_folder(paths: Paths) -> None:
@@ -84,7 +84,7 @@ def remove_everything(paths: Paths, *, caches: bool) -> None:
         if caches:
             cleanup.remove_images(paths)
     except DockerException:
-        say("no Docker engine answers: nothing was removed there")
+        console.info("no Docker engine answers: nothing was removed there")
     for folder in (
         paths.state,
         paths.stack,
@@ -96,4 +96,4 @@ def remove_everything(paths: Paths, *, caches: bool) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     paths.cloud_json.unlink(missing_ok=True)
     paths.ca.unlink(missing_ok=True)
-    say("the local Azure is as it was before its first start")
+    console.info("the local Azure is as it was before its first start")

@@ -22,13 +22,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from local import console
 from local.deployment import database, project, recovery, resources, settings
 from local.deployment.project import Stack
 from local.node.image import ensure_base_image, ensure_node_image
 from local.paths import CHECKOUT, Paths, jobs_command
 from local.processes import background
 from local.processes.running import read_cloud
-from local.words import say
 
 INTERRUPTED_SECONDS = 10
 TABLE_COLUMNS = 110  # of a terminal in which the CLI's table shows the state of our resources beside their names
@@ -58,21 +58,21 @@ class Step:
 @contextmanager
 def step(name: str) -> Iterator[Step]:
     """Announce a step, and say how it ended and how long it took."""
-    say(f"==> {name}")
+    console.info(f"==> {name}")
     began, current = time.monotonic(), Step()
     yield current
-    say(f"==> {name}: {'failed' if current.code else 'done'} ({time.monotonic() - began:.1f}s)")
+    console.info(f"==> {name}: {'failed' if current.code else 'done'} ({time.monotonic() - began:.1f}s)")
 
 
 def progress(text: str) -> None:
-    say(f"    {text}")
+    console.info(f"    {text}")
 
 
-def prepare(paths: Paths, tell: Callable[[str], None] = progress) -> None:
-    """Images and settings that the stack needs on this machine. Cached by content."""
+def prepare(paths: Paths, show: Callable[[str], None] = progress) -> None:
+    """Make the images and settings that the stack needs on this machine. Cached by content."""
     cloud = read_cloud(paths)
-    base = ensure_base_image(paths, tell)
-    ensure_node_image(paths, tell)
+    base = ensure_base_image(paths, show)
+    ensure_node_image(paths, show)
     settings.prepare(
         paths,
         {
@@ -82,19 +82,19 @@ def prepare(paths: Paths, tell: Callable[[str], None] = progress) -> None:
     )
 
 
-def settled_stack(paths: Paths) -> Stack:
+def repaired_stack(paths: Paths) -> Stack:
     """The stack "local" with the running local Azure as its cloud, fit for the next run of the CLI."""
     settings.require_settings(paths)
     stack = settings.stack(paths, settings.cloud_environment(paths))
-    recovery.settle(stack, partial(resources.exists, paths))
+    recovery.repair(stack, partial(resources.exists, paths))
     return stack
 
 
 def command(stack: Stack, verb: str, columns: int | None = None) -> list[str]:
-    """`pulumi up` or `destroy` as it is run here: without questions, and with its events noted for `recovery`.
+    """`pulumi up` or `destroy` as it is run here: without questions, and with its events written for `recovery`.
 
     In a narrow terminal (`columns`; the present one's, if not given) the CLI's table has no room for the columns that
-    tell what happens, and stands still for a minute while the image is built: there it prints a line for each event.
+    show what happens, and stands still for a minute while the image is built: there it prints a line for each event.
     """
     width = shutil.get_terminal_size((TABLE_COLUMNS, 24)).columns if columns is None else columns
     narrow = ["--non-interactive"] if width < TABLE_COLUMNS else []
@@ -102,18 +102,18 @@ def command(stack: Stack, verb: str, columns: int | None = None) -> list[str]:
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
-    """What the deployed stack says of itself."""
+    """The outputs of the deployed stack; secret ones stay `[secret]`."""
     return json.loads(project.ask(stack, "stack", "output", "--json"))
 
 
 def run(paths: Paths) -> int:
-    """All of it; the exit code of the first step that failed, else that of the sample job."""
+    """Take all the steps in order; the exit code of the first one that failed, else that of the sample job."""
     with step("local Azure"):
         progress("started" if background.start(paths) else "runs already")
     with step("images and settings of this machine"):
         prepare(paths)
     with step("pulumi up (stack local)") as deployment:
-        stack = settled_stack(paths)
+        stack = repaired_stack(paths)
         deployment.code = project.run(stack, *command(stack, "up"))
     if deployment.code:
         return deployment.code
@@ -126,7 +126,7 @@ def run(paths: Paths) -> int:
         database.provision(paths, deployed)
     code = sample_job(paths, deployed)
     if code == 0:
-        say(next_steps(last_run(paths.stack / "last-run.json").get("job", "JOB")))
+        console.info(next_steps(last_run(paths.stack / "last-run.json").get("job", "JOB")))
     return code
 
 
@@ -134,18 +134,18 @@ def next_steps(job: str) -> str:
     """`NEXT` with the command as it is in this checkout, its comments below one another."""
     lines = []
     for line in NEXT.format(jobs=jobs_command(CHECKOUT), job=job).splitlines():
-        parts = line.rsplit("    ", 1)
-        wide = len(parts) == 2 and line.startswith("  ")
-        lines.append(f"{parts[0].rstrip():<56}  {parts[1].strip()}" if wide else line)
+        command_line, gap, comment = line.rpartition("    ")
+        has_comment = bool(gap) and line.startswith("  ")
+        lines.append(f"{command_line.rstrip():<56}  {comment.strip()}" if has_comment else line)
     return "\n".join(lines)
 
 
 def sample_job(paths: Paths, deployed: Mapping[str, Any]) -> int:
     """Submit the sample, or show its last run again if nothing that it depends on changed since."""
     record = paths.stack / "last-run.json"
-    wanted = hashlib.sha256(json.dumps(dict(deployed), sort_keys=True).encode() + SAMPLE.read_bytes()).hexdigest()
+    inputs = hashlib.sha256(json.dumps(dict(deployed), sort_keys=True).encode() + SAMPLE.read_bytes()).hexdigest()
     last = last_run(record)
-    if last.get("inputs") == wanted:
+    if last.get("inputs") == inputs:
         with step(f"sample job: nothing changed since {last['job']}; its output again") as report:
             report.code = jobs("report", last["job"])
         return report.code
@@ -153,17 +153,17 @@ def sample_job(paths: Paths, deployed: Mapping[str, Any]) -> int:
     with step(f"sample job {job}") as run_of_sample:
         run_of_sample.code = jobs("submit", str(SAMPLE), "--yes", "--watch", "--report", "--job-id", job)
     if run_of_sample.code == 0:
-        record.write_text(json.dumps({"job": job, "inputs": wanted}))
+        record.write_text(json.dumps({"job": job, "inputs": inputs}))
     return run_of_sample.code
 
 
 def last_run(record: Path) -> dict[str, str]:
-    """What the last call noted; nothing, if it noted nothing that can be read: the sample is then run again."""
+    """Job and inputs of the last sample; empty if the file cannot be read as that: the sample is then run again."""
     try:
-        found = json.loads(record.read_text())
+        content = json.loads(record.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return found if isinstance(found, dict) and "job" in found else {}
+    return content if isinstance(content, dict) and "job" in content else {}
 
 
 def jobs(*arguments: str) -> int:

@@ -21,7 +21,7 @@ from local.paths import Paths
 
 
 class RecordingHooks:
-    """Stands for a service: remembers the calls, fails when told."""
+    """Stands for a service: records its calls, waits at `gate`, raises `fail`."""
 
     def __init__(self, view: dict[str, Any] | None = None) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -33,17 +33,17 @@ class RecordingHooks:
         """Allow everything."""
 
     async def put(self, new: Resource, old: Resource | None) -> None:
-        """Remember, wait at the gate, fail when told."""
-        self.calls.append(("put", new.name))
+        await self._work("put", new)
+
+    async def delete(self, resource: Resource) -> None:
+        await self._work("delete", resource)
+
+    async def _work(self, verb: str, resource: Resource) -> None:
+        """Record the call, wait at the gate, raise `fail`."""
+        self.calls.append((verb, resource.name))
         if self.gate is not None:
             while not self.gate.is_set():  # noqa: ASYNC110 - cancellable, unlike a thread
                 await asyncio.sleep(0.002)
-        if self.fail is not None:
-            raise self.fail
-
-    async def delete(self, resource: Resource) -> None:
-        """Remember."""
-        self.calls.append(("delete", resource.name))
         if self.fail is not None:
             raise self.fail
 

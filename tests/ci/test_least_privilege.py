@@ -16,9 +16,10 @@ import pytest
 
 from local.azure.batch.data_plane.routes import ROUTES
 from local.azure.blobs.operations import RIGHTS
-from local.azure.control_plane.access import ASSIGNMENT_TYPE, Access
+from local.azure.control_plane.access import Access
 from local.azure.control_plane.resource_types import TABLE
 from local.azure.control_plane.resources import Resource, Resources
+from local.azure.control_plane.type_names import ROLE_ASSIGNMENTS
 from local.azure.platform.store import Store
 from tests.bootstrap.program import OF_PROD, bootstrap
 from tests.infra.recording import SUBSCRIPTION, Run
@@ -81,7 +82,7 @@ def access(given: Iterable[Grant]) -> Access:
     resources = Resources(Store(None))
     for number, one in enumerate(given):
         properties = {"principalId": one.principal, "roleDefinitionId": one.role_id, "scope": one.scope}
-        resources.put(Resource(f"{one.scope}/x/{number}", ASSIGNMENT_TYPE, str(number), properties=properties))
+        resources.put(Resource(f"{one.scope}/x/{number}", ROLE_ASSIGNMENTS, str(number), properties=properties))
     return Access(resources)
 
 
@@ -201,12 +202,12 @@ STEPS: dict[tuple[str, str], tuple[str, Operation, str]] = {
     ("drift", "read"): ("refresh", Operation("Microsoft.Batch/batchAccounts/pools/read"), "batch"),
     ("dev", "make"): ("make a pool", Operation("Microsoft.Batch/batchAccounts/pools/write"), "batch"),
     ("dev", "push"): ("push the image", Operation(f"{_REGISTRY}/push/write"), "registry"),
-    ("dev", "assign"): ("give the nodes their roles", Operation(f"{ASSIGNMENT_TYPE}/write"), "registry"),
+    ("dev", "assign"): ("give the nodes their roles", Operation(f"{ROLE_ASSIGNMENTS}/write"), "registry"),
     ("dev", "lock"): ("lock the state", Operation(f"{_BLOB}/write", True), "state of dev"),
     ("dev", "seal"): ("seal a secret", Operation(f"{_KEYS}/encrypt/action", True), "key of dev"),
     ("prod", "promote"): ("copy the image of dev", Operation(f"{_REGISTRY}/pull/read"), "registry"),
     ("destroy", "delete"): ("delete the group", Operation("Microsoft.Resources/resourceGroups/delete"), "group"),
-    ("destroy", "unassign"): ("take the roles away", Operation(f"{ASSIGNMENT_TYPE}/delete"), "registry"),
+    ("destroy", "unassign"): ("take the roles away", Operation(f"{ROLE_ASSIGNMENTS}/delete"), "registry"),
 }
 """The steps that an identity is there for."""
 
@@ -265,7 +266,7 @@ def test_a_submitter_runs_jobs_with_inputs_and_reads_output_and_changes_nothing_
             ("Microsoft.Batch/batchAccounts/delete", "batch", False),
             ("Microsoft.Batch/batchAccounts/listKeys/action", "batch", False),
             (f"{_REGISTRY}/push/write", "registry", False),
-            (f"{ASSIGNMENT_TYPE}/write", "batch", False),
+            (f"{ROLE_ASSIGNMENTS}/write", "batch", False),
             ("Microsoft.Storage/storageAccounts/listKeys/action", "group", False),
             (f"{_BLOB}/read", "state of dev", True),
             (f"{_KEYS}/decrypt/action", "key of dev", True),

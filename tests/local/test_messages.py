@@ -21,10 +21,11 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 
 import jobs.command.cli
 from jobs.exits import MEANING
-from local import cli
+from local import cli, exits
 from local.azure.control_plane.errors import AuthorizationFailed
 from local.azure.platform.ports import PortInUse
 from local.azure.sql.errors import SqlError
+from local.exits import Exit
 from local.explain import explain
 from local.node.image import ImageBuildFailed
 from local.paths import HOME_VARIABLE, Paths, UnsafeFolder
@@ -159,7 +160,7 @@ def test_what_others_raise_becomes_fact_cause_and_next_step(
         raise error
 
     monkeypatch.setitem(cli.VERBS, "status", (fail, ""))
-    assert cli.main(["status"]) == cli.FAILED
+    assert cli.main(["status"]) == Exit.FAILED
     shown = capsys.readouterr()
     assert shown.err.startswith("error: ") and said in shown.err, shown.err
     assert shown.out == ""
@@ -183,11 +184,11 @@ def test_control_c_is_said_and_has_its_own_exit_code(
         raise KeyboardInterrupt
 
     monkeypatch.setitem(cli.VERBS, "up", (interrupt, ""))
-    assert cli.main(["up"]) == cli.INTERRUPTED == 130
+    assert cli.main(["up"]) == Exit.INTERRUPTED
     assert capsys.readouterr().err.count("interrupted; the same command goes on") == 1
 
 
-@pytest.mark.parametrize(("program", "table"), [("local", cli.EXITS), ("jobs", MEANING)])
+@pytest.mark.parametrize(("program", "table"), [("local", exits.MEANING), ("jobs", MEANING)])
 def test_exit_codes_are_documented_as_they_are(program: str, table: Mapping[int, str]) -> None:
     text = (ROOT / "docs" / "local-azure.md").read_text()
     section = text.partition("## Exit codes")[2].partition(f"`python -m {program}`")[2].partition("\n\n`")[0]

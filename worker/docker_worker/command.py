@@ -100,9 +100,14 @@ def build_parser() -> Parser:
         "--lease", type=lease, default=LEASE_SECONDS, help="more than the longest step takes (%(default)g)"
     )
     run.add_argument("--grace", type=grace, default=GRACE_SECONDS, help="a signal ends us within this (%(default)g)")
-    run.add_argument("--max-attempts", type=number, default=5, help="failures of a step before a dead letter")
     run.add_argument(
-        "--retry-delay", type=seconds, default=5.0, help="after a failure; doubled with each (%(default)g)"
+        "--max-attempts", type=number, default=RunSettings.max_attempts, help="failures of a step before a dead letter"
+    )
+    run.add_argument(
+        "--retry-delay",
+        type=seconds,
+        default=RunSettings.retry_delay,
+        help="after a failure; doubled with each (%(default)g)",
     )
     _add_patience(run)
 

@@ -29,12 +29,14 @@ LONGEST_DELAY: Final = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """When `run` ends by itself, and when an item is a dead letter."""
+    """When `run` ends by itself, when an item is tried again, and when it is a dead letter."""
 
     until_empty: bool = False
     max_items: int | None = None
     max_attempts: int = 5
+    """Failures of one step before the item is a dead letter."""
     retry_delay: float = 5.0
+    """Seconds after the first failure; doubled with each one that follows, up to `LONGEST_DELAY`."""
 
 
 @dataclass

@@ -14,8 +14,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
 from local.azure.control_plane.tokens import Caller
-
-IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
+from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 
 
 def attach_identities(cloud: Cloud, resource: Resource, caller: Caller) -> None:
@@ -33,7 +32,7 @@ def attach_identities(cloud: Cloud, resource: Resource, caller: Caller) -> None:
         if entry is None:  # PATCH: null takes an identity away
             continue
         identity = cloud.resources.get(given)
-        if identity is None or identity.type != IDENTITY_TYPE:
+        if identity is None or identity.type != USER_ASSIGNED_IDENTITIES:
             raise FailedIdentityOperation(
                 f"Identity operation for resource '{resource.id}' failed with error 'Failed to perform resource "
                 f"identity operation. Status: 'NotFound'. Response: the identity '{given}' does not exist.'."

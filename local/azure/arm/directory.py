@@ -21,11 +21,11 @@ from local.azure.arm.errors import (
 )
 from local.azure.arm.hooks import definition_id
 from local.azure.control_plane import ids, odata
-from local.azure.control_plane.access import DEFINITION_TYPE
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import InvalidResourceName, InvalidResourceNamespace, nearest
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.roles import ROLES, Role
+from local.azure.control_plane.roles import ROLES, RoleDefinition
+from local.azure.control_plane.type_names import ROLE_DEFINITIONS
 
 ALWAYS_REGISTERED = frozenset(("microsoft.authorization", "microsoft.consumption", "microsoft.resources"))
 """Providers without registration ("Resource providers and types" of Azure Resource Manager's documentation)."""
@@ -191,7 +191,7 @@ class Directory:
 
     def role_definitions(self, target: ids.Target, query: Query, body: Document) -> Document:
         """Built-in and custom roles, filtered by `roleName` and `type`."""
-        custom = self._cloud.resources.list(DEFINITION_TYPE)
+        custom = self._cloud.resources.list(ROLE_DEFINITIONS)
         every = [*(self._role(role) for role in ROLES), *(self._custom(one) for one in custom)]
         if target.is_item:
             found = next((one for one in every if one["name"].lower() == target.names[0].lower()), None)
@@ -264,7 +264,7 @@ class Directory:
             ],
         }
 
-    def _role(self, role: Role) -> Document:
+    def _role(self, role: RoleDefinition) -> Document:
         return {
             "id": definition_id(self._cloud, role.id),
             "type": "Microsoft.Authorization/roleDefinitions",

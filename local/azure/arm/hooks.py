@@ -1,4 +1,5 @@
-"""ARM's own hooks that do more than keep a record: role assignments (any scope, GUID names, immutable), key vaults.
+"""ARM's own hooks that do more than keep a record: role assignments (any scope, GUID names, immutable), role
+definitions, key vaults and their keys; and the roles that the deployer has from the first start (`seed_deployer`).
 
 Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting and the REST reference 2022-04-01.
 """
@@ -22,14 +23,13 @@ from local.azure.arm.errors import (
     UnmatchedPrincipalType,
 )
 from local.azure.control_plane import ids
-from local.azure.control_plane.access import DEFINITION_TYPE, covers
+from local.azure.control_plane.access import covers
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.roles import ROLES, role_key, role_of
+from local.azure.control_plane.type_names import ROLE_ASSIGNMENTS, ROLE_DEFINITIONS
 from local.azure.identity.directory import Directory
-
-_TYPE = "Microsoft.Authorization/roleAssignments"
 
 
 class AssignmentHooks(RecordHooks):
@@ -83,7 +83,7 @@ class AssignmentHooks(RecordHooks):
         properties["principalType"] = given or known or "ServicePrincipal"
 
     def _check_unique(self, new: Resource) -> None:
-        for other in self._cloud.resources.list(_TYPE):
+        for other in self._cloud.resources.list(ROLE_ASSIGNMENTS):
             same = all(
                 str(other.properties[key]).lower() == str(new.properties[key]).lower()
                 for key in ("principalId", "roleDefinitionId", "scope")
@@ -119,7 +119,7 @@ class DefinitionHooks(RecordHooks):
                 f"The assignable scopes {scopes} are not valid: at least one, each within "
                 f"{self._cloud.subscription_scope}."
             )
-        same = [*ROLES, *(self._cloud.access.role(one.id) for one in self._cloud.resources.list(DEFINITION_TYPE))]
+        same = [*ROLES, *(self._cloud.access.role(one.id) for one in self._cloud.resources.list(ROLE_DEFINITIONS))]
         if any(one and one.name.lower() == wanted.lower() and one.id != new.name.lower() for one in same):
             raise RoleDefinitionWithSameNameExists(f"A custom role with the name '{wanted}' exists in this directory.")
         now = self._cloud.clock.now().isoformat()
@@ -134,7 +134,9 @@ class DefinitionHooks(RecordHooks):
     async def check_delete(self, resource: Resource) -> None:
         """Not while it is assigned."""
         key = role_key(resource.id)
-        if any(role_key(one.properties["roleDefinitionId"]) == key for one in self._cloud.resources.list(_TYPE)):
+        if any(
+            role_key(one.properties["roleDefinitionId"]) == key for one in self._cloud.resources.list(ROLE_ASSIGNMENTS)
+        ):
             raise RoleDefinitionHasAssignments("There are existing role assignments referencing role.")
 
 
@@ -192,8 +194,10 @@ def seed_deployer(cloud: Cloud) -> None:
             "createdOn": now,
             "updatedOn": now,
         }
-        resource_id = f"{cloud.subscription_scope}/providers/{_TYPE}/{name}"
-        cloud.resources.put(Resource(resource_id, _TYPE, name, properties=properties, created=now, changed=now))
+        resource_id = f"{cloud.subscription_scope}/providers/{ROLE_ASSIGNMENTS}/{name}"
+        cloud.resources.put(
+            Resource(resource_id, ROLE_ASSIGNMENTS, name, properties=properties, created=now, changed=now)
+        )
     cloud.store.put("settings", "seeded", {"at": now, "roles": list(_DEPLOYER_ROLES)})
 
 

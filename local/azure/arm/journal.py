@@ -21,14 +21,12 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import NotFound
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import BATCH_ACCOUNTS, POOLS, RESOURCE_GROUPS
 from local.azure.platform.errors import AzureError
 
 _KIND = "operation"
 _ID_LENGTH = 36
 _RETRY_AFTER = "1"  # azure-core takes 0 for "not said" and then waits 30 s
-_GROUPS = "Microsoft.Resources/resourceGroups"
-_ACCOUNTS = "Microsoft.Batch/batchAccounts"
-_POOLS = f"{_ACCOUNTS}/pools"
 RESULTS = ("operationresults", "accountoperationresults", "pooloperationresults")
 STATUSES = "operationstatuses"
 """The last types of the paths that answer for an operation, in lower case."""
@@ -217,15 +215,15 @@ def _status(operation: Operation) -> web.Response:
 def _url(cloud: Cloud, operation: Operation, spec: TypeSpec, kind: str) -> str:
     """Where to ask; Batch has forms of its own (recorded), the others share one."""
     scope, version = cloud.arm_url + cloud.subscription_scope, f"api-version={spec.api_version}"
-    if spec.type == _GROUPS:
+    if spec.type == RESOURCE_GROUPS:
         return f"{scope}/operationresults/{operation.id}?{version}"
-    if spec.type == _ACCOUNTS and operation.verb == "put":
+    if spec.type == BATCH_ACCOUNTS and operation.verb == "put":
         return f"{cloud.arm_url}{operation.resource_id}/operationResults/{operation.id}?{version}"
-    if spec.type == _POOLS:
+    if spec.type == POOLS:
         account, _, pool = operation.resource_id.rpartition("/pools/")
         return f"{cloud.arm_url}{account}/poolOperationResults/{operation.verb}-{pool}-{operation.id}?{version}"
-    if spec.type == _ACCOUNTS:
+    if spec.type == BATCH_ACCOUNTS:
         kind = "accountOperationResults"
     location = operation.target.get("location") or cloud.settings.location
-    name = f"{operation.target['name']}-{operation.id}" if spec.type == _ACCOUNTS else operation.id
+    name = f"{operation.target['name']}-{operation.id}" if spec.type == BATCH_ACCOUNTS else operation.id
     return f"{scope}/providers/{spec.namespace}/locations/{location}/{kind}/{name}?{version}"

@@ -25,10 +25,10 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import RESOURCE_GROUPS
 from local.azure.platform.faults import conditions
 
 _PAGE = 100
-_GROUPS = "Microsoft.Resources/resourceGroups"
 _INHERITED = ("Microsoft.Authorization/roleAssignments", "Microsoft.Authorization/locks")
 """Extension types that hold below their scope: a list at a scope has those from above, too."""
 _NAMES = odata.Names(
@@ -77,7 +77,7 @@ def _candidates(cloud: Cloud, target: ids.Target, spec: TypeSpec | None) -> list
         raise ResourceGroupNotFound(f"Resource group '{ids.split(group)[-1]}' could not be found.")
     if spec is None:  # .../resources: what is tracked, groups aside
         every = cloud.resources.list(scope=scope)
-        return [one for one in every if cloud.types.get(one.type).tracked and one.type != _GROUPS]
+        return [one for one in every if cloud.types.get(one.type).tracked and one.type != RESOURCE_GROUPS]
     if target.names:
         types = spec.type.split("/")[1:]
         parent = scope + f"/providers/{spec.namespace}"
@@ -140,7 +140,7 @@ def _item(resource: Resource, target: ids.Target, tag: str, value: str) -> dict[
 
 
 def _readable(cloud: Cloud, caller: Caller, resource: Resource) -> bool:
-    kind = "Microsoft.Resources/subscriptions/resourceGroups" if resource.type == _GROUPS else resource.type
+    kind = "Microsoft.Resources/subscriptions/resourceGroups" if resource.type == RESOURCE_GROUPS else resource.type
     return cloud.access.allows(caller.principal_id, f"{kind}/read", resource.id)
 
 

@@ -12,8 +12,8 @@ from local.azure.control_plane import ids
 from local.azure.control_plane.access import covers
 from local.azure.control_plane.resource_types import RecordHooks, TypeSpec
 from local.azure.control_plane.resources import Resource, Resources
+from local.azure.control_plane.type_names import LOCKS
 
-LOCK_TYPE = "Microsoft.Authorization/locks"
 _READ_ONLY = "ReadOnly"
 
 
@@ -29,12 +29,12 @@ class LockHooks(RecordHooks):
 
 def check_locks(resources: Resources, method: str, spec: TypeSpec, resource_id: str) -> None:
     """Raise ScopeLocked when a lock forbids the request. Locks themselves can be changed and removed."""
-    if spec.type == LOCK_TYPE:
+    if spec.type == LOCKS:
         return
     deleting = method == "DELETE"
     locked = [
         scope
-        for lock in resources.list(LOCK_TYPE)
+        for lock in resources.list(LOCKS)
         for scope in [scope_of(lock)]
         if (deleting or lock.properties["level"] == _READ_ONLY)
         and (covers(scope, resource_id) or (deleting and covers(resource_id, scope)))

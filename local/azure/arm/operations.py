@@ -31,9 +31,8 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import GuardsDelete, TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import BLOB_CONTAINERS, BLOB_SERVICES, RESOURCE_GROUPS
 
-GROUP_TYPE = "Microsoft.Resources/resourceGroups"
-BLOB_SERVICES = "Microsoft.Storage/storageAccounts/blobServices"
 _TOP_LEVEL = ("location", "identity", "sku", "kind", "tags", "properties")
 _DELETING = "Deleting"
 
@@ -56,7 +55,7 @@ class Operations:
             return Resource(resource_id, spec.type, "default")
         group = ids.group_of(resource_id)
         short = ids.split(resource_id)[-1]
-        if spec.type == GROUP_TYPE:
+        if spec.type == RESOURCE_GROUPS:
             raise ResourceGroupNotFound(f"Resource group '{short}' could not be found.")
         if group is not None and self._resources.get(group) is None:
             raise ResourceGroupNotFound(f"Resource group '{ids.split(group)[-1]}' could not be found.")
@@ -115,7 +114,7 @@ class Operations:
         async with self._locks[resource_id.lower()]:
             found = self._resources.get(resource_id)
             if found is None:
-                if spec.type == GROUP_TYPE:
+                if spec.type == RESOURCE_GROUPS:
                     self.get(resource_id, spec)
                 return 204, None
             hooks = spec.work()
@@ -143,7 +142,7 @@ class Operations:
     def _check_surroundings(self, resource_id: str, spec: TypeSpec) -> None:
         """The group and the parent exist and stay."""
         group = ids.group_of(resource_id)
-        if spec.type != GROUP_TYPE and group is not None:
+        if spec.type != RESOURCE_GROUPS and group is not None:
             holder = self._resources.get(group)
             if holder is None:
                 raise ResourceGroupNotFound(f"Resource group '{ids.split(group)[-1]}' could not be found.")
@@ -156,7 +155,7 @@ class Operations:
             if scope.lower() != self._cloud.subscription_scope.lower() and self._resources.get(scope) is None:
                 raise ResourceNotFound(f"The Resource '{scope}' was not found.")
         parent = None if spec.extension else ids.parent_of(resource_id)
-        if parent is not None and spec.type.lower() == f"{BLOB_SERVICES}/containers".lower():
+        if parent is not None and spec.type.lower() == BLOB_CONTAINERS.lower():
             parent = ids.parent_of(parent)  # the account's one blob service always exists
         if parent is not None and self._resources.get(parent) is None:
             raise ParentResourceNotFound(
@@ -180,7 +179,7 @@ class Operations:
         location = body.get("location")
         if spec.tracked:
             location = location_name(location, spec.type, spec.places)
-        if spec.type == GROUP_TYPE and old is not None and location != old.location:
+        if spec.type == RESOURCE_GROUPS and old is not None and location != old.location:
             raise InvalidResourceGroupLocation(
                 f"Invalid resource group location '{location}'. The Resource group already exists in location "
                 f"'{old.location}'."

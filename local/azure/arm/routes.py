@@ -32,8 +32,8 @@ from local.azure.arm.errors import (
 from local.azure.arm.journal import RESULTS, STATUSES, Journal, Operation, first_answer, poll
 from local.azure.arm.listing import page
 from local.azure.arm.locks import check_locks
-from local.azure.arm.operations import GROUP_TYPE, Operations
-from local.azure.arm.providers.tags import TAGS_TYPE, Tags
+from local.azure.arm.operations import Operations
+from local.azure.arm.providers.tags import Tags
 from local.azure.arm.wire import error_body, resource_body, shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
@@ -41,6 +41,7 @@ from local.azure.control_plane.errors import AuthenticationFailed, NotFound, nea
 from local.azure.control_plane.resource_types import Document, TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller, authorization
+from local.azure.control_plane.type_names import RESOURCE_GROUPS, TAGS
 from local.azure.platform.errors import AzureError, unexpected
 from local.azure.platform.json_body import parse
 
@@ -174,7 +175,7 @@ class Pipeline:
         if last in (*RESULTS, STATUSES) and target.is_item:
             context.answer = poll(self._cloud, self._journal, target.names[-1], last, context.request)
             return
-        if target.type.lower() == TAGS_TYPE.lower() and target.is_item:
+        if target.type.lower() == TAGS.lower() and target.is_item:
             context.answer = await self._tags(context)
             return
         published = self._cloud.types.document(target.type) if method == "GET" else None
@@ -320,7 +321,7 @@ class Pipeline:
         """The id of the resource (or of a list's scope) with the case of what exists."""
         known = self._cloud.resources.get(target.scope) if target.scope else None
         scope = known.id if known is not None else _canonical_scope(target.scope, self._cloud)
-        if spec.type == GROUP_TYPE:
+        if spec.type == RESOURCE_GROUPS:
             return f"{scope}/resourceGroups/{target.names[0]}" if target.names else scope
         path = f"{scope}/providers/{spec.namespace}" if target.names else scope
         for kind, name in zip(spec.type.split("/")[1:], target.names, strict=False):
@@ -371,7 +372,7 @@ def check_version(spec: TypeSpec, given: str, location: str) -> None:
 
 def access_type(spec: TypeSpec) -> str:
     """The type as operations name it."""
-    return "Microsoft.Resources/subscriptions/resourceGroups" if spec.type == GROUP_TYPE else spec.type
+    return "Microsoft.Resources/subscriptions/resourceGroups" if spec.type == RESOURCE_GROUPS else spec.type
 
 
 def _canonical_scope(scope: str, cloud: Cloud) -> str:

@@ -6,16 +6,21 @@ from aiohttp import web
 
 from local.azure.arm.hooks import AssignmentHooks, DefinitionHooks, KeyHooks, VaultHooks, seed_deployer
 from local.azure.arm.journal import Journal
-from local.azure.arm.locks import LOCK_TYPE, LockHooks
-from local.azure.arm.operations import GROUP_TYPE
+from local.azure.arm.locks import LockHooks
 from local.azure.arm.providers import monitor, network
 from local.azure.arm.routes import Pipeline
-from local.azure.control_plane.access import DEFINITION_TYPE
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
+from local.azure.control_plane.type_names import (
+    FEDERATED_CREDENTIALS,
+    LOCKS,
+    RESOURCE_GROUPS,
+    ROLE_DEFINITIONS,
+    USER_ASSIGNED_IDENTITIES,
+)
 from local.azure.identity.authority import Authority
 from local.azure.identity.graph import Graph
-from local.azure.identity.hooks import IDENTITIES, FederationHooks, IdentityHooks
+from local.azure.identity.hooks import FederationHooks, IdentityHooks
 from local.azure.identity.metadata import metadata_routes
 from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
@@ -30,14 +35,14 @@ class ArmService:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        cloud.types.register(GROUP_TYPE, RecordHooks())
-        cloud.types.register(IDENTITIES, IdentityHooks(cloud))
+        cloud.types.register(RESOURCE_GROUPS, RecordHooks())
+        cloud.types.register(USER_ASSIGNED_IDENTITIES, IdentityHooks(cloud))
         cloud.types.register("Microsoft.Authorization/roleAssignments", AssignmentHooks(cloud))
-        cloud.types.register(DEFINITION_TYPE, DefinitionHooks(cloud))
-        cloud.types.register(f"{IDENTITIES}/federatedIdentityCredentials", FederationHooks(cloud))
+        cloud.types.register(ROLE_DEFINITIONS, DefinitionHooks(cloud))
+        cloud.types.register(FEDERATED_CREDENTIALS, FederationHooks(cloud))
         cloud.types.register("Microsoft.KeyVault/vaults", VaultHooks())
         cloud.types.register("Microsoft.KeyVault/vaults/keys", KeyHooks())
-        cloud.types.register(LOCK_TYPE, LockHooks())
+        cloud.types.register(LOCKS, LockHooks())
         monitor.register(cloud)
         network.register(cloud)
         seed_deployer(cloud)

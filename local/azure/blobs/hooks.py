@@ -12,11 +12,8 @@ from local.azure.blobs.errors import ServerBusy, StorageUnavailable, UnknownStor
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import BLOB_SERVICES
 from local.azure.platform.ports import HOST, Ports
-
-ACCOUNTS = "Microsoft.Storage/storageAccounts"
-SERVICES = f"{ACCOUNTS}/blobServices"
-CONTAINERS = f"{SERVICES}/containers"
 
 
 def blob_endpoint(ports: Ports, account: str) -> str:
@@ -41,7 +38,7 @@ class AccountHooks:
             new.system["keys"] = [_key(), _key()]
         service = f"{new.id}/blobServices/default"
         if self._resources.get(service) is None:
-            self._resources.put(Resource(id=service, type=SERVICES, name="default", created=new.created))
+            self._resources.put(Resource(id=service, type=BLOB_SERVICES, name="default", created=new.created))
 
     async def delete(self, resource: Resource) -> None:
         """Remove every container, also those that ARM does not know."""

@@ -13,9 +13,9 @@ from typing import Final
 from urllib.parse import unquote
 
 from local.azure.blobs.errors import InvalidUri, NotImplementedYet, UnsupportedHttpVerb
+from local.azure.control_plane.type_names import BLOB_SERVICES
 
-_SERVICE = "Microsoft.Storage/storageAccounts/blobServices"
-_CONTAINERS = f"{_SERVICE}/containers"
+_CONTAINERS = f"{BLOB_SERVICES}/containers"
 _BLOBS = f"{_CONTAINERS}/blobs"
 
 
@@ -40,14 +40,18 @@ def _data(operation: str, verb: str, letters: str) -> Right:
 # (level, method, comp) -> right. `restype` is part of the level: an unknown combination is no operation.
 RIGHTS: Final[Mapping[tuple[str, str, str], Right]] = {
     ("service", "GET", "list"): _control("List Containers", f"{_CONTAINERS}/read", "l"),
-    ("service", "GET", "properties"): _control("Get Blob Service Properties", f"{_SERVICE}/read", "r"),
-    ("service", "PUT", "properties"): _control("Set Blob Service Properties", f"{_SERVICE}/write", "w"),
+    ("service", "GET", "properties"): _control("Get Blob Service Properties", f"{BLOB_SERVICES}/read", "r"),
+    ("service", "PUT", "properties"): _control("Set Blob Service Properties", f"{BLOB_SERVICES}/write", "w"),
     ("service", "POST", "userdelegationkey"): _control(
-        "Get User Delegation Key", f"{_SERVICE}/generateUserDelegationKey/action"
+        "Get User Delegation Key", f"{BLOB_SERVICES}/generateUserDelegationKey/action"
     ),
     ("service", "GET", "blobs"): _data("Find Blobs by Tags", "filter/action", "f"),
-    ("account", "GET", "properties"): _control("Get Account Information", f"{_SERVICE}/getInfo/action", "rwdlacuptf"),
-    ("account", "HEAD", "properties"): _control("Get Account Information", f"{_SERVICE}/getInfo/action", "rwdlacuptf"),
+    ("account", "GET", "properties"): _control(
+        "Get Account Information", f"{BLOB_SERVICES}/getInfo/action", "rwdlacuptf"
+    ),
+    ("account", "HEAD", "properties"): _control(
+        "Get Account Information", f"{BLOB_SERVICES}/getInfo/action", "rwdlacuptf"
+    ),
     ("container", "GET", "list"): _data("List Blobs", "read", "l"),
     ("container", "GET", ""): _control("Get Container Properties", f"{_CONTAINERS}/read", "r"),
     ("container", "HEAD", ""): _control("Get Container Properties", f"{_CONTAINERS}/read", "r"),

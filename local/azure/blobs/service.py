@@ -24,15 +24,7 @@ from local.azure.blobs.errors import (
     InternalError,
     OverAccountLimit,
 )
-from local.azure.blobs.hooks import (
-    ACCOUNTS,
-    CONTAINERS,
-    SERVICES,
-    AccountHooks,
-    ContainerHooks,
-    ServiceHooks,
-    blob_endpoint,
-)
+from local.azure.blobs.hooks import AccountHooks, ContainerHooks, ServiceHooks, blob_endpoint
 from local.azure.blobs.operations import READ_BLOB, Operation, read_operation
 from local.azure.blobs.shared_access import SharedAccess, without_signature
 from local.azure.blobs.wire import delegation_key, error_response, texts_of
@@ -40,6 +32,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.shared_access import ANSWER_HEADERS
+from local.azure.control_plane.type_names import BLOB_CONTAINERS, BLOB_SERVICES, STORAGE_ACCOUNTS
 from local.azure.platform.forwarding import answer_with, sent_body, sent_headers
 from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
@@ -57,9 +50,9 @@ class BlobService:
         self._azurite = Azurite(cloud.store, cloud.ports, cloud.clock)
         self._signatures = SharedAccess(cloud.clock)
         self._authorization = Authorization(cloud.tokens, cloud.access, cloud.arm_url, self._signatures)
-        cloud.types.register(ACCOUNTS, AccountHooks(cloud.resources, cloud.ports, self._azurite))
-        cloud.types.register(SERVICES, ServiceHooks())
-        cloud.types.register(CONTAINERS, ContainerHooks(self._azurite))
+        cloud.types.register(STORAGE_ACCOUNTS, AccountHooks(cloud.resources, cloud.ports, self._azurite))
+        cloud.types.register(BLOB_SERVICES, ServiceHooks())
+        cloud.types.register(BLOB_CONTAINERS, ContainerHooks(self._azurite))
         cloud.types.publish(
             Document("Microsoft.Storage/locations/usages", "Microsoft.Storage/locations/usages/read", self._usages)
         )
@@ -70,7 +63,7 @@ class BlobService:
 
     def _usages(self, names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
         """How many accounts a region has, and may have (Azure's default)."""
-        count = sum(one.location == names[0].lower() for one in self._cloud.resources.list(ACCOUNTS))
+        count = sum(one.location == names[0].lower() for one in self._cloud.resources.list(STORAGE_ACCOUNTS))
         name = {"value": "StorageAccounts", "localizedValue": "Storage Accounts"}
         return {"value": [{"unit": "Count", "currentValue": count, "limit": 250, "name": name}]}
 
@@ -101,7 +94,7 @@ class BlobService:
             return error_response(error, request, self._cloud.clock.now())
 
     def _account(self, operation: Operation) -> Resource:
-        account = self._cloud.resources.by_name(ACCOUNTS, operation.account)
+        account = self._cloud.resources.by_name(STORAGE_ACCOUNTS, operation.account)
         if account is None or account.name != operation.account:
             raise AccountNotFound(f"The storage account '{operation.account}' does not exist.")
         return account
@@ -150,7 +143,7 @@ class BlobService:
         resource_id = f"{account.id}/blobServices/default/containers/{operation.container}"
         if operation.right.operation == "Create Container" and self._cloud.resources.get(resource_id) is None:
             now = self._cloud.clock.now().isoformat()
-            made = Resource(id=resource_id, type=CONTAINERS, name=str(operation.container), created=now)
+            made = Resource(id=resource_id, type=BLOB_CONTAINERS, name=str(operation.container), created=now)
             made.properties["publicAccess"] = "None"
             self._cloud.resources.put(made)
         if operation.right.operation == "Delete Container":

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from local.azure.control_plane.errors import AuthorizationFailed, LinkedAuthorizationFailed
 from local.azure.control_plane.resources import Resource, Resources
-from local.azure.control_plane.roles import Role, custom_role, role_key, role_of
+from local.azure.control_plane.roles import RoleDefinition, custom_role, role_key, role_of
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import ROLE_ASSIGNMENTS, ROLE_DEFINITIONS
 from local.azure.platform.faults import conditions
 
-ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
-DEFINITION_TYPE = "Microsoft.Authorization/roleDefinitions"
 ASSIGN_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 
 
@@ -21,12 +20,12 @@ class Access:
 
     def __init__(self, resources: Resources) -> None:
         self._grants: dict[str, dict[str, tuple[str, str]]] = {}  # principal -> assignment -> scope, role
-        self._custom: dict[str, Role] = {}
-        for one in (*resources.list(DEFINITION_TYPE), *resources.list(ASSIGNMENT_TYPE)):
+        self._custom: dict[str, RoleDefinition] = {}
+        for one in (*resources.list(ROLE_DEFINITIONS), *resources.list(ROLE_ASSIGNMENTS)):
             self._changed(one, True)
         resources.on_change(self._changed)
 
-    def role(self, definition_id: str) -> Role | None:
+    def role(self, definition_id: str) -> RoleDefinition | None:
         """The built-in or custom role of a definition's id or GUID."""
         return role_of(definition_id) or self._custom.get(role_key(definition_id))
 
@@ -60,12 +59,12 @@ class Access:
             )
 
     def _changed(self, resource: Resource, exists: bool) -> None:
-        if resource.type.lower() == DEFINITION_TYPE.lower():
+        if resource.type.lower() == ROLE_DEFINITIONS.lower():
             if exists:
                 self._custom[role_key(resource.id)] = custom_role(resource.name, resource.properties)
             else:
                 self._custom.pop(role_key(resource.id), None)
-        if resource.type.lower() != ASSIGNMENT_TYPE.lower():
+        if resource.type.lower() != ROLE_ASSIGNMENTS.lower():
             return
         grants = self._grants.setdefault(str(resource.properties["principalId"]).lower(), {})
         if exists:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from local.azure.control_plane.resources import Resource, Resources
+from local.azure.control_plane.type_names import PRIVATE_ENDPOINTS
 
-ENDPOINT_TYPE: Final = "Microsoft.Network/privateEndpoints"
 GROUP_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "Microsoft.Batch/batchAccounts": ("batchAccount", "nodeManagement"),
     "Microsoft.ContainerRegistry/registries": ("registry",),
@@ -31,7 +31,7 @@ def connections_of(endpoint: Resource) -> list[dict[str, Any]]:
 def shown_connections(resources: Resources, target: Resource) -> list[dict[str, Any]]:
     """`privateEndpointConnections` of a resource."""
     found = []
-    for endpoint in resources.list(ENDPOINT_TYPE):
+    for endpoint in resources.list(PRIVATE_ENDPOINTS):
         for connection in connections_of(endpoint):
             properties = connection.get("properties") or {}
             if str(properties.get("privateLinkServiceId", "")).lower() != target.id.lower():

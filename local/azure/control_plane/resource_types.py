@@ -1,4 +1,4 @@
-"""The table of resource types: what ARM knows of each, and the seam (`TypeHooks`) by which a service does its work.
+"""The table of resource types: what ARM knows of each, and the interface (`TypeHooks`) to the service that owns it.
 
 One row a type. Services register their hooks on the cloud's own copy (`cloud.types.register`); a type without hooks is
 refused by name (501).
@@ -43,14 +43,18 @@ _MONITOR = "azure-native:monitor"
 
 
 class TypeHooks(Protocol):
-    """All async except `view`. Every method must be safe to repeat: after a kill the same call comes again."""
+    """What ARM calls of the service that owns a type. Every method must be safe to repeat: a kill repeats the call.
+
+    A default that Azure stores goes into `new.properties` in `put`; ids and times that a reader needs as soon as the
+    resource can be read go in in `validate`. A default that Azure only shows is returned by `view`, and is not stored.
+    """
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
-        """Raise an AzureError to refuse the request before anything is recorded."""
+        """Raise an AzureError to refuse the request before anything is recorded; may add ids and times."""
         ...
 
     async def put(self, new: Resource, old: Resource | None) -> None:
-        """Do the work; may fill `new.system` and complete `new.properties`. An AzureError makes the operation fail."""
+        """Do the work; may fill `new.system` and add defaults to `new.properties`. An AzureError fails the PUT."""
         ...
 
     async def delete(self, resource: Resource) -> None:
@@ -64,7 +68,7 @@ class TypeHooks(Protocol):
         ...
 
     def view(self, resource: Resource) -> dict[str, Any]:
-        """Read-only properties, merged over the stored ones in answers. Never a secret."""
+        """Properties shown over the stored ones: read-only ones, and defaults that are not stored. Never a secret."""
         ...
 
 
@@ -158,7 +162,7 @@ class TypeSpec:
         return partial_shape(shape) if update and self.update_model == self.create_model else shape
 
     def read_shape(self) -> Shape | None:
-        """What GET shows, when that differs."""
+        """The shape of a GET's answer where a class of its own describes it; None where `create_model` does."""
         return None if self.read_model is None else model_shape(self.read_model)
 
     def check_name(self, name: str) -> None:

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import SYSTEM_IDENTITY
+from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 
 _APPLICATIONS = "application"
 _USERS = "user"
-_IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 SERVICE_PRINCIPAL, USER = "ServicePrincipal", "User"
 
 
@@ -105,7 +105,11 @@ class Directory:
         for application in self.applications():
             yield Principal(application.object_id, application.name, SERVICE_PRINCIPAL, client_id=application.client_id)
         for resource in self._cloud.resources.list():
-            made = resource.properties if resource.type == _IDENTITIES else resource.system.get(SYSTEM_IDENTITY)
+            made = (
+                resource.properties
+                if resource.type == USER_ASSIGNED_IDENTITIES
+                else resource.system.get(SYSTEM_IDENTITY)
+            )
             if made:
                 yield Principal(
                     str(made["principalId"]),

@@ -11,10 +11,9 @@ import uuid
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import FEDERATED_CREDENTIALS
 from local.azure.identity.errors import BadFederatedCredential
 
-IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
-FEDERATED_CREDENTIALS = f"{IDENTITIES}/federatedIdentityCredentials"
 MOST_CREDENTIALS = 20
 """Federated credentials of one identity."""
 

@@ -18,6 +18,7 @@ from jwt.types import Options
 
 from local.azure.control_plane.access import Access
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.platform.clock import Clock, clients_now
 from local.azure.platform.store import Store
 from local.azure.registry.errors import InvalidRequest, Unauthorized
@@ -28,8 +29,7 @@ REFRESH_LIFE: Final = timedelta(hours=3)
 ACCESS_LIFE: Final = timedelta(minutes=75)
 ADMIN: Final = "admin-user"  # the principal of a registry's admin user: may do all, in its registry
 
-_REGISTRY = "Microsoft.ContainerRegistry/registries"
-_PULL, _PUSH, _DELETE = f"{_REGISTRY}/pull/read", f"{_REGISTRY}/push/write", f"{_REGISTRY}/artifacts/delete"
+_PULL, _PUSH, _DELETE = f"{REGISTRIES}/pull/read", f"{REGISTRIES}/push/write", f"{REGISTRIES}/artifacts/delete"
 # Actions, and the data actions of the repository roles:
 # https://learn.microsoft.com/azure/role-based-access-control/permissions/containers#microsoftcontainerregistry;
 # which action metadata and catalog need is a guess: reading needs pull, writing needs push.
@@ -39,12 +39,12 @@ OPERATIONS: Final = {
 }
 DATA_OPERATIONS: Final = {
     "repository": {
-        "pull": f"{_REGISTRY}/repositories/content/read", "push": f"{_REGISTRY}/repositories/content/write",
-        "delete": f"{_REGISTRY}/repositories/content/delete",
-        "metadata_read": f"{_REGISTRY}/repositories/metadata/read",
-        "metadata_write": f"{_REGISTRY}/repositories/metadata/write",
+        "pull": f"{REGISTRIES}/repositories/content/read", "push": f"{REGISTRIES}/repositories/content/write",
+        "delete": f"{REGISTRIES}/repositories/content/delete",
+        "metadata_read": f"{REGISTRIES}/repositories/metadata/read",
+        "metadata_write": f"{REGISTRIES}/repositories/metadata/write",
     },
-    "registry": {"catalog:*": f"{_REGISTRY}/catalog/read"},
+    "registry": {"catalog:*": f"{REGISTRIES}/catalog/read"},
 }  # fmt: skip
 ABAC: Final = "AbacRepositoryPermissions"
 LEGACY: Final = "LegacyRegistryPermissions"

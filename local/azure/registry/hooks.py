@@ -9,12 +9,12 @@ from typing import Any
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.platform.ports import HOST, Ports
 from local.azure.registry.errors import CredentialOperationsRefused, UnknownRegistryAction
 from local.azure.registry.grants import LEGACY
 from local.azure.registry.upstream import Images
 
-REGISTRIES = "Microsoft.ContainerRegistry/registries"
 NEVER = ("webhooks", "tokens", "scopeMaps", "cacheRules", "credentialSets", "connectedRegistries", "agentPools")
 """Kinds below a registry of which there are none here: their lists are empty, making one is refused by name."""
 _ADMIN_DOCUMENTATION = (

@@ -15,6 +15,7 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import authorization
+from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
 from local.azure.registry.catalog import Catalog
@@ -27,7 +28,7 @@ from local.azure.registry.errors import (
     Unsupported,
 )
 from local.azure.registry.grants import Grants, Scope
-from local.azure.registry.hooks import NEVER, REGISTRIES, RegistryHooks, none_of, port_name, replications, usages
+from local.azure.registry.hooks import NEVER, RegistryHooks, none_of, port_name, replications, usages
 from local.azure.registry.oauth import OAuth
 from local.azure.registry.proxy import Proxy
 from local.azure.registry.upstream import Images

@@ -100,12 +100,12 @@ def _as_input(value: Any) -> Any:
 
 def _reverse(kind: ResourceType) -> dict[str, str]:
     """Renames keyed by path on the wire."""
-    found = {}
+    reverse = {}
     for path, wire in kind.renames.items():
         steps = path.split(".")
         walked = [kind.renames.get(".".join(steps[: i + 1]), step) for i, step in enumerate(steps)]
-        found[".".join([*walked[:-1], wire])] = steps[-1]
-    return found
+        reverse[".".join([*walked[:-1], wire])] = steps[-1]
+    return reverse
 
 
 def _from_wire(renames: Mapping[str, str], value: Any, path: str) -> Any:

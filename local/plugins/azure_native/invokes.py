@@ -1,4 +1,4 @@
-"""Functions of azure-native: who am I, a token, and POST actions that list keys."""
+"""Functions of azure-native: the caller's ids, a token, and POST actions that list keys."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def invoke(token: str, args: dict[str, Any], config: Config, client: ArmClient |
     if token == CLIENT_CONFIG:
         return _client_config(config, client)
     if token != CLIENT_TOKEN and token not in ACTIONS:
-        known = [CLIENT_CONFIG, CLIENT_TOKEN, *ACTIONS]
+        functions = [CLIENT_CONFIG, CLIENT_TOKEN, *ACTIONS]
         raise InvalidInput(
-            f"the stand-in for azure-native does not know function {token}{nearest(token, known)} "
-            f"(known: {', '.join(known)})"
+            f"the stand-in for azure-native does not know function {token}{nearest(token, functions)} "
+            f"(known: {', '.join(functions)})"
         )
     if client is None:
         raise Refused(
@@ -34,10 +34,10 @@ def invoke(token: str, args: dict[str, Any], config: Config, client: ArmClient |
     action = ACTIONS[token]
     path = resource_path(action.resource, args, config.subscription_id)
     body = {name: value for name, value in args.items() if name not in resource_type(action.resource).parameters}
-    found = parsed(
+    answer = parsed(
         client.send("POST", f"{path}/{action.name}", resource_type(action.resource).api_version, body or None)
     )
-    return found if isinstance(found, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _client_config(config: Config, client: ArmClient | None) -> dict[str, Any]:

@@ -22,14 +22,12 @@ DONE: Final = "Succeeded"
 FAILED: Final = frozenset({"Failed", "Canceled", "Cancelled"})
 _FINAL: Final = FAILED | {DONE, None}
 DEFAULT_SECONDS: Final = 3600.0
-LOOK_SECONDS: Final = 3.0
-"""How long a failing connection is tried for a last look at a resource, after a wait has failed already."""
+LAST_READ_SECONDS: Final = 3.0
+"""How long a failing connection is tried again to read a resource whose operation has failed already."""
 _FIRST_POLL: Final = 0.1
 _LONGEST_POLL: Final = 2.0
-
-
-# Answers to a poll that are no answer (a proxy's page, half a document), in a row, before the wait is given up.
 _UNREADABLE_POLLS: Final = 3
+"""Answers in a row that are not what was asked for (a proxy's page, half a document) before the wait is given up."""
 
 
 class Incomplete(CloudError):
@@ -76,7 +74,7 @@ def put(client: ArmClient, request: Request, timeout: float) -> dict[str, Any]:
         response = client.send("PUT", request.path, request.api_version, request.body)
         accepted = True
         _follow(client, response, request.path, _pace(client, timeout))
-        return _settled(client, request.path, request.api_version, _pace(client, timeout))
+        return _finished(client, request.path, request.api_version, _pace(client, timeout))
     except PluginError as error:
         if isinstance(error, ArmError) and error.status < 500 and not accepted and not error.may_have_been_taken:
             raise
@@ -85,29 +83,21 @@ def put(client: ArmClient, request: Request, timeout: float) -> dict[str, Any]:
         raise Incomplete(f"{request.path}: the answer cannot be used ({type(error).__name__}: {error})") from error
 
 
-def settle(client: ArmClient, path: str, api_version: str, timeout: float) -> dict[str, Any] | None:
+def wait_until_final(client: ArmClient, path: str, api_version: str, timeout: float) -> dict[str, Any] | None:
     """Wait until the work that ARM is doing on the resource has ended, well or not; None if there is no resource."""
-    pace = _pace(client, timeout)
-    while True:
-        response = client.get(path, api_version)
-        body = parsed(response)
-        if response.status_code == 404:
-            return None
-        if not isinstance(body, dict) or _state(body) in _FINAL:
-            return body if isinstance(body, dict) else {}
-        pace.rest(response, path)
+    return _poll_resource(client, path, api_version, _pace(client, timeout))
 
 
 def delete(client: ArmClient, path: str, api_version: str, timeout: float) -> None:
     """DELETE and wait; already gone is fine.
 
-    A wait that fails after ARM took the request is settled by asking for the resource itself. If that does not help,
-    the error leaves the resource in the engine's state, and the next run deletes again.
+    When the wait fails after ARM took the request, the resource itself is read. If that does not help, the error leaves
+    the resource in the engine's state, and the next run deletes again.
     """
     try:
         response = client.send("DELETE", path, api_version, accept={404})
     except ArmError as error:
-        being_deleted = error.status == 409 and settle(client, path, api_version, timeout) is None
+        being_deleted = error.status == 409 and wait_until_final(client, path, api_version, timeout) is None
         if not being_deleted:
             raise
         return
@@ -119,7 +109,7 @@ def delete(client: ArmClient, path: str, api_version: str, timeout: float) -> No
         raise
     except Exception as error:
         with contextlib.suppress(PluginError):
-            if client.get(path, api_version, patience=LOOK_SECONDS).status_code == 404:
+            if client.get(path, api_version, patience=LAST_READ_SECONDS).status_code == 404:
                 return
         raise CloudError(
             f"{path}: Azure accepted the deletion, but how it ended is not known ({error}); the next run asks again"
@@ -164,18 +154,27 @@ def _follow_status(client: ArmClient, url: str, response: requests.Response, wha
             return
 
 
-def _settled(client: ArmClient, path: str, api_version: str, pace: _Pace) -> dict[str, Any]:
-    """The resource once its provisioningState is final (or it has none)."""
+def _finished(client: ArmClient, path: str, api_version: str, pace: _Pace) -> dict[str, Any]:
+    """The resource once its provisioningState is final (or it has none). CloudError if it failed or is not there."""
+    body = _poll_resource(client, path, api_version, pace)
+    if body is None:
+        raise CloudError(f"{path}: Azure accepted the request, and has no such resource after it")
+    if (state := _state(body)) in FAILED:
+        raise ArmError(200, str(state), f"{path} is in provisioning state {state}")
+    return body
+
+
+def _poll_resource(client: ArmClient, path: str, api_version: str, pace: _Pace) -> dict[str, Any] | None:
+    """Read the resource until its provisioningState is final (or it has none); None if there is no resource."""
     unreadable = 0
     while True:
-        response = client.send("GET", path, api_version)
+        response = client.get(path, api_version)
+        if response.status_code == 404:
+            return None
         body = parsed(response)
         if isinstance(body, dict) and body:
             unreadable = 0
-            state = _state(body)
-            if state in FAILED:
-                raise ArmError(response.status_code, str(state), f"{path} is in provisioning state {state}")
-            if state in _FINAL:
+            if _state(body) in _FINAL:
                 return body
         else:
             unreadable += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from local.plugins.azure_native import answers, config, defaults, invokes, operations
+from local.plugins.azure_native import answers, config, invokes, names, operations
 from local.plugins.azure_native.arm_client import ArmClient, ArmError
 from local.plugins.azure_native.resources import describe, resource_type
 from local.plugins.azure_native.translate import Request, parse_path, resource_path, translate
@@ -62,9 +62,9 @@ class AzureNative(Provider):
             return news, [Failure("", str(error))]
         kind = resource_type(target.type)
         inputs = {name: value for name, value in news.items() if value is not None}
-        failures = [defaults.fill_name(kind, target, olds, inputs, naming)]
+        failures = [names.fill_name(kind, target, olds, inputs, naming)]
         if "location" in description.input_names:
-            defaults.fill_location(olds, inputs, self._config.location if self._config else None, self._group_location)
+            names.fill_location(olds, inputs, self._config.location if self._config else None, self._group_location)
         return inputs, [*filter(None, failures), *schema_check.check(description, inputs)]
 
     def _group_location(self, group: str) -> str | None:
@@ -72,10 +72,10 @@ class AzureNative(Provider):
         if group not in self._group_locations and self._client is not None:
             token = "azure-native:resources:ResourceGroup"  # noqa: S105
             path = resource_path(token, {"resourceGroupName": group}, self._settings.subscription_id)
-            found = operations.read(self._client, path, resource_type(token).api_version)
-            if found is None:
+            body = operations.read(self._client, path, resource_type(token).api_version)
+            if body is None:
                 return None
-            self._group_locations[group] = found.get("location")
+            self._group_locations[group] = body.get("location")
         return self._group_locations.get(group)
 
     def diff(self, target: Target, old_inputs: Values, news: Values) -> Difference:
@@ -85,7 +85,7 @@ class AzureNative(Provider):
         changed = {top_level(path) for path in changes}
         replaces = frozenset(changed & ({*kind.parameters} | kind.replaces))
         # azure-native: a resource whose name is not random is deleted before its replacement is created.
-        return Difference(changes, replaces, bool(replaces) and news.get(defaults.CREATE_FIRST) is not True)
+        return Difference(changes, replaces, bool(replaces) and news.get(names.CREATE_FIRST) is not True)
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class AzureNative(Provider):
         client = self._arm(f"updating {target.name}")
         request = self._request(target, inputs, resource_id)
         # Work may be under way: a create or update whose end an earlier run did not see. ARM would refuse another one.
-        operations.settle(client, request.path, request.api_version, timeout)
+        operations.wait_until_final(client, request.path, request.api_version, timeout)
         return self._put(client, target, request, timeout, before=olds)
 
     def read(self, target: Target, resource_id: str, state: Values, inputs: Values | None) -> Existing | None:
@@ -147,28 +147,28 @@ class AzureNative(Provider):
         try:
             body = operations.put(client, request, timeout)
         except (operations.Incomplete, ArmError) as error:
-            raise self._half_made(client, target, request, before, error) from None
+            raise self._failed_put(client, target, request, before, error) from None
         try:
             return answers.outputs(target.type, body)
         except Exception as error:
             reason = f"{request.path} is made, but the answer cannot be used ({type(error).__name__}: {error})"
             raise InitFailed(request.path, before or request.body, [reason]) from error
 
-    def _half_made(
+    def _failed_put(
         self, client: ArmClient, target: Target, request: Request, before: Values, error: PluginError
     ) -> PluginError:
-        """What to tell the engine of a PUT that failed: with the id if the resource exists, or may exist."""
+        """The error of a PUT that failed: `InitFailed`, with the id, if the resource exists or may exist."""
         refused = isinstance(error, ArmError)
         if refused and (before or resource_type(target.type).singleton):
             return error  # it was there before and is as it was
-        found = before
+        outputs = before
         try:
-            body = operations.read(client, request.path, request.api_version, operations.LOOK_SECONDS)
+            body = operations.read(client, request.path, request.api_version, operations.LAST_READ_SECONDS)
             if body is None:
                 return error if refused else PluginError(str(error))
-            found = answers.outputs(target.type, body)
+            outputs = answers.outputs(target.type, body)
         except Exception as unreadable:
             if refused:
                 return error
             self.log.warning(target.urn, f"{request.path} may exist; it could not be read: {unreadable}")
-        return InitFailed(request.path, found or {"azureApiVersion": request.api_version}, [str(error)])
+        return InitFailed(request.path, outputs or {"azureApiVersion": request.api_version}, [str(error)])

@@ -1,13 +1,6 @@
 """The resource types that the stand-in knows: what the Python SDK does not say about them.
 
-Paths are ARM's public ones. `api_version` is azure-native 3.29's default, which the SDK names in each class's
-docstring ("Uses Azure REST API version ..."; a test compares). `replaces`: azure-native's own list of properties that
-force a replacement (provider/pkg/gen/replacement.go), and x-ms-mutability of the REST descriptions; there is no Batch
-entry, so every other change of a pool is planned as an update, which Batch refuses. `renames`:
-x-ms-client-name in the REST descriptions, that is, where the name in the SDK is not the name on the wire (a test
-compares with the management SDKs); `properties/groupIds` is a name inside of an object that the SDK leaves out
-(x-ms-client-flatten). `references`: objects of which a program gives the id only, where the SDK has the whole resource,
-and the properties that its class sets by itself.
+One row a type (`ResourceType` says what its fields mean and where they are from); paths are ARM's public ones.
 """
 
 from __future__ import annotations
@@ -35,14 +28,25 @@ class Autoname(enum.Enum):
 
 @dataclass(frozen=True)
 class ResourceType:
-    """One row. `path` without leading slash; `{subscriptionId}` and the path parameters in braces."""
+    """What one type's requests look like, and which changes replace its resources."""
 
     path: str
+    """Without leading slash; `{subscriptionId}` and the path parameters in braces."""
     api_version: str
+    """azure-native 3.29's default, which the SDK names in each class's docstring ("Uses Azure REST API version ...";
+    a test compares)."""
     autoname: Autoname = Autoname.RANDOM
     replaces: frozenset[str] = frozenset()
+    """Properties that force a replacement: azure-native's own list (provider/pkg/gen/replacement.go), and
+    x-ms-mutability of the REST descriptions. There is no Batch entry, so every other change of a pool is planned as an
+    update, which Batch refuses."""
     renames: Mapping[str, str] = field(default_factory=dict)
+    """The name in the SDK -> the name on the wire, where they differ: x-ms-client-name in the REST descriptions (a test
+    compares with the management SDKs). `properties/groupIds` is a name inside of an object that the SDK leaves out
+    (x-ms-client-flatten)."""
     references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Objects of which a program gives the id only, where the SDK has the whole resource -> the properties that its
+    class sets by itself."""
 
     @property
     def parameters(self) -> list[str]:
@@ -87,8 +91,8 @@ _STORAGE_ACCOUNT_RENAMES: Final = {
 }
 
 _POOL_RENAMES: Final = {
-    f"{place}.userName": "username"
-    for place in (
+    f"{registry}.userName": "username"
+    for registry in (
         "deploymentConfiguration.virtualMachineConfiguration.containerConfiguration.containerRegistries",
         "startTask.containerSettings.registry",
     )
@@ -96,8 +100,8 @@ _POOL_RENAMES: Final = {
 
 _SUBNET_DEFAULTS: Final = ("privateEndpointNetworkPolicies", "privateLinkServiceNetworkPolicies")
 _ENDPOINT_RENAMES: Final = {
-    f"{place}.{name}": f"properties/{name}"
-    for place, names in (
+    f"{path}.{name}": f"properties/{name}"
+    for path, names in (
         *(
             (f"{kind}rivateLinkServiceConnections", (
                 "groupIds", "privateLinkServiceId", "privateLinkServiceConnectionState", "requestMessage",
@@ -217,10 +221,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
 def resource_type(token: str) -> ResourceType:
     """The row of a token; a token that is not in the table is refused by name."""
     if token not in TYPES:
-        known = ", ".join(name.removeprefix("azure-native:") for name in TYPES)
+        names = ", ".join(name.removeprefix("azure-native:") for name in TYPES)
         raise InvalidInput(
             f"the stand-in for azure-native does not know resource type {token}{nearest(token, TYPES)} "
-            f"(known: {known}). "
+            f"(known: {names}). "
             "Add a row to local/plugins/azure_native/resources.py, or use the real plugin"
         )
     return TYPES[token]
@@ -229,6 +233,6 @@ def resource_type(token: str) -> ResourceType:
 def describe(token: str) -> Description:
     """What the SDK says of a type in the table; a type that the installed SDK lacks is refused by name."""
     resource_type(token)
-    if found := description(token):
-        return found
+    if described := description(token):
+        return described
     raise InvalidInput(f"the installed pulumi_azure_native has no resource type {token}")

@@ -58,10 +58,10 @@ def parse_path(token: str, resource_id: str) -> dict[str, str]:
     """The path parameters in an id: what `resource_path` put there."""
     kind = resource_type(token)
     pattern = re.sub(r"{(\w+)}", lambda m: f"(?P<{m[1]}>{'.+' if m[1] in WHOLE_IDS else '[^/]+'})", kind.path)
-    found = re.fullmatch(pattern, resource_id.strip("/"), re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(pattern, resource_id.strip("/"), re.IGNORECASE)
+    if match is None:
         raise InvalidInput(f"{resource_id!r} is not the id of a {token}; expected /{kind.path}")
-    values = {name: value for name, value in found.groupdict().items() if name != "subscriptionId"}
+    values = {name: value for name, value in match.groupdict().items() if name != "subscriptionId"}
     return {name: f"/{value}" if name in WHOLE_IDS else value for name, value in values.items()}
 
 
@@ -90,10 +90,10 @@ def _to_wire(renames: Mapping[str, str], value: Any, path: str) -> Any:
             step = f"{path}.{name}" if path else name
             if value[name] is not None:
                 *outer, wire = renames.get(step, name).split("/")
-                place = body
+                target = body
                 for container in outer:
-                    place = place.setdefault(container, {})
-                place[wire] = _to_wire(renames, value[name], step)
+                    target = target.setdefault(container, {})
+                target[wire] = _to_wire(renames, value[name], step)
         return body
     if isinstance(value, list):
         return [_to_wire(renames, item, path) for item in value]

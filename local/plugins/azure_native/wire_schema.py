@@ -67,10 +67,10 @@ def _identity(schema: dict[str, Any]) -> Schema:
 def _alternatives(
     kind: ResourceType, description: Description, kinds: Sequence[Kind], path: str, within: tuple[str, ...] = ()
 ) -> Schema:
-    found = [_schema(kind, description, one, path, within) for one in kinds]
-    if "string" in found:  # beside an enumeration: Azure may know more values than the SDK
+    schemas = [_schema(kind, description, one, path, within) for one in kinds]
+    if "string" in schemas:  # beside an enumeration: Azure may know more values than the SDK
         return "string"
-    return found[0] if len(found) == 1 else {"one_of": found}
+    return schemas[0] if len(schemas) == 1 else {"one_of": schemas}
 
 
 def _schema(kind: ResourceType, description: Description, one: Kind, path: str, within: tuple[str, ...]) -> Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from local.azure.control_plane.errors import NotFound
 from local.azure.control_plane.resources import Resource
 from local.azure.platform.clock import ManualClock
 from local.paths import Paths
+from tests.azure.running import RecordingHooks
 
 ACCOUNTS = "Microsoft.Batch/batchAccounts"
 POOLS = f"{ACCOUNTS}/pools"
@@ -27,34 +29,12 @@ STORAGE = "Microsoft.Storage/storageAccounts"
 GROUPS = "Microsoft.Resources/resourceGroups"
 
 
-class Hooks:
-    """A service that notes what it is asked, and fails, breaks or waits when a test says so."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.fails: Exception | None = None
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def validate(self, new: Resource, old: Resource | None) -> None: ...
+class Hooks(RecordingHooks):
+    """A service that completes what it makes."""
 
     async def put(self, new: Resource, old: Resource | None) -> None:
-        await self._do(f"put {new.name}")
+        await super().put(new, old)
         new.system["endpoint"] = "made"
-
-    async def delete(self, resource: Resource) -> None:
-        await self._do(f"delete {resource.name}")
-
-    async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Any) -> None: ...
-
-    def view(self, resource: Resource) -> dict[str, Any]:
-        return {}
-
-    async def _do(self, call: str) -> None:
-        self.calls.append(call)
-        await self.gate.wait()
-        if self.fails is not None:
-            raise self.fails
 
 
 class World:
@@ -131,7 +111,7 @@ async def test_a_put_that_succeeds_records_the_resource_as_the_service_completed
 async def test_a_put_that_fails_takes_a_new_resource_away_again(world: World) -> None:
     target = world.resource(state="Creating")
     world.cloud.resources.put(target)
-    world.hooks.fails = BadRequest("no room")
+    world.hooks.fail = BadRequest("no room")
     ended = await world.run("put", target)
     assert world.cloud.resources.get(target.id) is None
     assert (ended.status, ended.error) == ("Failed", {"status": 400, "code": "BadRequest", "message": "no room"})
@@ -140,7 +120,7 @@ async def test_a_put_that_fails_takes_a_new_resource_away_again(world: World) ->
 async def test_a_put_that_fails_leaves_an_old_resource_as_it_was(world: World) -> None:
     old = world.resource(properties={"v": 1})
     world.cloud.resources.put(old)
-    world.hooks.fails = BadRequest("no")
+    world.hooks.fail = BadRequest("no")
     await world.run("put", world.resource(properties={"v": 2}), old)
     kept = world.cloud.resources.get(old.id)
     assert kept is not None and kept.properties == {"v": 1}
@@ -151,14 +131,14 @@ async def test_a_delete_takes_what_is_inside_first_the_last_made_before_the_othe
     for resource in (account, world.resource("p1", POOLS, "2"), world.resource("p2", POOLS, "3")):
         world.cloud.resources.put(resource)
     await world.run("delete", account)
-    assert world.hooks.calls == ["delete p2", "delete p1", "delete a"]
+    assert world.hooks.calls == [("delete", "p2"), ("delete", "p1"), ("delete", "a")]
     assert world.cloud.resources.list(scope=account.id) == []
 
 
 async def test_a_delete_that_fails_leaves_the_resource_failed(world: World) -> None:
     target = world.resource(state="Deleting")
     world.cloud.resources.put(target)
-    world.hooks.fails = BadRequest("busy")
+    world.hooks.fail = BadRequest("busy")
     ended = await world.run("delete", target)
     kept = world.cloud.resources.get(target.id)
     assert kept is not None and kept.state == "Failed"
@@ -166,14 +146,14 @@ async def test_a_delete_that_fails_leaves_the_resource_failed(world: World) -> N
 
 
 async def test_a_defect_of_the_service_ends_the_operation_and_names_the_exception(world: World) -> None:
-    world.hooks.fails = KeyError("vmSize")
+    world.hooks.fail = KeyError("vmSize")
     ended = await world.run("put", world.resource())
     assert ended.status == "Failed" and ended.error is not None
     assert "KeyError" in ended.error["message"] and ended.error["status"] == 500
 
 
 async def test_finish_raises_the_refusal_that_it_records(world: World) -> None:
-    world.hooks.fails = BadRequest("no")
+    world.hooks.fail = BadRequest("no")
     operation = world.journal.begin("put", world.resource(), None)
     with pytest.raises(BadRequest, match="no"):
         await world.journal.finish(operation)
@@ -181,7 +161,7 @@ async def test_finish_raises_the_refusal_that_it_records(world: World) -> None:
 
 
 async def test_an_operation_in_progress_is_found_by_its_resource_in_any_case(world: World) -> None:
-    world.hooks.gate.clear()
+    world.hooks.gate = threading.Event()
     target = world.resource()
     operation = world.journal.begin("put", target, None)
     world.journal.run(operation)
@@ -202,7 +182,7 @@ async def test_an_ended_operation_keeps_no_body(world: World) -> None:
 async def test_what_a_kill_interrupted_is_done_at_the_next_start(world: World, verb: str) -> None:
     target = world.resource()
     world.cloud.resources.put(target)
-    world.hooks.gate.clear()
+    world.hooks.gate = threading.Event()
     operation = world.journal.begin(verb, target, None)
     world.journal.run(operation)
     await asyncio.sleep(0)
@@ -210,7 +190,7 @@ async def test_what_a_kill_interrupted_is_done_at_the_next_start(world: World, v
     world.hooks.gate.set()
     await world.journal.recover()
     await world.ended(target.id)
-    assert world.hooks.calls == [f"{verb} a", f"{verb} a"]
+    assert world.hooks.calls == [(verb, "a"), (verb, "a")]
     assert (world.cloud.resources.get(target.id) is None) == (verb == "delete")
 
 
@@ -228,7 +208,7 @@ async def test_operations_are_remembered_for_a_day(world: World) -> None:
 
 
 async def test_an_operation_in_progress_answers_202_with_where_and_when_to_ask_again(world: World) -> None:
-    world.hooks.gate.clear()
+    world.hooks.gate = threading.Event()
     operation = world.journal.begin("put", world.resource(), None)
     answer = world.poll(operation)
     assert (answer.status, answer.headers["Retry-After"]) == (202, "1")
@@ -254,7 +234,7 @@ async def test_a_delete_that_ended_answers_200_with_nothing(world: World) -> Non
 
 
 async def test_a_failed_operation_answers_with_its_error_and_a_status_of_200_tells_of_it(world: World) -> None:
-    world.hooks.fails = BadRequest("no room")
+    world.hooks.fail = BadRequest("no room")
     ended = await world.run("put", world.resource())
     answer = world.poll(ended)
     assert (answer.status, document(answer)) == (400, {"error": {"code": "BadRequest", "message": "no room"}})

@@ -14,8 +14,8 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.storage.blob import BlobServiceClient, ContentSettings
 
 from local.azure.blobs.errors import UnknownStorageAction
-from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import BLOB_CONTAINERS, STORAGE_ACCOUNTS
 from local.node.agent import transfer
 from tests.azure.blobs.world import World, started
 
@@ -65,7 +65,7 @@ async def test_a_data_contributor_uses_containers_and_blobs(world: World) -> Non
 
 async def test_shared_key_works_on_an_account_that_allows_it(world: World) -> None:
     account = await world.add_account("open1")
-    answer = await world.cloud.types.get(ACCOUNTS).work().action(account, "listKeys", {}, CALLER)
+    answer = await world.cloud.types.get(STORAGE_ACCOUNTS).work().action(account, "listKeys", {}, CALLER)
     assert answer is not None
     await to_thread(use_everything, world.client(answer["keys"][1]["value"], "open1"))
 
@@ -193,7 +193,7 @@ async def test_deleting_an_account_removes_its_blobs_and_only_its(world: World) 
     account = await world.add_account("open1")
     kept = world.client(account.system["keys"][0], "open1")
     await to_thread(kept.create_container, "job-a")
-    hooks = world.cloud.types.get(ACCOUNTS).work()
+    hooks = world.cloud.types.get(STORAGE_ACCOUNTS).work()
     first = world.cloud.resources.get(world.account_id)
     assert first is not None
     await hooks.delete(first)
@@ -205,7 +205,7 @@ async def test_deleting_an_account_removes_its_blobs_and_only_its(world: World) 
 
 
 async def test_container_hooks_can_be_repeated(world: World) -> None:
-    hooks = world.cloud.types.get(CONTAINERS).work()
+    hooks = world.cloud.types.get(BLOB_CONTAINERS).work()
     made = await world.add_container("job-a")
     await hooks.put(made, made)
     await hooks.delete(made)
@@ -213,8 +213,9 @@ async def test_container_hooks_can_be_repeated(world: World) -> None:
 
 
 async def test_unknown_actions_are_refused_by_name(world: World) -> None:
+    hooks, account = world.cloud.types.get(STORAGE_ACCOUNTS).work(), await world.add_account("open1")
     with pytest.raises(UnknownStorageAction, match="failover"):
-        await world.cloud.types.get(ACCOUNTS).work().action(await world.add_account("open1"), "failover", {}, CALLER)
+        await hooks.action(account, "failover", {}, CALLER)
 
 
 STRANGE = ("a/../up", "a/./here", "a//empty", "a/\u202egnp", "a/" + "n" * 300, "a/\x7f", "a/ü&<>'\"%41")

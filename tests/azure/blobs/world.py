@@ -12,10 +12,10 @@ from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient
 
 from local.azure.blobs.azurite import azurite_command, azurite_port
-from local.azure.blobs.hooks import ACCOUNTS, CONTAINERS
 from local.azure.blobs.service import BlobService
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import BLOB_CONTAINERS, STORAGE_ACCOUNTS
 
 ROLES = {
     "Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
@@ -60,7 +60,7 @@ class World:
 
     @property
     def account_id(self) -> str:
-        return f"{self.cloud.subscription_scope}/resourceGroups/g/providers/{ACCOUNTS}/data1"
+        return f"{self.cloud.subscription_scope}/resourceGroups/g/providers/{STORAGE_ACCOUNTS}/data1"
 
     def scope(self, container: str) -> str:
         return f"{self.account_id}/blobServices/default/containers/{container}"
@@ -70,17 +70,21 @@ class World:
 
     async def add_account(self, name: str = "data1", **properties: Any) -> Resource:
         made = Resource(
-            id=self.account_id.replace("data1", name), type=ACCOUNTS, name=name, properties=properties, created="now"
+            id=self.account_id.replace("data1", name),
+            type=STORAGE_ACCOUNTS,
+            name=name,
+            properties=properties,
+            created="now",
         )
-        hooks = self.cloud.types.get(ACCOUNTS).work()
+        hooks = self.cloud.types.get(STORAGE_ACCOUNTS).work()
         await hooks.validate(made, None)
         await hooks.put(made, None)
         self.cloud.resources.put(made)
         return made
 
     async def add_container(self, name: str) -> Resource:
-        made = Resource(id=self.scope(name), type=CONTAINERS, name=name)
-        hooks = self.cloud.types.get(CONTAINERS).work()
+        made = Resource(id=self.scope(name), type=BLOB_CONTAINERS, name=name)
+        hooks = self.cloud.types.get(BLOB_CONTAINERS).work()
         await hooks.validate(made, None)
         await hooks.put(made, None)
         self.cloud.resources.put(made)

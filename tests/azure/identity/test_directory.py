@@ -9,10 +9,11 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
+from local.azure.control_plane.type_names import FEDERATED_CREDENTIALS, USER_ASSIGNED_IDENTITIES
 from local.azure.identity.audiences import KNOWN, audience_of, resource_audience
 from local.azure.identity.directory import Directory
 from local.azure.identity.errors import BadFederatedCredential, InvalidOAuthRequest
-from local.azure.identity.hooks import IDENTITIES, MOST_CREDENTIALS, FederationHooks, IdentityHooks
+from local.azure.identity.hooks import MOST_CREDENTIALS, FederationHooks, IdentityHooks
 from local.paths import Paths
 
 GROUP = "/subscriptions/s/resourceGroups/g/providers"
@@ -31,7 +32,7 @@ def directory(cloud: Cloud) -> Directory:
 
 
 def identity(name: str = "node") -> Resource:
-    return Resource(f"{GROUP}/{IDENTITIES}/{name}", IDENTITIES, name)
+    return Resource(f"{GROUP}/{USER_ASSIGNED_IDENTITIES}/{name}", USER_ASSIGNED_IDENTITIES, name)
 
 
 # The directory.
@@ -146,7 +147,7 @@ async def test_an_identity_gets_its_ids_before_anybody_reads_it_and_keeps_them(c
 
 
 def credential(number: int, *, of: str = "node", issuer: str = "https://issuer", **more: object) -> Resource:
-    kind = f"{IDENTITIES}/federatedIdentityCredentials"
+    kind = FEDERATED_CREDENTIALS
     properties = {"issuer": issuer, "subject": f"subject-{number}", "audiences": ["api://AzureADTokenExchange"]}
     name = f"credential-{number}"
     resource_id = f"{identity(of).id}/federatedIdentityCredentials/{name}"

@@ -9,9 +9,9 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.registry.errors import Unauthorized
 from local.azure.registry.grants import ABAC, LEGACY, Grants, Scope
-from local.azure.registry.hooks import REGISTRIES
 from local.paths import Paths
 from tests.azure.registry.world import ROLES
 

@@ -10,7 +10,7 @@ import aiohttp
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
-from local.azure.registry.hooks import REGISTRIES
+from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.registry.service import RegistryService
 from local.azure.registry.upstream import upstream_command, upstream_socket, write_upstream_config
 from local.paths import Paths

@@ -15,10 +15,10 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 from local.azure.platform.faults import Faults
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server
-from local.azure.sql.sessions.directory import IDENTITIES
 from local.azure.sql.stores.postgres.cluster import ClusterError, programs
 
 AUDIENCE = "https://database.windows.net/"
@@ -35,8 +35,8 @@ class World:
 
     def identity(self, name: str, group: str = "g") -> Resource:
         made = Resource(
-            id=f"{self.cloud.subscription_scope}/resourceGroups/{group}/providers/{IDENTITIES}/{name}",
-            type=IDENTITIES,
+            id=f"{self.cloud.subscription_scope}/resourceGroups/{group}/providers/{USER_ASSIGNED_IDENTITIES}/{name}",
+            type=USER_ASSIGNED_IDENTITIES,
             name=name,
             system={"principalId": str(uuid.uuid4()), "clientId": str(uuid.uuid4())},
         )

@@ -15,6 +15,7 @@ from local.azure.platform.ports import Ports
 from local.azure.platform.store import Store
 from local.deployment import losses, teardown
 from local.errors import LocalError
+from local.exits import Exit
 from local.node import cleanup
 from local.paths import Paths
 from tests.local.deployment.fake_engine import FakeEngine
@@ -76,7 +77,7 @@ def test_a_person_is_told_what_is_lost_and_asked(
     removed: list[bool] = []
     monkeypatch.setattr(teardown, "remove_everything", lambda _paths, *, caches: removed.append(caches))
     monkeypatch.setattr("sys.stdin", Person(answer))
-    assert cli.main(["reset"]) == cli.DONE
+    assert cli.main(["reset"]) == Exit.DONE
     assert removed == [False] * agreed
     said = capsys.readouterr().err
     assert "every resource, node and blob of the local Azure, and the outputs of 2 jobs: 3 files, 1.5 MB" in said
@@ -103,7 +104,7 @@ def test_destroy_that_is_not_agreed_to_starts_nothing(
     monkeypatch.setattr(background, "start", lambda _paths: pytest.fail("it was started"))
     monkeypatch.setattr("sys.stdin", Person("n\n"))
     monkeypatch.delenv("YES", raising=False)
-    assert cli.main(["destroy"]) == cli.DONE
+    assert cli.main(["destroy"]) == Exit.DONE
     assert "the outputs of 2 jobs" in capsys.readouterr().err
 
 
@@ -159,7 +160,7 @@ def test_a_preview_of_a_stopped_local_azure_starts_it_and_stops_it_again(
     monkeypatch.setattr(background, "start", lambda _paths: order.append("start"))
     monkeypatch.setattr(background, "stop", lambda _paths: order.append("stop") or True)
     monkeypatch.setattr(tour, "prepare", lambda _paths: order.append("prepare"))
-    monkeypatch.setattr(tour, "settled_stack", lambda _paths: "stack")
+    monkeypatch.setattr(tour, "repaired_stack", lambda _paths: "stack")
     monkeypatch.setattr(project, "run", lambda stack, *words: order.append(words[0]) or code)
     monkeypatch.setattr(cleanup, "stop_nodes", lambda _paths: 0)
     assert cli.main(["preview"]) == code

@@ -12,6 +12,7 @@ import yaml
 from local import cli
 from local.deployment import offline, project
 from local.errors import LocalError
+from local.exits import Exit
 from local.paths import CHECKOUT, Paths
 from tools.setup.pulumi_cli import Installation
 
@@ -32,7 +33,7 @@ def test_a_sealed_value_leaves_with_all_that_it_was_part_of(value: object) -> No
 
 @pytest.mark.parametrize("verb", ["up", "destroy"])
 def test_a_real_stack_is_only_previewed(paths: Paths, capsys: pytest.CaptureFixture[str], verb: str) -> None:
-    assert cli.main([verb, "--stack", "prod"]) == cli.FAILED
+    assert cli.main([verb, "--stack", "prod"]) == Exit.FAILED
     assert f"next:  pulumi {verb} -s prod" in capsys.readouterr().err
     assert not (paths.home / "offline").exists()
 

@@ -55,7 +55,7 @@ def test_a_file_of_attributes_that_was_half_written_keeps_no_state_from_being_re
     contents = {"local.json.attrs": "", "local.json.bak.attrs": '{"user.cache_contr', "other.json.attrs": "{}"}
     for name, text in contents.items():
         (folder / name).write_text(text)
-    recovery.settle(stack, lambda token, resource_id: False)
+    recovery.repair(stack, lambda token, resource_id: False)
     assert sorted(file.name for file in folder.iterdir()) == ["local.json", "other.json.attrs"]
 
 
@@ -129,9 +129,9 @@ def test_without_locks_and_pending_operations_the_cli_is_not_asked(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(project, "ask", lambda *_words, **_more: pytest.fail("the CLI was asked"))
-    recovery.settle(stack, lambda *_: pytest.fail("the cloud was asked"))
+    recovery.repair(stack, lambda *_: pytest.fail("the cloud was asked"))
     state(stack, pending=[])
-    recovery.settle(stack, lambda *_: pytest.fail("the cloud was asked"))
+    recovery.repair(stack, lambda *_: pytest.fail("the cloud was asked"))
 
 
 def state(stack: Stack, *, pending: list[dict[str, Any]], resources: list[dict[str, Any]] | None = None) -> None:
@@ -163,7 +163,7 @@ class Cli:
 def settled(stack: Stack, monkeypatch: pytest.MonkeyPatch, *existing: str) -> Cli:
     cli = Cli(stack)
     monkeypatch.setattr(project, "ask", cli)
-    recovery.settle(stack, lambda _type, resource_id: resource_id in existing)
+    recovery.repair(stack, lambda _type, resource_id: resource_id in existing)
     return cli
 
 

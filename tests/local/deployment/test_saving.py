@@ -10,7 +10,7 @@ import pytest
 from azure.mgmt.msi import ManagedServiceIdentityClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
-from local import cli
+from local.exits import Exit
 from local.paths import Paths
 from local.processes import background
 from tests.local.deployment.home import Home
@@ -49,7 +49,7 @@ def test_what_a_running_one_had_is_there_again_in_another_home(homes: tuple[Home
     assert after.facts["client_secret"] == before.facts["client_secret"]
 
     refused = two.command("restore", str(tmp_path / "file"))  # it is not empty any more, and nobody can be asked
-    assert refused.returncode == cli.FAILED and "--yes" in refused.stderr
+    assert refused.returncode == Exit.FAILED and "--yes" in refused.stderr
     assert background.status(two.paths), "it went on running"
     again = two.command("restore", str(tmp_path / "file"), "--yes")
     assert again.returncode == 0 and background.status(two.paths), again.stderr
@@ -61,4 +61,4 @@ def test_there_is_nothing_to_save_and_no_file_to_restore(paths: Paths, tmp_path:
         (("restore", str(tmp_path / "absent")), "there is no file"),
     ):
         done = Home(paths).command(*words)
-        assert done.returncode == cli.FAILED and told in done.stderr and "Traceback" not in done.stderr
+        assert done.returncode == Exit.FAILED and told in done.stderr and "Traceback" not in done.stderr

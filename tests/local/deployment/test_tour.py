@@ -22,7 +22,7 @@ class Steps:
         self.up_code, self.job_code, self.nodes_code = 0, 0, 0
         patch.setattr(background, "start", lambda _paths: self.note("start", True))
         patch.setattr(tour, "prepare", lambda _paths: self.note("prepare", None))
-        patch.setattr(tour, "settled_stack", lambda _paths: self.note("settle", None))
+        patch.setattr(tour, "repaired_stack", lambda _paths: self.note("settle", None))
         patch.setattr(project, "run", lambda _stack, verb, *_flags: self.note(verb, self.up_code))
         patch.setattr(tour, "command", lambda _stack, verb: [verb])
         patch.setattr(tour, "outputs", lambda _stack: OUTPUTS)

@@ -20,9 +20,8 @@ from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import nearest
 from local.azure.control_plane.resource_types import Document, RecordHooks
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.type_names import ACTION_GROUPS, DIAGNOSTIC_SETTINGS
 
-SETTING_TYPE: Final = "Microsoft.Insights/diagnosticSettings"
-GROUP_TYPE: Final = "Microsoft.Insights/actionGroups"
 _SINKS: Final = (
     "workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId", "serviceBusRuleId",
 )  # fmt: skip
@@ -100,7 +99,7 @@ class SettingHooks(RecordHooks):
         self._check_categories(properties, sends)
         siblings = [
             one
-            for one in self._cloud.resources.list(SETTING_TYPE, scope_of(new))
+            for one in self._cloud.resources.list(DIAGNOSTIC_SETTINGS, scope_of(new))
             if scope_of(one).lower() == scope_of(new).lower() and one.id.lower() != new.id.lower()
         ]
         if len(siblings) >= _MOST_SETTINGS:
@@ -340,8 +339,8 @@ def register(cloud: Cloud) -> None:
     """Say who does the work of these types."""
     kind = "Microsoft.Insights/diagnosticSettingsCategories"
     cloud.types.publish(Document(kind, f"{kind}/read", of=categories))
-    cloud.types.register(SETTING_TYPE, SettingHooks(cloud))
-    cloud.types.register(GROUP_TYPE, ActionGroupHooks())
+    cloud.types.register(DIAGNOSTIC_SETTINGS, SettingHooks(cloud))
+    cloud.types.register(ACTION_GROUPS, ActionGroupHooks())
     for name in ("metricAlerts", "scheduledQueryRules", "activityLogAlerts"):
         cloud.types.register(f"Microsoft.Insights/{name}", AlertHooks(cloud))
     cloud.types.register("Microsoft.Consumption/budgets", BudgetHooks(cloud))

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from local.azure.arm.errors import BadRequest, InvalidResourceReference
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
-from local.azure.control_plane.private_links import ENDPOINT_TYPE, GROUP_IDS, connections_of, shown_connections
+from local.azure.control_plane.private_links import GROUP_IDS, connections_of, shown_connections
 from local.azure.control_plane.resource_types import Document, RecordHooks
 from local.azure.control_plane.resources import Resource
-
-_REGISTRIES: Final = "Microsoft.ContainerRegistry/registries"
-NETWORK_TYPE: Final = "Microsoft.Network/virtualNetworks"
-SUBNET_TYPE: Final = f"{NETWORK_TYPE}/subnets"
-ZONE_TYPE: Final = "Microsoft.Network/privateDnsZones"
+from local.azure.control_plane.type_names import (
+    PRIVATE_DNS_ZONES,
+    PRIVATE_ENDPOINTS,
+    REGISTRIES,
+    SUBNETS,
+    VIRTUAL_NETWORKS,
+)
 
 
 class EndpointHooks(RecordHooks):
@@ -48,7 +50,7 @@ class EndpointHooks(RecordHooks):
                 f"Resource {wanted.get('privateLinkServiceId')} referenced by resource {new.id} was not found, or it "
                 f"takes no private endpoints (types here: {', '.join(GROUP_IDS)})."
             )
-        if target.type == _REGISTRIES and (target.sku or {}).get("name") != "Premium":
+        if target.type == REGISTRIES and (target.sku or {}).get("name") != "Premium":
             raise BadRequest(  # documented; the text is a GUESS
                 f"The registry '{target.name}' is of the tier {(target.sku or {}).get('name')}: private endpoints need "
                 "Premium."
@@ -96,7 +98,7 @@ class ZoneGroupHooks(RecordHooks):
         for config in new.properties.get("privateDnsZoneConfigs") or ():
             zone_id = str((config.get("properties") or {}).get("privateDnsZoneId", ""))
             zone = self._cloud.resources.get(zone_id)
-            if zone is None or zone.type != ZONE_TYPE:
+            if zone is None or zone.type != PRIVATE_DNS_ZONES:
                 raise InvalidResourceReference(
                     f"Resource {zone_id} referenced by resource {new.id} was not found. Please make sure that the "
                     "referenced resource exists."
@@ -129,18 +131,16 @@ class NetworkHooks(RecordHooks):
         if given is None:
             return
         wanted = {f"{new.id}/subnets/{one['name']}": one.get("properties") or {} for one in given}
-        for subnet in self._cloud.resources.list(SUBNET_TYPE, new.id):
+        for subnet in self._cloud.resources.list(SUBNETS, new.id):
             if subnet.id.lower() not in {one.lower() for one in wanted}:
                 self._cloud.resources.delete(subnet.id)
         for subnet_id, properties in wanted.items():
             name = ids.split(subnet_id)[-1]
-            self._cloud.resources.put(
-                Resource(subnet_id, SUBNET_TYPE, name, properties=properties, created=new.changed)
-            )
+            self._cloud.resources.put(Resource(subnet_id, SUBNETS, name, properties=properties, created=new.changed))
 
     def view(self, resource: Resource) -> dict[str, Any]:
         """The subnets that it has."""
-        subnets = self._cloud.resources.list(SUBNET_TYPE, resource.id)
+        subnets = self._cloud.resources.list(SUBNETS, resource.id)
         return {"subnets": [{"id": one.id, "name": one.name, "properties": one.properties} for one in subnets]}
 
 
@@ -200,8 +200,8 @@ def _publish_links(cloud: Cloud) -> None:
 def register(cloud: Cloud) -> None:
     """Say who does the work of these types."""
     _publish_links(cloud)
-    cloud.types.register(ENDPOINT_TYPE, EndpointHooks(cloud))
-    cloud.types.register(f"{ENDPOINT_TYPE}/privateDnsZoneGroups", ZoneGroupHooks(cloud))
-    cloud.types.register(NETWORK_TYPE, NetworkHooks(cloud))
-    cloud.types.register(SUBNET_TYPE, SubnetHooks())
-    cloud.types.register(ZONE_TYPE, RecordHooks())
+    cloud.types.register(PRIVATE_ENDPOINTS, EndpointHooks(cloud))
+    cloud.types.register(f"{PRIVATE_ENDPOINTS}/privateDnsZoneGroups", ZoneGroupHooks(cloud))
+    cloud.types.register(VIRTUAL_NETWORKS, NetworkHooks(cloud))
+    cloud.types.register(SUBNETS, SubnetHooks())
+    cloud.types.register(PRIVATE_DNS_ZONES, RecordHooks())

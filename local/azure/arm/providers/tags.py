@@ -13,8 +13,8 @@ from local.azure.arm.errors import InvalidRequestContent, InvalidTag, MethodNotA
 from local.azure.arm.locks import check_locks
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import TAGS
 
-TAGS_TYPE: Final = "Microsoft.Resources/tags"
 _MOST: Final = 50
 _LONGEST_NAME, _LONGEST_VALUE = 512, 256
 _FORBIDDEN: Final = frozenset("<>%&\\?/")
@@ -30,8 +30,8 @@ class Tags:
         """GET, PUT (replace all), PATCH (merge, replace or delete) or DELETE; None for an answer without content."""
         verb = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(method)
         if verb is None:
-            raise MethodNotAllowed(f"The method {method} is not supported on {TAGS_TYPE}.")
-        self._cloud.access.require(caller, f"{TAGS_TYPE}/{verb}", scope)
+            raise MethodNotAllowed(f"The method {method} is not supported on {TAGS}.")
+        self._cloud.access.require(caller, f"{TAGS}/{verb}", scope)
         resource = self._cloud.resources.get(scope)
         if resource is None:
             raise ResourceNotFound(f"The Resource '{scope}' was not found.")
@@ -46,9 +46,9 @@ class Tags:
             if method == "DELETE":
                 return None
         return {
-            "id": f"{resource.id}/providers/{TAGS_TYPE}/default",
+            "id": f"{resource.id}/providers/{TAGS}/default",
             "name": "default",
-            "type": TAGS_TYPE,
+            "type": TAGS,
             "properties": {"tags": resource.tags or {}},
         }
 

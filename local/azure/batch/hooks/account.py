@@ -24,9 +24,8 @@ from local.azure.batch.model.durations import stamp
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
 from local.azure.control_plane.tokens import Caller
+from local.azure.control_plane.type_names import STORAGE_ACCOUNTS, USER_ASSIGNED_IDENTITIES
 
-STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
-IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _CORES = 900
 _NOT_YET = (("poolAllocationMode", "UserSubscription"), ("publicNetworkAccess", "SecuredByPerimeter"))
 
@@ -119,12 +118,12 @@ class AccountHooks:
         cloud = self._accounts.cloud
         storage_id = str(linked.get("storageAccountId", ""))
         storage = cloud.resources.get(storage_id)
-        if storage is None or storage.type.lower() != STORAGE_TYPE.lower():
+        if storage is None or storage.type.lower() != STORAGE_ACCOUNTS.lower():
             raise InvalidAutoStorage(f"The auto-storage account '{storage_id}' does not exist.")
         node = (linked.get("nodeIdentityReference") or {}).get("resourceId")
         if node is not None:
             identity = cloud.resources.get(node)
-            if identity is None or identity.type.lower() != IDENTITY_TYPE.lower():
+            if identity is None or identity.type.lower() != USER_ASSIGNED_IDENTITIES.lower():
                 raise InvalidAutoStorage(f"The identity '{node}' of autoStorage.nodeIdentityReference does not exist.")
         if linked.get("authenticationMode") != BY_IDENTITY:
             return

@@ -33,10 +33,13 @@ class ApplicationHooks(RecordHooks):
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
         """The default version is one that there is [guess: how another one is refused]."""
-        new.properties.setdefault("allowUpdates", True)
         version = new.properties.get("defaultVersion")
         if version and self._cloud.resources.get(f"{new.id}/versions/{version}") is None:
             raise refused("defaultVersion", f"The application has no version '{version}'.", version)
+
+    async def put(self, new: Resource, old: Resource | None) -> None:
+        """A body that does not say whether its packages may be updated allows it."""
+        new.properties.setdefault("allowUpdates", True)
 
 
 class PackageHooks(RecordHooks):

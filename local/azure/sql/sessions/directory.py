@@ -13,13 +13,13 @@ from typing import Final
 from local.azure.control_plane.errors import AuthenticationFailed
 from local.azure.control_plane.resources import Resources
 from local.azure.control_plane.tokens import SQL_AUDIENCES, Tokens
+from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 from local.azure.platform.clock import Clock, SystemClock
 from local.azure.platform.settings import load_or_create
 from local.azure.platform.store import Store
 from local.azure.sql.errors import TOKEN_EXPIRED, TOKEN_LOGIN, LoginFailed, PrincipalAmbiguous, PrincipalNotFound
 from local.paths import Paths
 
-IDENTITIES: Final = "Microsoft.ManagedIdentity/userAssignedIdentities"
 # Azure SQL's texts for a token that it does not take.
 _REASONS: Final = {
     "ExpiredAuthenticationToken": TOKEN_EXPIRED,
@@ -79,7 +79,7 @@ class Directory:
         """The SID of the identity with this display name (or object id), for CREATE USER ... FROM EXTERNAL PROVIDER."""
         found = [
             resource
-            for resource in Resources(self._store).list(IDENTITIES)
+            for resource in Resources(self._store).list(USER_ASSIGNED_IDENTITIES)
             if (resource.system.get("principalId") == object_id if object_id else resource.name.lower() == name.lower())
         ]
         if not found:

@@ -57,6 +57,6 @@ def fill_location(
     if news.get("location") is not None:
         return
     group = news.get("resourceGroupName")
-    found = olds.get("location") or configured or (of_group(group) if isinstance(group, str) else None)
-    if found:
-        news["location"] = found
+    location = olds.get("location") or configured or (of_group(group) if isinstance(group, str) else None)
+    if location:
+        news["location"] = location

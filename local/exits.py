@@ -1,0 +1,33 @@
+"""Exit codes of `python -m local`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class Exit(IntEnum):
+    """What the process ends with; `up`, `preview`, `destroy` and `pulumi` end with Pulumi's own code."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    INTERRUPTED = 130
+    # cmd/pulumi/cmd/exit_codes.go of Pulumi 3.274
+    PULUMI_NO_STACK = 6
+    PULUMI_WOULD_CHANGE = 7
+    PULUMI_CANCELLED = 8
+    PULUMI_DEFECT = 255
+
+
+MEANING: Final[dict[Exit, str]] = {
+    Exit.DONE: "done",
+    Exit.FAILED: "it could not be done, a deployment failed, or (status) the local Azure does not run; "
+    "the message says why",
+    Exit.USAGE: "the command line is wrong; nothing was done",
+    Exit.INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
+    Exit.PULUMI_NO_STACK: "Pulumi: there is no such stack",
+    Exit.PULUMI_WOULD_CHANGE: "Pulumi: something would change, and --expect-no-changes was given",
+    Exit.PULUMI_CANCELLED: "Pulumi: cancelled",
+    Exit.PULUMI_DEFECT: "Pulumi: an error of its own; releases before 3.274 use it for every failure",
+}
