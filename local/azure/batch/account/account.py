@@ -11,7 +11,6 @@ from typing import Any
 
 from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
 from local.azure.batch.decisions.run_specs import SpecWriter
-from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.scheduling.assembly import Scheduling
 from local.azure.control_plane.cloud import Cloud
@@ -29,17 +28,18 @@ class Account:
     """Made from the ARM resource; `resume` after the executor is open."""
 
     def __init__(self, cloud: Cloud, executor: Executor, resource: Resource) -> None:
-        self.cloud, self.clock, self.executor = cloud, cloud.clock, executor
-        self.name, self.resource_id = resource.name, resource.id
+        self.cloud = cloud
+        self.clock = cloud.clock
+        self.executor = executor
+        self.name = resource.name
+        self.resource_id = resource.id
         self.port = cloud.ports.reserve(f"batch/{resource.name.lower()}")
         self.endpoint = f"{HOST}:{self.port}"
         self.url = f"https://{self.endpoint}"
-        self.state = AccountState(cloud.store, resource.name)
-        specs = SpecWriter(resource.name, self.url, cloud.resources.get, resource.id)
-        self.scheduling = Scheduling(self.state, cloud.clock, executor, specs, self._pool_gone)
-        self.loop, self.dispatcher, self.jobs = self.scheduling.loop, self.scheduling.dispatcher, self.scheduling.jobs
-        self.allocation, self.schedules = self.scheduling.allocation, self.scheduling.schedules
-        self.autoscaling, self.specs = self.scheduling.autoscaling, specs
+        self.state = AccountState(cloud.store, resource.name, self._pool_gone)
+        self.specs = SpecWriter(resource.name, self.url, cloud.resources.get, resource.id)
+        self.scheduling = Scheduling(self.state, cloud.clock, executor, self.specs)
+        self.loop = self.scheduling.loop
         self.count_lag = count_lag()
 
     def resume(self) -> None:
@@ -66,9 +66,9 @@ class Account:
         self.cloud.store.put(KEYS, self.name.lower(), keys)
         return keys
 
-    def _pool_gone(self, pool: Pool) -> None:
+    def _pool_gone(self, pool_id: str) -> None:
         """A pool deleted through the data plane is gone from ARM as well."""
-        self.cloud.resources.delete(f"{self.resource_id}/pools/{pool.id}")
+        self.cloud.resources.delete(f"{self.resource_id}/pools/{pool_id}")
 
     async def close(self) -> None:
         """Stop acting; state stays."""

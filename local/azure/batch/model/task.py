@@ -157,7 +157,7 @@ class Task(Stamped, Execution):
 
     def keep_instance(self, one: Instance) -> None:
         """Replace the record of one part."""
-        self.instances[one.number] = one.to_json()
+        self.instances = [one.to_json() if at == one.number else kept for at, kept in enumerate(self.instances)]
 
     def finish(
         self, now: datetime, exit_code: int | None, failure: FailureInfo | None, container: ContainerInfo | None

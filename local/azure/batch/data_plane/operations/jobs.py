@@ -20,6 +20,7 @@ from local.azure.batch.model import Job, JobTask, JobTaskKind
 from local.azure.batch.model.durations import parse_duration
 from local.azure.batch.model.job import AUTO_POOL, with_defaults
 from local.azure.batch.model.states import JOB, JobEvent, JobState, PoolState
+from local.azure.batch.scheduling import job_life
 from local.azure.platform.errors import AzureError
 
 SHOWN = wire_names("BatchJob")
@@ -60,7 +61,7 @@ async def create(call: Call) -> Answer:
     check_specification(call, full)
     if full["poolInfo"].get(AUTO_POOL, {}).get("poolLifetimeOption") == "jobschedule":  # [guess]
         raise invalid("poolLifetimeOption", "jobschedule", "this job belongs to no job schedule")
-    job = call.account.jobs.create(body["id"], full)
+    job = call.account.scheduling.do(job_life.create, body["id"], full)
     # Recorded in seven places: the address ends in job-1 whatever the id is.
     location = f"{call.account.url}/jobs/job-1"
     return Answer(201, etag=job.etag, changed=job.changed, headers={"DataServiceId": location, "Location": location})
@@ -167,6 +168,7 @@ def _writable(call: Call, job: Job) -> dict[str, Any]:
 
 def _change(call: Call, job: Job, given: dict[str, Any], removed: Collection[str] = ()) -> Answer:
     refuse_ended(job)
+    auto_pool_id = job.auto_pool_id
     if "poolInfo" in given and not _is_same_pool(job, given["poolInfo"]):
         if job.state is not JobState.DISABLED:
             raise errors.JobNotDisabled
@@ -174,12 +176,15 @@ def _change(call: Call, job: Job, given: dict[str, Any], removed: Collection[str
         if target is None:
             raise errors.PoolNotFound
         check_pool_info(call, given["poolInfo"], "poolInfo")
-        job.auto_pool_id = None
+        auto_pool_id = None
     removed = [*removed, *(name for name in given if given[name] == [])]
     body = {**job.body, **given}
-    job.body = with_defaults({name: value for name, value in body.items() if name not in removed})
-    job.touch(call.now)
-    call.account.jobs.update(job)
+    with call.turn() as turn:
+        with turn.change(job):
+            job.auto_pool_id = auto_pool_id
+            job.body = with_defaults({name: value for name, value in body.items() if name not in removed})
+            job.touch(turn.now)
+        job_life.updated(turn, job)
     return Answer(etag=job.etag, changed=job.changed)
 
 
@@ -197,8 +202,8 @@ async def delete(call: Call) -> Answer:
     force = call.flag("force")
     if not JOB.allows(job.state, JobEvent.DELETE) and not force:
         raise wrong_state(job)
-    job.touch(call.now)
-    call.account.jobs.delete(job, force=force)
+    with call.changing(job) as turn:
+        job_life.delete(turn, job, force=force)
     return Answer(202)
 
 
@@ -210,9 +215,8 @@ async def terminate(call: Call) -> Answer:
     body = call.body(bodies.JOB_TERMINATE, optional=True)
     if not JOB.allows(job.state, JobEvent.TERMINATE):
         raise wrong_state(job)
-    job.touch(call.now)
-    reason = body.get("terminateReason", failures.USER_TERMINATE)
-    call.account.jobs.terminate(job, reason, force=force)
+    with call.changing(job) as turn:
+        job_life.terminate(turn, job, body.get("terminateReason", failures.USER_TERMINATE), force=force)
     return Answer(202, etag=job.etag, changed=job.changed)
 
 
@@ -223,8 +227,8 @@ async def disable(call: Call) -> Answer:
     body = call.body(bodies.JOB_DISABLE)
     if not JOB.allows(job.state, JobEvent.DISABLE):
         raise wrong_state(job)
-    job.touch(call.now)
-    call.account.jobs.disable(job, body["disableTasks"])
+    with call.changing(job) as turn:
+        job_life.disable(turn, job, body["disableTasks"])
     return Answer(202, etag=job.etag, changed=job.changed)
 
 
@@ -234,8 +238,8 @@ async def enable(call: Call) -> Answer:
     call.check(job)
     if not JOB.allows(job.state, JobEvent.ENABLE):
         raise wrong_state(job)
-    job.touch(call.now)
-    call.account.jobs.enable(job)
+    with call.changing(job) as turn:
+        job_life.enable(turn, job)
     return Answer(202, etag=job.etag, changed=job.changed)
 
 
