@@ -33,7 +33,7 @@ SATISFIED = "batch.satisfied"
 """Deleted tasks that others may depend on: they satisfied once, and do so for good."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Changes:
     """What turns changed: the record at each place of the store, None where it is gone. `cleared`: kinds and the
     beginnings of keys that are deleted before anything is written."""

@@ -222,9 +222,9 @@ def coordination_ended(turn: Turn, task: Task, event: RunEnded) -> None:
 
 def stop_coordination(turn: Turn, task: Task) -> None:
     """End the coordination runs that are under way: the attempt is over."""
-    under_way = [one for one in task.instance_records if not one.over]
-    if not under_way:
+    if not task.instances:
         return
+    under_way = [one for one in task.instance_records if not one.over]
     with turn.change(task):
         for one in under_way:
             task.keep_instance(one.finish(turn.now, None, failures.ENDED_BY_USER))

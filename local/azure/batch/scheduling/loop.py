@@ -138,8 +138,7 @@ class Loop:
         return event
 
     def _follow(self, turn: Turn) -> None:
-        while turn.events:
-            event = turn.events.popleft()
+        for event in turn.events:  # it grows meanwhile
             self.handlers[type(event)](turn, event)
 
     def _write(self, turns: list[Turn]) -> None:

@@ -25,7 +25,6 @@ from local.azure.batch.scheduling.messages import (
     EraseFiles,
     MachineGone,
     MachineStays,
-    NodeCommand,
     NodeFree,
     NodeNotMade,
     RebootNode,
@@ -55,8 +54,8 @@ class Performer:
         self._pool_gone = pool_gone
         self._timers: dict[tuple[str, str], Timer] = {}
         self._works: dict[type, Callable[..., Awaitable[None]]] = {
-            StartRun: self._start_run,
-            TerminateRun: self._terminate_run,
+            StartRun: self._start_or_terminate_run,
+            TerminateRun: self._start_or_terminate_run,
             StopRun: self._stop_run,
             EraseFiles: self._erase_files,
             CreateNode: self._create_node,
@@ -74,10 +73,7 @@ class Performer:
         elif isinstance(command, AnnouncePoolGone):
             self._pool_gone(command.pool)
         else:
-            self._post(command)
-
-    def _post(self, command: NodeCommand) -> None:
-        self.mailbox.post(command.node_id, partial(self._works[type(command)], command))
+            self.mailbox.post(command.node_id, partial(self._works[type(command)], command))
 
     async def close(self) -> None:
         """Stop timers, and give up what no node was told yet: it is told again after the next start."""
@@ -106,19 +102,15 @@ class Performer:
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
-    async def _start_run(self, command: StartRun) -> None:
-        await self._about_run(command, lambda: self._executor.start_run(command.node_id, command.spec))
-
-    async def _terminate_run(self, command: TerminateRun) -> None:
-        await self._about_run(command, lambda: self._executor.terminate_run(command.node_id, command.run_id))
-
-    async def _about_run(self, command: StartRun | TerminateRun, work: Callable[[], Awaitable[None]]) -> None:
-        """Tell a node about a run; a node that does not answer has lost it and gets no other until it reports."""
+    async def _start_or_terminate_run(self, command: StartRun | TerminateRun) -> None:
         node_id, run_id = command.node_id, command.run_id
         if not self._state.knows_run(run_id):
             return
         try:
-            await work()
+            if isinstance(command, StartRun):
+                await self._executor.start_run(node_id, command.spec)
+            else:
+                await self._executor.terminate_run(node_id, run_id)
         except NodeUnreachable:
             log.warning("node %s does not answer; its run %s is requeued", node_id, run_id)
             self._loop.report(RunUnreachable(node_id, run_id))

@@ -67,7 +67,8 @@ def _task_run_ended(turn: Turn, task: Task, event: RunEnded) -> None:
     job = turn.state.jobs[task.job_id.lower()]
     node_ids = {event.node_id, *(one["node_id"] for one in task.instances)}
     outcome = scheduler.judge(task, job.state, event)
-    turn.command(Disarm(_WALL_CLOCK, event.run_id))
+    if task.max_seconds is not None:
+        turn.command(Disarm(_WALL_CLOCK, event.run_id))
     assignment.stop_coordination(turn, task)
     action = JobAction.NONE
     if outcome.event is TaskEvent.END:
@@ -108,7 +109,8 @@ def _complete(turn: Turn, task: Task, event: RunEnded, failure: FailureInfo | No
         task.finish(event.at, event.exit_code, failure, event.container)
         options = exit_options(task)
         task.satisfies = task.satisfies or options.satisfies
-    watch_retention(turn, task)
+    if _watched_seconds(task) is not None:
+        watch_retention(turn, task)
     return options.job_action
 
 

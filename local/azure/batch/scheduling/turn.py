@@ -9,7 +9,6 @@ state back to what it was before the turn.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable
 from datetime import datetime
 from types import TracebackType
@@ -27,22 +26,24 @@ class Turn:
     """`events` and `looks` are taken by the loop: the former as part of this turn, the latter once, when nothing else
     is left to do."""
 
+    __slots__ = ("_before", "_dropped", "changes", "commands", "events", "looks", "now", "specs", "state")
+
     def __init__(self, state: AccountState, now: datetime, specs: SpecWriter) -> None:
         self.state = state
         self.now = now
         self.specs = specs
         self.changes = Changes()
         self.commands: list[Command] = []
-        self.events: deque[Any] = deque()
+        self.events: list[Any] = []
         self.looks: dict[Hashable, None] = {}
-        self._before: dict[int, tuple[AnyRecord, dict[str, Any] | None]] = {}
+        self._before: dict[int, tuple[AnyRecord, tuple[Any, ...] | None]] = {}
         self._dropped: list[tuple[AnyRecord, Contents]] = []
 
     def change(self, record: R) -> Change[R]:
         """`with turn.change(record):` what is assigned to the record inside is part of the turn. Values of a record
         are replaced, never changed themselves (`node.users = [...]`, not `append`)."""
         if id(record) not in self._before:
-            self._before[id(record)] = (record, dict(record.__dict__))
+            self._before[id(record)] = (record, tuple(record.__dict__.values()))
         return Change(self, record)
 
     def add(self, record: AnyRecord) -> None:
@@ -82,8 +83,9 @@ class Turn:
         """Bring the state back to what it was before. Turns that were made on top of this one are undone first."""
         for record, before in self._before.values():
             if before is not None:
-                record.__dict__.clear()
-                record.__dict__.update(before)
+                record.__dict__.update(
+                    zip(record.__dict__, before, strict=True)
+                )  # the fields never change, nor their order
         for record, contents in reversed(self._dropped):
             self.state.bring_back(record, contents)
         changed = []
