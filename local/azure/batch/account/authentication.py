@@ -16,7 +16,12 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs
 
-from local.azure.batch.errors import AuthenticationFailed, AuthenticationRequired, MissingRequiredHeader
+from local.azure.batch.errors import (
+    AuthenticationFailed,
+    AuthenticationRequired,
+    InvalidAuthenticationInfo,
+    MissingRequiredHeader,
+)
 from local.azure.control_plane.tokens import Caller, Tokens, authorization
 from local.azure.platform.errors import AzureError
 
@@ -86,7 +91,9 @@ class Authentication:
             )
 
     def _check_key(self, credential: str, text: str, keys: Collection[str]) -> None:
-        name, _, signature = credential.partition(":")
+        name, colon, signature = credential.partition(":")
+        if not colon:
+            raise InvalidAuthenticationInfo
         if name.lower() != self._account.lower():
             raise _detailed(
                 AuthenticationFailed, f"The account name '{name}' is not this endpoint's '{self._account}'."

@@ -131,6 +131,8 @@ def check_conditions(headers: Mapping[str, str], etag: str | None, changed: date
     """
     second = changed.astimezone(UTC).replace(microsecond=0)
     match, none_match = headers.get("If-Match"), headers.get("If-None-Match")
+    if match is not None and none_match is not None:
+        raise errors.MultipleConditionHeadersNotSupported
     since, not_since = _date(headers, "If-Modified-Since"), _date(headers, "If-Unmodified-Since")
     if match is not None and match != "*" and _bare(match) != _bare(etag or ""):
         raise errors.ConditionNotMet

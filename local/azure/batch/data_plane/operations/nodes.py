@@ -24,6 +24,7 @@ from local.azure.batch.model.durations import parse_stamp, stamp
 from local.azure.batch.model.node import PendingVerb
 from local.azure.batch.model.states import NODE, NodeEvent
 from local.azure.batch.scheduling import allocation, assignment
+from local.azure.platform.errors import AzureError
 from local.node.contract import NodeState, NodeUnreachable, UserAccount
 
 SHOWN = wire_names("BatchNode")
@@ -145,7 +146,18 @@ async def start(call: Call) -> Answer:
     return Answer(202)
 
 
+_WRONG_STATE: dict[NodeState, type[AzureError]] = {
+    NodeState.CREATING: errors.NodeBeingCreated,
+    NodeState.STARTING: errors.NodeBeingStarted,
+    NodeState.REIMAGING: errors.NodeBeingReimaged,
+    NodeState.REBOOTING: errors.NodeBeingRebooted,
+}
+"""[guess: that reboot, reimage, deallocate and start are refused with these codes; the states are documented]"""
+
+
 def _refuse_wrong_state(node: Node, event: NodeEvent) -> None:
+    if node.state in _WRONG_STATE and not NODE.allows(node.state, event):
+        raise _WRONG_STATE[node.state]
     if not NODE.allows(node.state, event) or node.pending is not None:
         raise errors.OperationNotValidOnNode(details=[("Reason", f"The node is in state {node.state.value}.")])
 
@@ -289,6 +301,8 @@ def _user_name(call: Call, node: Node) -> str:
 
 def _up(call: Call) -> Node:
     node = call.node()
+    if node.state is NodeState.UNUSABLE:
+        raise errors.NodeStateUnusable
     if node.state in _NOT_UP:
         raise errors.NodeNotReady(f"The node is {node.state.value}; try again when it is idle or running.")
     return node

@@ -8,6 +8,7 @@ from typing import Any
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.account.images import SUPPORTED_IMAGES
+from local.azure.batch.account.quotas import POOLS
 from local.azure.batch.autoscale.syntax import SYNTAX, TOO_LONG
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
@@ -58,6 +59,8 @@ async def create(call: Call) -> Answer:
     present = account.state.pools.get(body["id"].lower())
     if present is not None:
         raise errors.PoolBeingDeleted if present.state is PoolState.DELETING else errors.PoolExists
+    if len(account.state.pools) >= POOLS:
+        raise errors.PoolQuotaReached
     body = check_pool(account, body)
     given, secrets = take_secrets(with_defaults(body))
     dedicated, low_priority = given.pop("targetDedicatedNodes", 0), given.pop("targetLowPriorityNodes", 0)
@@ -212,7 +215,7 @@ async def evaluate_autoscale(call: Call) -> Answer:
     pool = call.pool()
     formula = call.body(bodies.POOL_EVALUATE_AUTOSCALE)["autoScaleFormula"]
     if pool.formula is None:
-        raise errors.OperationInvalidForCurrentState(  # [guess: code; that it is refused is documented]
+        raise errors.OperationNotValidOnPool(  # [guess: code; that it is refused is documented]
             "The pool does not scale itself: enable autoscale before a formula is evaluated."
         )
     found = autoscaling.preview(call.account.state, pool, formula, call.now)

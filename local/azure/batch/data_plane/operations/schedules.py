@@ -43,6 +43,9 @@ async def create(call: Call) -> Answer:
     state = call.account.state
     if body["id"].lower() in state.schedules:
         raise errors.JobScheduleExists
+    if body["id"].lower() in state.jobs:
+        raise errors.JobWithSameIdExists
+    jobs.check_quota(call)
     full = schedule_with_defaults(body)
     _check(call, full)
     with call.turn() as turn:

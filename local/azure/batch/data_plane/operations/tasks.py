@@ -96,6 +96,8 @@ def _check_against(job: Job, body: dict[str, Any]) -> None:
         raise errors.TaskDependenciesNotSpecifiedOnJob
     if sum(map(len, parents)) > bodies.MAX_DEPENDENCY_CHARACTERS:
         raise errors.TaskDependencyListTooLong
+    if sum(len(f"{one['start']}-{one['end']}") for one in ranges) > bodies.MAX_DEPENDENCY_CHARACTERS:
+        raise errors.TaskDependencyRangesTooLong
     for index, one in enumerate(ranges):
         if one["start"] > one["end"]:  # [guess]
             path = f"dependsOn.taskIdRanges[{index}].start"
