@@ -28,7 +28,7 @@ class Bench:
         self.clock = clock
         self.executor = executor
         self.state = AccountState(store, "account")
-        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
+        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account", lambda *run: "")
         self.scheduling = Scheduling(self.state, clock, executor, specs)
 
     def on_event(self, event: NodeEvent) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
+from local.azure.batch.account.authentication import ENTRA, SHARED_KEY, TASK
+from local.azure.batch.account.task_tokens import TaskTokens
 from local.azure.batch.decisions.run_specs import SpecWriter
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.scheduling.assembly import Scheduling
@@ -20,7 +21,7 @@ from local.node.contract import Executor
 
 KEYS = "batch.keys"
 COUNT_LAG = "LOCAL_AZURE_COUNT_LAG_SECONDS"
-DEFAULT_MODES = (SHARED_KEY, ENTRA, "TaskAuthenticationToken")
+DEFAULT_MODES = (SHARED_KEY, ENTRA, TASK)
 """`allowedAuthenticationModes` of an account that names none (REST 2024-07-01)."""
 
 
@@ -37,7 +38,8 @@ class Account:
         self.endpoint = f"{HOST}:{self.port}"
         self.url = f"https://{self.endpoint}"
         self.state = AccountState(cloud.store, resource.name, self._pool_gone)
-        self.specs = SpecWriter(resource.name, self.url, cloud.resources.get, resource.id)
+        self.task_tokens = TaskTokens(cloud.store, resource.name, self.url)
+        self.specs = SpecWriter(resource.name, self.url, cloud.resources.get, resource.id, self.task_tokens.issue)
         self.scheduling = Scheduling(self.state, cloud.clock, executor, self.specs)
         self.loop = self.scheduling.loop
         self.count_lag = count_lag()
@@ -77,6 +79,7 @@ class Account:
     def erase(self) -> None:
         """Forget everything of a deleted account."""
         self.state.erase()
+        self.task_tokens.erase()
         self.cloud.store.delete(KEYS, self.name.lower())
         self.cloud.ports.release(f"batch/{self.name.lower()}")
 

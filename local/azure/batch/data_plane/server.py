@@ -17,6 +17,7 @@ from aiohttp import web
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.account.authentication import Authentication
+from local.azure.batch.account.task_tokens import TaskCaller
 from local.azure.batch.data_plane.bodies import MAX_BODY_BYTES
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.query import wrong
@@ -43,7 +44,7 @@ class AccountServer:
         cloud = account.cloud
         challenge = f"{cloud.arm_url}/{cloud.settings.tenant_id}"
         audiences = (*BATCH_AUDIENCES, cloud.batch_audience, f"{account.url}/")
-        self._authentication = Authentication(account.name, cloud.tokens, audiences, challenge)
+        self._authentication = Authentication(account.name, cloud.tokens, audiences, challenge, account.task_tokens)
 
     def app(self) -> web.Application:
         """The application; every path leads to `answer`."""
@@ -83,7 +84,10 @@ class AccountServer:
         modes, keys = self._account.modes, self._account.keys().values()
         caller = self._authentication.caller(request.method, request.headers, raw_path, raw_query, modes, keys, now)
         route, params, handler = route_of(request.method, unquote(raw_path))
-        self._authorise(caller, route)
+        if isinstance(caller, TaskCaller):
+            self._authorise_task(caller, route, params)
+        else:
+            self._authorise(caller, route)
         query = check_query(given, route)
         content = await request.read()
         if len(content) > MAX_BODY_BYTES:
@@ -109,6 +113,15 @@ class AccountServer:
                     )
                 ]
             )
+
+    def _authorise_task(self, caller: TaskCaller, route: Route, params: Mapping[str, str]) -> None:
+        """A task may do everything with its own job, while it runs."""
+        task = self._account.state.runs.get(caller.run_id)
+        if task is None:
+            raise errors.AuthenticationFailed("The task that had this authentication token does not run any more.")
+        if not route.path.startswith("/jobs/{jobId}") or params["jobId"].lower() != caller.job_id:
+            reason = f"The authentication token of a task of job '{task.job_id}' gives access to that job only."
+            raise errors.PermissionDenied(details=[("Reason", reason)])
 
     @staticmethod
     async def _stream(answer: Answer, request: web.Request) -> web.StreamResponse:

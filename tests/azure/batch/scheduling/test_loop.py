@@ -39,7 +39,7 @@ class Bench:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.state = AccountState(store, "account")
-        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account")
+        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, "/account", lambda *run: "")
         self.loop = Loop(self.state, ManualClock(NOW), specs)
         self.loop.handlers = {Report: self.report, Look: self.look}
         self.loop.perform = self.perform
