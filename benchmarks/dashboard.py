@@ -55,11 +55,11 @@ def fill(local: LocalBatch, session: Session, tasks: int, nodes: int) -> str:
     definition = with_defaults({"commandLine": "true"}, 0)
 
     async def put(numbers: range) -> None:
-        with state.store.transaction():
+        with account.loop.turn() as turn:
             for number in numbers:
                 begun = now - timedelta(seconds=(tasks - number) / 50)
                 code = 9 if number % FAILS == 7 else 0
-                state.save(
+                turn.add(
                     Task(
                         id=f"task-{number:06d}", job_id="large", body={**definition, "id": f"task-{number:06d}"},
                         created=now - timedelta(hours=1), state_since=begun, changed=begun, number=state.next_number(),

@@ -100,7 +100,7 @@ class LocalBatch:
             await asyncio.sleep(0)
             for account in self.service.accounts.all():
                 account.loop.settle()
-                await account.scheduling.orders.mailbox.idle()
+                await account.scheduling.idle()
 
     def wait(self, *, minutes: float) -> None:
         """Move the clock, half a minute at a time, with everything settled in between."""

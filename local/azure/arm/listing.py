@@ -26,6 +26,7 @@ from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 from local.azure.control_plane.type_names import RESOURCE_GROUPS
+from local.azure.control_plane.versions.api_versions import without_unknown
 from local.azure.platform.faults import conditions
 
 _PAGE = 100
@@ -49,7 +50,9 @@ def page(
     found = sorted((one for one in found if one.id.lower() > after.lower()), key=lambda one: one.id.lower())
     size = 1 if conditions().partial else _size(request)
     shown = [resource_body(one, cloud.types.get(one.type)) for one in found[:size]]
-    if spec is None:  # the list of all resources does not show their properties
+    if spec is not None:
+        shown = [without_unknown(spec.type, request.query["api-version"], one) for one in shown]
+    else:  # the list of all resources does not show their properties
         shown = [_outline(one, body, request.query.get("$expand", "")) for one, body in zip(found, shown, strict=False)]
     body: dict[str, Any] = {"value": shown}
     if len(found) > size:

@@ -42,6 +42,7 @@ from local.azure.control_plane.resource_types import Document, TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller, authorization
 from local.azure.control_plane.type_names import RESOURCE_GROUPS, TAGS
+from local.azure.control_plane.versions.api_versions import without_unknown
 from local.azure.platform.errors import AzureError, unexpected
 from local.azure.platform.json_body import parse
 
@@ -280,7 +281,7 @@ class Pipeline:
         match request.method:
             case "GET":
                 found = self._operations.get(context.resource_id, spec)
-                context.answer = web.json_response(resource_body(found, spec))
+                context.answer = web.json_response(_known(resource_body(found, spec), context, spec))
                 self._stamp(context, found, spec)
             case "HEAD":
                 self._head(context, spec)
@@ -295,9 +296,8 @@ class Pipeline:
             case "PUT" | "PATCH":
                 verb = self._operations.put if request.method == "PUT" else self._operations.patch
                 resource, status, operation = await verb(context.resource_id, spec, context.body, caller, match)
-                context.answer = first_answer(
-                    self._cloud, status, resource_body(resource, self._spec(spec)), operation, spec
-                )
+                shown = _known(resource_body(resource, self._spec(spec)), context, spec)
+                context.answer = first_answer(self._cloud, status, shown, operation, spec)
                 self._stamp(context, resource, spec)
 
     def _stamp(self, context: Context, resource: Resource, spec: TypeSpec) -> None:
@@ -353,6 +353,11 @@ class Pipeline:
         if not isinstance(body, dict):
             raise InvalidRequestContent("The request content was invalid: expected a JSON object.")
         return body
+
+
+def _known(body: dict[str, Any], context: Context, spec: TypeSpec) -> dict[str, Any]:
+    """A resource as the request's api-version knows it."""
+    return without_unknown(spec.type, context.request.query["api-version"], body)
 
 
 def check_version(spec: TypeSpec, given: str, location: str) -> None:

@@ -65,7 +65,7 @@ class Accounts:
         account = self.account(name)
         if account is None:
             return
-        for gone in [account.allocation.delete(pool) for pool in list(account.state.pools.values())]:
+        for gone in [account.scheduling.delete_pool(pool) for pool in list(account.state.pools.values())]:
             await gone.wait()
         site = self._sites.pop(name.lower(), None)
         if site is not None:

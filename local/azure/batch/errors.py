@@ -346,12 +346,6 @@ class JobCompleted(BatchError):
     status, code, default = 409, "JobCompleted", "The specified job is already in a completed state."
 
 
-class JobDisabled(BatchError):
-    """The job is disabled."""
-
-    status, code, default = 409, "JobDisabled", "The specified job is disabled."
-
-
 class JobNotActive(BatchError):
     """The verb needs an active job."""
 
@@ -459,6 +453,135 @@ class InvalidRange(BatchError):
     """The range lies outside the file."""
 
     status, code, default = 416, "InvalidRange", "The range specified is invalid for the current size of the resource."
+
+
+class UnsupportedRequestVersion(BatchError):
+    """[guess: that it is what a version from before the first one gets]"""
+
+    status, code, default = 400, "UnsupportedRequestVersion", "The specified request version is not supported."
+
+
+class UnsupportedQueryParameter(BatchError):
+    """A query parameter that the operation does not have."""
+
+    status, code = 400, "UnsupportedQueryParameter"
+    default = "One of the query parameters specified in the request URI is not supported."
+
+
+class InvalidHttpVerb(BatchError):
+    """A method that HTTP's standard does not have."""
+
+    status, code = 400, "InvalidHttpVerb"
+    default = "The HTTP verb specified was not recognized by the server."
+
+
+class MissingContentLengthHeader(BatchError):
+    """A request that may have a body says how long it is."""
+
+    status, code, default = 411, "MissingContentLengthHeader", "The Content-Length header was not specified."
+
+
+class InvalidAuthenticationInfo(BatchError):
+    """A shared key that is not ACCOUNT:SIGNATURE."""
+
+    status, code = 400, "InvalidAuthenticationInfo"
+    default = (
+        "The authentication information was not provided in the correct format. "
+        "Verify the value of Authorization header."
+    )
+
+
+class MultipleConditionHeadersNotSupported(BatchError):
+    """If-Match beside If-None-Match [guess: that it is these two]."""
+
+    status, code = 400, "MultipleConditionHeadersNotSupported"
+    default = "Multiple condition headers are not supported."
+
+
+class EmptyMetadataKey(BatchError):
+    """A metadata item without a name."""
+
+    status, code = 400, "EmptyMetadataKey"
+    default = "The key for one of the metadata key-value pairs is empty."
+
+
+class TaskDependencyRangesTooLong(BatchError):
+    """[guess: the limit, which is taken to be that of the list of ids]"""
+
+    status, code = 400, "TaskDependencyRangesTooLong"
+    default = (
+        "A task was specified as depending on multiple ranges of task ids, and the list of ranges was too long to be "
+        "stored."
+    )
+
+
+class JobWithSameIdExists(BatchError):
+    """A job schedule cannot have a job's id."""
+
+    status, code = 409, "JobWithSameIdExists"
+    default = "A job with the specified job schedule id exists. Job and job schedule cannot have the same id."
+
+
+class JobScheduleWithSameIdExists(BatchError):
+    """A job cannot have a job schedule's id."""
+
+    status, code = 409, "JobScheduleWithSameIdExists"
+    default = "A job schedule with the specified job id exists. Job and job schedule cannot have the same id."
+
+
+class ActiveJobAndScheduleQuotaReached(BatchError):
+    """The account's `activeJobAndJobScheduleQuota`."""
+
+    status, code = 409, "ActiveJobAndScheduleQuotaReached"
+    default = "Active job and schedule quota for the account has been reached."
+
+
+class PoolQuotaReached(BatchError):
+    """The account's `poolQuota`."""
+
+    status, code, default = 409, "PoolQuotaReached", "Pool quota for the account has been reached."
+
+
+class OperationNotValidOnPool(BatchError):
+    """What cannot be done with this kind of pool."""
+
+    status, code, default = 409, "OperationNotValidOnPool", "The specified operation is not valid on the pool."
+
+
+class NodeBeingCreated(BatchError):
+    """The node has no machine yet."""
+
+    status, code, default = 409, "NodeBeingCreated", "The specified node is being created."
+
+
+class NodeBeingStarted(BatchError):
+    """The node boots."""
+
+    status, code, default = 409, "NodeBeingStarted", "The specified node is being started."
+
+
+class NodeBeingReimaged(BatchError):
+    """The node gets another machine."""
+
+    status, code, default = 409, "NodeBeingReimaged", "The specified node is being reimaged."
+
+
+class NodeBeingRebooted(BatchError):
+    """The node reboots."""
+
+    status, code, default = 409, "NodeBeingRebooted", "The specified node is being rebooted."
+
+
+class NodeStateUnusable(BatchError):
+    """The node's machine is of no use."""
+
+    status, code, default = 409, "NodeStateUnusable", "The state of the specified node is unusable."
+
+
+class TaskFilesCleanedup(BatchError):
+    """The task's `retentionTime` is over."""
+
+    status, code, default = 409, "TaskFilesCleanedup", "The files of the specified task are cleaned up."
 
 
 class NotImplementedYet(BatchError):

@@ -11,6 +11,7 @@ from local.azure.batch.model import Job, Pool, Task
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.job import with_defaults as job_defaults
 from local.azure.batch.model.task import with_defaults as task_defaults
+from local.azure.batch.scheduling import allocation, assignment, job_life
 from local.azure.batch.scheduling.assembly import Scheduling
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
@@ -37,11 +38,12 @@ class Bench:
     """One account's scheduler on a manual clock and a store in memory; no HTTP."""
 
     def __init__(self, store: Store, clock: ManualClock, executor: NoopExecutor) -> None:
-        self.store, self.clock, self.executor = store, clock, executor
+        self.store = store
+        self.clock = clock
+        self.executor = executor
         self.state = AccountState(store, "account")
-        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, NoStorage())
+        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, NoStorage(), lambda *run: "")
         self.scheduling = Scheduling(self.state, clock, executor, specs)
-        self.dispatcher, self.jobs = self.scheduling.dispatcher, self.scheduling.jobs
 
     def on_event(self, event: NodeEvent) -> None:
         self.scheduling.loop.post(event)
@@ -55,7 +57,7 @@ class Bench:
         for _ in range(8):
             await asyncio.sleep(0)
             self.scheduling.loop.settle()
-            await self.scheduling.orders.mailbox.idle()
+            await self.scheduling.idle()
 
     async def close(self) -> None:
         await self.scheduling.close()
@@ -67,23 +69,20 @@ class Bench:
 
     def pool(self, nodes: int = 1) -> None:
         body = {"id": "pool", "vmSize": "x", "virtualMachineConfiguration": {}, "taskSlotsPerNode": 1}
-        now = self.clock.now()
-        pool = Pool(id="pool", body=body, created=now, state_since=now, changed=now, allocation_since=now, number=1)
-        self.state.save(pool)
-        self.scheduling.allocation.resize(pool, nodes, 0)
+        self.scheduling.do(allocation.make_pool, "pool", body, {}, nodes, 0)
 
     def job(self, more: dict[str, object] | None = None, **constraints: str) -> Job:
         body = job_defaults({"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": constraints, **(more or {})})
-        now = self.clock.now()
-        job = Job(id="job", body=body, created=now, state_since=now, changed=now, number=2)
-        self.state.save(job)
-        self.jobs.watch(job)
-        return job
+        return self.scheduling.do(job_life.create, "job", body)
 
     def task(
-        self, name: str = "t", retries: int = 0, depends_on: dict[str, object] | None = None,
-        command_line: str = "x", **constraints: str,
-    ) -> Task:  # fmt: skip
+        self,
+        name: str = "t",
+        retries: int = 0,
+        depends_on: dict[str, object] | None = None,
+        command_line: str = "x",
+        **constraints: str,
+    ) -> Task:
         limits = {"maxTaskRetryCount": retries, **constraints}
         now = self.clock.now()
         body = task_defaults(
@@ -92,6 +91,7 @@ class Bench:
         task = Task(
             id=name, job_id="job", body=body, created=now, state_since=now, changed=now, number=self.state.next_number()
         )
-        self.state.save(task)
-        self.dispatcher.wake("pool")
+        with self.scheduling.loop.turn() as turn:
+            turn.add(task)
+            assignment.wake(turn, "pool")
         return task

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from local.azure.batch.account.authentication import ENTRA, SHARED_KEY
+from local.azure.batch.account.authentication import ENTRA, SHARED_KEY, TASK
 from local.azure.batch.account.node_storage import NodeStorage
+from local.azure.batch.account.task_tokens import TaskTokens
 from local.azure.batch.decisions.run_specs import SpecWriter
-from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.scheduling.assembly import Scheduling
 from local.azure.control_plane.cloud import Cloud
@@ -22,7 +22,7 @@ from local.node.contract import Executor
 
 KEYS = "batch.keys"
 COUNT_LAG = "LOCAL_AZURE_COUNT_LAG_SECONDS"
-DEFAULT_MODES = (SHARED_KEY, ENTRA, "TaskAuthenticationToken")
+DEFAULT_MODES = (SHARED_KEY, ENTRA, TASK)
 """`allowedAuthenticationModes` of an account that names none (REST 2024-07-01)."""
 
 
@@ -30,18 +30,20 @@ class Account:
     """Made from the ARM resource; `resume` after the executor is open."""
 
     def __init__(self, cloud: Cloud, executor: Executor, resource: Resource) -> None:
-        self.cloud, self.clock, self.executor = cloud, cloud.clock, executor
-        self.name, self.resource_id = resource.name, resource.id
+        self.cloud = cloud
+        self.clock = cloud.clock
+        self.executor = executor
+        self.name = resource.name
+        self.resource_id = resource.id
         self.port = cloud.ports.reserve(f"batch/{resource.name.lower()}")
         self.endpoint = f"{HOST}:{self.port}"
         self.url = f"https://{self.endpoint}"
-        self.state = AccountState(cloud.store, resource.name)
+        self.state = AccountState(cloud.store, resource.name, self._pool_gone)
         self.storage = NodeStorage(cloud, resource.id)
-        specs = SpecWriter(resource.name, self.url, cloud.resources.get, self.storage)
-        self.scheduling = Scheduling(self.state, cloud.clock, executor, specs, self._pool_gone)
-        self.loop, self.dispatcher, self.jobs = self.scheduling.loop, self.scheduling.dispatcher, self.scheduling.jobs
-        self.allocation, self.schedules = self.scheduling.allocation, self.scheduling.schedules
-        self.autoscaling, self.specs = self.scheduling.autoscaling, specs
+        self.task_tokens = TaskTokens(cloud.store, resource.name, self.url)
+        self.specs = SpecWriter(resource.name, self.url, cloud.resources.get, self.storage, self.task_tokens.issue)
+        self.scheduling = Scheduling(self.state, cloud.clock, executor, self.specs)
+        self.loop = self.scheduling.loop
         self.count_lag = count_lag()
 
     def resume(self) -> None:
@@ -68,9 +70,9 @@ class Account:
         self.cloud.store.put(KEYS, self.name.lower(), keys)
         return keys
 
-    def _pool_gone(self, pool: Pool) -> None:
+    def _pool_gone(self, pool_id: str) -> None:
         """A pool deleted through the data plane is gone from ARM as well."""
-        self.cloud.resources.delete(f"{self.resource_id}/pools/{pool.id}")
+        self.cloud.resources.delete(f"{self.resource_id}/pools/{pool_id}")
 
     async def close(self) -> None:
         """Stop acting; state stays."""
@@ -79,6 +81,7 @@ class Account:
     def erase(self) -> None:
         """Forget everything of a deleted account."""
         self.state.erase()
+        self.task_tokens.erase()
         self.cloud.store.delete(KEYS, self.name.lower())
         self.cloud.ports.release(f"batch/{self.name.lower()}")
 

@@ -14,9 +14,16 @@ import hmac
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Final
 from urllib.parse import parse_qs
 
-from local.azure.batch.errors import AuthenticationFailed, AuthenticationRequired, MissingRequiredHeader
+from local.azure.batch.account.task_tokens import TaskCaller, TaskTokens
+from local.azure.batch.errors import (
+    AuthenticationFailed,
+    AuthenticationRequired,
+    InvalidAuthenticationInfo,
+    MissingRequiredHeader,
+)
 from local.azure.control_plane.tokens import Caller, Tokens, authorization
 from local.azure.platform.errors import AzureError
 
@@ -25,7 +32,9 @@ _SIGNED = (
     "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range",
 )  # fmt: skip
 _CLOCK_SKEW = timedelta(minutes=15)
-SHARED_KEY, ENTRA = "SharedKey", "AAD"
+SHARED_KEY: Final = "SharedKey"
+ENTRA: Final = "AAD"
+TASK: Final = "TaskAuthenticationToken"
 
 
 def string_to_sign(method: str, headers: Mapping[str, str], account: str, raw_path: str, query: str) -> str:
@@ -49,8 +58,14 @@ def sign(key: str, text: str) -> str:
 class Authentication:
     """Checks one account's requests."""
 
-    def __init__(self, account: str, tokens: Tokens, audiences: Collection[str], challenge: str) -> None:
-        self._account, self._tokens, self._audiences, self._challenge = account, tokens, audiences, challenge
+    def __init__(
+        self, account: str, tokens: Tokens, audiences: Collection[str], challenge: str, task_tokens: TaskTokens
+    ) -> None:
+        self._account = account
+        self._tokens = tokens
+        self._audiences = audiences
+        self._challenge = challenge
+        self._task_tokens = task_tokens
 
     def caller(
         self,
@@ -61,11 +76,15 @@ class Authentication:
         modes: Collection[str],
         keys: Collection[str],
         now: datetime,
-    ) -> Caller | None:
-        """The caller of a bearer token; None for a shared key, which may do everything. Raises otherwise."""
+    ) -> Caller | TaskCaller | None:
+        """The caller of a bearer token, which may be a task's; None for a shared key, which may do everything. Raises
+        otherwise."""
         if "Authorization" not in headers:
             raise MissingRequiredHeader(details=[("HeaderName", "Authorization")])
         scheme, credential = authorization(headers)
+        if scheme == "bearer" and (task := self._task_tokens.read(credential)) is not None:
+            self._allow(TASK, modes)
+            return task
         if scheme == "bearer":
             self._allow(ENTRA, modes)
             try:
@@ -86,7 +105,9 @@ class Authentication:
             )
 
     def _check_key(self, credential: str, text: str, keys: Collection[str]) -> None:
-        name, _, signature = credential.partition(":")
+        name, colon, signature = credential.partition(":")
+        if not colon:
+            raise InvalidAuthenticationInfo
         if name.lower() != self._account.lower():
             raise _detailed(
                 AuthenticationFailed, f"The account name '{name}' is not this endpoint's '{self._account}'."

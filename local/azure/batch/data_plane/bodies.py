@@ -108,7 +108,14 @@ _ENTITY_NAMES = {
 """The service's names of its types, as errors have them: the REST API's older names (recorded: CloudPool) [guess: the
 rest of them, from the names that earlier SDKs had]."""
 
-_read = ModelReader(_RULES, _REQUIRED, _ENTITY_NAMES).body
+_TOKEN_SETTINGS = {
+    "authenticationTokenSettings": Object({"access": ListOf(Choice(("job",)))}, name="AuthenticationTokenSettings")
+}
+_MORE = {"BatchTaskCreateOptions": _TOKEN_SETTINGS, "BatchJobManagerTask": _TOKEN_SETTINGS}
+"""What the models of 15.1.0 have not any more, and those of every earlier version had: the service still has it
+[guess: also for requests of 2025-06-01]."""
+
+_read = ModelReader(_RULES, _REQUIRED, _ENTITY_NAMES, _MORE).body
 
 TASK = _read("BatchTaskCreateOptions")
 TASK_UPDATE = Object({"constraints": _read("BatchTaskConstraints")}, name="CloudTask")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ from local.azure.batch.data_plane.query import select, shown, wrong
 from local.azure.batch.data_plane.schema import Object
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.model import Job, JobSchedule, Node, Pool, Stamped, Task
+from local.azure.batch.scheduling.turn import Turn
 from local.azure.platform.json_body import parse
 
 
@@ -55,6 +57,18 @@ class Call:
         if not isinstance(value, dict):
             raise errors.InvalidRequestBody(details=[("Reason", "The body is not a JSON object.")])
         return without_former(value, self.query.get("api-version", FIRST))
+
+    def turn(self) -> AbstractContextManager[Turn]:
+        """The turn in which the request changes something; what is raised inside changes nothing."""
+        return self.account.loop.turn()
+
+    @contextmanager
+    def changing(self, record: JobSchedule | Job | Task | Pool | Node) -> Iterator[Turn]:
+        """The turn of a request that changes a record: it has a new etag from now on."""
+        with self.turn() as turn:
+            with turn.change(record):
+                record.touch(turn.now)
+            yield turn
 
     def job(self) -> Job:
         """The job in the path."""
@@ -117,6 +131,8 @@ def check_conditions(headers: Mapping[str, str], etag: str | None, changed: date
     """
     second = changed.astimezone(UTC).replace(microsecond=0)
     match, none_match = headers.get("If-Match"), headers.get("If-None-Match")
+    if match is not None and none_match is not None:
+        raise errors.MultipleConditionHeadersNotSupported
     since, not_since = _date(headers, "If-Modified-Since"), _date(headers, "If-Unmodified-Since")
     if match is not None and match != "*" and _bare(match) != _bare(etag or ""):
         raise errors.ConditionNotMet

@@ -24,6 +24,7 @@ def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
     if machine is not None:
         check_image(machine["imageReference"], machine["nodeAgentSKUId"])
     _check_scale(body)
+    check_metadata(body)
     if "startTask" in body:
         check_files(body["startTask"], "startTask.")
     names = [one["name"].lower() for one in body.get("userAccounts", ())]
@@ -42,6 +43,12 @@ def check_pool(account: Account, body: dict[str, Any]) -> dict[str, Any]:
     if subnet_id is not None and not _subnet_exists(account, subnet_id):
         raise invalid("subnetId", subnet_id, "The specified subnet does not exist.")
     return {**body, "networkConfiguration": endpoints.checked(body["networkConfiguration"])}
+
+
+def check_metadata(body: dict[str, Any]) -> None:
+    """Each item of a job's or pool's metadata has a name."""
+    if any(not one["name"] for one in body.get("metadata", ())):
+        raise errors.EmptyMetadataKey
 
 
 def _subnet_exists(account: Account, subnet_id: str) -> bool:

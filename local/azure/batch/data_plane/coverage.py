@@ -80,6 +80,41 @@ PARTLY: dict[str, str] = {
     "azureBlobFileSystemConfiguration.blobfuseOptions": "`allow_other` and `ro`; the others change nothing",
 }
 """Properties of which a part works."""
+_OLD_NODES = "pools of virtual machines have no versions of an operating system: those of cloud services are retired"
+_NO_CERTIFICATES = "certificates were retired on 29 February 2024"
+_COMBINED = "recorded traffic answers JobPreparationTaskOrReleaseTaskNotSpecified"
+_FOR_OLD_FILES = "of operations on files that the REST API has not any more"
+UNANSWERED: dict[str, str] = {
+    "UnsupportedHeader": "headers that nobody knows are not looked at, as of any HTTP server",
+    "UnsupportedProperty": "recorded traffic answers InvalidRequestBody for a property that there is not",
+    "OutOfRangeQueryParameterValue": "recorded traffic answers InvalidQueryParameterValue",
+    "RequestUrlFailedToParse": "the HTTP server in front refuses what is no URL, with an answer of its own",
+    "OutOfRangeInput": "a property out of range is answered with InvalidPropertyValue (recorded)",
+    "InvalidInput": "a wrong property is answered with InvalidPropertyValue (recorded)",
+    "InvalidMetadata": "which characters are not permitted is nowhere documented",
+    "MetadataTooLarge": "the limit is nowhere documented",
+    "InsufficientAccountPermissions": "a token without the right is answered with PermissionDenied (seen by users)",
+    "AccountIsDisabled": "only Azure's billing disables an account",
+    "OperationTimedOut": "operations do not wait",
+    "ServerBusy": "throttling on purpose answers 429, as the service does today",
+    "InvalidAutoScalingSettings": "a wrong part of the settings is answered by its name",
+    **dict.fromkeys(
+        (
+            "OSVersionNotFound", "OSVersionDisabled", "OSVersionExpired", "PoolVersionEqualsUpgradeVersion",
+            "PoolNotEligibleForOSVersionUpgrade", "UpgradePoolVersionConflict",
+        ),
+        _OLD_NODES,
+    ),
+    **dict.fromkeys(("CertificateNotFound", "CertificateExists", "CertificateBeingDeleted"), _NO_CERTIFICATES),
+    **dict.fromkeys(("JobPreparationTaskNotRunOnNode", "JobReleaseTaskNotRunOnNode"), _FOR_OLD_FILES),
+    **dict.fromkeys(("JobPreparationTaskNotSpecified", "JobReleaseTaskNotSpecified"), _COMBINED),
+    "NodeAgentSKUNotFound": "recorded traffic answers InvalidPropertyValue for an image or an agent that there is not",
+    "PoolBeingCreated": "a pool is there as soon as it is asked for",
+    "JobDisabled": "no operation on a disabled job is documented as refused",
+    "IOError": "what a node cannot read is answered with FileNotFound or NodeNotReady",
+}  # fmt: skip
+"""Documented codes that no request to the local Azure is answered with, and why. Each of the others is provoked in
+`tests/azure/batch/data_plane/test_error_codes.py`."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +139,9 @@ def coverage() -> str:
     lines += ["| property | what it does |", "|---|---|"]
     for name, body in BODIES.items():
         lines += [f"| `{path}` | {effect} |" for path, effect in properties(body, name)]
+    lines += ["", "## Error codes that are never answered", ""]
+    lines += ["Every other documented code is answered to a request that a test makes.", ""]
+    lines += ["| code | why |", "|---|---|", *(f"| `{code}` | {why} |" for code, why in UNANSWERED.items())]
     lines += ["", "## Guesses", "", "What nothing public says. The code marks each where it is made.", ""]
     lines += ["| where | guess |", "|---|---|"]
     lines += [f"| `{one.module}:{one.line}` | {one.text} |" for one in guesses()]

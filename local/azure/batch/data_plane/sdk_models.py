@@ -26,11 +26,20 @@ class ModelReader:
     """Makes kinds of models, one for each model.
 
     `required`: by model, what its text says must be given though its type does not. `entity_names`: what the service
-    calls a model in its errors.
+    calls a model in its errors. `more`: by model, properties that the service has and the models have not.
     """
 
-    def __init__(self, rules: Rules, required: Mapping[str, tuple[str, ...]], entity_names: Mapping[str, str]) -> None:
-        self._rules, self._required, self._entity_names = rules, required, entity_names
+    def __init__(
+        self,
+        rules: Rules,
+        required: Mapping[str, tuple[str, ...]],
+        entity_names: Mapping[str, str],
+        more: Mapping[str, Mapping[str, Kind]],
+    ) -> None:
+        self._rules = rules
+        self._required = required
+        self._entity_names = entity_names
+        self._more = more
         self._made: dict[str, Object] = {}
 
     def body(self, model: str) -> Object:
@@ -52,6 +61,7 @@ class ModelReader:
             properties[name] = self._rules.get((model.__name__, name)) or self._kind(hint)
             if not optional:
                 required.append(name)
+        properties |= self._more.get(model.__name__, {})
         name = self._entity_names.get(model.__name__, model.__name__.removeprefix("Batch"))
         return Object(properties, tuple(required), name, frozenset(read_only))
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.account.authentication import Authentication
+from local.azure.batch.account.task_tokens import TaskCaller
 from local.azure.batch.data_plane.bodies import MAX_BODY_BYTES
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.query import wrong
@@ -29,6 +30,9 @@ from local.azure.platform.http_faults import HttpFaults
 
 log = logging.getLogger(__name__)
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.\d+\.\d+)?(-preview)?")
+_FIRST_VERSION = "2014-04-01"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_HAVE_BODIES = frozenset({"POST", "PUT", "PATCH"})
 _READ_AHEAD = 16 * 1024 * 1024  # bodies beyond the limit are still read so far, to answer 413 rather than to hang up
 
 
@@ -40,7 +44,7 @@ class AccountServer:
         cloud = account.cloud
         challenge = f"{cloud.arm_url}/{cloud.settings.tenant_id}"
         audiences = (*BATCH_AUDIENCES, cloud.batch_audience, f"{account.url}/")
-        self._authentication = Authentication(account.name, cloud.tokens, audiences, challenge)
+        self._authentication = Authentication(account.name, cloud.tokens, audiences, challenge, account.task_tokens)
 
     def app(self) -> web.Application:
         """The application; every path leads to `answer`."""
@@ -73,13 +77,17 @@ class AccountServer:
 
     async def _operate(self, request: web.Request) -> Answer:
         raw_path, _, raw_query = request.raw_path.partition("?")
+        check_head(request.method, request.headers)
         given = dict(request.query)
         check_api_version(given)
         now = clients_now(self._account.clock)
         modes, keys = self._account.modes, self._account.keys().values()
         caller = self._authentication.caller(request.method, request.headers, raw_path, raw_query, modes, keys, now)
         route, params, handler = route_of(request.method, unquote(raw_path))
-        self._authorise(caller, route)
+        if isinstance(caller, TaskCaller):
+            self._authorise_task(caller, route, params)
+        else:
+            self._authorise(caller, route)
         query = check_query(given, route)
         content = await request.read()
         if len(content) > MAX_BODY_BYTES:
@@ -106,6 +114,15 @@ class AccountServer:
                 ]
             )
 
+    def _authorise_task(self, caller: TaskCaller, route: Route, params: Mapping[str, str]) -> None:
+        """A task may do everything with its own job, while it runs."""
+        task = self._account.state.runs.get(caller.run_id)
+        if task is None:
+            raise errors.AuthenticationFailed("The task that had this authentication token does not run any more.")
+        if not route.path.startswith("/jobs/{jobId}") or params["jobId"].lower() != caller.job_id:
+            reason = f"The authentication token of a task of job '{task.job_id}' gives access to that job only."
+            raise errors.PermissionDenied(details=[("Reason", reason)])
+
     @staticmethod
     async def _stream(answer: Answer, request: web.Request) -> web.StreamResponse:
         assert answer.stream is not None
@@ -131,6 +148,14 @@ def _operation_name(request: web.Request) -> str:
     return "" if isinstance(found, set) else found[0].operation
 
 
+def check_head(method: str, headers: Mapping[str, str]) -> None:
+    """A known method, and the length of a body where there may be one."""
+    if method not in _METHODS:
+        raise errors.InvalidHttpVerb
+    if method in _HAVE_BODIES and "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+        raise errors.MissingContentLengthHeader
+
+
 def check_api_version(query: Mapping[str, str]) -> None:
     """Versions are not pinned; it must look like one."""
     version = query.get("api-version")
@@ -138,10 +163,14 @@ def check_api_version(query: Mapping[str, str]) -> None:
         raise errors.MissingRequiredQueryParameter(details=[("QueryParameterName", "api-version")])
     if _API_VERSION.fullmatch(version) is None:
         raise wrong("api-version", version, "expected a version such as 2025-06-01 or 2024-02-01.19.0")
+    if version < _FIRST_VERSION:
+        raise errors.UnsupportedRequestVersion
 
 
 def route_of(method: str, path: str) -> tuple[Route, dict[str, str], Handler]:
     """The operation; 404 with the nearest path, 405 with the methods that exist, 501 for what is not there yet."""
+    if "//" in path:  # [guess]
+        raise errors.InvalidUri
     found = find(method, path)
     if isinstance(found, set):
         if found:
@@ -162,7 +191,10 @@ def check_query(given: Mapping[str, str], route: Route) -> dict[str, str]:
     known = {name.lower(): name for name in (*ALWAYS, *route.query)}
     for name, value in given.items():
         if name.lower() not in known:
-            raise wrong(name, value, f"{route.operation} takes {', '.join(known.values())}")
+            reason = f"{route.operation} takes {', '.join(known.values())}"
+            raise errors.UnsupportedQueryParameter(
+                details=[("QueryParameterName", name), ("QueryParameterValue", value), ("Reason", reason)]
+            )
         if name.lower() == "timeout" and re.fullmatch(r"[0-9]{1,9}", value) is None:
             raise wrong("timeOut", value, "expected a number of seconds")
     return {known[name.lower()]: value for name, value in given.items()}

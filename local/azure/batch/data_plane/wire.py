@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from local.azure.batch.data_plane.former import FIRST, encode_known
 from local.azure.batch.model.durations import exact_stamp
 from local.azure.platform.errors import AzureError
 
@@ -69,7 +70,9 @@ def encode(answer: Answer, base_url: str, request: web.Request) -> web.Response:
     body = answer.body
     if answer.entity is not None:
         body = {"odata.metadata": f"{base_url}/$metadata#{answer.entity}", **body}
-    return _json(answer.status, headers, body)
+    headers["Content-Type"] = JSON_TYPE
+    content = encode_known(body, request.query.get("api-version", FIRST))
+    return web.Response(status=answer.status, headers=headers, body=content)
 
 
 def error_body(error: AzureError, base_url: str, request_id: str, now: datetime) -> dict[str, Any]:
@@ -92,9 +95,5 @@ def encode_error(error: AzureError, base_url: str, request: web.Request, now: da
     if request.method == "HEAD" or error.status == 304:
         return web.Response(status=error.status, headers=headers, reason=reason)
     body = error_body(error, base_url, headers["request-id"], now)
-    return _json(error.status, headers, body, reason)
-
-
-def _json(status: int, headers: dict[str, str], body: dict[str, Any], reason: str | None = None) -> web.Response:
-    headers = {**headers, "Content-Type": JSON_TYPE}
-    return web.Response(status=status, headers=headers, body=json.dumps(body).encode(), reason=reason)
+    headers["Content-Type"] = JSON_TYPE
+    return web.Response(status=error.status, headers=headers, body=json.dumps(body).encode(), reason=reason)

@@ -30,6 +30,7 @@ from local.node.contract import (
 )
 
 Find = Callable[[str], Resource | None]
+IssueToken = Callable[[str, str], str]
 UNKNOWN_CLIENT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -42,13 +43,15 @@ class Storage(Protocol):
 
 
 class SpecWriter:
-    """Writes specs for one account. `find` looks up an ARM resource by id."""
+    """Writes specs for one account. `find` looks up an ARM resource by id; `issue_token` gives the authentication token
+    of a run, by its job's id and its own."""
 
-    def __init__(self, account: str, account_url: str, find: Find, storage: Storage) -> None:
+    def __init__(self, account: str, account_url: str, find: Find, storage: Storage, issue_token: IssueToken) -> None:
         self.account = account
         self.account_url = account_url
         self._find = find
         self._storage = storage
+        self._issue_token = issue_token
 
     def node(self, node: Node, pool: Pool) -> NodeSpec:
         """The node as its executor shall make it."""
@@ -118,6 +121,8 @@ class SpecWriter:
             "AZ_BATCH_TASK_ID": task.id,
         }
         assert task.run_id is not None, "an assigned task has a run id"
+        if "job" in (body.get("authenticationTokenSettings") or {}).get("access", ()):
+            variables["AZ_BATCH_AUTHENTICATION_TOKEN"] = self._issue_token(job.id, task.run_id)
         return RunSpec(
             run_id=task.run_id,
             directory=task.directory,

@@ -11,6 +11,7 @@ from typing import Any
 from local.azure.batch.account.account import Account, allowed_modes
 from local.azure.batch.account.authentication import SHARED_KEY
 from local.azure.batch.account.auto_storage import BY_IDENTITY
+from local.azure.batch.account.quotas import ACTIVE_JOBS_AND_SCHEDULES, POOLS
 from local.azure.batch.account.vm_sizes import families
 from local.azure.batch.accounts import Accounts
 from local.azure.batch.errors import (
@@ -96,8 +97,8 @@ class AccountHooks:
             "lowPriorityCoreQuota": _CORES,
             "dedicatedCoreQuotaPerVMFamily": [{"name": name, "coreQuota": _CORES} for name in families()],
             "dedicatedCoreQuotaPerVMFamilyEnforced": True,
-            "poolQuota": 100,
-            "activeJobAndJobScheduleQuota": 300,
+            "poolQuota": POOLS,
+            "activeJobAndJobScheduleQuota": ACTIVE_JOBS_AND_SCHEDULES,
             "privateEndpointConnections": shown_connections(self._accounts.cloud.resources, resource),
         }
         if properties.get("autoStorage"):

@@ -19,7 +19,7 @@ from local.azure.batch.hooks.pool_checks import check_pool
 from local.azure.batch.model import Pool
 from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import ALLOCATION, AllocationEvent
-from local.azure.batch.scheduling import autoscaling
+from local.azure.batch.scheduling import allocation, assignment, autoscaling
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
 
@@ -80,34 +80,41 @@ class PoolHooks:
         body, secrets = arm_shapes.pool_body(new)
         arm_shapes.strip_secrets(new.properties)
         pool = account.state.pools.get(new.name.lower())
-        now = account.clock.now()
         scaling = None if pool is None else _scaling(pool)
-        if pool is None:
-            pool = Pool(
-                id=new.name, body=body, created=now, state_since=now, changed=now, allocation_since=now,
-                number=account.state.next_number(), secrets=secrets,
-            )  # fmt: skip
-        else:
-            pool.body = body
-            pool.secrets = {kind: {**pool.secrets.get(kind, {}), **found} for kind, found in secrets.items()}
-            pool.touch(now)
-        account.state.save(pool)
-        if pool.formula is None:
-            scale = arm_shapes.scale(new.properties)
-            dedicated, low_priority = int(scale["targetDedicatedNodes"]), int(scale["targetLowPriorityNodes"])
-            if (dedicated, low_priority) != (pool.target_dedicated, pool.target_low_priority):
-                option = str(scale.get("nodeDeallocationOption", "requeue")).lower()
-                account.allocation.resize(pool, dedicated, low_priority, option)
-        if scaling != _scaling(pool):
-            account.autoscaling.watch(pool)
-        account.dispatcher.wake(pool.id)
+        with account.loop.turn() as turn:
+            if pool is None:
+                pool = Pool(
+                    id=new.name,
+                    body=body,
+                    created=turn.now,
+                    state_since=turn.now,
+                    changed=turn.now,
+                    allocation_since=turn.now,
+                    number=account.state.next_number(),
+                    secrets=secrets,
+                )
+                turn.add(pool)
+            else:
+                with turn.change(pool):
+                    pool.body = body
+                    pool.secrets = {kind: {**pool.secrets.get(kind, {}), **given} for kind, given in secrets.items()}
+                    pool.touch(turn.now)
+            if pool.formula is None:
+                scale = arm_shapes.scale(new.properties)
+                dedicated, low_priority = int(scale["targetDedicatedNodes"]), int(scale["targetLowPriorityNodes"])
+                if (dedicated, low_priority) != (pool.target_dedicated, pool.target_low_priority):
+                    option = str(scale.get("nodeDeallocationOption", "requeue")).lower()
+                    allocation.resize(turn, pool, dedicated, low_priority, option)
+            if scaling != _scaling(pool):
+                autoscaling.watch(turn, pool)
+            assignment.wake(turn, pool.id)
 
     async def delete(self, resource: Resource) -> None:
         """Remove the nodes, then the pool."""
         account = self._accounts.account(_account_name(resource))
         pool = None if account is None else account.state.pools.get(resource.name.lower())
         if account is not None and pool is not None:
-            await account.allocation.delete(pool).wait()
+            await account.scheduling.delete_pool(pool).wait()
 
     async def action(self, resource: Resource, name: str, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
         """stopResize and disableAutoScale."""
@@ -117,9 +124,9 @@ class PoolHooks:
             raise errors.PoolNotFound
         if name.lower() == "stopresize":
             if ALLOCATION.allows(pool.allocation, AllocationEvent.STOP):
-                account.allocation.stop_resize(pool)
+                account.scheduling.do(allocation.stop_resize, pool)
         elif name.lower() == "disableautoscale":
-            account.autoscaling.disable(pool)
+            account.scheduling.do(autoscaling.disable, pool)
         else:
             raise errors.ResourceNotFound(f"The action '{name}' of {resource.id} was not found.")
         properties = {**resource.properties, **self.view(resource), "provisioningState": resource.state}

@@ -7,17 +7,22 @@ many are unfinished) and their durability. Decides nothing. Ids compare without 
 from __future__ import annotations
 
 import gc
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from local.azure.batch.model import Job, JobSchedule, JobTask, JobTaskKind, Node, Pool, Task
+from local.azure.batch.model.record import Record
 from local.azure.batch.model.states import JobTaskState
 from local.azure.batch.model.task_table import Standing, TaskTable
 from local.azure.platform.store import Store
 
+AnyRecord = JobSchedule | Job | Task | JobTask | Pool | Node
 R = TypeVar("R", JobSchedule, Job, Task, JobTask, Pool, Node)
+Place = tuple[str, str]
 JOBS, TASKS, POOLS, NODES = "batch.job", "batch.task", "batch.pool", "batch.node"
 JOB_TASKS = "batch.job-task"
 JOB_SCHEDULES = "batch.job-schedule"
@@ -28,12 +33,63 @@ SATISFIED = "batch.satisfied"
 """Deleted tasks that others may depend on: they satisfied once, and do so for good."""
 
 
-class AccountState:
-    """Everything of one Batch account. Change a record, then `save` it; `store.transaction()` groups saves."""
+@dataclass(slots=True)
+class Changes:
+    """What turns changed: the record at each place of the store, None where it is gone. `cleared`: kinds and the
+    beginnings of keys that are deleted before anything is written."""
 
-    def __init__(self, store: Store, account: str) -> None:
-        """Read what an earlier process wrote."""
-        self.store, self.account = store, account.lower()
+    writes: dict[Place, Record | None] = field(default_factory=dict)
+    cleared: list[Place] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, parts: Iterable[Changes]) -> Changes:
+        """The changes of several turns, one after the other, as one."""
+        whole = cls()
+        for part in parts:
+            for kind, prefix in part.cleared:
+                whole.clear(kind, prefix)
+            whole.writes |= part.writes
+        return whole
+
+    def clear(self, kind: str, prefix: str) -> None:
+        """Delete all of a kind whose key begins so, also what was to be written."""
+        self.cleared.append((kind, prefix))
+        for place in [place for place in self.writes if place[0] == kind and place[1].startswith(prefix)]:
+            del self.writes[place]
+
+
+@dataclass
+class Contents:
+    """What was a removed job's own."""
+
+    table: TaskTable | None = None
+    job_tasks: list[JobTask] = field(default_factory=list)
+
+
+@dataclass
+class ScalingHistory:
+    """What autoscaling remembers of pools, by lower-case id, in memory only: measured variables and when, and when a
+    client last enabled it."""
+
+    samples: dict[str, deque[tuple[datetime, Mapping[str, float]]]] = field(default_factory=dict)
+    enabled_at: dict[str, datetime] = field(default_factory=dict)
+
+    def forget(self, pool: Pool) -> None:
+        """The pool is gone."""
+        self.samples.pop(pool.id.lower(), None)
+        self.enabled_at.pop(pool.id.lower(), None)
+
+
+class AccountState:
+    """Everything of one Batch account. Records are changed, added and dropped by turns (`scheduling/turn.py`)."""
+
+    def __init__(self, store: Store, account: str, pool_gone: Callable[[str], None] = lambda pool_id: None) -> None:
+        """Read what an earlier process wrote. `pool_gone` is called in the transaction that deletes a pool, so that
+        ARM's resource of it goes as well, or neither."""
+        self.store = store
+        self.account = account.lower()
+        self.scaling = ScalingHistory()
+        self._pool_gone = pool_gone
         self.tables: dict[str, TaskTable] = defaultdict(TaskTable)
         self.on_node: dict[str, dict[str, Task]] = defaultdict(dict)
         self.runs: dict[str, Task] = {}
@@ -130,8 +186,14 @@ class AccountState:
         """Every job's preparation and release task on a node."""
         return list(self._job_tasks_on.get(node_id, {}).values())
 
-    def save(self, record: JobSchedule | Job | Task | JobTask | Pool | Node) -> None:
-        """Write a new or changed record."""
+    def knows_run(self, run_id: str) -> bool:
+        """Whether a run of any kind is under way."""
+        return run_id in self.runs or run_id in self.job_task_runs or run_id in self.coordination_runs
+
+    # -- changes, by turns -------------------------------------------------------------------------------------------
+
+    def put(self, record: AnyRecord) -> None:
+        """Take a new or changed record into the indexes."""
         if isinstance(record, Task):
             self._index(record)
         elif isinstance(record, JobSchedule):
@@ -145,54 +207,94 @@ class AccountState:
         else:
             self.nodes[record.id] = record
             self._nodes_of[record.pool_id.lower()][record.id] = record
-        self.store.put_later(*self._place(record), record.to_json)
 
-    def drop(self, record: JobSchedule | Job | Task | Pool | Node) -> None:
-        """Forget a record; a job takes all that is its own with it."""
+    def remove(self, record: AnyRecord) -> Contents:
+        """Take a record out of the indexes, a job with all that is its own, which is returned."""
         if isinstance(record, Task):
-            job_id = record.job_id.lower()
-            self._leave_node(job_id, record.key)
-            self.tables[job_id].remove(record)
-            if record.satisfies and self._uses_dependencies(job_id):
-                self.store.put(SATISFIED, f"{self.account}/{job_id}/{record.key}", {})
+            self._leave_node(record.job_id.lower(), record.key)
+            self.tables[record.job_id.lower()].remove(record)
         elif isinstance(record, Job):
-            self._drop_contents(record)
             self.jobs.pop(record.id.lower(), None)
+            return self._remove_contents(record)
         elif isinstance(record, JobSchedule):
             self.schedules.pop(record.key, None)
+        elif isinstance(record, JobTask):
+            self._remove_job_task(record)
         elif isinstance(record, Pool):
             self.pools.pop(record.id.lower(), None)
         else:
             self.nodes.pop(record.id, None)
             self.on_node.pop(record.id, None)
             self._nodes_of[record.pool_id.lower()].pop(record.id, None)
-        self.store.delete(*self._place(record))
+        return Contents()
 
-    def _drop_contents(self, job: Job) -> None:
+    def _remove_contents(self, job: Job) -> Contents:
         key = job.id.lower()
         for task in self.running_tasks(job):
             self._leave_node(key, task.key)
-        for one in self.job_tasks.pop(key, {}).values():
+        job_tasks = self.job_tasks.pop(key, {})
+        for one in job_tasks.values():
             self.job_task_runs.pop(self._job_task_run.pop((key, one.node_id, one.kind), ""), None)
             self._job_tasks_on[one.node_id].pop((key, one.kind), None)
-        with self.store.transaction():
-            for kind in (TASKS, JOB_TASKS, SATISFIED):
-                self.store.delete_all(kind, f"{self.account}/{key}/")
-        self.tables.pop(key, None)
+        return Contents(self.tables.pop(key, None), list(job_tasks.values()))
 
-    def erase(self) -> None:
-        """Forget the whole account."""
-        with self.store.transaction():
-            for job in list(self.jobs.values()):
-                self.drop(job)
-            for record in (*self.schedules.values(), *self.pools.values(), *self.nodes.values()):
-                self.store.delete(*self._place(record))
-        self.schedules.clear()
-        self.pools.clear()
-        self.nodes.clear()
-        self._nodes_of.clear()
+    def _remove_job_task(self, one: JobTask) -> None:
+        key = one.job_id.lower()
+        self.job_task_runs.pop(self._job_task_run.pop((key, one.node_id, one.kind), ""), None)
+        self.job_tasks[key].pop((one.node_id, one.kind), None)
+        self._job_tasks_on[one.node_id].pop((key, one.kind), None)
 
-    def _place(self, record: JobSchedule | Job | Task | JobTask | Pool | Node) -> tuple[str, str]:
+    def bring_back(self, record: AnyRecord, contents: Contents) -> None:
+        """Undo a `remove`. Of a turn's records that one comes back first which was removed last."""
+        if contents.table is not None and isinstance(record, Job):
+            self.tables[record.id.lower()] = contents.table
+        self.put(record)
+        if isinstance(record, Job):
+            for task in self.running_tasks(record):
+                self._index(task)
+        for one in contents.job_tasks:
+            self._index_job_task(one)
+
+    def restore(self, changed: Iterable[AnyRecord], job_ids: Iterable[str]) -> None:
+        """Make the indexes anew for records that are what they were before; of tasks, as a restart does it: those of
+        the jobs `job_ids`."""
+        for job_id in job_ids:
+            self._restore_tasks(job_id.lower())
+        for record in changed:
+            if isinstance(record, Task):
+                self._locate(record)
+            else:
+                self.put(record)
+
+    def _restore_tasks(self, job_id: str) -> None:
+        before, anew = self.tables[job_id], TaskTable()
+        for key in before.dependencies.satisfied - before.records.keys():
+            anew.dependencies.satisfy(key)
+        uses_dependencies = self._uses_dependencies(job_id)
+        for task in sorted(before.records.values(), key=lambda task: task.number):
+            anew.put(task, uses_dependencies=uses_dependencies)
+        self.tables[job_id] = anew
+        if job_id not in self.jobs:
+            del self.tables[job_id]
+
+    def write(self, changes: Changes) -> None:
+        """Write what was changed, in one transaction."""
+        if not changes.writes and not changes.cleared:
+            return
+        with self.store.transaction():
+            for kind, prefix in changes.cleared:
+                self.store.delete_all(kind, prefix)
+            for place, record in changes.writes.items():
+                if record is None:
+                    self.store.delete(*place)
+                    if place[0] == POOLS:
+                        self._pool_gone(place[1].rpartition("/")[2])
+            for place, record in changes.writes.items():
+                if record is not None:
+                    self.store.put_later(*place, record.to_json)
+
+    def place(self, record: AnyRecord) -> Place:
+        """Where the store has a record: its kind, and its key."""
         if isinstance(record, Task):
             return TASKS, f"{self.account}/{record.job_id.lower()}/{record.key}"
         if isinstance(record, Job):
@@ -205,9 +307,38 @@ class AccountState:
             return JOB_TASKS, f"{self.account}/{record.job_id.lower()}/{record.node_id}/{record.kind}"
         return NODES, f"{self.account}/{record.pool_id.lower()}/{record.id}"
 
+    def places_of(self, job: Job) -> list[Place]:
+        """Where the store has what is a job's own: kinds, and how the keys begin."""
+        return [(kind, f"{self.account}/{job.id.lower()}/") for kind in (TASKS, JOB_TASKS, SATISFIED)]
+
+    def satisfied_for_good(self, task: Task) -> dict[Place, Record]:
+        """What the store keeps of a deleted task that others may depend on."""
+        job_id = task.job_id.lower()
+        kept: dict[Place, Record] = {(SATISFIED, f"{self.account}/{job_id}/{task.key}"): Record()}
+        return kept if self._uses_dependencies(job_id) else {}
+
+    def erase(self) -> None:
+        """Forget the whole account."""
+        with self.store.transaction():
+            for kind in (JOB_SCHEDULES, JOBS, POOLS, NODES, TASKS, JOB_TASKS, SATISFIED):
+                self.store.delete_all(kind, f"{self.account}/")
+        for job in list(self.jobs.values()):
+            self.remove(job)
+        self.schedules.clear()
+        self.pools.clear()
+        self.nodes.clear()
+        self._nodes_of.clear()
+
+    # -- indexes -----------------------------------------------------------------------------------------------------
+
     def _index(self, task: Task) -> None:
         job = task.job_id.lower()
         self.tables[job].put(task, uses_dependencies=self._uses_dependencies(job))
+        self._locate(task)
+
+    def _locate(self, task: Task) -> None:
+        """Enter which nodes have a task's runs now."""
+        job = task.job_id.lower()
         self._leave_node(job, task.key)
         if not task.on_node:
             return

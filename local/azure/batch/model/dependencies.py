@@ -55,6 +55,11 @@ class Dependencies:
         if waiter.missing:
             self._waiters[key] = waiter
 
+    @property
+    def satisfied(self) -> frozenset[str]:
+        """The tasks that satisfied their dependents, deleted ones too."""
+        return frozenset(self._satisfied)
+
     def waits(self, key: str) -> bool:
         """Whether the task still waits for another."""
         return key in self._waiters

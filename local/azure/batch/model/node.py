@@ -83,6 +83,11 @@ class Node(Stamped):
         return self.state is NodeState.LEAVING_POOL
 
     @property
+    def goes_down(self) -> bool:
+        """Whether its machine is to be deleted: because it leaves its pool, or gets another one, or none."""
+        return self.leaving or self.pending in (PendingVerb.REIMAGE, PendingVerb.DEALLOCATE)
+
+    @property
     def takes_tasks(self) -> bool:
         """Whether the scheduler may put runs on it."""
         return self.scheduling and self.state in TAKES_TASKS and self.pending is None

@@ -69,6 +69,7 @@ class Task(Stamped, Execution):
     node_id: str | None = None
     deleting: bool = False
     satisfies: bool = False
+    files_erased: bool = False  # its retention time is over
     instances: list[dict[str, Any]] = field(default_factory=list)  # of a multi-instance task on its nodes
 
     @classmethod
@@ -144,6 +145,7 @@ class Task(Stamped, Execution):
         """Clear what the last attempt left, the parts of a multi-instance task too."""
         super().forget_run()
         self.instances = []
+        self.files_erased = False
 
     @property
     def instance_records(self) -> Iterator[Instance]:
@@ -157,7 +159,7 @@ class Task(Stamped, Execution):
 
     def keep_instance(self, one: Instance) -> None:
         """Replace the record of one part."""
-        self.instances[one.number] = one.to_json()
+        self.instances = [one.to_json() if at == one.number else kept for at, kept in enumerate(self.instances)]
 
     def finish(
         self, now: datetime, exit_code: int | None, failure: FailureInfo | None, container: ContainerInfo | None

@@ -1,6 +1,7 @@
-"""One account at work: events in, records changed, orders to nodes out. What is decided is in `decisions/`.
+"""One account at work: events in; changed records and commands out. What is decided is in `decisions/`.
 
-`loop` takes events one after the other, `orders` tells nodes; between them `dispatcher` has tasks and their runs,
-`job_tasks` a job's preparation and release tasks, `job_life` jobs as a whole, `allocation` pools and nodes. `assembly`
-puts them together and says who takes which event. Nothing here knows HTTP.
+`loop` takes events one after the other, each in a `turn`. Handlers are functions of a turn and an event: `task_runs`
+and `assignment` for tasks, `job_tasks` for a job's preparation and release tasks, `job_life` and `schedules` for jobs,
+`allocation` and `autoscaling` for pools and nodes. `performer` carries out commands; `messages` has all events and
+commands, `assembly` says who takes which event. Nothing here knows HTTP.
 """

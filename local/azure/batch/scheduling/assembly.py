@@ -1,101 +1,114 @@
-"""The scheduling of one account, put together: its parts from the lowest to the highest, and who takes which event.
+"""The scheduling of one account, put together: its state, its loop, and who takes which event.
 
-A part knows those below it and calls them; what it finds out that concerns a part above, it posts to the loop. The
-table of `handlers` is therefore the whole way back.
+Handlers call those below them in this order, and nobody above: `job_tasks` <- `assignment` <- `task_runs` <-
+`job_life`, `allocation` <- `schedules`, `autoscaling`. What concerns a part above is left as an event;
+the table here is therefore the whole way back.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 from local.azure.batch.decisions.run_specs import SpecWriter
 from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
-from local.azure.batch.scheduling.allocation import Allocation
-from local.azure.batch.scheduling.autoscaling import Autoscaling
-from local.azure.batch.scheduling.dispatcher import Dispatcher
-from local.azure.batch.scheduling.events import (
-    AutoPoolOver,
-    AutoPoolWanted,
-    JobOver,
-    JobSettled,
-    JobTaskOver,
-    NodeSettled,
-    PoolGone,
-    PoolMade,
-    PoolSettled,
-    ScheduleSettled,
-    WorkWanted,
+from local.azure.batch.scheduling import (
+    allocation,
+    assignment,
+    autoscaling,
+    job_life,
+    job_tasks,
+    messages,
+    schedules,
+    task_runs,
 )
-from local.azure.batch.scheduling.job_life import JobLife
-from local.azure.batch.scheduling.job_tasks import JobTasks
-from local.azure.batch.scheduling.loop import Loop
-from local.azure.batch.scheduling.multi_instance import MultiInstance
-from local.azure.batch.scheduling.orders import Orders
-from local.azure.batch.scheduling.retention import Retention
-from local.azure.batch.scheduling.schedules import Schedules
-from local.azure.batch.scheduling.timers import Timers
+from local.azure.batch.scheduling.loop import Handler, Loop
+from local.azure.batch.scheduling.performer import Performer
+from local.azure.batch.scheduling.turn import Turn
 from local.azure.platform.clock import Clock
 from local.node.contract import Executor, NodeChanged, RunEnded, RunStarted
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HANDLERS: dict[type, Handler] = {
+    NodeChanged: allocation.node_changed,
+    RunStarted: task_runs.run_started,
+    RunEnded: task_runs.run_ended,
+    messages.RunUnreachable: task_runs.run_unreachable,
+    messages.JobTaskOver: task_runs.job_task_over,
+    messages.WorkWanted: assignment.schedule,
+    messages.JobSettled: job_life.settle,
+    messages.JobOver: schedules.job_over,
+    messages.ScheduleSettled: schedules.settle,
+    messages.NodeSettled: allocation.node_settled,
+    messages.NodeFree: allocation.node_free,
+    messages.NodeNotMade: allocation.node_not_made,
+    messages.MachineGone: allocation.machine_gone,
+    messages.MachineStays: allocation.machine_stays,
+    messages.TakeDownDue: allocation.take_down,
+    messages.PoolSettled: allocation.settle,
+    messages.AutoPoolWanted: allocation.make_auto_pool,
+    messages.AutoPoolOver: allocation.end_auto_pool,
+    messages.PoolMade: autoscaling.pool_made,
+    messages.EvaluationDue: autoscaling.evaluation_due,
+    messages.SamplingDue: autoscaling.sampling_due,
+    messages.TaskOverdue: task_runs.overdue,
+    messages.RetentionOver: task_runs.retention_over,
+    messages.JobTaskOverdue: job_tasks.overdue,
+    messages.ReleaseOverdue: job_tasks.release_overdue,
+    messages.JobOverdue: job_life.overdue,
+}
+
 
 class Scheduling:
-    """`pool_gone`: who else must know of a pool that was deleted."""
+    """One account's."""
 
-    def __init__(
-        self,
-        state: AccountState,
-        clock: Clock,
-        executor: Executor,
-        specs: SpecWriter,
-        pool_gone: Callable[[Pool], None] = lambda pool: None,
-    ) -> None:
-        self.loop = loop = Loop(state.store)
-        self.timers = timers = Timers(clock, loop)
-        self.orders = orders = Orders(state, clock, executor, specs, loop)
-        self.retention = Retention(state, timers, orders)
-        self.job_tasks = JobTasks(state, clock, loop, timers, orders)
-        multi_instance = MultiInstance(state, clock, loop, orders)
-        self.dispatcher = Dispatcher(state, clock, loop, timers, orders, self.job_tasks, multi_instance, self.retention)
-        self.jobs = JobLife(state, clock, loop, timers, orders, self.job_tasks, self.dispatcher)
-        self.allocation = Allocation(state, clock, loop, timers, orders, self.job_tasks, self.dispatcher)
-        self.schedules = Schedules(state, clock, loop, timers, self.jobs)
-        self.autoscaling = Autoscaling(state, clock, loop, timers, self.allocation)
-        self._pool_gone = pool_gone
-        loop.handlers = {
-            NodeChanged: self.dispatcher.node_changed,
-            RunStarted: self.dispatcher.run_started,
-            RunEnded: self.dispatcher.run_ended,
-            JobTaskOver: self.dispatcher.job_task_over,
-            WorkWanted: self.dispatcher.schedule,
-            JobSettled: self.jobs.settle,
-            NodeSettled: self.allocation.node_settled,
-            PoolSettled: self.allocation.settle,
-            AutoPoolWanted: self.allocation.make_auto_pool,
-            AutoPoolOver: self.allocation.end_auto_pool,
-            JobOver: self.schedules.job_over,
-            ScheduleSettled: self.schedules.settle,
-            PoolMade: self.autoscaling.pool_made,
-            PoolGone: self._forget_pool,
-        }
+    def __init__(self, state: AccountState, clock: Clock, executor: Executor, specs: SpecWriter) -> None:
+        self.state = state
+        self.loop = Loop(state, clock, specs)
+        self.performer = Performer(state, clock, executor, self.loop, self._announce_gone)
+        self.loop.handlers = HANDLERS
+        self.loop.perform = self.performer.perform
+        self._waiting: dict[str, asyncio.Event] = {}
+
+    def do(self, work: Callable[Concatenate[Turn, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do one thing, in a turn of its own."""
+        with self.loop.turn() as turn:
+            return work(turn, *args, **kwargs)
+
+    def delete_pool(self, pool: Pool) -> asyncio.Event:
+        """Remove every node of a pool, then the pool; the event is set when it is gone."""
+        key = pool.id.lower()
+        if self.state.pools.get(key) is not pool:
+            gone = asyncio.Event()
+            gone.set()
+            return gone
+        gone = self._waiting.setdefault(key, asyncio.Event())
+        self.do(allocation.delete, pool)
+        return gone
 
     def resume(self) -> None:
         """Go on after a restart, once the executor has reported: what it said is taken first."""
-        self.loop.settle()
-        with self.loop.turn():
-            self.allocation.resume()
-            self.dispatcher.resume()
-            self.retention.resume()
-            self.jobs.resume()
-            self.schedules.resume()
-            self.autoscaling.resume()
+        with self.loop.turn() as turn:
+            allocation.resume(turn)
+            task_runs.resume(turn)
+            job_life.resume(turn)
+            schedules.resume(turn)
+            autoscaling.resume(turn)
+
+    async def idle(self) -> None:
+        """Wait until every node was told what it was to be told."""
+        await self.performer.mailbox.idle()
 
     async def close(self) -> None:
-        """Stop timers and orders; state stays as it is on disk."""
+        """Stop timers and commands; state stays as it is on disk."""
         self.loop.close()
-        self.timers.close()
-        await self.orders.close()
+        await self.performer.close()
 
-    def _forget_pool(self, event: PoolGone) -> None:
-        self.autoscaling.forget(event.pool)
-        self._pool_gone(event.pool)
+    def _announce_gone(self, pool: Pool) -> None:
+        gone = self._waiting.pop(pool.id.lower(), None)
+        if gone is not None:
+            gone.set()

@@ -8,7 +8,7 @@ about a minute late).
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,129 +22,122 @@ from local.azure.batch.model import Pool
 from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.durations import parse_duration, stamp
 from local.azure.batch.model.states import TAKES_TASKS, JobState, PoolState
-from local.azure.batch.scheduling.allocation import Allocation
-from local.azure.batch.scheduling.events import PoolMade
-from local.azure.batch.scheduling.loop import Loop
-from local.azure.batch.scheduling.timers import Timers
-from local.azure.platform.clock import Clock
+from local.azure.batch.scheduling import allocation
+from local.azure.batch.scheduling.messages import Arm, Disarm, EvaluationDue, PoolMade, SamplingDue
+from local.azure.batch.scheduling.turn import Turn
 from local.node.contract import NodeState
 
 DEFAULT_INTERVAL: Final = "PT15M"
 _KEPT: Final = timedelta(days=1) // PERIOD
 _BETWEEN_REQUESTS: Final = timedelta(seconds=30)  # to enable it (documented)
-_SAMPLING, _EVALUATION = "autoscale sample", "autoscale evaluation"
+_SAMPLING = "autoscale sample"
+_EVALUATION = "autoscale evaluation"
 
 
-class Autoscaling:
-    """One account's."""
+def pool_made(turn: Turn, event: PoolMade) -> None:
+    """There is a new pool."""
+    watch(turn, event.pool)
 
-    def __init__(self, state: AccountState, clock: Clock, loop: Loop, timers: Timers, allocation: Allocation) -> None:
-        self._state, self._clock, self._loop, self._timers, self._allocation = state, clock, loop, timers, allocation
-        self._history: dict[str, deque[tuple[datetime, Mapping[str, float]]]] = defaultdict(lambda: deque(maxlen=_KEPT))
-        self._enabled: dict[str, datetime] = {}
-        self._sampling = False
 
-    def pool_made(self, event: PoolMade) -> None:
-        """There is a new pool."""
-        self.watch(event.pool)
+def watch(turn: Turn, pool: Pool) -> None:
+    """Call when a pool was made or its scaling changed: a formula is evaluated now and at each interval from now on
+    (recorded of a pool that becomes autoscaled: its answer has the first evaluation)."""
+    samples = _samples(turn.state, pool)
+    if not samples:
+        samples.append((turn.now, measure(turn.state, pool)))
+    turn.command(Arm(_SAMPLING, "", turn.now + PERIOD, SamplingDue(), if_idle=True))
+    turn.command(Disarm(_EVALUATION, pool.id.lower()))
+    if pool.formula is not None:
+        _evaluate(turn, pool)
 
-    def watch(self, pool: Pool) -> None:
-        """Call when a pool was made or its scaling changed: a formula is evaluated now and at each interval from now on
-        (recorded of a pool that becomes autoscaled: its answer has the first evaluation)."""
-        self._begin_sampling()
-        if not self._history[pool.id.lower()]:
-            self._history[pool.id.lower()].append((self._clock.now(), measure(self._state, pool)))
-        self._timers.cancel(_EVALUATION, pool.id.lower())
-        if pool.formula is not None:
-            self._evaluate(pool)
 
-    def enable(self, pool: Pool, formula: str | None, interval: str | None) -> None:
-        """Have the pool scale itself; what is None stays as it is. The formula has been accepted (`accept`)."""
-        now, before = self._clock.now(), self._enabled.get(pool.id.lower())
-        if before is not None and now - before < _BETWEEN_REQUESTS:
-            raise errors.TooManyEnableAutoScaleRequests
-        self._enabled[pool.id.lower()] = now
-        present = pool.body if pool.formula is not None else {}
+def enable(turn: Turn, pool: Pool, formula: str | None, interval: str | None) -> None:
+    """Have the pool scale itself; what is None stays as it is. The formula has been accepted (`accept`). Raises
+    TooManyEnableAutoScaleRequests within 30 seconds of the last time (documented)."""
+    enabled_at = turn.state.scaling.enabled_at
+    before = enabled_at.get(pool.id.lower())
+    if before is not None and turn.now - before < _BETWEEN_REQUESTS:
+        raise errors.TooManyEnableAutoScaleRequests
+    present = pool.body if pool.formula is not None else {}
+    with turn.change(pool):
         pool.body = {
             **pool.body,
             "enableAutoScale": True,
             "autoScaleFormula": formula or present["autoScaleFormula"],
             "autoScaleEvaluationInterval": interval or present.get("autoScaleEvaluationInterval", DEFAULT_INTERVAL),
         }
-        pool.touch(now)
-        self._state.save(pool)
-        self.watch(pool)
+        pool.touch(turn.now)
+    watch(turn, pool)
+    enabled_at[pool.id.lower()] = turn.now
 
-    def disable(self, pool: Pool) -> None:
-        """Have the pool keep the size that it shall have now."""
-        if pool.formula is None:
-            return
-        kept = {name: value for name, value in pool.body.items() if not name.startswith("autoScale")}
-        pool.body, pool.autoscale_run = {**kept, "enableAutoScale": False}, None  # no new etag (recorded)
-        self._state.save(pool)
-        self.watch(pool)
 
-    def forget(self, pool: Pool) -> None:
-        """The pool is gone."""
-        self._timers.cancel(_EVALUATION, pool.id.lower())
-        self._history.pop(pool.id.lower(), None)
-        self._enabled.pop(pool.id.lower(), None)
+def disable(turn: Turn, pool: Pool) -> None:
+    """Have the pool keep the size that it shall have now."""
+    if pool.formula is None:
+        return
+    kept = {name: value for name, value in pool.body.items() if not name.startswith("autoScale")}
+    with turn.change(pool):
+        pool.body = {**kept, "enableAutoScale": False}  # no new etag (recorded)
+        pool.autoscale_run = None
+    watch(turn, pool)
 
-    def resume(self) -> None:
-        """After a restart: go on at the times that were due."""
-        for pool in self._state.pools.values():
-            self._begin_sampling()
-            if pool.formula is not None:
-                run = pool.autoscale_run
-                last = self._clock.now() if run is None else datetime.fromisoformat(run["timestamp"])
-                self._arm(pool, last)
 
-    def preview(self, pool: Pool, formula: str) -> Evaluation:
-        """What a formula would give for the pool now; nothing is changed."""
-        now, present = self._clock.now(), measure(self._state, pool)
-        history = self._history[pool.id.lower()]
-        metrics = {
-            name: Metric(name, value, [(at, sample[name]) for at, sample in history])
-            for name, value in present.items()
-            if name in formula  # a name that is not in the text is not asked for
-        }
-        return evaluation.evaluate(
-            formula, evaluation.Pool(pool.target_dedicated, pool.target_low_priority, metrics), now
-        )
+def resume(turn: Turn) -> None:
+    """After a restart: go on at the times that were due."""
+    sampling_due(turn, SamplingDue())
+    for pool in turn.state.pools.values():
+        if pool.formula is not None:
+            run = pool.autoscale_run
+            _arm(turn, pool, turn.now if run is None else datetime.fromisoformat(run["timestamp"]))
 
-    def _evaluate(self, pool: Pool) -> None:
-        if pool.formula is None or pool.state is PoolState.DELETING:
-            return
-        found = self.preview(pool, pool.formula)
-        pool.autoscale_run = run_view(found)
-        self._arm(pool, found.at)
-        targets = (found.target_dedicated, found.target_low_priority)
-        with self._loop.turn():  # what was evaluated is also asked for, or neither
-            self._state.save(pool)
-            if targets != (pool.target_dedicated, pool.target_low_priority):
-                self._allocation.resize(pool, *targets, found.option)
 
-    def _arm(self, pool: Pool, last: datetime) -> None:
-        when = last + parse_duration(pool.body.get("autoScaleEvaluationInterval", DEFAULT_INTERVAL))
-        self._timers.arm(_EVALUATION, pool.id.lower(), when, lambda: self._due(pool))
+def preview(state: AccountState, pool: Pool, formula: str, now: datetime) -> Evaluation:
+    """What a formula would give for the pool now; nothing is changed."""
+    samples = _samples(state, pool)
+    metrics = {
+        name: Metric(name, value, [(at, sample[name]) for at, sample in samples])
+        for name, value in measure(state, pool).items()
+        if name in formula  # a name that is not in the text is not asked for
+    }
+    present = evaluation.Pool(pool.target_dedicated, pool.target_low_priority, metrics)
+    return evaluation.evaluate(formula, present, now)
 
-    def _due(self, pool: Pool) -> None:
-        if self._state.pools.get(pool.id.lower()) is pool:
-            self._evaluate(pool)
 
-    def _begin_sampling(self) -> None:
-        if not self._sampling:
-            self._sampling = True
-            self._sample()
+def _samples(state: AccountState, pool: Pool) -> deque[tuple[datetime, Mapping[str, float]]]:
+    """The measured variables of the last day, the oldest first."""
+    return state.scaling.samples.setdefault(pool.id.lower(), deque(maxlen=_KEPT))
 
-    def _sample(self) -> None:
-        if not self._state.pools:
-            self._sampling = False
-            return
-        now = self._clock.now()
-        for pool in self._state.pools.values():
-            self._history[pool.id.lower()].append((now, measure(self._state, pool)))
-        self._timers.arm(_SAMPLING, "", now + PERIOD, self._sample)
+
+def evaluation_due(turn: Turn, event: EvaluationDue) -> None:
+    """Evaluate a pool's formula at its interval."""
+    pool = turn.state.pools.get(event.pool_id)
+    if pool is not None:
+        _evaluate(turn, pool)
+
+
+def _evaluate(turn: Turn, pool: Pool) -> None:
+    if pool.formula is None or pool.state is PoolState.DELETING:
+        return
+    outcome = preview(turn.state, pool, pool.formula, turn.now)
+    with turn.change(pool):
+        pool.autoscale_run = run_view(outcome)
+    _arm(turn, pool, outcome.at)
+    targets = (outcome.target_dedicated, outcome.target_low_priority)
+    if targets != (pool.target_dedicated, pool.target_low_priority):
+        allocation.resize(turn, pool, *targets, outcome.option)
+
+
+def _arm(turn: Turn, pool: Pool, last: datetime) -> None:
+    when = last + parse_duration(pool.body.get("autoScaleEvaluationInterval", DEFAULT_INTERVAL))
+    turn.command(Arm(_EVALUATION, pool.id.lower(), when, EvaluationDue(pool.id.lower())))
+
+
+def sampling_due(turn: Turn, event: SamplingDue) -> None:
+    """Measure all pools, and again in 30 s as long as there are any."""
+    for pool in turn.state.pools.values():
+        _samples(turn.state, pool).append((turn.now, measure(turn.state, pool)))
+    if turn.state.pools:
+        turn.command(Arm(_SAMPLING, "", turn.now + PERIOD, event))
 
 
 def accept(formula: str) -> None:
@@ -174,7 +167,7 @@ def measure(state: AccountState, pool: Pool) -> dict[str, float]:
     running = sum(len(state.on_node[node.id]) for node in nodes)
     ended = [state.ended(job) for job in jobs]
     dedicated = sum(node.dedicated for node in nodes)
-    found = {
+    variables = {
         "$ActiveTasks": active,
         "$RunningTasks": running,
         "$PendingTasks": active + running,
@@ -187,14 +180,14 @@ def measure(state: AccountState, pool: Pool) -> dict[str, float]:
         "$PreemptedNodeCount": sum(node.state is NodeState.PREEMPTED for node in nodes),
         "$SampleNodeCount": len(nodes),
     }
-    return {name: float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in variables.items()}
 
 
-def run_view(found: Evaluation) -> dict[str, Any]:
+def run_view(outcome: Evaluation) -> dict[str, Any]:
     """`autoScaleRun` of the data plane."""
-    shown: dict[str, Any] = {"timestamp": stamp(found.at), "results": found.results}
-    if found.error is not None:
-        shown["error"] = error_view(found.error)
+    shown: dict[str, Any] = {"timestamp": stamp(outcome.at), "results": outcome.results}
+    if outcome.error is not None:
+        shown["error"] = error_view(outcome.error)
     return shown
 
 

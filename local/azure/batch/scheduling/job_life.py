@@ -1,8 +1,8 @@
 """The life of jobs: they are made with their auto pool and job manager; terminating, deleting, disabling and enabling
 take as long as their tasks need to stop, and terminating and deleting as long as their release tasks run.
 
-Owns what happens to a job as a whole; single tasks and nodes are the dispatcher's, who makes jobs by the clock is in
-`schedules.py`.
+What is next for a job is decided in `decisions/scheduler.py: job_end` and `job_step`; single tasks are in
+`task_runs.py`, who makes jobs by the clock is in `schedules.py`.
 """
 
 from __future__ import annotations
@@ -14,173 +14,191 @@ from typing import Any
 from local.azure.batch.decisions import failures, scheduler
 from local.azure.batch.decisions.scheduler import JobStep
 from local.azure.batch.model import Ending, Job, JobSchedule, Task
-from local.azure.batch.model.account_state import AccountState
 from local.azure.batch.model.states import JobEvent, JobState, PoolState
 from local.azure.batch.model.task import job_directory, with_defaults
-from local.azure.batch.scheduling.dispatcher import Dispatcher
-from local.azure.batch.scheduling.events import AutoPoolOver, AutoPoolWanted, JobOver, JobSettled
-from local.azure.batch.scheduling.job_tasks import JobTasks
-from local.azure.batch.scheduling.loop import Loop
-from local.azure.batch.scheduling.orders import Orders
-from local.azure.batch.scheduling.timers import Timers
-from local.azure.platform.clock import Clock
+from local.azure.batch.scheduling import assignment, job_tasks, task_runs
+from local.azure.batch.scheduling.messages import (
+    Arm,
+    AutoPoolOver,
+    AutoPoolWanted,
+    Disarm,
+    JobOver,
+    JobOverdue,
+    JobSettled,
+)
+from local.azure.batch.scheduling.turn import Turn
+
+_WALL_CLOCK = "job"
+_ENDINGS = {"requeue": Ending.REQUEUE, "terminate": Ending.TERMINATE}
 
 
-class JobLife:
-    """One account's jobs."""
+def create(turn: Turn, job_id: str, body: dict[str, Any], schedule: JobSchedule | None = None) -> Job:
+    """Make a job of a definition that has its defaults: with its auto pool, and its job manager as first task."""
+    job = Job(
+        id=job_id,
+        body=body,
+        created=turn.now,
+        state_since=turn.now,
+        changed=turn.now,
+        number=turn.state.next_number(),
+        schedule_id=None if schedule is None else schedule.id,
+    )
+    if job.auto_pool is not None:
+        job.auto_pool_id = _auto_pool(turn, job, job.auto_pool, schedule)
+    turn.add(job)
+    if job.manager is not None:
+        turn.add(
+            Task(
+                id=job.manager["id"],
+                job_id=job.id,
+                body=_manager_body(job.manager),
+                created=turn.now,
+                state_since=turn.now,
+                changed=turn.now,
+                number=turn.state.next_number(),
+            )
+        )
+    watch(turn, job)
+    assignment.wake(turn, job.pool_id)
+    return job
 
-    def __init__(
-        self, state: AccountState, clock: Clock, loop: Loop, timers: Timers, orders: Orders, job_tasks: JobTasks,
-        dispatcher: Dispatcher,
-    ) -> None:  # fmt: skip
-        self._state, self._clock, self._loop, self._timers = state, clock, loop, timers
-        self._orders, self._job_tasks, self._dispatcher = orders, job_tasks, dispatcher
 
-    def create(self, job_id: str, body: dict[str, Any], schedule: JobSchedule | None = None) -> Job:
-        """Make a job of a definition that has its defaults: with its auto pool, and its job manager as first task."""
-        now = self._clock.now()
-        with self._loop.turn():
-            job = Job(
-                id=job_id, body=body, created=now, state_since=now, changed=now, number=self._state.next_number(),
-                schedule_id=None if schedule is None else schedule.id,
-            )  # fmt: skip
-            if job.auto_pool is not None:
-                job.auto_pool_id = self._auto_pool(job, job.auto_pool, schedule)
-            self._state.save(job)
-            if job.manager is not None:
-                task = Task(
-                    id=job.manager["id"], job_id=job.id, body=_manager_body(job.manager), created=now, state_since=now,
-                    changed=now, number=self._state.next_number(),
-                )  # fmt: skip
-                self._state.save(task)
-            self.watch(job)
-            self._dispatcher.wake(job.pool_id)
-        return job
+def _auto_pool(turn: Turn, job: Job, auto_pool: dict[str, Any], schedule: JobSchedule | None) -> str:
+    """The id of the pool that is made for the job, or for its schedule, whose later jobs use it as well."""
+    shared = schedule if auto_pool["poolLifetimeOption"] == "jobschedule" else None
+    if shared is not None and (shared.auto_pool_id or "").lower() in turn.state.pools:
+        return shared.auto_pool_id or ""
+    prefix = auto_pool.get("autoPoolIdPrefix", "")
+    pool_id = f"{prefix}{'_' if prefix else ''}{str(uuid.uuid4()).upper()}"
+    owner = f"job/{job.id}" if shared is None else f"jobschedule/{shared.id}"
+    turn.post(AutoPoolWanted(pool_id, auto_pool["pool"], owner))
+    if shared is not None:
+        with turn.change(shared):
+            shared.auto_pool_id = pool_id
+    return pool_id
 
-    def _auto_pool(self, job: Job, auto_pool: dict[str, Any], schedule: JobSchedule | None) -> str:
-        """The id of the pool made for the job; all jobs of a schedule share one whose lifetime is the schedule's."""
-        shared = schedule is not None and auto_pool["poolLifetimeOption"] == "jobschedule"
-        if schedule is not None and shared and (schedule.auto_pool_id or "").lower() in self._state.pools:
-            return schedule.auto_pool_id or ""
-        prefix = auto_pool.get("autoPoolIdPrefix", "")
-        pool_id = f"{prefix}{'_' if prefix else ''}{str(uuid.uuid4()).upper()}"
-        owner = f"jobschedule/{schedule.id}" if schedule is not None and shared else f"job/{job.id}"
-        self._loop.post(AutoPoolWanted(pool_id, auto_pool["pool"], owner))
-        if schedule is not None and shared:
-            schedule.auto_pool_id = pool_id
-            self._state.save(schedule)
-        return pool_id
 
-    def end_auto_pool(self, owner: str, pool_id: str | None, auto_pool: dict[str, Any] | None) -> None:
-        """What the pool was made for is over: the pool goes too, unless it shall be kept or serves something else."""
-        pool = self._state.pools.get((pool_id or "").lower())
-        if pool is None or auto_pool is None or auto_pool["keepAlive"] or pool.state is PoolState.DELETING:
-            return
-        if (pool.auto_pool_of or "").lower() == owner.lower():
-            self._loop.post(AutoPoolOver(pool.id))
+def end_auto_pool(turn: Turn, owner: str, pool_id: str | None, auto_pool: dict[str, Any] | None) -> None:
+    """What the pool was made for is over: the pool goes too, unless it shall be kept or serves something else."""
+    pool = turn.state.pools.get((pool_id or "").lower())
+    if pool is None or auto_pool is None or auto_pool["keepAlive"] or pool.state is PoolState.DELETING:
+        return
+    if (pool.auto_pool_of or "").lower() == owner.lower():
+        turn.post(AutoPoolOver(pool.id))
 
-    def terminate(self, job: Job, reason: str, *, force: bool = False) -> None:
-        """Begin to terminate: running tasks are ended, waiting ones stay active (documented). `force`: without waiting
-        for the nodes."""
-        with self._loop.turn():
-            job.happen(JobEvent.TERMINATE, self._clock.now())
-            job.terminate_reason = reason
-            self._quieten(job, Ending.TERMINATE)
-            if force:
-                self._abandon(job)
 
-    def delete(self, job: Job, *, force: bool = False) -> None:
-        """Begin to delete: running tasks are ended first. `force`: without waiting for the nodes."""
-        with self._loop.turn():
-            if job.state is not JobState.DELETING:
-                job.happen(JobEvent.DELETE, self._clock.now())
-                self._quieten(job, Ending.TERMINATE)
-            if force:
-                self._abandon(job)
+def terminate(turn: Turn, job: Job, reason: str, *, force: bool = False) -> None:
+    """Begin to terminate: running tasks are ended, waiting ones stay active (documented). `force`: without waiting for
+    the nodes."""
+    with turn.change(job):
+        job.happen(JobEvent.TERMINATE, turn.now)
+        job.terminate_reason = reason
+    _end_runs(turn, job, Ending.TERMINATE)
+    if force:
+        _abandon(turn, job)
 
-    def _abandon(self, job: Job) -> None:
-        for task in self._state.running_tasks(job):
-            self._dispatcher.abandon_run(task)
-        self._job_tasks.give_up(job)
-        self._loop.post(JobSettled(job))
 
-    def disable(self, job: Job, option: str) -> None:
-        """Begin to disable: running tasks are requeued, terminated or waited for."""
-        with self._loop.turn():
-            job.happen(JobEvent.DISABLE, self._clock.now())
-            ending = {"requeue": Ending.REQUEUE, "terminate": Ending.TERMINATE}.get(option)
-            self._quieten(job, ending)
+def delete(turn: Turn, job: Job, *, force: bool = False) -> None:
+    """Begin to delete: running tasks are ended first. `force`: without waiting for the nodes."""
+    if job.state is not JobState.DELETING:
+        with turn.change(job):
+            job.happen(JobEvent.DELETE, turn.now)
+        _end_runs(turn, job, Ending.TERMINATE)
+    if force:
+        _abandon(turn, job)
 
-    def enable(self, job: Job) -> None:
-        """Let its tasks run again."""
-        with self._loop.turn():
-            job.happen(JobEvent.ENABLE, self._clock.now())
-            self._quieten(job, None)
 
-    def _quieten(self, job: Job, ending: Ending | None) -> None:
-        self._state.save(job)
-        if ending is not None:
-            for task in self._state.running_tasks(job):
-                self._dispatcher.end_run(task, ending)
-        self._loop.post(JobSettled(job))
+def disable(turn: Turn, job: Job, option: str) -> None:
+    """Begin to disable: running tasks are requeued, terminated or waited for (`disableTasks` of the REST API)."""
+    with turn.change(job):
+        job.happen(JobEvent.DISABLE, turn.now)
+    _end_runs(turn, job, _ENDINGS.get(option))
 
-    def settle(self, event: JobSettled) -> None:
-        """After something changed: finish what was begun, or end a job whose work is done, or as a task's end asks."""
-        job, action = event.job, event.action
-        if self._state.jobs.get(job.id.lower()) is not job:
-            return
-        reason = scheduler.job_end(job, self._state.unfinished(job), action, manager_ended=event.manager_ended)
-        step = scheduler.job_step(job, self._state.running(job), reason, action)
-        if step is JobStep.TERMINATE:
-            self.terminate(job, reason or "")
-        elif step is JobStep.DISABLE:
-            self.disable(job, "requeue")  # documented: as the verb with this option
-        elif step in (JobStep.GO_ON, JobStep.REST):
-            job.happen(JobEvent.QUIET, self._clock.now())
-            self._state.save(job)
-            self._dispatcher.wake(job.pool_id)
-        elif step is JobStep.FINISH and self._job_tasks.is_released(job):
-            job.happen(JobEvent.QUIET, self._clock.now())
-            job.ended = self._clock.now()
-            self._state.save(job)
-            self._over(job)
-        elif step is JobStep.FORGET and self._job_tasks.is_released(job):
-            nodes = {task.node_id for task in self._state.tasks(job).values()}
-            nodes |= {node_id for node_id, _ in self._state.job_tasks[job.id.lower()]}
-            self._orders.erase_files(nodes, job_folder(job.id))
-            self._state.drop(job)
-            self._over(job)
 
-    def _over(self, job: Job) -> None:
-        self._timers.cancel("job", job.id.lower())
-        self.end_auto_pool(f"job/{job.id}", job.auto_pool_id, job.auto_pool)
-        self._loop.post(JobOver(job))
+def enable(turn: Turn, job: Job) -> None:
+    """Let its tasks run again."""
+    with turn.change(job):
+        job.happen(JobEvent.ENABLE, turn.now)
+    _end_runs(turn, job, None)
 
-    def update(self, job: Job) -> None:
-        """A client changed its definition: take its limits, and end it if there is nothing left to wait for."""
-        with self._loop.turn():
-            self._state.save(job)
-            self.watch(job)
-            self._loop.post(JobSettled(job))
-            self._dispatcher.wake(job.pool_id)
 
-    def resume(self) -> None:
-        """After a restart."""
-        for job in list(self._state.jobs.values()):
-            self.watch(job)
-            self._loop.post(JobSettled(job))
+def _end_runs(turn: Turn, job: Job, ending: Ending | None) -> None:
+    if ending is not None:
+        for task in turn.state.running_tasks(job):
+            task_runs.end_run(turn, task, ending)
+    turn.post(JobSettled(job))
 
-    def watch(self, job: Job) -> None:
-        """(Re)arm the job's wall clock; call after it was made or changed."""
-        self._timers.cancel("job", job.id.lower())
-        if job.max_seconds is not None and job.state not in (JobState.COMPLETED, JobState.DELETING):
-            when = job.created + timedelta(seconds=job.max_seconds)
-            self._timers.arm("job", job.id.lower(), when, lambda: self._overdue(job))
 
-    def _overdue(self, job: Job) -> None:
-        current = self._state.jobs.get(job.id.lower())
-        if current is job and job.state not in (JobState.TERMINATING, JobState.COMPLETED, JobState.DELETING):
-            self.terminate(job, failures.MAX_WALL_CLOCK)
+def _abandon(turn: Turn, job: Job) -> None:
+    for task in turn.state.running_tasks(job):
+        task_runs.abandon_run(turn, task)
+    job_tasks.abandon(turn, job)
+    turn.post(JobSettled(job))
+
+
+def settle(turn: Turn, event: JobSettled) -> None:
+    """After something changed: finish what was begun, or end a job whose work is done, or as a task's end asks."""
+    job, action = event.job, event.action
+    if turn.state.jobs.get(job.id.lower()) is not job:
+        return
+    reason = scheduler.job_end(job, turn.state.unfinished(job), action, manager_ended=event.manager_ended)
+    step = scheduler.job_step(job, turn.state.running(job), reason, action)
+    if step is JobStep.TERMINATE:
+        terminate(turn, job, reason or "")
+    elif step is JobStep.DISABLE:
+        disable(turn, job, "requeue")  # documented: as the verb with this option
+    elif step in (JobStep.GO_ON, JobStep.REST):
+        with turn.change(job):
+            job.happen(JobEvent.QUIET, turn.now)
+        assignment.wake(turn, job.pool_id)
+    elif step is JobStep.FINISH and job_tasks.release(turn, job):
+        with turn.change(job):
+            job.happen(JobEvent.QUIET, turn.now)
+            job.ended = turn.now
+        _over(turn, job)
+    elif step is JobStep.FORGET and job_tasks.release(turn, job):
+        nodes = {task.node_id for task in turn.state.tasks(job).values()}
+        nodes |= {node_id for node_id, _ in turn.state.job_tasks[job.id.lower()]}
+        for node_id in nodes:
+            task_runs.erase_files(turn, node_id, job_folder(job.id))
+        turn.drop(job)
+        _over(turn, job)
+
+
+def _over(turn: Turn, job: Job) -> None:
+    turn.command(Disarm(_WALL_CLOCK, job.id.lower()))
+    end_auto_pool(turn, f"job/{job.id}", job.auto_pool_id, job.auto_pool)
+    turn.post(JobOver(job))
+
+
+def updated(turn: Turn, job: Job) -> None:
+    """A client changed its definition: take its limits, and end it if there is nothing left to wait for."""
+    watch(turn, job)
+    turn.post(JobSettled(job))
+    assignment.wake(turn, job.pool_id)
+
+
+def resume(turn: Turn) -> None:
+    """After a restart."""
+    for job in list(turn.state.jobs.values()):
+        watch(turn, job)
+        turn.post(JobSettled(job))
+
+
+def watch(turn: Turn, job: Job) -> None:
+    """(Re)arm the job's wall clock; call after it was made or changed."""
+    key = job.id.lower()
+    if job.max_seconds is None or job.state in (JobState.COMPLETED, JobState.DELETING):
+        turn.command(Disarm(_WALL_CLOCK, key))
+    else:
+        turn.command(Arm(_WALL_CLOCK, key, job.created + timedelta(seconds=job.max_seconds), JobOverdue(key)))
+
+
+def overdue(turn: Turn, event: JobOverdue) -> None:
+    """End a job that is over its wall-clock limit."""
+    job = turn.state.jobs.get(event.job_id)
+    if job is not None and job.state not in (JobState.TERMINATING, JobState.COMPLETED, JobState.DELETING):
+        terminate(turn, job, failures.MAX_WALL_CLOCK)
 
 
 def _manager_body(manager: dict[str, Any]) -> dict[str, Any]:

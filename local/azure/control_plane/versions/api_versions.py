@@ -82,6 +82,24 @@ _SINCE: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 """What bodies of a type have from a version on, where no SDK of it was compared: (first version, by path)."""
 
 
+def without_unknown(type: str, version: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The body of an answer without the properties that this version's models do not have."""
+    for path, change in changes_of(type, version, "create").items():
+        if change is None:
+            body = _without(body, [part.rstrip("*!") for part in path.split("/")])
+    return body
+
+
+def _without(value: Any, path: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_without(one, path) for one in value]
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    if len(path) == 1:
+        return {name: one for name, one in value.items() if name != path[0]}
+    return {**value, path[0]: _without(value[path[0]], path[1:])}
+
+
 def changes_of(type: str, version: str, kind: str) -> Mapping[str, Any]:
     """How a body (`create` or `update`) of this version differs, by path (`shapes.changed_shape`)."""
     first, added = _SINCE.get(type, ("", {}))

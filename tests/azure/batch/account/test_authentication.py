@@ -90,7 +90,7 @@ def test_the_error_of_a_nameless_request_is_encoded_like_any_other(azure: LocalB
     for path, status, code in (
         ("/jobs", 400, "MissingRequiredQueryParameter"),
         ("/jobs?api-version=later", 400, "InvalidQueryParameterValue"),
-        ("/jobs?api-version=2025-06-01&colour=red", 400, "InvalidQueryParameterValue"),
+        ("/jobs?api-version=2025-06-01&colour=red", 400, "UnsupportedQueryParameter"),
         ("/shelves?api-version=2025-06-01", 404, "ResourceNotFound"),
     ):
         with pytest.raises(HttpResponseError) as caught:

@@ -63,7 +63,8 @@ def names_in_source(model: str) -> set[str]:
 
 @pytest.mark.parametrize(("body", "model"), BODIES, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_body_has_exactly_the_sdks_properties(body: Object, model: str) -> None:
-    assert set(body.properties) | body.read_only == names_in_source(model) == set(wire_names(model))
+    more = bodies._MORE.get(model, {}).keys()  # what only earlier models had
+    assert (set(body.properties) | body.read_only) - more == names_in_source(model) == set(wire_names(model))
 
 
 def test_every_rule_names_a_property_that_a_model_has() -> None:

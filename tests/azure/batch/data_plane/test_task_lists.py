@@ -14,6 +14,7 @@ from local.azure.batch.data_plane.operations.tasks import SHOWN
 from local.azure.batch.model import Task
 from local.azure.batch.model.states import TaskState
 from local.azure.batch.model.task import with_defaults
+from local.azure.batch.scheduling.turn import Turn
 from testbeds.batch_service import LocalBatch
 from tests.azure.batch.sdk import make_job
 
@@ -44,7 +45,7 @@ def fill(local: LocalBatch, count: int) -> list[dict[str, Any]]:
             task.exit_code = number % 2
             task.result, task.ended = ("failure" if number % 2 else "success"), since
         made.append(task)
-        local.do(account.state.save, task)
+        local.do(account.scheduling.do, Turn.add, task)
     return [task.view(account.url) for task in sorted(made, key=lambda task: task.id.lower())]
 
 

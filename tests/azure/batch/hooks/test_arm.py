@@ -13,6 +13,7 @@ from azure.mgmt.batch import models as arm
 
 from local.azure.arm.service import ArmService
 from local.azure.control_plane.resources import Resource
+from local.azure.control_plane.versions.api_versions import without_unknown
 from testbeds.batch_service import LocalBatch, TokenOf
 
 MACHINE = arm.VirtualMachineConfiguration(
@@ -81,3 +82,17 @@ def test_an_account_and_a_pool_live_and_die_through_arm(
     client.pool.begin_delete("group", "armbatch", "pool").wait()
     client.batch_account.begin_delete("group", "armbatch").wait()
     assert local.executor.nodes == {} and local.service.account("armbatch") is None
+
+
+def test_an_answer_of_an_earlier_version_has_nothing_that_its_models_do_not_have() -> None:
+    """The table is the one by which bodies are checked."""
+    image = {"offer": "ubuntu-hpc", "communityGalleryImageId": "x"}
+    extension = {"name": "e", "enableAutomaticUpgrade": True}
+    machine = {"imageReference": image, "extensions": [extension]}
+    pool = {"name": "p", "properties": {"deploymentConfiguration": {"virtualMachineConfiguration": machine}}}
+    kind = "Microsoft.Batch/batchAccounts/pools"
+    shown = without_unknown(kind, "2022-10-01", pool)["properties"]["deploymentConfiguration"]
+    assert shown == {
+        "virtualMachineConfiguration": {"imageReference": {"offer": "ubuntu-hpc"}, "extensions": [{"name": "e"}]}
+    }
+    assert without_unknown(kind, "2024-07-01", pool) == pool

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from local.azure.batch.model.states import JobState, TaskState
+from local.azure.batch.scheduling import job_life
 from local.azure.platform.certificates import ensure_authority
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
@@ -103,6 +104,6 @@ async def test_a_preparation_that_ends_while_the_service_is_dead_is_not_run_agai
     assert (second.folder("t") / "stdout.txt").read_text() == "prepared\n"
     assert (second.folder("t").parents[3] / "shared/count").read_text() == "x\n"
     job = second.state.jobs["job"]
-    second.jobs.terminate(job, "enough")
+    second.scheduling.do(job_life.terminate, job, "enough")
     await second.until(lambda: job.state is JobState.COMPLETED)
     assert (second.folder("jobrelease") / "stdout.txt").read_text() == "prepared\n"

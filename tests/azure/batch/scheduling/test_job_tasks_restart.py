@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from local.azure.batch.scheduling.turn import Turn
 from local.node.contract import NodeState
 from testbeds.batch_service import LocalBatch
 from tests.azure.batch.scheduling.job_tasks import PREPARE, RELEASE, make, running, terminate
@@ -85,6 +86,6 @@ def test_a_held_task_that_was_being_ended_is_ended_after_a_restart(node: LocalBa
     assert account is not None
     task = account.state.tasks(account.state.jobs["job"])["t"]
     task.ending = type(task).from_json({**task.to_json(), "ending": "terminate"}).ending
-    account.state.save(task)
+    node.do(account.scheduling.do, Turn.add, task)
     node.restart()
     assert states(node, "t") == ["completed"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections.abc import Callable
 
 import pytest
 from azure.batch import models
@@ -12,6 +13,8 @@ from azure.batch import models
 from local.azure.batch.account.account import Account
 from local.azure.batch.model import Ending
 from local.azure.batch.model.states import TaskState
+from local.azure.batch.scheduling import job_life, task_runs
+from local.azure.batch.scheduling.turn import Turn
 from local.node.contract import RunSpec
 from testbeds.batch_service import LocalBatch
 from tests.azure.batch.sdk import add, make_job
@@ -46,15 +49,14 @@ def test_a_task_that_was_being_ended_before_its_node_knew_of_it_is_not_left_hang
     assert account is not None
     job = account.state.jobs["job"]
     task = account.state.tasks(job)["t"]
-    jobs, dispatcher = account.jobs, account.dispatcher
-    calls = {
-        "terminate": lambda: dispatcher.end_task(task),
-        "delete": lambda: dispatcher.delete_task(task),
-        "terminate job": lambda: jobs.terminate(job, "enough"),
-        "delete job": lambda: jobs.delete(job),
-        "disable job": lambda: jobs.disable(job, "terminate"),
+    calls: dict[str, Callable[[Turn], None]] = {
+        "terminate": lambda turn: task_runs.end_task(turn, task),
+        "delete": lambda turn: task_runs.delete_task(turn, task),
+        "terminate job": lambda turn: job_life.terminate(turn, job, "enough"),
+        "delete job": lambda turn: job_life.delete(turn, job),
+        "disable job": lambda turn: job_life.disable(turn, job, "terminate"),
     }
-    node.do(calls[verb])
+    node.do(account.scheduling.do, calls[verb])
     node.restart()
     client = node.client()
     assert node.executor.runs == {} and node.executor.starts == []  # it never ran, and never will
@@ -72,7 +74,7 @@ def test_a_deletion_that_was_only_begun_is_finished(node: LocalBatch) -> None:
     assert account is not None
     task = account.state.tasks(account.state.jobs["job"])["t"]
     task.deleting = True
-    node.do(account.state.save, task)  # killed here, before the run was told to end
+    node.do(account.scheduling.do, Turn.add, task)  # killed here, before the run was told to end
     node.restart()
     assert node.executor.runs == {} and list(node.client().list_tasks("job")) == []
 
@@ -102,7 +104,7 @@ def test_kills_under_load_lose_double_and_hang_nothing(azure: LocalBatch, seed: 
                 await asyncio.sleep(0)
                 running = [task for task in account.state.all_tasks() if task.on_node]
                 if running and chance.random() < 0.2:
-                    account.dispatcher.end_run(chance.choice(running), chance.choice(list(Ending)))
+                    account.scheduling.do(task_runs.end_run, chance.choice(running), chance.choice(list(Ending)))
 
         azure.run(meanwhile())
         azure.stop()

@@ -1,42 +1,77 @@
-"""The account's loop: order, one transaction for a turn, and nothing said before it is written."""
+"""The account's loop: order, nothing said before it is written, and a turn that fails changes nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from local.azure.batch.decisions.run_specs import SpecWriter
+from local.azure.batch.model import Job
+from local.azure.batch.model.account_state import JOBS, AccountState
+from local.azure.batch.model.job import with_defaults
 from local.azure.batch.scheduling.loop import Loop
+from local.azure.batch.scheduling.messages import Command, Disarm
+from local.azure.batch.scheduling.turn import Turn
+from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
+from tests.azure.batch.bench import NoStorage
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Said:
-    what: str
+class Report:
+    name: str
 
 
 @dataclass(frozen=True)
 class Look:
-    where: str
+    name: str
 
 
 class Bench:
+    """A loop whose handlers keep what they take, and fail at "bad" after they changed a job."""
+
     def __init__(self, store: Store) -> None:
-        self.store, self.loop, self.taken = store, Loop(store), list[str]()
-        self.loop.handlers = {Said: self.said, Look: self.look}
+        self.store = store
+        self.state = AccountState(store, "account")
+        specs = SpecWriter("account", "https://127.0.0.1:1", lambda resource_id: None, NoStorage(), lambda *run: "")
+        self.loop = Loop(self.state, ManualClock(NOW), specs)
+        self.loop.handlers = {Report: self.report, Look: self.look}
+        self.loop.perform = self.perform
+        self.taken: list[str] = []
+        self.performed: list[Command] = []
 
-    def said(self, event: Said) -> None:
-        self.taken.append(event.what)
-        if event.what == "bad":
+    def report(self, turn: Turn, event: Report) -> None:
+        self.taken.append(event.name)
+        if event.name == "first":
+            turn.look(Look("a"))
+            turn.post(Report("follows"))
+        if event.name == "renames":
+            with turn.change(turn.state.jobs["job"]) as job:
+                job.terminate_reason = "changed"
+            turn.command(Disarm("kind", "name"))
+            turn.post(Report("bad"))
+        if event.name == "bad":
             raise ValueError("bad")
-        if event.what == "first":
-            self.loop.post_late(Look("a"))
-            self.loop.post(Said("follows"))
 
-    def look(self, event: Look) -> None:
-        self.taken.append(f"look {event.where}")
+    def look(self, turn: Turn, event: Look) -> None:
+        self.taken.append(f"look {event.name}")
+
+    def perform(self, command: Command) -> None:
+        self.performed.append(command)
+
+    def job(self) -> Job:
+        body = with_defaults({"id": "job", "poolInfo": {"poolId": "pool"}})
+        job = Job(id="job", body=body, created=NOW, state_since=NOW, changed=NOW, number=1)
+        with self.loop.turn() as turn:
+            turn.add(job)
+        return job
 
 
 @pytest.fixture
@@ -44,56 +79,98 @@ def bench() -> Bench:
     return Bench(Store(None))
 
 
-async def test_what_follows_is_taken_in_order_and_what_is_late_once_and_last(bench: Bench) -> None:
-    with bench.loop.turn():
-        bench.loop.post(Said("first"))
-        bench.loop.post_late(Look("a"))
-        bench.loop.post(Said("second"))
+async def test_what_follows_is_taken_in_order_and_a_look_once_and_last(bench: Bench) -> None:
+    with bench.loop.turn() as turn:
+        turn.post(Report("first"))
+        turn.look(Look("a"))
+        turn.post(Report("second"))
     assert bench.taken == ["first", "second", "follows", "look a"]
 
 
-async def test_what_was_posted_before_a_turn_is_taken_before_it(bench: Bench) -> None:
-    bench.loop.post(Said("report"))
-    bench.loop.post_late(Look("b"))
+async def test_what_was_posted_before_a_request_is_taken_before_it(bench: Bench) -> None:
+    bench.loop.post(Report("report"))
     with bench.loop.turn():
         bench.taken.append("asked")
-    assert bench.taken == ["report", "asked", "look b"]
+    assert bench.taken == ["report", "asked"]
 
 
 async def test_a_report_is_taken_without_anybody_asking(bench: Bench) -> None:
-    bench.loop.post(Said("report"))
+    bench.loop.post(Report("report"))
     assert bench.taken == [] and bench.loop.is_busy
     await asyncio.sleep(0)
     assert bench.taken == ["report"] and not bench.loop.is_busy
 
 
-async def test_one_event_that_cannot_be_taken_does_not_stop_the_others(
+async def test_one_event_that_fails_is_logged_with_its_cause_and_does_not_stop_the_others(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with bench.loop.turn():
-        bench.loop.post(Said("bad"))
-        bench.loop.post(Said("good"))
+    bench.loop.post(Report("bad"))
+    bench.loop.post(Report("good"))
+    bench.loop.settle()
     assert bench.taken == ["bad", "good"]
-    assert "Said could not be taken" in caplog.text
+    assert "Report(name='bad') could not be taken; nothing was changed" in caplog.text
+    assert "ValueError: bad" in caplog.text
 
 
-async def test_commands_leave_when_the_turn_is_on_disk(tmp_path: Path) -> None:
+async def test_an_event_whose_consequence_fails_changes_nothing_and_commands_nothing(bench: Bench) -> None:
+    job = bench.job()
+    before = job.to_json()
+    bench.loop.post(Report("renames"))
+    bench.loop.settle()
+    assert bench.taken == ["renames", "bad"]
+    assert job.to_json() == before == bench.store.get(JOBS, "account/job")
+    assert bench.performed == []
+
+
+async def test_a_request_whose_consequence_fails_raises_and_changes_nothing(bench: Bench) -> None:
+    job = bench.job()
+    with pytest.raises(ValueError, match="bad"), bench.loop.turn() as turn:
+        with turn.change(job):
+            job.terminate_reason = "asked"
+        turn.post(Report("bad"))
+    assert job.terminate_reason is None
+    assert bench.performed == [] and not bench.loop.is_busy
+
+
+async def test_commands_are_performed_when_the_turn_is_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "azure.db"
     bench, other, seen = Bench(Store(path)), Store(path), []
-    with bench.loop.turn():
-        with bench.loop.turn():
-            bench.store.put("kind", "key", {"a": 1})
-            bench.loop.command(lambda: seen.append(other.get("kind", "key")))
+    bench.loop.perform = lambda command: seen.append(other.get(JOBS, "account/job") is not None)
+    job = Job(id="job", body=with_defaults({}), created=NOW, state_since=NOW, changed=NOW, number=1)
+    with bench.loop.turn() as turn:
+        turn.add(job)
+        turn.command(Disarm("kind", "name"))
         assert seen == []
-    assert seen == [{"a": 1}]
+    assert seen == [True]
 
 
-async def test_a_turn_that_fails_is_not_written_and_commands_nothing(bench: Bench) -> None:
-    seen: list[str] = []
-    with pytest.raises(ValueError, match="no"), bench.loop.turn():
-        bench.store.put("kind", "key", {"a": 1})
-        bench.loop.command(lambda: seen.append("sent"))
-        raise ValueError("no")
-    assert bench.store.get("kind", "key") is None and seen == []
-    bench.loop.command(lambda: seen.append("at once"))
-    assert seen == ["at once"]
+async def test_a_disk_that_is_full_undoes_a_request_and_keeps_what_nodes_reported(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = bench.job()
+    bench.loop.handlers = {Report: lambda turn, event: rename(turn, job, event.name)}
+
+    def full(changes: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.state, "write", full)
+        with pytest.raises(sqlite3.OperationalError), bench.loop.turn() as turn:
+            rename(turn, job, "asked")
+        assert job.terminate_reason is None
+        bench.loop.post(Report("reported"))
+        bench.loop.settle()
+        assert job.terminate_reason is None and bench.loop.is_busy
+        assert "1 events could not be written" in caplog.text
+    bench.loop.settle()
+    assert job.terminate_reason == "reported" and not bench.loop.is_busy
+
+
+def rename(turn: Turn, job: Job, reason: str) -> None:
+    with turn.change(job):
+        job.terminate_reason = reason
+
+
+async def test_no_turn_begins_inside_of_another(bench: Bench) -> None:
+    with pytest.raises(RuntimeError, match="inside of another"), bench.loop.turn(), bench.loop.turn():
+        pass

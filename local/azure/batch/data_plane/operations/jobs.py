@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
+from local.azure.batch.account.quotas import ACTIVE_JOBS_AND_SCHEDULES
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
-from local.azure.batch.data_plane.checks import check_files, check_pool
+from local.azure.batch.data_plane.checks import check_files, check_metadata, check_pool
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page
 from local.azure.batch.data_plane.sdk_models import wire_names
@@ -19,7 +20,8 @@ from local.azure.batch.errors import invalid
 from local.azure.batch.model import Job, JobTask, JobTaskKind
 from local.azure.batch.model.durations import parse_duration
 from local.azure.batch.model.job import AUTO_POOL, with_defaults
-from local.azure.batch.model.states import JOB, JobEvent, JobState, PoolState
+from local.azure.batch.model.states import JOB, JobEvent, JobScheduleState, JobState, PoolState
+from local.azure.batch.scheduling import job_life
 from local.azure.platform.errors import AzureError
 
 SHOWN = wire_names("BatchJob")
@@ -35,8 +37,6 @@ _WRONG_STATE: dict[JobState, type[AzureError]] = {
     JobState.DELETING: errors.JobBeingDeleted,
     JobState.TERMINATING: errors.JobBeingTerminated,
     JobState.COMPLETED: errors.JobCompleted,
-    JobState.DISABLED: errors.JobDisabled,
-    JobState.DISABLING: errors.JobDisabled,
 }
 
 
@@ -56,19 +56,32 @@ async def create(call: Call) -> Answer:
     body = call.body(bodies.JOB)
     if body["id"].lower() in call.account.state.jobs:
         raise errors.JobExists
+    if body["id"].lower() in call.account.state.schedules:
+        raise errors.JobScheduleWithSameIdExists
+    check_quota(call)
     full = with_defaults(body)
     check_specification(call, full)
     if full["poolInfo"].get(AUTO_POOL, {}).get("poolLifetimeOption") == "jobschedule":  # [guess]
         raise invalid("poolLifetimeOption", "jobschedule", "this job belongs to no job schedule")
-    job = call.account.jobs.create(body["id"], full)
+    job = call.account.scheduling.do(job_life.create, body["id"], full)
     # Recorded in seven places: the address ends in job-1 whatever the id is.
     location = f"{call.account.url}/jobs/job-1"
     return Answer(201, etag=job.etag, changed=job.changed, headers={"DataServiceId": location, "Location": location})
 
 
+def check_quota(call: Call) -> None:
+    """Refuse another job or job schedule when the account has as many active ones as ARM says that it may have."""
+    state = call.account.state
+    active = sum(job.state is not JobState.COMPLETED for job in state.jobs.values())
+    active += sum(one.state is not JobScheduleState.COMPLETED for one in state.schedules.values())
+    if active >= ACTIVE_JOBS_AND_SCHEDULES:
+        raise errors.ActiveJobAndScheduleQuotaReached
+
+
 def check_specification(call: Call, full: dict[str, Any], path: str = "") -> None:
     """Refuse a job's definition (or that of a schedule's jobs), with its defaults, that cannot work."""
     check_pool_info(call, full["poolInfo"], f"{path}poolInfo")
+    check_metadata(full)
     _check_special_tasks(full)
     for name in ("jobManagerTask", "jobPreparationTask", "jobReleaseTask"):
         check_files(full.get(name, {}), f"{path}{name}.")
@@ -167,6 +180,8 @@ def _writable(call: Call, job: Job) -> dict[str, Any]:
 
 def _change(call: Call, job: Job, given: dict[str, Any], removed: Collection[str] = ()) -> Answer:
     refuse_ended(job)
+    check_metadata(given)
+    auto_pool_id = job.auto_pool_id
     if "poolInfo" in given and not _is_same_pool(job, given["poolInfo"]):
         if job.state is not JobState.DISABLED:
             raise errors.JobNotDisabled
@@ -174,12 +189,15 @@ def _change(call: Call, job: Job, given: dict[str, Any], removed: Collection[str
         if target is None:
             raise errors.PoolNotFound
         check_pool_info(call, given["poolInfo"], "poolInfo")
-        job.auto_pool_id = None
+        auto_pool_id = None
     removed = [*removed, *(name for name in given if given[name] == [])]
     body = {**job.body, **given}
-    job.body = with_defaults({name: value for name, value in body.items() if name not in removed})
-    job.touch(call.now)
-    call.account.jobs.update(job)
+    with call.turn() as turn:
+        with turn.change(job):
+            job.auto_pool_id = auto_pool_id
+            job.body = with_defaults({name: value for name, value in body.items() if name not in removed})
+            job.touch(turn.now)
+        job_life.updated(turn, job)
     return Answer(etag=job.etag, changed=job.changed)
 
 
@@ -197,8 +215,8 @@ async def delete(call: Call) -> Answer:
     force = call.flag("force")
     if not JOB.allows(job.state, JobEvent.DELETE) and not force:
         raise wrong_state(job)
-    job.touch(call.now)
-    call.account.jobs.delete(job, force=force)
+    with call.changing(job) as turn:
+        job_life.delete(turn, job, force=force)
     return Answer(202)
 
 
@@ -210,9 +228,8 @@ async def terminate(call: Call) -> Answer:
     body = call.body(bodies.JOB_TERMINATE, optional=True)
     if not JOB.allows(job.state, JobEvent.TERMINATE):
         raise wrong_state(job)
-    job.touch(call.now)
-    reason = body.get("terminateReason", failures.USER_TERMINATE)
-    call.account.jobs.terminate(job, reason, force=force)
+    with call.changing(job) as turn:
+        job_life.terminate(turn, job, body.get("terminateReason", failures.USER_TERMINATE), force=force)
     return Answer(202, etag=job.etag, changed=job.changed)
 
 
@@ -221,10 +238,10 @@ async def disable(call: Call) -> Answer:
     job = call.job()
     call.check(job)
     body = call.body(bodies.JOB_DISABLE)
-    if not JOB.allows(job.state, JobEvent.DISABLE):
-        raise wrong_state(job)
-    job.touch(call.now)
-    call.account.jobs.disable(job, body["disableTasks"])
+    if job.state not in (JobState.ACTIVE, JobState.DISABLING, JobState.DISABLED):
+        raise errors.JobNotActive  # documented: it fails in any other state [guess: with this code]
+    with call.changing(job) as turn:
+        job_life.disable(turn, job, body["disableTasks"])
     return Answer(202, etag=job.etag, changed=job.changed)
 
 
@@ -234,8 +251,8 @@ async def enable(call: Call) -> Answer:
     call.check(job)
     if not JOB.allows(job.state, JobEvent.ENABLE):
         raise wrong_state(job)
-    job.touch(call.now)
-    call.account.jobs.enable(job)
+    with call.changing(job) as turn:
+        job_life.enable(turn, job)
     return Answer(202, etag=job.etag, changed=job.changed)
 
 

@@ -23,6 +23,8 @@ from local.azure.batch.model import Node, Pool
 from local.azure.batch.model.durations import parse_stamp, stamp
 from local.azure.batch.model.node import PendingVerb
 from local.azure.batch.model.states import NODE, NodeEvent
+from local.azure.batch.scheduling import allocation, assignment
+from local.azure.platform.errors import AzureError
 from local.node.contract import NodeState, NodeUnreachable, UserAccount
 
 SHOWN = wire_names("BatchNode")
@@ -51,7 +53,7 @@ def view(
     account = call.account
     running = account.state.on_node[node.id]
     pool = account.state.pools[node.pool_id.lower()]
-    body = node.view(account.url, pool.body, len(running), account.dispatcher.slots_used(node))
+    body = node.view(account.url, pool.body, len(running), assignment.slots_used(account.state, node))
     if (chosen is None or "recentTasks" in chosen) and (recent := _recent_tasks(call, node)):
         body["recentTasks"] = recent
     is_up = not node.leaving and node.state is not NodeState.CREATING
@@ -133,7 +135,7 @@ def _redo(call: Call, verb: PendingVerb, kind: Object, option: str) -> Answer:
     node = call.node()
     body = call.body(kind, optional=True)
     _refuse_wrong_state(node, verb.event)
-    call.account.allocation.redo(node, verb, body.get(option, "requeue"))
+    call.account.scheduling.do(allocation.redo, node, verb, body.get(option, "requeue"))
     return Answer(202)
 
 
@@ -141,11 +143,22 @@ async def start(call: Call) -> Answer:
     """POST start: 202; a deallocated node gets a machine again."""
     node = call.node()
     _refuse_wrong_state(node, NodeEvent.START)
-    call.account.allocation.start(node)
+    call.account.scheduling.do(allocation.start, node)
     return Answer(202)
 
 
+_WRONG_STATE: dict[NodeState, type[AzureError]] = {
+    NodeState.CREATING: errors.NodeBeingCreated,
+    NodeState.STARTING: errors.NodeBeingStarted,
+    NodeState.REIMAGING: errors.NodeBeingReimaged,
+    NodeState.REBOOTING: errors.NodeBeingRebooted,
+}
+"""[guess: that reboot, reimage, deallocate and start are refused with these codes; the states are documented]"""
+
+
 def _refuse_wrong_state(node: Node, event: NodeEvent) -> None:
+    if node.state in _WRONG_STATE and not NODE.allows(node.state, event):
+        raise _WRONG_STATE[node.state]
     if not NODE.allows(node.state, event) or node.pending is not None:
         raise errors.OperationNotValidOnNode(details=[("Reason", f"The node is in state {node.state.value}.")])
 
@@ -210,10 +223,10 @@ async def disable_scheduling(call: Call) -> Answer:
     body = call.body(bodies.NODE_DISABLE_SCHEDULING, optional=True)
     if not node.scheduling:
         raise errors.NodeAlreadyInTargetSchedulingState
-    node.scheduling = False
-    node.touch(call.now)
-    call.account.state.save(node)
-    call.account.allocation.end_runs(node, body.get("nodeDisableSchedulingOption", "requeue"))
+    with call.changing(node) as turn:
+        with turn.change(node):
+            node.scheduling = False
+        allocation.end_runs(turn, node, body.get("nodeDisableSchedulingOption", "requeue"))
     return Answer(200)
 
 
@@ -222,10 +235,10 @@ async def enable_scheduling(call: Call) -> Answer:
     node = call.node()
     if node.scheduling:
         raise errors.NodeAlreadyInTargetSchedulingState
-    node.scheduling = True
-    node.touch(call.now)
-    call.account.state.save(node)
-    call.account.dispatcher.wake(node.pool_id)
+    with call.changing(node) as turn:
+        with turn.change(node):
+            node.scheduling = True
+        assignment.wake(turn, node.pool_id)
     return Answer(200)
 
 
@@ -251,8 +264,6 @@ async def create_user(call: Call) -> Answer:
     if body["name"].lower() in [name.lower() for name in node.users]:
         raise errors.NodeUserExists
     await _put_user(call, node, body["name"], body)
-    node.users.append(body["name"])
-    call.account.state.save(node)
     url = f"{call.url}/{body['name']}"
     return Answer(201, headers={"DataServiceId": url, "Location": url})
 
@@ -273,9 +284,9 @@ async def delete_user(call: Call) -> Answer:
         await call.account.executor.delete_user(node.id, name)
     except NodeUnreachable as error:
         raise errors.NodeNotReady from error
-    node.users.remove(name)
-    node.admins = [admin for admin in node.admins if admin != name]
-    call.account.state.save(node)
+    with call.turn() as turn, turn.change(node):
+        node.users = [user for user in node.users if user != name]
+        node.admins = [admin for admin in node.admins if admin != name]
     return Answer(200)
 
 
@@ -289,8 +300,10 @@ async def _put_user(call: Call, node: Node, name: str, body: dict[str, Any], kee
         await call.account.executor.put_user(node.id, user)
     except NodeUnreachable as error:
         raise errors.NodeNotReady from error
-    if admin and name not in node.admins:
-        node.admins.append(name)
+    with call.turn() as turn, turn.change(node):
+        node.users = node.users if name in node.users else [*node.users, name]
+        if admin and name not in node.admins:
+            node.admins = [*node.admins, name]
 
 
 def _user_name(call: Call, node: Node) -> str:
@@ -303,6 +316,8 @@ def _user_name(call: Call, node: Node) -> str:
 
 def _up(call: Call) -> Node:
     node = call.node()
+    if node.state is NodeState.UNUSABLE:
+        raise errors.NodeStateUnusable
     if node.state in _NOT_UP:
         raise errors.NodeNotReady(f"The node is {node.state.value}; try again when it is idle or running.")
     return node

@@ -8,6 +8,7 @@ from typing import Any
 from local.azure.batch import errors
 from local.azure.batch.account.account import Account
 from local.azure.batch.account.images import SUPPORTED_IMAGES
+from local.azure.batch.account.quotas import POOLS
 from local.azure.batch.autoscale.syntax import SYNTAX, TOO_LONG
 from local.azure.batch.data_plane import bodies
 from local.azure.batch.data_plane.call import Call
@@ -20,7 +21,7 @@ from local.azure.batch.model import Pool
 from local.azure.batch.model.durations import parse_stamp
 from local.azure.batch.model.pool import take_secrets, with_defaults
 from local.azure.batch.model.states import ALLOCATION, AllocationEvent, AllocationState, PoolState
-from local.azure.batch.scheduling import autoscaling
+from local.azure.batch.scheduling import allocation, autoscaling
 from local.node.contract import NodeState
 
 SHOWN = wire_names("BatchPool")
@@ -58,10 +59,12 @@ async def create(call: Call) -> Answer:
     present = account.state.pools.get(body["id"].lower())
     if present is not None:
         raise errors.PoolBeingDeleted if present.state is PoolState.DELETING else errors.PoolExists
+    if len(account.state.pools) >= POOLS:
+        raise errors.PoolQuotaReached
     body = check_pool(account, body)
     given, secrets = take_secrets(with_defaults(body))
     dedicated, low_priority = given.pop("targetDedicatedNodes", 0), given.pop("targetLowPriorityNodes", 0)
-    pool = account.allocation.make_pool(body["id"], given, secrets, dedicated, low_priority)
+    pool = account.scheduling.do(allocation.make_pool, body["id"], given, secrets, dedicated, low_priority)
     url = f"{account.url}/pools/{pool.id}"
     return Answer(201, etag=pool.etag, changed=pool.changed, headers={"DataServiceId": url, "Location": url})
 
@@ -93,10 +96,10 @@ async def replace_properties(call: Call) -> Answer:
 def _change(call: Call, pool: Pool, given: dict[str, Any]) -> None:
     """New parts of a definition. Nodes take a new start task when they join or boot; those that run are left alone."""
     body, secrets = take_secrets({**pool.body, **given})
-    pool.body = {name: value for name, value in body.items() if value != []}
-    pool.secrets = {kind: {**pool.secrets.get(kind, {}), **found} for kind, found in secrets.items()}
-    pool.touch(call.now)
-    call.account.state.save(pool)
+    with call.turn() as turn, turn.change(pool):
+        pool.body = {name: value for name, value in body.items() if value != []}
+        pool.secrets = {kind: {**pool.secrets.get(kind, {}), **given} for kind, given in secrets.items()}
+        pool.touch(turn.now)
 
 
 def _refuse_deleting(pool: Pool) -> None:
@@ -168,13 +171,14 @@ async def resize(call: Call) -> Answer:
     _refuse_unready(pool, AllocationEvent.RESIZE)
     if pool.formula is not None:  # documented: 409 [guess: code]
         raise errors.OperationInvalidForCurrentState("A pool that scales itself cannot be resized: disable autoscale.")
-    pool.touch(call.now)
-    call.account.allocation.resize(
-        pool,
-        body.get("targetDedicatedNodes", pool.target_dedicated),
-        body.get("targetLowPriorityNodes", pool.target_low_priority),
-        body.get("nodeDeallocationOption", "requeue"),
-    )
+    with call.changing(pool) as turn:
+        allocation.resize(
+            turn,
+            pool,
+            body.get("targetDedicatedNodes", pool.target_dedicated),
+            body.get("targetLowPriorityNodes", pool.target_low_priority),
+            body.get("nodeDeallocationOption", "requeue"),
+        )
     return _accepted(pool)
 
 
@@ -194,7 +198,7 @@ async def enable_autoscale(call: Call) -> Answer:
     formula = body.get("autoScaleFormula")
     if formula is not None:
         autoscaling.accept(formula)
-    call.account.autoscaling.enable(pool, formula, body.get("autoScaleEvaluationInterval"))
+    call.account.scheduling.do(autoscaling.enable, pool, formula, body.get("autoScaleEvaluationInterval"))
     return Answer(etag=pool.etag, changed=pool.changed, headers={"DataServiceId": call.url})
 
 
@@ -202,7 +206,7 @@ async def disable_autoscale(call: Call) -> Answer:
     """POST disableautoscale: 200; the pool keeps the targets it has. On a fixed pool nothing happens [guess]."""
     pool = call.pool()
     call.check(pool)
-    call.account.autoscaling.disable(pool)
+    call.account.scheduling.do(autoscaling.disable, pool)
     return Answer(etag=pool.etag, changed=pool.changed, headers={"DataServiceId": call.url})
 
 
@@ -211,10 +215,10 @@ async def evaluate_autoscale(call: Call) -> Answer:
     pool = call.pool()
     formula = call.body(bodies.POOL_EVALUATE_AUTOSCALE)["autoScaleFormula"]
     if pool.formula is None:
-        raise errors.OperationInvalidForCurrentState(  # [guess: code; that it is refused is documented]
+        raise errors.OperationNotValidOnPool(  # [guess: code; that it is refused is documented]
             "The pool does not scale itself: enable autoscale before a formula is evaluated."
         )
-    found = call.account.autoscaling.preview(pool, formula)
+    found = autoscaling.preview(call.account.state, pool, formula, call.now)
     if found.error is not None and found.error.code in (SYNTAX, TOO_LONG):
         raise autoscaling.refusal(found.error)  # [guess: the codes are documented as those of a 400]
     return Answer(
@@ -234,7 +238,7 @@ async def stop_resize(call: Call) -> Answer:
         raise errors.OperationInvalidForCurrentState(
             f"The pool is {pool.allocation.value}; there is no resize to stop."
         )
-    call.account.allocation.stop_resize(pool)
+    call.account.scheduling.do(allocation.stop_resize, pool)
     return _accepted(pool)
 
 
@@ -250,8 +254,8 @@ async def remove_nodes(call: Call) -> Answer:
         if node is None or node.pool_id.lower() != pool.id.lower() or node.leaving:
             raise errors.NodeNotFound(details=[("NodeId", node_id)])
         nodes.append(node)
-    pool.touch(call.now)
-    call.account.allocation.remove(pool, nodes, body.get("nodeDeallocationOption", "requeue"))
+    with call.changing(pool) as turn:
+        allocation.remove_nodes(turn, pool, nodes, body.get("nodeDeallocationOption", "requeue"))
     return _accepted(pool)
 
 
@@ -261,8 +265,8 @@ async def delete(call: Call) -> Answer:
     call.check(pool)
     if pool.state is PoolState.DELETING:
         raise errors.PoolBeingDeleted
-    pool.touch(call.now)
-    call.account.allocation.delete(pool)
+    with call.changing(pool) as turn:
+        allocation.delete(turn, pool)
     return Answer(202)
 
 

@@ -18,6 +18,7 @@ from local.azure.batch.model import JobSchedule
 from local.azure.batch.model.durations import parse_stamp
 from local.azure.batch.model.job_schedule import schedule_with_defaults
 from local.azure.batch.model.states import JOB_SCHEDULE, JobScheduleEvent, JobScheduleState
+from local.azure.batch.scheduling import schedules
 from local.azure.platform.errors import AzureError
 
 SHOWN = wire_names("BatchJobSchedule")
@@ -42,14 +43,23 @@ async def create(call: Call) -> Answer:
     state = call.account.state
     if body["id"].lower() in state.schedules:
         raise errors.JobScheduleExists
+    if body["id"].lower() in state.jobs:
+        raise errors.JobWithSameIdExists
+    jobs.check_quota(call)
     full = schedule_with_defaults(body)
     _check(call, full)
-    now = call.now
-    schedule = JobSchedule(
-        id=body["id"], body=full, created=now, state_since=now, changed=now, number=state.next_number()
-    )
-    schedule.next_run = schedule.recurrence.first(now)
-    call.account.schedules.update(schedule)
+    with call.turn() as turn:
+        schedule = JobSchedule(
+            id=body["id"],
+            body=full,
+            created=turn.now,
+            state_since=turn.now,
+            changed=turn.now,
+            number=state.next_number(),
+        )
+        schedule.next_run = schedule.recurrence.first(turn.now)
+        turn.add(schedule)
+        schedules.look(turn, schedule)
     url = f"{call.account.url}/jobschedules/{schedule.id}"
     return Answer(201, etag=schedule.etag, changed=schedule.changed, headers={"DataServiceId": url, "Location": url})
 
@@ -65,8 +75,8 @@ def _check(call: Call, full: dict[str, Any]) -> None:
 
 async def list_all(call: Call) -> Answer:
     """GET /jobschedules."""
-    schedules = sorted(call.account.state.schedules.values(), key=lambda one: one.key)
-    rows = ((one.key, Row(one, partial(one.view, call.account.url))) for one in schedules)
+    in_order = sorted(call.account.state.schedules.values(), key=lambda one: one.key)
+    rows = ((one.key, Row(one, partial(one.view, call.account.url))) for one in in_order)
     return Answer(body=page(rows, call.query, SHOWN, call.url), entity="jobschedules")
 
 
@@ -109,33 +119,35 @@ def _change(call: Call, schedule: JobSchedule, body: dict[str, Any]) -> Answer:
     full = schedule_with_defaults({name: value for name, value in body.items() if value != []})
     _check(call, full)
     is_new_time = full["schedule"] != schedule.body["schedule"]
-    schedule.body = full
-    if is_new_time and (schedule.next_run is not None or schedule.recurrence.interval is not None):
-        # The recurrence begins anew, after the job that was made last [guess].
-        first = schedule.recurrence.first(call.now)
-        interval = schedule.recurrence.interval
-        schedule.next_run = first + interval if schedule.jobs_made and interval and first <= call.now else first
-    schedule.touch(call.now)
-    call.account.schedules.update(schedule)
+    with call.turn() as turn:
+        with turn.change(schedule):
+            schedule.body = full
+            if is_new_time and (schedule.next_run is not None or schedule.recurrence.interval is not None):
+                # The recurrence begins anew, after the job that was made last [guess].
+                first = schedule.recurrence.first(turn.now)
+                interval = schedule.recurrence.interval
+                schedule.next_run = first + interval if schedule.jobs_made and interval and first <= turn.now else first
+            schedule.touch(turn.now)
+        schedules.look(turn, schedule)
     return Answer(etag=schedule.etag, changed=schedule.changed)
 
 
 async def disable(call: Call) -> Answer:
     """POST disable: 204; no job is made until it is enabled."""
-    return _turn(call, JobScheduleEvent.DISABLE)
+    return _change_state(call, JobScheduleEvent.DISABLE)
 
 
 async def enable(call: Call) -> Answer:
     """POST enable: 204."""
-    return _turn(call, JobScheduleEvent.ENABLE)
+    return _change_state(call, JobScheduleEvent.ENABLE)
 
 
-def _turn(call: Call, event: JobScheduleEvent) -> Answer:
+def _change_state(call: Call, event: JobScheduleEvent) -> Answer:
     schedule = call.schedule()
     call.check(schedule)
     _refuse(schedule, event)
-    schedule.touch(call.now)
-    call.account.schedules.change_state(schedule, event)
+    with call.changing(schedule) as turn:
+        schedules.change_state(turn, schedule, event)
     return Answer(204, etag=schedule.etag, changed=schedule.changed)
 
 
@@ -145,8 +157,8 @@ async def terminate(call: Call) -> Answer:
     call.check(schedule)
     force = call.flag("force")
     _refuse(schedule, JobScheduleEvent.TERMINATE)
-    schedule.touch(call.now)
-    call.account.schedules.terminate(schedule, force=force)
+    with call.changing(schedule) as turn:
+        schedules.terminate(turn, schedule, force=force)
     return Answer(202, etag=schedule.etag, changed=schedule.changed)
 
 
@@ -157,8 +169,8 @@ async def delete(call: Call) -> Answer:
     force = call.flag("force")
     if not force:
         _refuse(schedule, JobScheduleEvent.DELETE)
-    schedule.touch(call.now)
-    call.account.schedules.delete(schedule, force=force)
+    with call.changing(schedule) as turn:
+        schedules.delete(turn, schedule, force=force)
     return Answer(202)
 
 

@@ -23,6 +23,8 @@ from local.azure.batch.model.durations import stamp
 from local.azure.batch.model.states import TaskEvent, TaskState
 from local.azure.batch.model.task import subtask_view, with_defaults
 from local.azure.batch.model.task_table import Standing
+from local.azure.batch.scheduling import assignment, task_runs
+from local.azure.batch.scheduling.turn import Turn
 from local.azure.platform.errors import AzureError
 from local.azure.platform.faults import conditions
 
@@ -53,7 +55,7 @@ _RESULTS = {"success": (Standing.SUCCEEDED,), "failure": (Standing.FAILED,)}
 _COUNTED = {TaskState.ACTIVE: "active", TaskState.PREPARING: "running", TaskState.RUNNING: "running"}
 
 
-def _new(call: Call, job: Job, body: dict[str, Any]) -> Task:
+def _new(call: Call, turn: Turn, job: Job, body: dict[str, Any]) -> Task:
     """A checked body as a task of the job, saved."""
     state = call.account.state
     if body["id"].lower() in state.tasks(job):
@@ -67,12 +69,16 @@ def _new(call: Call, job: Job, body: dict[str, Any]) -> Task:
     slots = body.get("requiredSlots", 1)
     if pool is not None and slots > pool.slots:
         raise invalid("requiredSlots", slots, f"the pool's nodes have {pool.slots} task slots")
-    now = call.now
     task = Task(
-        id=body["id"], job_id=job.id, body=with_defaults(body, job.body["constraints"]["maxTaskRetryCount"]),
-        created=now, state_since=now, changed=now, number=state.next_number(),
-    )  # fmt: skip
-    state.save(task)
+        id=body["id"],
+        job_id=job.id,
+        body=with_defaults(body, job.body["constraints"]["maxTaskRetryCount"]),
+        created=turn.now,
+        state_since=turn.now,
+        changed=turn.now,
+        number=state.next_number(),
+    )
+    turn.add(task)
     return task
 
 
@@ -90,6 +96,8 @@ def _check_against(job: Job, body: dict[str, Any]) -> None:
         raise errors.TaskDependenciesNotSpecifiedOnJob
     if sum(map(len, parents)) > bodies.MAX_DEPENDENCY_CHARACTERS:
         raise errors.TaskDependencyListTooLong
+    if sum(len(f"{one['start']}-{one['end']}") for one in ranges) > bodies.MAX_DEPENDENCY_CHARACTERS:
+        raise errors.TaskDependencyRangesTooLong
     for index, one in enumerate(ranges):
         if one["start"] > one["end"]:  # [guess]
             path = f"dependsOn.taskIdRanges[{index}].start"
@@ -100,8 +108,9 @@ async def create(call: Call) -> Answer:
     """POST /jobs/{id}/tasks."""
     job = call.job()
     refuse_ended(job)
-    task = _new(call, job, call.body(bodies.TASK))
-    call.account.dispatcher.wake(job.pool_id)
+    with call.turn() as turn:
+        task = _new(call, turn, job, call.body(bodies.TASK))
+        assignment.wake(turn, job.pool_id)
     url = f"{call.account.url}/jobs/{job.id}/tasks/{task.id}"
     return Answer(201, etag=task.etag, changed=task.changed, headers={"DataServiceId": url, "Location": url})
 
@@ -115,19 +124,19 @@ async def create_collection(call: Call) -> Answer:
         raise errors.InvalidRequestBody(details=[("Reason", "expected {'value': [tasks]}")])
     if len(values) > bodies.MAX_TASKS_PER_COLLECTION:
         raise errors.RequestBodyTooLarge(details=[("MaxLimit", str(bodies.MAX_TASKS_PER_COLLECTION))])
-    with call.account.state.store.transaction():
-        refused = conditions().partial
-        results = [_add(call, job, value, refused=refused and bool(at % 2)) for at, value in enumerate(values)]
-    call.account.dispatcher.wake(job.pool_id)
+    refused = conditions().partial
+    with call.turn() as turn:
+        results = [_add(call, turn, job, value, refused=refused and bool(at % 2)) for at, value in enumerate(values)]
+        assignment.wake(turn, job.pool_id)
     return Answer(body={"value": results}, entity="taskaddresult")
 
 
-def _add(call: Call, job: Job, value: Any, *, refused: bool) -> dict[str, Any]:
+def _add(call: Call, turn: Turn, job: Job, value: Any, *, refused: bool) -> dict[str, Any]:
     task_id = value.get("id", "") if isinstance(value, dict) else ""
     try:
         if refused:
             raise errors.InternalError
-        task = _new(call, job, bodies.TASK.check(value, ""))
+        task = _new(call, turn, job, bodies.TASK.check(value, ""))
     except AzureError as error:
         body = error_body(error, call.account.url, "", call.now)
         del body["odata.metadata"]
@@ -177,12 +186,12 @@ async def put(call: Call) -> Answer:
     if task.state is TaskState.COMPLETED:
         raise errors.TaskCompleted
     given = _constraints_only(call, task)
-    task.body = with_defaults(
-        {**{name: value for name, value in task.body.items() if name != "constraints"}, "constraints": given}, 0
-    )
-    task.touch(call.now)
-    call.account.state.save(task)
-    call.account.scheduling.retention.watch(task)
+    kept = {name: value for name, value in task.body.items() if name != "constraints"}
+    with call.turn() as turn:
+        with turn.change(task):
+            task.body = with_defaults({**kept, "constraints": given}, 0)
+            task.touch(turn.now)
+        task_runs.watch_retention(turn, task)
     return Answer(etag=task.etag, changed=task.changed)
 
 
@@ -203,7 +212,8 @@ async def delete(call: Call) -> Answer:
     """DELETE: the task and its files; one that runs is ended."""
     task = call.task()
     call.check(task)
-    call.account.dispatcher.delete_task(task)
+    with call.turn() as turn:
+        task_runs.delete_task(turn, task)
     return Answer(200)
 
 
@@ -213,8 +223,8 @@ async def terminate(call: Call) -> Answer:
     call.check(task)
     if task.state is TaskState.COMPLETED:
         raise errors.TaskCompleted
-    task.touch(call.now)
-    call.account.dispatcher.end_task(task)
+    with call.changing(task) as turn:
+        task_runs.end_task(turn, task)
     return Answer(204, etag=task.etag, changed=task.changed)
 
 
@@ -233,13 +243,15 @@ async def reactivate(call: Call) -> Answer:
             raise errors.OperationInvalidForCurrentState(
                 f"The task cannot be reactivated: the node {task.node_id} it ran on is not in the pool any more."
             )
-    task.happen(TaskEvent.REACTIVATE, call.now)
-    task.retries, task.requeues, task.last_retry, task.last_requeue = 0, 0, None, None
-    task.forget_run()
-    task.node_id = task.pool_id = None  # recorded: it has no nodeInfo any more
-    task.touch(call.now)
-    call.account.state.save(task)
-    call.account.dispatcher.wake(job.pool_id)
+    with call.turn() as turn:
+        with turn.change(task):
+            task.happen(TaskEvent.REACTIVATE, turn.now)
+            task.retries = task.requeues = 0
+            task.last_retry = task.last_requeue = None
+            task.forget_run()
+            task.node_id = task.pool_id = None  # recorded: it has no nodeInfo any more
+            task.touch(turn.now)
+        assignment.wake(turn, job.pool_id)
     return Answer(204, etag=task.etag, changed=task.changed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from local.azure.batch.model import Job
 from local.azure.batch.model.states import JobState, TaskState
+from local.azure.batch.scheduling import job_life
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.noop import NoopExecutor
@@ -99,9 +100,8 @@ async def test_thousands_of_tasks_go_through_a_few_nodes() -> None:
     await made.open()
     made.pool(nodes=8)
     job = made.job()
-    with made.store.transaction():
-        for number in range(2_000):
-            made.task(f"t{number}")
+    for number in range(2_000):
+        made.task(f"t{number}")
     while made.state.unfinished(job):
         await made.settle()
     assert all(task.result == "success" for task in made.state.tasks(job).values())
@@ -136,7 +136,7 @@ async def released_job(made: Bench, limit: str = "PT15M") -> Job:
     for name in ("jobpreparation", "t"):
         made.executor.end(made.executor.run_of(name))
         await made.settle()
-    made.jobs.terminate(job, "enough")
+    made.scheduling.do(job_life.terminate, job, "enough")
     await made.settle()
     return job
 
@@ -194,7 +194,7 @@ async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_re
     node.scheduling = False
     made.executor.unreachable.add(node.id)
     made.executor.end(made.executor.run_of("t"))
-    made.jobs.terminate(job, "enough")
+    made.scheduling.do(job_life.terminate, job, "enough")
     await made.settle()
     assert job.state is JobState.TERMINATING
     await made.advance(minutes=15)
@@ -203,13 +203,13 @@ async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_re
 
 async def test_a_pool_that_is_gone_is_deleted_again_without_waiting_and_can_be_made_anew() -> None:
     made = await bench()
-    allocation, pool = made.scheduling.allocation, made.state.pools["pool"]
-    gone = allocation.delete(pool)
+    pool = made.state.pools["pool"]
+    gone = made.scheduling.delete_pool(pool)
     await made.settle()
     assert gone.is_set() and made.state.pools == {}
-    assert allocation.delete(pool).is_set()
+    assert made.scheduling.delete_pool(pool).is_set()
     made.pool()
-    again = allocation.delete(made.state.pools["pool"])
+    again = made.scheduling.delete_pool(made.state.pools["pool"])
     assert not again.is_set()
     await made.settle()
     assert again.is_set()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from local.azure.batch.scheduling.orders import Mailbox
+from local.azure.batch.scheduling.performer import Mailbox
 
 
 async def test_one_node_is_told_in_order_and_does_not_hold_up_another() -> None:
