@@ -27,7 +27,8 @@ class Subscription:
     """One subscription, by its management API."""
 
     def __init__(self, rest: Rest, subscription_id: str, now: datetime) -> None:
-        self._rest, self._now = rest, now
+        self._rest = rest
+        self._now = now
         self._path = f"/subscriptions/{subscription_id}"
         self._id = subscription_id
 
@@ -67,9 +68,12 @@ class Subscription:
 
     def sizes(self, sizes: Sequence[str], location: str) -> Iterator[Finding]:
         """Whether Batch has these VM sizes in the region, until when, and whether they boot the platform's images."""
-        offered = {str(size["name"]).casefold(): size for size in self._pages(
-            f"/providers/Microsoft.Batch/locations/{location}/virtualMachineSkus", APIS["Microsoft.Batch"]
-        )}  # fmt: skip
+        offered = {
+            str(size["name"]).casefold(): size
+            for size in self._pages(
+                f"/providers/Microsoft.Batch/locations/{location}/virtualMachineSkus", APIS["Microsoft.Batch"]
+            )
+        }
         fix = f"Take another vm_size: az batch location list-skus --location {location}"
         for size in dict.fromkeys(sizes):
             found = offered.get(size.casefold())
