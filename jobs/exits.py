@@ -38,9 +38,18 @@ MEANING: Final[dict[Exit, str]] = {
 }
 
 _ORDER: Final = (
-    Exit.OK, Exit.TASKS_FAILED, Exit.COMMAND_FAILED, Exit.GAVE_UP_WAITING, Exit.SERVICE, Exit.MACHINE, Exit.USAGE,
-    Exit.DEFECT, Exit.HUNG_UP, Exit.INTERRUPTED, Exit.TERMINATED,
-)  # fmt: skip
+    Exit.OK,
+    Exit.TASKS_FAILED,
+    Exit.COMMAND_FAILED,
+    Exit.GAVE_UP_WAITING,
+    Exit.SERVICE,
+    Exit.MACHINE,
+    Exit.USAGE,
+    Exit.DEFECT,
+    Exit.HUNG_UP,
+    Exit.INTERRUPTED,
+    Exit.TERMINATED,
+)
 
 
 def worst(exits: Iterable[Exit]) -> Exit:

@@ -81,7 +81,8 @@ class _Rest(io.RawIOBase):
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         super().__init__()
-        self._head, self._stream = head, stream
+        self._head = head
+        self._stream = stream
 
     def readable(self) -> bool:
         return True

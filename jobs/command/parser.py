@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -56,6 +57,18 @@ def _is_text(text: str) -> bool:
     return True
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of examples and exit codes, and has room for the longest verb beside its help."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=max(map(len, VERBS)) + 6)
+
+
+def _exit_line(code: Exit) -> str:
+    indent = " " * 6
+    return textwrap.fill(MEANING[code], 78, initial_indent=f"  {code.value:<4}", subsequent_indent=indent)
+
+
 class _Version(argparse.Action):
     """What runs here is found out only when it is asked for."""
 
@@ -72,7 +85,8 @@ def build_parser(wanted: Iterable[str] = VERBS, *, program: str | None = None) -
     parser = Parser(
         prog=program,
         description="Submit work to Azure Batch and look at it.",
-        epilog="exit codes: " + "; ".join(f"{code.value} {MEANING[code]}" for code in Exit),
+        epilog="\n".join(["exit codes:", *map(_exit_line, Exit)]),
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="which version this is, and of what")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
@@ -82,7 +96,7 @@ def build_parser(wanted: Iterable[str] = VERBS, *, program: str | None = None) -
             name,
             help=sentence,
             description=f"{sentence[0].upper()}{sentence[1:]}.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
         if name in loaded:
             _common(verb)

@@ -83,7 +83,8 @@ class Access:
         """Cookie and key for the token; None for a wrong one, or one that was used."""
         if self._cookie or not hmac.compare_digest(token.encode(), self.token.encode()):
             return None
-        self._cookie, self._key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._cookie = secrets.token_urlsafe(32)
+        self._key = secrets.token_urlsafe(32)
         return self._cookie, self._key
 
     def ticket(self, target: str) -> str:

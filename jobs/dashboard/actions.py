@@ -31,9 +31,18 @@ def _retry(session: Session, what: Mapping[str, str]) -> dict[str, Any]:
 def _connect(session: Session, what: Mapping[str, str]) -> dict[str, Any]:
     """A user with a password that is in this one answer and kept nowhere."""
     return _run(
-        session, connect.run, node=_id(what, "node"), pool=_id(what, "pool"), command=None, key=None, password=True,
-        remove=None, admin=False, days=1, only_print=True,
-    )  # fmt: skip
+        session,
+        connect.run,
+        node=_id(what, "node"),
+        pool=_id(what, "pool"),
+        command=None,
+        key=None,
+        password=True,
+        remove=None,
+        admin=False,
+        days=1,
+        only_print=True,
+    )
 
 
 ACTIONS: Final[Mapping[str, Action]] = {"cancel": _cancel, "retry": _retry, "connect": _connect}

@@ -26,7 +26,8 @@ class LocalStack:
     """May be used by many threads."""
 
     def __init__(self, session: Session, cache: Cache) -> None:
-        self._session, self._cache = session, cache
+        self._session = session
+        self._cache = cache
 
     def state(self) -> dict[str, Any]:
         """Services, faults and logs."""

@@ -25,7 +25,9 @@ class Outputs:
     """May be used by many threads. `job_of` gives a job's state."""
 
     def __init__(self, session: Session, cache: Cache, job_of: Callable[[str], JobState]) -> None:
-        self._session, self._cache, self._job = session, cache, job_of
+        self._session = session
+        self._cache = cache
+        self._job = job_of
 
     def node_output(self, pool_id: str, node_id: str, name: str) -> dict[str, Any]:
         """The end of what the start task wrote."""

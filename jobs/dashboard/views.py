@@ -58,7 +58,9 @@ class Views:
     """May be used by many threads."""
 
     def __init__(self, session: Session, cache: Cache, *, operate: bool) -> None:
-        self._session, self._cache, self._operate = session, cache, operate
+        self._session = session
+        self._cache = cache
+        self._operate = operate
         self.outputs = Outputs(session, cache, self._job)
         self._lock = threading.Lock()
         self._samples: dict[str, deque[tuple[float, Counts]]] = {}

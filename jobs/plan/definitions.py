@@ -36,9 +36,15 @@ WORKER: Final = "worker"
 SQL_SERVER, SQL_DATABASE, CLIENT_ID = "SQL_SERVER", "SQL_DATABASE", "AZURE_CLIENT_ID"
 
 OF_SCHEDULED_JOBS: Final = (
-    "priority", "maxParallelTasks", "constraints", "poolInfo", "commonEnvironmentSettings", "metadata",
-    "jobPreparationTask", "jobReleaseTask",
-)  # fmt: skip
+    "priority",
+    "maxParallelTasks",
+    "constraints",
+    "poolInfo",
+    "commonEnvironmentSettings",
+    "metadata",
+    "jobPreparationTask",
+    "jobReleaseTask",
+)
 
 Wire = Mapping[str, Any]
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")

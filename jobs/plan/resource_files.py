@@ -54,7 +54,10 @@ class Resources:
         local: LocalFiles,
         list_names: ListNames | None = None,
     ) -> None:
-        self._folder, self._outputs, self._local, self._list_names = folder, outputs, local, list_names
+        self._folder = folder
+        self._outputs = outputs
+        self._local = local
+        self._list_names = list_names
         self._container = container or ""
         self._kept: OrderedDict[tuple[str | None, ...], list[dict[str, Any]]] = OrderedDict()
         self._prefixes: set[tuple[str, str]] = set()  # those that have blobs

@@ -38,9 +38,11 @@ class Checked:
     out, so no blob is ever made of it."""
 
     def __init__(self, file: LocalFile, tally: _Tally) -> None:
-        self._file, self._tally = file, tally
+        self._file = file
+        self._tally = tally
         self._stream = file.path.open("rb")
-        self._hash, self._left = sha256(), file.size
+        self._hash = sha256()
+        self._left = file.size
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, as `io.RawIOBase.read`."""

@@ -69,7 +69,8 @@ class TaskTail:
         other = self.run not in (None, this_run) and self.printed > 0
         self.run = this_run
         if other:
-            self.printed, self._rest = 0, ""
+            self.printed = 0
+            self._rest = ""
             self._decoder.reset()
         return other
 

@@ -21,6 +21,7 @@ from rich.text import Text
 from .visible import visible
 
 GAP: Final = 2  # cells between two columns
+LEAST_FOLDED: Final = 10  # cells of a column that is folded so that ids stay whole
 INDENT: Final = 4  # of text below its row
 LEAST_FREE: Final = 28  # cells of a column of free text; with fewer it stands below
 _MARK: Final = "\ue000"  # of Unicode's private use; taken out of what comes from outside
@@ -32,9 +33,9 @@ TASK_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "bright_cya
 class Heading:
     """A column of a table, and what becomes of cells that do not fit.
 
-    `keep`: never cut, as ids that somebody copies; in need they are folded. `most`: cut after so many cells. `short`:
-    neither. `free`: text of any length; where little room is left for it, it stands below its row. `spare`: left out
-    where the table does not fit. Others are folded.
+    `keep`: never cut, as ids that somebody copies; they are folded when folding the others is not enough. `most`: cut
+    after so many cells. `short`: neither. `free`: text of any length; where little room is left for it, it stands below
+    its row. `spare`: left out where the table does not fit. Others are folded.
     """
 
     text: str
@@ -78,12 +79,14 @@ def table(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], *, width:
     headings, found = _without_spare(headings, found, width)
     below = next((place for place, one in enumerate(headings) if one.free), None)
     if below is None or width - _natural_width(headings, found, without=below) >= LEAST_FREE:
-        return lines(_drawn(headings, found, colours), width=width, colours=colours)
+        whole = _ids_stay_whole(headings, found, width)
+        return lines(_drawn(headings, found, colours, ids_whole=whole), width=width, colours=colours)
     # A column of marks shows where each row begins; it is taken off again.
     marked = [Heading(text=_MARK), *(one for one in headings if not one.free)]
     others = [[Cell(_MARK), *(cell for place, cell in enumerate(row) if place != below)] for row in found]
     lead = _MARK + " " * GAP
-    drawn = lines(_drawn(marked, others, colours), width=width + len(lead), colours=colours)
+    whole = _ids_stay_whole(marked, others, width + len(lead))
+    drawn = lines(_drawn(marked, others, colours, ids_whole=whole), width=width + len(lead), colours=colours)
     texts = iter(row[below] for row in found)
     result: list[str] = []
     text: Cell | None = None
@@ -121,14 +124,29 @@ def _natural_width(headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], 
     return total
 
 
-def _drawn(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], colours: bool) -> Table:
+def _ids_stay_whole(headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], width: int) -> bool:
+    """Whether the table fits when the columns that may be folded are, and those to keep are not."""
+    foldable = [place for place, one in enumerate(headings) if not (one.keep or _is_rigid(one))]
+    others = [[cell for place, cell in enumerate(row) if place not in foldable] for row in rows]
+    rigid = _natural_width([one for place, one in enumerate(headings) if place not in foldable], others, without=None)
+    folded = sum(max(LEAST_FOLDED, cell_len(headings[place].text)) + GAP for place in foldable)
+    return rigid + folded - GAP <= width
+
+
+def _is_rigid(heading: Heading) -> bool:
+    return heading.short or heading.number or heading.most is not None
+
+
+def _drawn(
+    headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], colours: bool, *, ids_whole: bool = False
+) -> Table:
     drawn = Table(box=None, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="")
     for heading in headings:
         drawn.add_column(
             Text(heading.text),
             header_style="bold" if colours and heading.text != _MARK else "",
             justify="right" if heading.number else "left",
-            no_wrap=heading.short or heading.number or heading.most is not None,
+            no_wrap=_is_rigid(heading) or (heading.keep and ids_whole),
             overflow="ellipsis" if heading.most is not None else "fold",
             max_width=heading.most,
         )

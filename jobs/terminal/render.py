@@ -41,8 +41,10 @@ class Render:
     def __init__(
         self, *, as_json: bool = False, as_is: bool = False, out: TextIO | None = None, err: TextIO | None = None
     ) -> None:
-        self.as_json, self._as_is = as_json, as_is
-        self._out, self._err = out or sys.stdout, err or sys.stderr
+        self.as_json = as_json
+        self._as_is = as_is
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
         self._decoder = Decoder()
         self.lost: OSError | ValueError | None = None
         self._words_wait = LONGEST_WAIT

@@ -18,7 +18,8 @@ class Screen:
     """Draws each picture over the one before; at the end the last one stays."""
 
     def __init__(self, render: Render) -> None:
-        self._render, self._drawn = render, 0
+        self._render = render
+        self._drawn = 0
         self._size: tuple[int, int] | None = None
 
     def __enter__(self) -> Screen:
@@ -40,4 +41,5 @@ class Screen:
         if self._size not in (None, size):
             start = _ALL
         self._render.escape(start + _CLEAR + "".join(f"{line}\n" for line in lines))
-        self._drawn, self._size = len(lines), size
+        self._drawn = len(lines)
+        self._size = size

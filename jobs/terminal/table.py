@@ -20,12 +20,30 @@ WHOLE: Final = 10_000  # cells: as wide as the table is
 FORMS: Final = ("table", "wide", "json", "yaml", "name")
 # State of a job, task, node or pool -> its colour. What is not named has none.
 COLOURS: Final = {
-    "succeeded": "green", "idle": "green", "failed": "red", "running": "blue", "preparing": "cyan", "active": "",
-    "creating": "cyan", "starting": "cyan", "waitingforstarttask": "cyan", "starttaskfailed": "red", "unusable": "red",
-    "unknown": "red", "preempted": "magenta", "rebooting": "yellow", "reimaging": "yellow", "upgradingos": "yellow",
-    "leavingpool": "bright_black", "offline": "bright_black", "deallocating": "bright_black",
-    "deallocated": "bright_black", "deleting": "bright_black", "disabled": "yellow", "terminating": "yellow",
-}  # fmt: skip
+    "succeeded": "green",
+    "idle": "green",
+    "failed": "red",
+    "running": "blue",
+    "preparing": "cyan",
+    "active": "",
+    "creating": "cyan",
+    "starting": "cyan",
+    "waitingforstarttask": "cyan",
+    "starttaskfailed": "red",
+    "unusable": "red",
+    "unknown": "red",
+    "preempted": "magenta",
+    "rebooting": "yellow",
+    "reimaging": "yellow",
+    "upgradingos": "yellow",
+    "leavingpool": "bright_black",
+    "offline": "bright_black",
+    "deallocating": "bright_black",
+    "deallocated": "bright_black",
+    "deleting": "bright_black",
+    "disabled": "yellow",
+    "terminating": "yellow",
+}
 T = TypeVar("T")
 
 

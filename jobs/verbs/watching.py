@@ -15,6 +15,8 @@ from ..session import Session
 from ..signals import Ended
 from ..terminal.screen import Screen
 from ..terminal.table import Listing, form_of
+from ..terminal.visible import visible
+from ..terminal.wording import folded
 
 PAUSE: Final = 2.0  # seconds between two looks
 OUTAGE: Final = 60.0  # seconds for which a service that answered before may be away
@@ -58,7 +60,7 @@ def watch_list(
                     def picture(
                         wide: int, high: int, look: Look[T] = look, things: list[T] = things, at: datetime = now
                     ) -> list[str]:
-                        above = [_cut(one, wide) for one in look.above]
+                        above = [line for one in look.above for line in _folded(one, wide)]
                         if not things:
                             return [*above, "(none)"]
                         return [*above, *listing.lines(arguments, render, things, at, width=wide)]
@@ -79,11 +81,9 @@ def watch_list(
     return Exit.OK
 
 
-def _cut(line: str, wide: int) -> str:
-    """A line that is not drawn with colours, to the terminal's width."""
-    from ..terminal.drawing import lines, one_line
-
-    return line if "\x1b" in line else lines(one_line(line), width=wide, colours=False)[0]
+def _folded(line: str, wide: int) -> list[str]:
+    """A line of words, as lines that fit. One with colours in it was drawn for the terminal already."""
+    return [line] if "\x1b" in line else folded(visible(line, lines=False), wide).split("\n")
 
 
 def _looks(session: Session, pause: float, ask: Callable[[], Look[T]]) -> Iterator[Look[T]]:

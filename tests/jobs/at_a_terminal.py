@@ -22,9 +22,10 @@ def main() -> int:
     scene = busy_day()
 
     def session(arguments: argparse.Namespace, render: Render | None = None) -> Session:
-        return replace(
-            scene.session, render=render or Render(), clock=SystemClock() if "--watch" in sys.argv else scene.clock
-        )
+        clock = SystemClock() if "--watch" in sys.argv else scene.clock
+        made = replace(scene.session, render=render or Render(), clock=clock)
+        made.__dict__["connection"] = scene.session.connection
+        return made
 
     cli._session = session
     registry.Registry = OneRegistry  # type: ignore[assignment, misc]

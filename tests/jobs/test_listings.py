@@ -165,6 +165,12 @@ def test_watching_to_a_pipe_prints_what_changed_and_ends_with_the_job(scene: Sta
     assert scene.out.getvalue().split() == ["b", "c", "d", "e", "a", "b"]
 
 
+def test_watching_shows_no_more_tasks_than_the_limit(scene: Stage) -> None:
+    scene.batch.end("j")
+    assert run(scene, "tasks", "j", "--watch", "--limit", "2", "-o", "name") == Exit.OK
+    assert len(scene.out.getvalue().split()) == 2
+
+
 def test_watching_on_a_terminal_redraws_and_ctrl_c_is_its_usual_end(
     scene: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

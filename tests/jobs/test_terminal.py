@@ -54,6 +54,15 @@ def test_what_is_folded_is_all_there() -> None:
     assert [word for line in lines for word in re.findall(r"word\d+", line)] == words
 
 
+def test_an_id_stays_whole_while_another_column_can_be_folded() -> None:
+    headings = [Heading(text="node", keep=True), Heading(text="state"), Heading(text="since", short=True)]
+    node = "tvmps_6e0d0eb1e651171d_p"
+    rows = [[Cell(node), Cell("waitingforstarttask (takes no tasks, spot)"), Cell("43 min")]]
+    lines = drawing.table(headings, rows, width=60, colours=False)
+    assert lines[1].startswith(f"{node}  waitingforstarttask")
+    assert all(cell_len(line) <= 60 for line in lines)
+
+
 def test_columns_line_up_under_wide_characters_in_a_file_too() -> None:
     lines = list(drawing.plain_table(("id", "x"), [("日本", "1"), ("a", "2")]))
     assert [cell_len(line[: line.rindex(character)]) for line, character in zip(lines, "x12", strict=True)] == [6, 6, 6]

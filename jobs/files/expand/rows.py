@@ -74,7 +74,8 @@ class _Counted:
 
     def begin(self) -> None:
         """The next line is the first one of a row."""
-        self.first, self.blank = self._number + 1, False
+        self.first = self._number + 1
+        self.blank = False
 
     def __iter__(self) -> Iterator[str]:
         return self

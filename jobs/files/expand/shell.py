@@ -112,7 +112,8 @@ class _Scanner:
         character, top = piece[place], self._open[-1]
         before, self._before = self._before, character
         if self._escaped:
-            self._escaped, self._before = False, "x"
+            self._escaped = False
+            self._before = "x"
             return 1
         if top == "single":
             if character == "'":

@@ -60,9 +60,22 @@ Ulimit = Annotated[
     str, BeforeValidator(_limit), WithJsonSchema({"anyOf": [{"type": "integer", "minimum": -1}, {"type": "string"}]})
 ]
 UlimitName = Literal[  # docker's names for the resources of setrlimit(2)
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-    "rttime", "sigpending", "stack",
-]  # fmt: skip
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+]
 
 
 class Container(Section):

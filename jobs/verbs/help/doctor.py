@@ -21,6 +21,7 @@ from ...service.connection import Connection, NotDeployed
 from ...session import Session
 from ...terminal.render import Render
 from ...terminal.visible import visible
+from ...terminal.wording import folded
 from ..pools import nodes
 
 EXAMPLES: Final = ("doctor", "doctor --stack dev", "doctor --stack dev --preview")
@@ -28,6 +29,7 @@ _SIZE: Final = re.compile(r"[a-z]+(\d+).*")
 _OLD_SIZES: Final = re.compile(r"(?:ds?|gs?)\d+(?:-\d+)?(?:_v2)?(?:_promo)?|a\d+|basic_.*")
 PROBE: Final = "doctor-asks-for-a-job-that-is-not-there"
 BATCH_API: Final = "2024-07-01"  # ARM: for the account's quotas
+MARK_WIDTH: Final = 9  # cells of `warning` and the gap after it
 NEARLY: Final = 0.8  # of a quota
 EVERY_STACK: Final = ("batch", "containerregistry", "managedidentity", "storage")  # modules of azure-native
 
@@ -92,7 +94,11 @@ def _tell(render: Render, finding: Finding, worst: str) -> str:
     if render.as_json:
         render.record(finding)
     else:
-        render.drawn(f"{_mark(finding.outcome, render.colours)}  {finding.check}: {visible(finding.what)}")
+        mark = _mark(finding.outcome, render.colours)
+        words = f"{finding.check}: {visible(finding.what)}"
+        if render.on_terminal:
+            words = folded(words, render.size[0] - MARK_WIDTH, hang=0).replace("\n", "\n" + " " * MARK_WIDTH)
+        render.drawn(f"{mark}  {words}")
         if finding.fix:
             render.advice(f"         {finding.fix}")
     return max(worst, finding.outcome, key=(GOOD, WARNING, BAD).index)
@@ -194,11 +200,14 @@ def pools(session: Session) -> Iterator[Finding]:
 def _image_end(session: Session, image: str, agent: str) -> Iterator[Finding]:
     ends = session.batch.image_ends()
     key = (image.casefold(), agent.casefold())
+    if not image:
+        yield Finding("images", GOOD, "the pool has an own image, about whose support Batch says nothing")
+        return
     if key not in ends:
         yield Finding(
             "images",
             WARNING,
-            f"{image} with {agent} is not among the images that Batch supports (own images never are)",
+            f"{image} with {agent} is not among the images that Batch supports ",
             "Pools of it may not be made again: choose one of `az batch pool supported-images list`",
         )
         return

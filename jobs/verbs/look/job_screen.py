@@ -12,6 +12,8 @@ from ...session import Session
 from ...state.progress import Look, describe
 from ...terminal import drawing
 from ...terminal.screen import Screen
+from ...terminal.visible import visible
+from ...terminal.wording import folded, pasteable
 
 RUNNING: Final = 8  # tasks shown that run
 FAILED: Final = 5  # latest failures shown
@@ -21,7 +23,8 @@ class JobScreen:
     """A job as `watch` shows it. Asks the service one question only: which tasks run, at most as many as fit."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._screen = session, Screen(session.render)
+        self._session = session
+        self._screen = Screen(session.render)
         self._failed: list[TaskState] = []
         self._reason = ""
         self._began = session.clock.monotonic()
@@ -56,7 +59,9 @@ class JobScreen:
             why = describe(task).removeprefix("failed, ")
             drawn.append(drawing.one_line(("failed", "red"), f"   {task.id}   {why}"))
         if self._reason:
-            drawn.append(drawing.one_line((self._reason, "bright_black")))
+            # Folded like words on stderr: a command in it stays whole, so that it can be pasted.
+            reason = folded(visible(pasteable(self._reason)), wide).split("\n")
+            drawn += [drawing.one_line((line, "bright_black")) for line in reason]
         return [line for one in drawn for line in drawing.lines(one, width=wide, colours=render.live_colours)]
 
     def _running(self, look: Look) -> list[TaskState]:

@@ -28,8 +28,11 @@ STATES: Final = ("active", "preparing", "running", "succeeded", "failed", "compl
 SHOWN: Final = 1000  # tasks without --limit: one page of the service
 # What the service is asked for, for a state that is asked for; nothing: all tasks.
 ASKED: Final[dict[str, Choice]] = {
-    "failed": "failed", "running": "running", "active": "unended", "preparing": "unended",
-}  # fmt: skip
+    "failed": "failed",
+    "running": "running",
+    "active": "unended",
+    "preparing": "unended",
+}
 URGENT: Final = ("running", "preparing", "failed", "active", "succeeded")  # the order on a screen that is redrawn
 
 
@@ -180,12 +183,15 @@ def _look(arguments: argparse.Namespace, session: Session) -> Look[Row]:
     counts = session.batch.counts(job.id)
     if counts.total > SMALL and not arguments.state and not _narrowed(arguments):
         found = [
-            *session.batch.some_tasks(job.id, "running", SMALL), *session.batch.some_tasks(job.id, "failed", SMALL),
-        ]  # fmt: skip
+            *session.batch.some_tasks(job.id, "running", SMALL),
+            *session.batch.some_tasks(job.id, "failed", SMALL),
+        ]
         rows = [Row(task=task) for task in found]
     else:
         rows, _ = rows_of(arguments, session, job)
     rows.sort(key=lambda row: (URGENT.index(row.state) if row.state in URGENT else 0, row.task.id))
+    if arguments.limit:
+        rows = rows[: arguments.limit]
     above = [
         f"job {job.id} ({job.state}): {counts.active} waiting, {counts.running} running, "
         f"{counts.succeeded} succeeded, {counts.failed} failed",

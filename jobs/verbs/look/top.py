@@ -154,9 +154,12 @@ def _pools(moment: Moment, width: int, colours: bool) -> list[str]:
             )
         )
     headings = [
-        Heading(text="pool", most=24), Heading(text="nodes", short=True), Heading(text="slots in use", short=True),
-        Heading(text="", short=True), Heading(text="states", free=True),
-    ]  # fmt: skip
+        Heading(text="pool", most=24),
+        Heading(text="nodes", short=True),
+        Heading(text="slots in use", short=True),
+        Heading(text="", short=True),
+        Heading(text="states", free=True),
+    ]
     return table(headings, rows, width=width, colours=colours)
 
 
@@ -180,10 +183,11 @@ def _jobs(session: Session, moment: Moment, width: int, colours: bool) -> list[s
             )
         )
     headings = [
-        Heading(text="job"), Heading(text="", short=True, spare=True),
+        Heading(text="job"),
+        Heading(text="", short=True, spare=True),
         *(Heading(text=name, number=True) for name in ("waiting", "running", "succeeded", "failed")),
         Heading(text="age", short=True),
-    ]  # fmt: skip
+    ]
     more = [f"and {counted(moment.more_jobs, 'older job')}"] if moment.more_jobs else []
     return [*table(headings, rows, width=width, colours=colours), *more]
 
@@ -199,9 +203,11 @@ def _tasks(session: Session, moment: Moment, width: int, colours: bool) -> Itera
         for job_id, task in moment.running
     ]
     headings = [
-        Heading(text="runs longest"), Heading(text="job"), Heading(text="for", short=True),
+        Heading(text="runs longest"),
+        Heading(text="job"),
+        Heading(text="for", short=True),
         Heading(text="node", most=20),
-    ]  # fmt: skip
+    ]
     yield ""
     yield from table(headings, rows, width=width, colours=colours)
 

@@ -150,7 +150,9 @@ class Lines:
     """Each change on a line of stderr (as JSON: on stdout); of a large job its counts and its failures."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._told, self._counts = session, "", ""
+        self._session = session
+        self._told = ""
+        self._counts = ""
 
     def __enter__(self) -> Lines:
         return self

@@ -55,7 +55,7 @@ class Image:
 
 LISTING: Final = Listing[Image](
     columns=(
-        Column(name="repository", text=lambda one, now: one.manifest.repository),
+        Column(name="repository", text=lambda one, now: one.manifest.repository, keep=True),
         Column(name="tags", text=lambda one, now: ", ".join(one.manifest.tags) or "-"),
         Column(name="digest", text=lambda one, now: one.manifest.digest[:19], short=True),
         Column(

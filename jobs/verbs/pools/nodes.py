@@ -24,18 +24,29 @@ LISTED: Final = 20  # nodes up to which each is on a line of its own without --l
 MOST_WIDE: Final = 100  # cells of the map
 # State -> its sign on the map. Signs differ, so that the map can be read without colours.
 SIGNS: Final = {
-    "idle": "□", "running": "■", "creating": "c", "starting": "s", "waitingforstarttask": "w", "starttaskfailed": "!",
-    "unusable": "X", "unknown": "?", "preempted": "p", "rebooting": "r", "reimaging": "i", "leavingpool": "-",
-    "offline": "o", "upgradingos": "u", "deallocating": "d", "deallocated": "d",
-}  # fmt: skip
+    "idle": "□",
+    "running": "■",
+    "creating": "c",
+    "starting": "s",
+    "waitingforstarttask": "w",
+    "starttaskfailed": "!",
+    "unusable": "X",
+    "unknown": "?",
+    "preempted": "p",
+    "rebooting": "r",
+    "reimaging": "i",
+    "leavingpool": "-",
+    "offline": "o",
+    "upgradingos": "u",
+    "deallocating": "d",
+    "deallocated": "d",
+}
 
 
 LISTING: Final = Listing[NodeState](
     columns=(
         Column(name="node", text=lambda node, now: node.id, keep=True),
-        Column(
-            name="state", text=lambda node, now: _state(node), colour=lambda node: colour_of(node.state), short=True
-        ),
+        Column(name="state", text=lambda node, now: _state(node), colour=lambda node: colour_of(node.state)),
         Column(
             name="since",
             text=lambda node, now: durations.age(node.since, now),

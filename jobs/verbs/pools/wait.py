@@ -21,12 +21,20 @@ from . import nodes
 
 EXAMPLES: Final = ("pools wait", "pools wait default --timeout 10m")
 PAUSE: Final = 2.0  # seconds between two looks
+SHOWN: Final = 3  # problems in the message of a wait that ended too early; `nodes` has all
 DEFAULT_TIMEOUT: Final = 30 * 60.0
 WORKING: Final = ("idle", "running")
 CHANGING: Final = (
-    "creating", "starting", "waitingforstarttask", "rebooting", "reimaging", "upgradingos", "leavingpool", "unknown",
+    "creating",
+    "starting",
+    "waitingforstarttask",
+    "rebooting",
+    "reimaging",
+    "upgradingos",
+    "leavingpool",
+    "unknown",
     "deallocating",
-)  # fmt: skip
+)
 """Of `unknown` nodes nothing was heard lately: they come back, or become unusable."""
 
 
@@ -35,9 +43,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         "pools", metavar="POOL", nargs="*", help="a pool's name in the stack, or its id; default: every pool of it"
     )
     parser.add_argument(
-        "--timeout", type=durations.argument, default=DEFAULT_TIMEOUT, metavar="TIME",
+        "--timeout",
+        type=durations.argument,
+        default=DEFAULT_TIMEOUT,
+        metavar="TIME",
         help="give up after this, for example 10m (default 30m)",
-    )  # fmt: skip
+    )
     parser.set_defaults(run=run)
 
 
@@ -102,7 +113,9 @@ def _wait(session: Session, pool_id: str, until: float) -> Exit:
             session.render.words(summary)
             said = summary
         if session.clock.monotonic() >= until:
-            why = "; ".join(found.problems) or "nothing is wrong that Batch tells of"
+            why = "; ".join(found.problems[:SHOWN]) or "nothing is wrong that Batch tells of"
+            if len(found.problems) > SHOWN:
+                why += f"; and {len(found.problems) - SHOWN} more"
             raise GaveUpWaiting(f"{summary}: {why}. Wait longer (--timeout), or look: python -m jobs nodes {pool_id}")
         session.clock.sleep(PAUSE)
 
@@ -118,10 +131,14 @@ def _end(session: Session, found: Condition) -> Exit:
     if render.as_json:
         render.record(
             {
-                "pool": found.pool.id, "ready": not problems, "wanted": found.wanted, "working": found.working,
-                "problems": problems, "start_task_stderr": logs,
+                "pool": found.pool.id,
+                "ready": not problems,
+                "wanted": found.wanted,
+                "working": found.working,
+                "problems": problems,
+                "start_task_stderr": logs,
             }
-        )  # fmt: skip
+        )
     render.words(found.summary())
     for problem in problems:
         render.words(f"  {problem}")

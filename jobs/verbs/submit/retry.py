@@ -29,13 +29,29 @@ EXAMPLES: Final = ("retry nightly-7", "retry nightly-7 --task sim-3", "retry nig
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d{1,6}))?$")  # only a name: whose it is, is asked
 # What of a job and a task is a definition; the rest is what became of it.
 OF_JOB: Final = (
-    "poolInfo", "constraints", "commonEnvironmentSettings", "metadata", "priority", "maxParallelTasks", "displayName",
-    "usesTaskDependencies", "onTaskFailure", "jobPreparationTask", "jobReleaseTask",
-)  # fmt: skip
+    "poolInfo",
+    "constraints",
+    "commonEnvironmentSettings",
+    "metadata",
+    "priority",
+    "maxParallelTasks",
+    "displayName",
+    "usesTaskDependencies",
+    "onTaskFailure",
+    "jobPreparationTask",
+    "jobReleaseTask",
+)
 OF_TASK: Final = (
-    "commandLine", "containerSettings", "resourceFiles", "outputFiles", "environmentSettings",
-    "constraints", "requiredSlots", "userIdentity", "exitConditions",
-)  # fmt: skip
+    "commandLine",
+    "containerSettings",
+    "resourceFiles",
+    "outputFiles",
+    "environmentSettings",
+    "constraints",
+    "requiredSlots",
+    "userIdentity",
+    "exitConditions",
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:

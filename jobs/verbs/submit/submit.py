@@ -150,7 +150,9 @@ class Submission:
     """One submission of a plan: the job and its tasks, and what is written down of it on this machine."""
 
     def __init__(self, plan: Plan, arguments: argparse.Namespace, session: Session, display: Display) -> None:
-        self.plan, self.session, self.display = plan, session, display
+        self.plan = plan
+        self.session = session
+        self.display = display
         self.resume: bool = arguments.resume
         self.patience: float = arguments.patience
         self.workers: int = arguments.workers
