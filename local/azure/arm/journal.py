@@ -25,7 +25,7 @@ from local.azure.platform.errors import AzureError
 
 _KIND = "operation"
 _ID_LENGTH = 36
-_RETRY_AFTER = "1"  # azure-core takes 0 for "not said" and then waits 30 s
+_RETRY_AFTER = "1"  # azure-core treats 0 as missing and then waits 30 s
 _GROUPS = "Microsoft.Resources/resourceGroups"
 _ACCOUNTS = "Microsoft.Batch/batchAccounts"
 _POOLS = f"{_ACCOUNTS}/pools"

@@ -69,7 +69,7 @@ def azurite_command(paths: Paths, store: Store, ports: Ports) -> tuple[list[str]
 
 
 class Azurite:
-    """Sends signed requests to Azurite; speaks for any account."""
+    """A client of Azurite that signs with the key of whichever account a request is for."""
 
     def __init__(self, store: Store, ports: Ports, clock: Clock) -> None:
         self._secret = _secret(store)
