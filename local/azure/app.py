@@ -78,7 +78,7 @@ async def serve(cloud: Cloud, *, stop: asyncio.Event | None = None, services: Se
 
 
 def _clock(clock: Clock, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Move the clock ahead (by 0: only say where it stands)."""
+    """Move the clock ahead; by 0 it is only read."""
     if asked["seconds"]:
         if not isinstance(clock, MovableClock):
             raise FaultRefused("this local Azure was started with a clock of its own")

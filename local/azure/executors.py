@@ -1,4 +1,4 @@
-"""Which executor runs the nodes of this cloud: containers by default, LOCAL_AZURE_EXECUTOR says otherwise.
+"""Which executor runs the nodes of this cloud: containers, unless LOCAL_AZURE_EXECUTOR names another.
 
 Owns the choice and the ways that nodes need into the cloud; the executors are `local/node`'s.
 """
@@ -26,7 +26,7 @@ _log = logging.getLogger("local.azure.nodes")
 
 
 class UnknownExecutor(Exception):
-    """LOCAL_AZURE_EXECUTOR or LOCAL_AZURE_TERMINATE_WITH says something else."""
+    """LOCAL_AZURE_EXECUTOR or LOCAL_AZURE_TERMINATE_WITH has a value that there is not."""
 
 
 def build_executor(cloud: Cloud) -> Executor:

@@ -46,7 +46,7 @@ BLOB_CONTRIBUTOR: Final = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"  # Storage Blob
 
 
 class NotStarted(RuntimeError):
-    """The local Azure did not come up; the text says why."""
+    """The local Azure did not start; the message has the reason."""
 
 
 class Refused(RuntimeError):

@@ -293,7 +293,7 @@ def _role_item(shown: Document) -> Document:
 
 
 def _batch_name_problem(name: str) -> str:
-    """Batch's words (recorded for the length)."""
+    """Batch's own text (recorded for the length)."""
     if not 3 <= len(name) <= 24:
         return "Account name must be at least 3 characters and at most 24 characters."
     return "Account name must contain only lowercase letters and numbers."

@@ -199,7 +199,7 @@ class RoleAssignmentUpdateNotPermitted(AzureError):
 
 
 class PrincipalNotFound(AzureError):
-    """The directory does not know the principal."""
+    """The principal is not in the directory."""
 
     status = 400
     code = "PrincipalNotFound"

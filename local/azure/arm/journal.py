@@ -26,7 +26,7 @@ from local.azure.platform.errors import AzureError
 
 _KIND = "operation"
 _ID_LENGTH = 36
-_RETRY_AFTER = "1"  # azure-core takes 0 for "not said" and then waits 30 s
+_RETRY_AFTER = "1"  # azure-core treats 0 as missing and then waits 30 s
 RESULTS = ("operationresults", "accountoperationresults", "pooloperationresults")
 STATUSES = "operationstatuses"
 """The last types of the paths that answer for an operation, in lower case."""

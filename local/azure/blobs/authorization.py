@@ -14,7 +14,7 @@ from local.azure.blobs.errors import (
     NotImplementedYet,
 )
 from local.azure.blobs.operations import Operation
-from local.azure.blobs.shared_access import SharedAccess
+from local.azure.blobs.shared_access import Policies, SharedAccess
 from local.azure.blobs.sharedkey import is_signed_by
 from local.azure.control_plane.access import Access
 from local.azure.control_plane.resources import Resource
@@ -31,8 +31,13 @@ class Authorization:
         self._authority = authority
         self._signatures = signatures
 
-    def check(self, request: web.Request, account: Resource, operation: Operation) -> str | None:
-        """Return when the request may go on: whose it is, for a bearer token."""
+    def check(
+        self, request: web.Request, account: Resource, operation: Operation, policies: Policies | None = None
+    ) -> str | None:
+        """Return when the request may go on: whose it is, for a bearer token.
+
+        `policies` are the container's stored access policies, for a signature that names one.
+        """
         scheme, token = authorization(request.headers)
         if scheme == "bearer":
             return self._bearer(request, token, account, operation)
@@ -41,20 +46,26 @@ class Authorization:
         elif scheme == "sharedkeylite":
             raise NotImplementedYet("The local Azure does not check SharedKeyLite; sign with SharedKey.")
         elif "sig" in request.query:
-            self._signature(request, account, operation)
+            self._signature(request, account, operation, policies)
         else:
             raise NoAuthenticationInformation(headers=self._challenge())
         return None
 
     def check_source(
-        self, request: web.Request, account: Resource, source: Resource, operation: Operation, target: str
+        self,
+        request: web.Request,
+        account: Resource,
+        source: Resource,
+        operation: Operation,
+        target: str,
+        policies: Policies | None = None,
     ) -> None:
         """Whether the caller of a copy may read its source: by the source's own signature, as itself, or by the key of
         the same account."""
         scheme, token = authorization(request.headers)
         if "sig=" in target:
             keys = source.system.get("keys", [])
-            user = self._signatures.check(source.name, keys, operation, target, request.remote)
+            user = self._signatures.check(source.name, keys, operation, target, request.remote, policies)
             if user is not None:
                 self._require(user, source, operation)
         elif scheme == "bearer":
@@ -62,13 +73,15 @@ class Authorization:
         elif scheme != "sharedkey" or source.id != account.id:
             raise CannotVerifyCopySource("The copy source has no signature, and its account's key was not used.")
 
-    def _signature(self, request: web.Request, account: Resource, operation: Operation) -> None:
+    def _signature(
+        self, request: web.Request, account: Resource, operation: Operation, policies: Policies | None
+    ) -> None:
         """A shared access signature; one with a user's key allows nothing that the user may not do."""
         keys = account.system.get("keys", [])
         delegated = "skoid" in request.query
         if account.properties.get("allowSharedKeyAccess") is False and not delegated:
             raise KeyBasedAuthenticationNotPermitted
-        user = self._signatures.check(account.name, keys, operation, request.raw_path, request.remote)
+        user = self._signatures.check(account.name, keys, operation, request.raw_path, request.remote, policies)
         if user is not None:
             self._require(user, account, operation)
 

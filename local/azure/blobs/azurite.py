@@ -17,6 +17,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -34,6 +35,7 @@ from local.paths import Paths
 _ROOM: Final = Path(__file__).parent
 _OURS_ALONE: Final = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")  # aiohttp would add unsigned ones
 _EARLIER: Final = timedelta(minutes=10)
+_POLICY_FIELDS: Final = {"st": "Start", "se": "Expiry", "sp": "Permission"}
 _VERSION: Final = "2021-12-02"  # of our own requests; clients' versions go through unchanged
 
 
@@ -67,7 +69,7 @@ def azurite_command(paths: Paths, store: Store, ports: Ports) -> tuple[list[str]
 
 
 class Azurite:
-    """Sends signed requests to Azurite; speaks for any account."""
+    """A client of Azurite that signs with the key of whichever account a request is for."""
 
     def __init__(self, store: Store, ports: Ports, clock: Clock) -> None:
         self._secret = _secret(store)
@@ -140,6 +142,19 @@ class Azurite:
         async with await self.send(account, "GET", f"/{account}?comp=list") as answer:
             _expect(answer, 200)
             return re.findall(r"<Name>([^<]+)</Name>", await answer.text())
+
+    async def policies(self, account: str, container: str) -> dict[str, dict[str, str]]:
+        """The container's stored access policies by id (`shared_access.Policies`); none of one that does not exist."""
+        target = f"/{account}/{container}?restype=container&comp=acl"
+        async with await self.send(account, "GET", target) as answer:
+            if _expect(answer, 200, 404) == 404:
+                return {}
+            tree = ElementTree.fromstring(await answer.text())  # noqa: S314 - Azurite's answer
+        found = {}
+        for one in tree.iterfind("SignedIdentifier"):
+            fields = {name: one.findtext(f"AccessPolicy/{tag}") for name, tag in _POLICY_FIELDS.items()}
+            found[one.findtext("Id", "")] = {name: value for name, value in fields.items() if value}
+        return found
 
 
 def _secret(store: Store) -> bytes:

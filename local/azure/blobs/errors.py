@@ -29,7 +29,7 @@ class NoAuthenticationInformation(BlobError):
 
 
 class InvalidAuthenticationInfo(BlobError):
-    """A bearer token that is not good here; the detail says why."""
+    """A bearer token that is not valid for this account; the detail has the reason."""
 
     status, code, default = 401, "InvalidAuthenticationInfo", _NOT_AUTHENTICATED
 

@@ -21,7 +21,7 @@ _BLOBS = f"{_CONTAINERS}/blobs"
 
 @dataclass(frozen=True)
 class Right:
-    """An operation's name in Azure's words and the action it needs."""
+    """An operation's name in Azure's documentation, and the action that it needs."""
 
     operation: str
     action: str

@@ -26,7 +26,7 @@ from local.azure.blobs.errors import (
 )
 from local.azure.blobs.hooks import AccountHooks, ContainerHooks, ServiceHooks, blob_endpoint
 from local.azure.blobs.operations import READ_BLOB, Operation, read_operation
-from local.azure.blobs.shared_access import SharedAccess, without_signature
+from local.azure.blobs.shared_access import Policies, SharedAccess, without_signature
 from local.azure.blobs.wire import delegation_key, error_response, texts_of
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.resource_types import Document
@@ -86,12 +86,19 @@ class BlobService:
             path = request.raw_path.partition("?")[0]
             operation = read_operation(request.method, path, request.query)
             account = self._account(operation)
-            caller = self._authorization.check(request, account, operation)
+            policies = await self._policies(account, operation, request.query)
+            caller = self._authorization.check(request, account, operation, policies)
             if operation.right.operation == "Get User Delegation Key":
                 return await self._delegate(request, account, caller)
             return await self._forward(request, account, operation)
         except BlobError as error:
             return error_response(error, request, self._cloud.clock.now())
+
+    async def _policies(self, account: Resource, operation: Operation, query: Mapping[str, str]) -> Policies | None:
+        """The container's stored access policies, for a request whose signature names one."""
+        if not query.get("si") or operation.container is None:
+            return None
+        return await self._azurite.policies(account.name, operation.container)
 
     def _account(self, operation: Operation) -> Resource:
         account = self._cloud.resources.by_name(STORAGE_ACCOUNTS, operation.account)
@@ -114,7 +121,7 @@ class BlobService:
         headers = sent_headers(request, "date")
         if COPY_SOURCE in headers:
             headers.popall("Host", None)  # Azurite compares the source's host with the one that it was asked at
-            headers[COPY_SOURCE] = self._source(request, account, headers[COPY_SOURCE])
+            headers[COPY_SOURCE] = await self._source(request, account, headers[COPY_SOURCE])
         target = without_signature(request.raw_path)
         answer = await self._azurite.send(account.name, request.method, target, headers, sent_body(request))
         async with answer:
@@ -123,7 +130,7 @@ class BlobService:
             rewrite = _https if request.query.get("comp") == "list" else None
             return await answer_with(request, answer, headers=_shown(request, answer).items(), rewrite=rewrite)
 
-    def _source(self, request: web.Request, account: Resource, url: str) -> str:
+    async def _source(self, request: web.Request, account: Resource, url: str) -> str:
         """Where Azurite finds what is copied: a blob of an account here that the caller may read."""
         own = blob_endpoint(self._cloud.ports, "x").removesuffix("x/")
         if not url.startswith(own):
@@ -135,7 +142,8 @@ class BlobService:
         if operation.right != READ_BLOB:
             raise CannotVerifyCopySource(f"'{url[:200]}' is no blob.")
         source = self._account(operation)
-        self._authorization.check_source(request, account, source, operation, target)
+        policies = await self._policies(source, operation, given)
+        self._authorization.check_source(request, account, source, operation, target, policies)
         return self._azurite.readable(source.name, without_signature(target), account.name)
 
     def _tell_arm(self, account: Resource, operation: Operation) -> None:

@@ -1,8 +1,9 @@
 """Whether a request with a shared access signature may go on: the signature, its time, and what it allows.
 
-Has account, service (container, blob) and user delegation signatures; stored access policies (`si`) and directories are
-refused by name. Sources: https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature
-and .../get-user-delegation-key.
+Has account, service (container, blob) and user delegation signatures, and stored access policies of containers (`si`);
+directories are refused by name. Sources:
+https://learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature,
+.../get-user-delegation-key and .../define-stored-access-policy.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from local.azure.control_plane.shared_access import (
 from local.azure.platform.clock import Clock
 
 _LONGEST_DELEGATION: Final = timedelta(days=7)
+Policies = Mapping[str, Mapping[str, str]]
+"""A container's stored access policies by id, with the fields of a signature that each has: `st`, `se`, `sp`."""
 _LEVELS: Final = {"service": "s", "account": "s", "container": "c", "blob": "o"}
 
 
@@ -52,13 +55,22 @@ class SharedAccess:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def check(self, account: str, keys: list[str], operation: Operation, target: str, client: str | None) -> str | None:
-        """Return when the signature allows the request; for a user delegation, whose rights count besides."""
+    def check(
+        self,
+        account: str,
+        keys: list[str],
+        operation: Operation,
+        target: str,
+        client: str | None,
+        policies: Policies | None = None,
+    ) -> str | None:
+        """Return when the signature allows the request; for a user delegation, whose rights count besides.
+
+        `policies` are those of the container, for a signature that names one.
+        """
         given = dict(parse_qsl(target.partition("?")[2], keep_blank_values=True))
         if not keys:  # the account is still being made
             raise AuthenticationFailed
-        if given.get("si"):
-            raise NotImplementedYet("The local Azure does not have stored access policies (si=) yet.")
         if given.get("sr") == "d":
             raise NotImplementedYet("The local Azure does not have signatures for directories (sr=d).")
         principal = None
@@ -69,6 +81,8 @@ class SharedAccess:
         else:
             texts = [service_text(_resource(account, operation, given), given, given.get("snapshot", ""))]
             self._signed(keys, texts, given)
+        if given.get("si"):
+            given |= _stored_fields(given, policies or {})
         self._in_time(given)
         _from_there(given, client)
         _allowed(operation, given)
@@ -123,6 +137,18 @@ class SharedAccess:
                     )
                 ]
             )
+
+
+def _stored_fields(given: Mapping[str, str], policies: Policies) -> Mapping[str, str]:
+    """What the named policy says of start, end and permissions. Only service signatures may name one (documented)."""
+    policy = policies.get(given["si"])
+    if policy is None or "srt" in given or "skoid" in given:
+        text = "SAS identifier cannot be found for specified signed identifier"  # [guess: the text]
+        raise AuthenticationFailed(details=[_detail(text)])
+    if policy.keys() & given.keys():
+        text = "Access policy fields can be associated with signature or SAS identifier but not both"
+        raise AuthenticationFailed(details=[_detail(text)])
+    return policy
 
 
 def _resource(account: str, operation: Operation, given: Mapping[str, str]) -> str:

@@ -37,7 +37,7 @@ class Cloud:
 
     @classmethod
     def open(cls, paths: Paths, clock: Clock | None = None) -> Cloud:
-        """Open (or, at the first start, make) the cloud that lives under these paths."""
+        """Open the cloud in this home; at the first start, make it."""
         paths.ensure()
         store = Store(paths.database)
         used = clock or MovableClock(paths)

@@ -1,4 +1,4 @@
-"""The table of resource types: what ARM knows of each, and the interface (`TypeHooks`) to the service that owns it.
+"""The table of resource types: how ARM treats each, and the interface (`TypeHooks`) of the service that does the work.
 
 One row a type. Services register their hooks on the cloud's own copy (`cloud.types.register`); a type without hooks is
 refused by name (501).

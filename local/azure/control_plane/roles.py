@@ -258,7 +258,7 @@ def role_of(definition_id: str) -> RoleDefinition | None:
 
 
 def role_key(definition_id: str) -> str:
-    """What tells a role from another: the GUID at the end of its definition's id."""
+    """The GUID at the end of a role definition's id."""
     return definition_id.rstrip("/").rsplit("/", 1)[-1].lower()
 
 

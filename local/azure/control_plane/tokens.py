@@ -33,7 +33,7 @@ SQL_AUDIENCES = ("https://database.windows.net/",)
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a verified token speaks for."""
+    """The principal of a verified token."""
 
     principal_id: str
     client_id: str

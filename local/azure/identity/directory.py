@@ -122,7 +122,7 @@ class Directory:
             yield Principal(**body)
 
     def principal_type(self, object_id: str) -> str | None:
-        """`ServicePrincipal` or `User`, None for what the directory does not know."""
+        """`ServicePrincipal` or `User`; None for an id that is not in the directory."""
         wanted = object_id.lower()
         return next((one.kind for one in self.principals() if one.object_id.lower() == wanted), None)
 

@@ -10,7 +10,7 @@ from local.azure.platform.errors import AzureError
 
 
 class InvalidClient(AzureError):
-    """The authority's OAuth2 errors; `code` is OAuth's word."""
+    """An OAuth2 error of the authority; `code` is the value of the answer's `error`."""
 
     status = 401
     code = "invalid_client"

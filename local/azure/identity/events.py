@@ -1,11 +1,11 @@
-"""Scheduled events: what the identity endpoint tells nodes of their own end, announced on purpose, for tests.
+"""Scheduled events of the instance metadata endpoint: the announced end of a node, made on purpose, for tests.
 
     python -m local.azure.identity.events NODE --kind Preempt
     python -m local.azure.identity.events clear
 
 Form: learn.microsoft.com/azure/virtual-machines/linux/scheduled-events. Nothing happens to the node: `Preempt` is the
-notice that a spot VM gets before it is evicted. That a Batch pool's nodes get any is a guess. Every node is told of all
-events, as every VM of a scale set is.
+notice that a spot VM gets before it is evicted. That a Batch pool's nodes get any is a guess. Every node sees the
+events of all nodes, as every VM of a scale set does.
 """
 
 from __future__ import annotations

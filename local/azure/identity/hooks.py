@@ -25,7 +25,7 @@ class IdentityHooks(RecordHooks):
         self._cloud = cloud
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
-        """Give it its ids: they must be there before anybody can read the resource."""
+        """Give the identity its ids before the resource can be read."""
         made = {
             "tenantId": self._cloud.settings.tenant_id,
             "principalId": str(uuid.uuid4()),

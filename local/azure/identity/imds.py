@@ -43,7 +43,7 @@ class NodeIdentity(Protocol):
 
 @dataclass(frozen=True)
 class Machine:
-    """What `/metadata/instance` tells about the node."""
+    """The answer of `/metadata/instance`: the node's name, size and place."""
 
     name: str = "node"
     vm_size: str = ""

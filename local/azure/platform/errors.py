@@ -35,7 +35,7 @@ class AzureError(Exception):
 
 
 class DiskFull(AzureError):
-    """This machine's disk takes no more. Azure has no such error; 507 is HTTP's word for it, and clients do not repeat
+    """This machine's disk is full. Azure has no such error; 507 is HTTP's status for it, and clients do not repeat
     a request that it answers."""
 
     status = 507

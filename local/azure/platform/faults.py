@@ -78,11 +78,11 @@ SERVICES: Final[Mapping[str, Mapping[str, Kind]]] = {
         "failover": Kind((LOGIN, STATEMENT, COMMIT), "error 40613, and the connection ends"),
         "deadlock": Kind((STATEMENT,), "error 1205, and the transaction is undone"),
         "cut": Kind((STATEMENT,), "the connection ends before the statement runs"),
-        "cut-before-commit": Kind((COMMIT,), "nothing is kept, and the client is not told"),
-        "cut-after-commit": Kind((COMMITTED,), "everything is kept, and the client is not told"),
+        "cut-before-commit": Kind((COMMIT,), "nothing is kept, and the client gets no answer"),
+        "cut-after-commit": Kind((COMMITTED,), "everything is kept, and the client gets no answer"),
         "slow": Kind((STATEMENT,), "the statement waits --seconds first"),
         "slow-commit": Kind((COMMIT,), "the commit takes --seconds, and takes effect also when the client is gone"),
-        "late-answer": Kind((COMMITTED,), "everything is kept, and the client is told --seconds later"),
+        "late-answer": Kind((COMMITTED,), "everything is kept, and the client gets its answer --seconds later"),
         "mute": Kind((LOGIN, STATEMENT), "no answer for --seconds, not even to a cancellation; then the end"),
         "error": Kind((LOGIN, STATEMENT, COMMIT), "error --number with the text --message; the transaction stays"),
     },
@@ -91,7 +91,7 @@ _CONTROL_SECONDS: Final = 10.0
 
 
 class FaultRefused(Exception):
-    """There is no such fault, or nobody who could take it."""
+    """There is no such fault, or no process that could take it runs."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class HttpFaults:
             def cut() -> web.StreamResponse:
                 if request.transport is not None:
                     request.transport.abort()
-                return web.Response(status=500)  # nobody reads it
+                return web.Response(status=500)  # the connection is closed: no client reads it
 
             return await meet(rules, lambda: handler(request), refuse, cut, lambda answer: answer.prepared)
 

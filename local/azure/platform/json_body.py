@@ -12,7 +12,7 @@ _DEEPEST = 64  # objects and arrays in each other [guess]: far above any resourc
 def parse(raw: bytes) -> Any:
     """A request's JSON: Unicode, no property twice in an object, no number that JSON does not have, not nested deeply.
 
-    ValueError says what is wrong. One rule set for every surface that reads JSON.
+    The ValueError has the reason. Every service that reads JSON reads it by these rules.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

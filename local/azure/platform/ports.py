@@ -82,7 +82,7 @@ class Ports:
                 self._store.put(_KIND, _NAMES, names)
 
     def check(self, names: Iterable[str] | None = None) -> None:
-        """At a start, before anything listens: raise PortInUse for a recorded port that somebody else has."""
+        """Raise PortInUse for a recorded port that another program uses. For a start, before anything listens."""
         recorded = self.names()
         for name in recorded if names is None else names:
             if name in recorded and not is_free(recorded[name]):
@@ -90,7 +90,7 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens there now (a port in TIME_WAIT counts as free, as it does for a server)."""
+    """Whether no program listens there now (a port in TIME_WAIT counts as free, as it does for a server)."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

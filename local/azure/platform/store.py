@@ -93,7 +93,7 @@ class Store:
         return [(key, json.loads(body)) for key, body in rows]
 
     def scan(self, kind: str, prefix: str = "") -> Iterator[dict[str, Any]]:
-        """Documents one after the other, in key order, without holding all of them; nobody may write meanwhile."""
+        """Yield the documents in key order, without holding all of them. The table must not be written meanwhile."""
         with self._lock:
             self._flush()
             rows = self._db.execute(

@@ -1,4 +1,4 @@
-"""The registry's error codes: OCI's distribution codes in Azure Container Registry's words, and ARM's for registries.
+"""The registry's error codes: OCI's distribution codes with Azure Container Registry's texts, and ARM's for registries.
 
 Codes: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes. Texts as `docker` and `az acr`
 users quote them (https://learn.microsoft.com/azure/container-registry/container-registry-troubleshoot-login);

@@ -1,4 +1,4 @@
-"""ACR's two tokens and the rights they carry: a refresh token says who, an access token says what.
+"""ACR's two tokens and the rights they carry: a refresh token names the caller, an access token what it may do.
 
 Owns signing, checking and the table from registry actions to Azure operations. Lifetimes and shape:
 https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md. Rights are read from role assignments when an access token is

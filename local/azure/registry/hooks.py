@@ -33,7 +33,7 @@ def login_server(ports: Ports, registry: str) -> str:
 
 
 class RegistryHooks:
-    """`opened` and `closed` tell the front that a registry's port must be served or not."""
+    """`opened` and `closed` are called when a registry's port is to be served, and no more."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from local.azure.registry.grants import Scope
 
 
 def error_response(error: RegistryError, request: web.Request, needed: Scope | None = None) -> web.Response:
-    """The error for this client; a 401 tells it where to get a token: the realm follows the name it reached us by."""
+    """The answer for an error. A 401 names where to get a token, by the host name that the client used."""
     entry: dict[str, Any] = {"code": error.code, "message": error.message}
     headers = {"Docker-Distribution-Api-Version": "registry/2.0", **error.headers}
     if isinstance(error, Unauthorized):

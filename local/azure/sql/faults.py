@@ -41,7 +41,7 @@ class SessionFaults:
         self._meet(COMMIT, "COMMIT", database)
 
     def after_commit(self, database: str) -> None:
-        """After a transaction was committed, before the client is told."""
+        """Called after a transaction was committed, before the answer is sent."""
         self._meet(COMMITTED, "COMMIT", database)
 
     def _meet(self, stage: str, text: str, database: str, wait: Wait | None = None) -> None:

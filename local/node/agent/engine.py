@@ -27,7 +27,7 @@ _STREAMS = {1: "stdout", 2: "stderr"}
 
 
 class EngineError(Exception):
-    """The engine said no. `status` is HTTP's, 0 when there was no answer."""
+    """The engine refused a request. `status` is HTTP's, 0 when there was no answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

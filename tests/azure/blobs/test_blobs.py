@@ -144,17 +144,6 @@ async def test_a_missing_container_is_reported_as_azure_does(world: World) -> No
     assert code_of(caught.value) == "ContainerNotFound"
 
 
-async def test_what_is_not_there_yet_is_refused_by_name(world: World) -> None:
-    await world.add_account("open1")
-    signed = BlobServiceClient(
-        f"{world.url('open1')}?sv=2021-12-02&sig=abc&si=policy",
-        connection_verify=str(world.cloud.paths.ca),
-        retry_total=0,
-    )
-    world.clients.append(signed)
-    assert "stored access policies" in str(await refused("NotImplemented", lambda: list(signed.list_containers())))
-
-
 async def test_a_signature_by_key_is_refused_on_an_entra_only_account(world: World) -> None:
     signed = BlobServiceClient(
         f"{world.url()}?sv=2021-12-02&sig=abc", connection_verify=str(world.cloud.paths.ca), retry_total=0

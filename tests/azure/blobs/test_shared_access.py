@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import (
+    AccessPolicy,
     AccountSasPermissions,
     BlobClient,
     BlobSasPermissions,
@@ -30,7 +31,7 @@ from local.azure.blobs.errors import (
     InvalidXmlDocument,
 )
 from local.azure.blobs.operations import read_operation
-from local.azure.blobs.shared_access import SharedAccess, without_signature
+from local.azure.blobs.shared_access import Policies, SharedAccess, without_signature
 from local.azure.blobs.wire import texts_of
 from local.azure.platform.clock import ManualClock
 from tests.azure.blobs.world import World
@@ -41,14 +42,18 @@ LATER = NOW + timedelta(hours=1)
 
 
 def ask(
-    query: str, method: str = "GET", path: str = "/acc/data/a.txt", keys: tuple[str, ...] = (KEY, KEY)
+    query: str,
+    method: str = "GET",
+    path: str = "/acc/data/a.txt",
+    keys: tuple[str, ...] = (KEY, KEY),
+    policies: Policies | None = None,
 ) -> str | None:
     """Whether a signature's query opens the request, at noon."""
     target = f"{path}{'&' if '?' in path else '?'}{query}"
     bare, _, rest = path.partition("?")
     found = dict(parse_qsl(rest))
     operation = read_operation(method, bare, found)
-    return SharedAccess(ManualClock(NOW)).check("acc", list(keys), operation, target, "127.0.0.1")
+    return SharedAccess(ManualClock(NOW)).check("acc", list(keys), operation, target, "127.0.0.1", policies)
 
 
 def blob(permission: str = "r", **more: Any) -> str:
@@ -215,3 +220,59 @@ async def test_a_user_signs_with_a_key_of_its_own_while_it_has_the_role(world: W
     with pytest.raises(HttpResponseError) as caught:
         await to_thread(read)
     assert getattr(caught.value, "error_code", "") == "AuthorizationPermissionMismatch"
+
+
+def by_policy(**more: Any) -> str:
+    return generate_blob_sas("acc", "data", "a.txt", account_key=KEY, policy_id="readers", **more)
+
+
+READERS = {"readers": {"st": "2026-11-27T11:00:00Z", "se": "2026-11-27T13:00:00Z", "sp": "r"}}
+
+
+def test_a_stored_policy_says_what_a_signature_leaves_out() -> None:
+    assert ask(by_policy(), policies=READERS) is None
+    refused(AuthorizationPermissionMismatch, lambda: ask(by_policy(), "PUT", policies=READERS))
+    over = {"readers": {**READERS["readers"], "se": "2026-11-27T11:30:00Z"}}
+    assert "time frame" in refused(AuthenticationFailed, lambda: ask(by_policy(), policies=over))
+    timeless = {"readers": {"sp": "r"}}
+    refused(AuthenticationFailed, lambda: ask(by_policy(), policies=timeless))
+    assert ask(by_policy(expiry=LATER), policies=timeless) is None
+
+
+def test_a_field_is_the_signatures_or_the_policys_but_not_both() -> None:
+    text = refused(AuthenticationFailed, lambda: ask(by_policy(expiry=LATER), policies=READERS))
+    assert "not both" in text
+
+
+def test_a_policy_that_is_gone_opens_nothing() -> None:
+    for policies in ({}, {"others": READERS["readers"]}, None):
+        refused(AuthenticationFailed, lambda policies=policies: ask(by_policy(), policies=policies))
+
+
+async def test_a_policy_of_a_container_is_changed_and_revoked(world: World) -> None:
+    """Through the SDK and Azurite: the signature stays as it is."""
+    key = (await world.add_account("open1")).system["keys"][0]
+    options: Any = {"connection_verify": str(world.cloud.paths.ca), "retry_total": 0}
+
+    def play() -> list[str]:
+        container = world.client(key, "open1").create_container("data")
+        container.upload_blob("a.txt", b"text")
+        signed = generate_blob_sas("open1", "data", "a.txt", account_key=key, policy_id="readers")
+        reader = BlobClient.from_blob_url(f"{world.url('open1')}/data/a.txt?{signed}", **options)
+        seen: list[str] = []
+        now = datetime.now(UTC)
+        stages: tuple[dict[str, AccessPolicy], ...] = (
+            {"readers": AccessPolicy(permission="r", expiry=now + timedelta(hours=1), start=now - timedelta(hours=1))},
+            {"readers": AccessPolicy(permission="r", expiry=now - timedelta(minutes=1))},
+            {},
+        )
+        for policies in stages:
+            container.set_container_access_policy(policies)
+            try:
+                seen.append(reader.download_blob().readall().decode())
+            except HttpResponseError as error:
+                seen.append(str(getattr(error, "error_code", "")).rpartition(".")[2])
+        reader.close()
+        return seen
+
+    assert await to_thread(play) == ["text", "AUTHENTICATION_FAILED", "AUTHENTICATION_FAILED"]

@@ -267,7 +267,7 @@ class BudgetHooks(RecordHooks):
         self._cloud = cloud
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
-        """An amount, a period that begins with a month, thresholds in range and somebody to tell."""
+        """Check the amount, the period (it begins with a month), the thresholds' ranges and who is notified."""
         properties = new.properties
         if not properties["amount"] > 0:
             raise BadRequest(

@@ -1,6 +1,6 @@
 """The first messages of a connection: PRELOGIN and LOGIN7, read and answered. Pure bytes, no socket.
 
-[MS-TDS] 2.2.6.4, 2.2.6.5. Encryption is not negotiable here: every client is told that it is required.
+[MS-TDS] 2.2.6.4, 2.2.6.5. Encryption is not negotiable here: the answer to every client is that it is required.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def read_login(body: bytes) -> LoginRequest:
 
 
 def login_answer(request: LoginRequest, database: str) -> tuple[bytes, int]:
-    """What a client that was let in is told, and the size of packets from now on."""
+    """The answer to a login that succeeded, and the size of packets from now on."""
     version = _VERSIONS.get(request.version >> 24, b"\x71\0\0\x01")
     size = max(_LEAST_PACKET, min(request.packet_size or 4096, _MOST_PACKET))
     out = tokens.database_changed(database, "master") + tokens.collation_changed()

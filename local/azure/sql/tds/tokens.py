@@ -73,18 +73,18 @@ def environment(kind: int, new: bytes, old: bytes) -> bytes:
 
 
 def database_changed(new: str, old: str) -> bytes:
-    """What a client is told at login and after USE."""
+    """The token that names the database, sent at login and after USE."""
     change = environment(1, short_text(new), short_text(old))
     return change + info(5701, f"Changed database context to '{new}'.")
 
 
 def transaction_begun() -> bytes:
-    """What a client is told when its transaction begins."""
+    """The token for the begin of a transaction."""
     return environment(8, _DESCRIPTOR, _NO_DESCRIPTOR)
 
 
 def transaction_ended(*, kept: bool) -> bytes:
-    """What a client is told when its transaction is over: also when an error undid it."""
+    """The token for the end of a transaction, also of one that an error rolled back."""
     return environment(9 if kept else 10, _NO_DESCRIPTOR, _DESCRIPTOR)
 
 

@@ -32,7 +32,7 @@ _SETTINGS: Final = {
     "max_connections": "200",
     "shared_buffers": "32MB",
     "deadlock_timeout": "200ms",  # 1 s by default: how long two sessions wait before one is the victim (1205)
-    "log_min_messages": "panic",  # what clients do wrong is told to the clients
+    "log_min_messages": "panic",  # errors of clients are answered to them and not logged
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "timezone": "UTC",
@@ -115,7 +115,7 @@ class Cluster:
         new.rename(folder)
 
     def _within(self, command: list[str], folder: Path | None = None) -> list[str]:
-        """The command as a user that PostgreSQL takes, and told to end when we do."""
+        """The command, run as a user that PostgreSQL accepts (not root), which ends when our process does."""
         if not self._as_root:
             return ["setpriv", "--pdeathsig", "QUIT", *command]
         user = _account()
@@ -151,14 +151,14 @@ class Cluster:
     def _end_leftover(self) -> None:
         """End the PostgreSQL of a killed server, and forget a pid file whose process is another program by now."""
         file = self._folder / "data" / "postmaster.pid"
-        end, told = time.monotonic() + _STOP_SECONDS, False
+        end, stopping = time.monotonic() + _STOP_SECONDS, False
         while True:
             pid = _postmaster(file)
             if pid is None:
                 return file.unlink(missing_ok=True)
-            if not told:
+            if not stopping:
                 os.kill(pid, signal.SIGQUIT)
-                told = True
+                stopping = True
             if time.monotonic() > end:
                 raise ClusterError(f"PostgreSQL, process {pid}, does not end. Kill it, then start again: kill -9 {pid}")
             time.sleep(_LOOK_SECONDS)
