@@ -255,7 +255,7 @@ def test_every_module_says_what_it_is_for() -> None:
     assert silent == []
 
 
-ONE_A_LINE = ("worker", "tools", "policy", "testbeds")
+ONE_A_LINE = ("infra", "bootstrap", "worker", "tools", "policy", "testbeds")
 
 
 def test_no_attributes_are_packed_into_one_line_and_only_tables_keep_their_own_layout() -> None:
