@@ -39,7 +39,6 @@ class BatchAccount(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
 
     def __init__(self, name: str, args: BatchAccountArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the account."""
         super().__init__(f"{TYPE_PREFIX}:BatchAccount", name, {}, opts)
         account = batch.BatchAccount(
             name,

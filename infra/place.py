@@ -21,7 +21,6 @@ class Place:
 
 
 def make_place(location: str, names: Names, tags: Mapping[str, str], opts: pulumi.ResourceOptions) -> Place:
-    """Declare the resource group."""
     group = resources.ResourceGroup(
         "group", resource_group_name=names.resource_group, location=location, tags=tags, opts=opts
     )

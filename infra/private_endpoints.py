@@ -30,7 +30,6 @@ class PrivateEndpoints(pulumi.ComponentResource):
     """An endpoint for each service that has a zone, and its name in that zone."""
 
     def __init__(self, name: str, args: PrivateEndpointsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the endpoints and their zone groups."""
         super().__init__(f"{TYPE_PREFIX}:PrivateEndpoints", name, {}, opts)
         zones = args.settings
         # Sub-resource names: learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource

@@ -311,7 +311,7 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 _JOBS = ("command", "dashboard", "files", "plan", "preflight", "report", "state", "terminal", "verbs")
-ONE_A_LINE = ("worker", "tools", "policy", "testbeds", *(f"jobs/{room}" for room in _JOBS))
+ONE_A_LINE = ("infra", "bootstrap", "worker", "tools", "policy", "testbeds", *(f"jobs/{room}" for room in _JOBS))
 
 
 def test_no_attributes_are_packed_into_one_line_and_only_tables_keep_their_own_layout() -> None:

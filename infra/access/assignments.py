@@ -104,7 +104,7 @@ def assign(
         principal_type=principal_type.value,
         role_definition_id=definition,
         # The GUID changes with scope, principal and role, so old and new can coexist: no moment without the right.
-        # Unless told otherwise azure-native deletes explicitly named resources first.
+        # By default azure-native deletes explicitly named resources first.
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=False),
     )
 

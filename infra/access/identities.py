@@ -42,7 +42,6 @@ class Identities(pulumi.ComponentResource):
     node: Identity
 
     def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the identities that do not exist already."""
         super().__init__(f"{TYPE_PREFIX}:Identities", name, {}, opts)
         self.account = None if args.auto_storage == "none" else self._made(f"{name}-account", "account", args)
         self.node = self._made(f"{name}-node", "node", args) if args.node is None else _existing(args.node)

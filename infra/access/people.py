@@ -47,7 +47,6 @@ class SubmitterAccess(pulumi.ComponentResource):
     """Lets each submitter run jobs on the Batch account, upload their inputs, and read what they wrote."""
 
     def __init__(self, name: str, args: SubmitterAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the assignments of each submitter."""
         super().__init__(f"{TYPE_PREFIX}:SubmitterAccess", name, {}, opts)
         for submitter in args.submitters:
             for role in ON_THE_ACCOUNT[submitter.role]:
@@ -72,7 +71,6 @@ class PusherAccess(pulumi.ComponentResource):
     """Lets each pusher write to the registry, whatever its role assignment mode."""
 
     def __init__(self, name: str, args: PusherAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the assignments of each pusher."""
         super().__init__(f"{TYPE_PREFIX}:PusherAccess", name, {}, opts)
         for pusher in args.pushers:
             for role in PUSH:

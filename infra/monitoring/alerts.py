@@ -1,4 +1,4 @@
-"""What people are told of, as data: five alerts with their metric or query, threshold and reason. No resource here.
+"""Five alerts as data: metric or query, threshold, and the text of the mail. No resource is made here.
 
 Two are metrics of the Batch account, three are queries of what the account writes to the workspace (diagnostic
 settings in `monitoring.py`). Names of metrics, events and columns:
@@ -59,7 +59,7 @@ def metric_alerts(stack: str) -> tuple[MetricAlert, ...]:
 
 
 def query_alerts(settings: MonitoringSettings, stack: str) -> tuple[QueryAlert, ...]:
-    """What only the account's log tells."""
+    """Alerts on what only the account's log has: there is no metric of it."""
     batch = 'AzureDiagnostics\n| where ResourceProvider == "MICROSOFT.BATCH" and Category == "ServiceLog"'
     return (
         QueryAlert(

@@ -37,13 +37,12 @@ class Monitoring(pulumi.ComponentResource):
     """Diagnostic settings, an action group, five alerts and perhaps a budget."""
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare what watches."""
         super().__init__(f"{TYPE_PREFIX}:Monitoring", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         for what, resource_id in (
             ("account", args.account.id),
             ("registry", args.registry.id),
-            # Reads and writes of blobs are told by the blob service, not by the account.
+            # The blob service logs reads and writes of blobs; the account does not.
             ("blobs", pulumi.Output.concat(args.storage.id, "/blobServices/default")),
         ):
             monitor.DiagnosticSetting(

@@ -70,7 +70,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be said before anything is changed. A problem stops the `up` and the preview."""
+    """Messages before anything is changed. A problem stops the `up` and the preview; a warning does not."""
 
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()

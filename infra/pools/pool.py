@@ -113,7 +113,6 @@ class Pools(pulumi.ComponentResource):
     """Pool -> the id of its present generation in the Batch account."""
 
     def __init__(self, name: str, args: PoolsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the pools."""
         super().__init__(f"{TYPE_PREFIX}:Pools", name, {}, opts)
         references = References(
             node_identity=args.identities.node.id,

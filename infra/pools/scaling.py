@@ -51,7 +51,7 @@ class AutoScale:
 
 
 def scale_of(scale: Scale, slots: int) -> FixedSize | AutoScale:
-    """What Batch is told, for nodes that take `slots` tasks each."""
+    """Batch's scale settings for nodes that take `slots` tasks each."""
     if scale.fixed is not None:
         return FixedSize(scale.fixed.dedicated_nodes, scale.fixed.spot_nodes)
     if scale.pending_tasks is not None:

@@ -242,7 +242,7 @@ class MonitoringSettings(Section):
     ] = 250
     budget: Annotated[
         Budget | None,
-        Expect("a section like {monthly_amount: 500, since: 2026-12-01}", "left out: nobody is told of costs"),
+        Expect("a section like {monthly_amount: 500, since: 2026-12-01}", "left out: nobody gets mail about costs"),
     ] = None
 
 

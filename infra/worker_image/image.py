@@ -26,7 +26,7 @@ PLATFORM: Final = "linux/amd64"
 
 
 def build_args(context: Path, settings: WorkerSettings) -> dict[str, str]:
-    """What the Dockerfile is told: its base, and the values of its OCI labels."""
+    """The build arguments of the Dockerfile: its base image, and the values of its OCI labels."""
     labels = {"VERSION": version(context), "REVISION": revision(context)}
     if settings.source is not None:
         labels["SOURCE"] = settings.source

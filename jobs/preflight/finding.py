@@ -8,7 +8,7 @@ from typing import Final
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
 END_NEAR: Final = timedelta(days=180)
-"""How long before the end of an image's or a VM size's support it is told."""
+"""How long before the end of an image's or a VM size's support a warning begins."""
 
 
 @dataclass(frozen=True)

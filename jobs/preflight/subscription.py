@@ -77,17 +77,17 @@ class Subscription:
         if plan.group is not None and self._exists(plan.group):
             what = f"resource group {plan.group} exists already, and is not this stack's"
             yield Finding("names", BAD, what, _take_over("azure-native:resources:ResourceGroup group"))
-        for wanted in plan.names:
-            yield self._name(wanted, plan.location)
+        for planned in plan.names:
+            yield self._name(planned, plan.location)
 
-    def _name(self, wanted: PlannedName, location: str) -> Finding:
-        namespace = wanted.type.split("/")[0]
+    def _name(self, planned: PlannedName, location: str) -> Finding:
+        namespace = planned.type.split("/")[0]
         place = f"/locations/{location}" if namespace == "Microsoft.Batch" else ""
         path = f"/providers/{namespace}{place}/checkNameAvailability"
-        answer = self._call("POST", path, APIS[namespace], {"name": wanted.name, "type": wanted.type})
+        answer = self._call("POST", path, APIS[namespace], {"name": planned.name, "type": planned.type})
         if answer.get("nameAvailable"):
-            return Finding("names", GOOD, f"{wanted.name} is free ({wanted.type})")
-        what = f"{wanted.name} ({wanted.type}) cannot be had: {answer.get('message') or answer.get('reason')}"
+            return Finding("names", GOOD, f"{planned.name} is free ({planned.type})")
+        what = f"{planned.name} ({planned.type}) cannot be had: {answer.get('message') or answer.get('reason')}"
         return Finding("names", BAD, what, "Write another `prefix` into the stack file; every name begins with it")
 
     def sizes(self, sizes: Sequence[str], location: str) -> Iterator[Finding]:
@@ -155,19 +155,17 @@ class Subscription:
 
     def _cores_of_a_new_account(self, plan: Plan) -> Finding:
         """Azure gives each account quotas of its own, which nothing tells before the account is there."""
-        wanted = [
+        cores_by_kind = [
             f"{cores} {kind}"
             for kind in _COUNTS
             if (cores := self._count(plan.pools, CoreLimit(kind, "", 0), plan.location))
         ]
-        what = (
-            f"the pools ask for {' and '.join(wanted) or 'no'} cores. What a new Batch account may have is not known "
-            "before it exists"
-        )
+        cores = " and ".join(cores_by_kind) or "no"
+        what = f"the pools ask for {cores} cores. What a new Batch account may have is not known before it exists"
         fix = (
             "After the first up: python -m jobs doctor. Without quota the pools stay empty; ask for it (portal: Quotas)"
         )
-        return Finding("quotas", WARNING, what, fix) if wanted else Finding("quotas", GOOD, what)
+        return Finding("quotas", WARNING, what, fix) if cores_by_kind else Finding("quotas", GOOD, what)
 
     def _count(self, pools: Iterable[PlannedPool], limit: CoreLimit, location: str) -> int:
         """The cores that pools ask for, of the limit's kind and family. A size that Batch does not offer has none."""
@@ -187,7 +185,7 @@ class Subscription:
         for pool in plan.all_pools:
             if pool.subnet_id:
                 nodes[pool.subnet_id] += (pool.dedicated or 0) + (pool.spot or 0)
-        for subnet_id, wanted in nodes.items():
+        for subnet_id, asked in nodes.items():
             try:
                 properties = self._get_id(subnet_id, "Microsoft.Network")["properties"]
             except NotFound:
@@ -201,11 +199,11 @@ class Subscription:
             if clash:
                 what = f"subnet {name} has {clash[0]}, and Docker uses {DOCKER_NETWORK} on every node: no container"
                 yield Finding("subnets", BAD, f"{what} could reach the subnet", "Take another subnet")
-            elif wanted > room:
-                what = f"subnet {name} has room for {room} nodes, and all pools together ask for {wanted}"
+            elif asked > room:
+                what = f"subnet {name} has room for {room} nodes, and all pools together ask for {asked}"
                 yield Finding("subnets", BAD, what, "Take a larger subnet, or lower `scale`")
             else:
-                yield Finding("subnets", GOOD, f"subnet {name} has room for {room} nodes; {wanted} are asked for")
+                yield Finding("subnets", GOOD, f"subnet {name} has room for {room} nodes; {asked} are asked for")
 
     def _sizes(self, location: str) -> Mapping[str, Mapping[str, Any]]:
         """The VM sizes that Batch offers in a region, by name in lower case. Asked once."""

@@ -112,13 +112,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a reserved name": ({"environments": {"preview": {"subscription_id": SUBSCRIPTION}}}, "cannot be an environment"),
     "no subscription": ({"environments": {"dev": {"subscription_id": "mine"}}}, "environments.dev.subscription_id"),
     "an image from nowhere": (
-        {"environments": {"dev": {"subscription_id": SUBSCRIPTION, "image_from": "test"}}}, "no other environment",
+        {"environments": {"dev": {"subscription_id": SUBSCRIPTION, "image_from": "test"}}},
+        "no other environment",
     ),
     "another repository's subject": ({"subject": "team/platform"}, "subject"),
     "an issuer that never matches": ({"issuer": "https://github.example.org/"}, "issuer"),
     "an issuer without TLS": ({"issuer": "http://github.example.org"}, "issuer"),
     "an unknown key": ({"environments": {"dev": {"subscription_id": SUBSCRIPTION, "extra": "x"}}}, "extra"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -27,6 +27,12 @@ def program() -> Callable[..., Run]:
     return run
 
 
+@pytest.fixture
+def dev(program: Callable[..., Run]) -> Run:
+    """The `up` of stack dev."""
+    return program("dev")
+
+
 @pytest.fixture(autouse=True)
 def event_loop_of_the_thread() -> Iterator[None]:
     """Pulumi's mocks take the thread's current loop; an asynchronous test run before in this process leaves none."""

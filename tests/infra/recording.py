@@ -22,6 +22,7 @@ from pulumi.runtime import mocks as sdk_mocks
 from pulumi.runtime import rpc, settings
 from pulumi.runtime.proto import resource_pb2
 
+from infra.access.roles import Role
 from infra.settings.cloud import EXAMPLE_DIGEST
 from infra.settings.types import EXAMPLE_ID
 
@@ -283,3 +284,39 @@ def run_program(
         loop.close()
         asyncio.set_event_loop(asyncio.new_event_loop())
     return run
+
+
+def waits_for(resource: Registered) -> set[str]:
+    """The names of what is made before a resource."""
+    return {urn.rsplit("::", 1)[-1] for urn in resource.dependencies}
+
+
+def assignments(run: Run) -> set[tuple[str, Role, str]]:
+    """(principal, role, last part of the scope)"""
+    return {
+        (
+            item.inputs["principalId"],
+            Role(item.inputs["roleDefinitionId"].rsplit("/", 1)[-1]),
+            item.inputs["scope"].rsplit("/", 1)[-1],
+        )
+        for item in run.of_type(":RoleAssignment")
+    }
+
+
+def ids_of_ours(run: Run) -> set[str]:
+    """The names of the resources that the program makes, role assignments apart."""
+    return {item.name for item in run.resources if item.custom and ":RoleAssignment" not in item.type}
+
+
+_EXISTING = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shared/providers"
+BROUGHT: dict[str, Any] = {
+    "registry": {"id": f"{_EXISTING}/Microsoft.ContainerRegistry/registries/shared"},
+    "storage": {"id": f"{_EXISTING}/Microsoft.Storage/storageAccounts/shared"},
+    "node_identity": {
+        "id": f"{_EXISTING}/Microsoft.ManagedIdentity/userAssignedIdentities/nodes",
+        "client_id": "11111111-2222-3333-4444-0000000000c1",
+        "principal_id": "11111111-2222-3333-4444-0000000000b1",
+    },
+    "network": {"subnet_id": f"{_EXISTING}/Microsoft.Network/virtualNetworks/hub/subnets/batch"},
+}
+"""Settings that name existing resources for all that a stack can be given."""

@@ -135,6 +135,16 @@ def test_outputs_of_generations_hold_no_password_and_nothing_that_helps_to_find_
 def test_every_property_of_a_generation_is_told_in_words_of_the_stack_file() -> None:
     made_of = run_program("full", preview=True).outputs["pool_generations"]["default"]["made_of"]
     assert set(made_of) == {
-        "fill", "network", "node_identity", "node_image", "prefetch_worker_image (the worker image)", "registry",
-        "ssh_from", "task_slots_per_node", "the program", "the start task", "users", "vm_size",
-    }  # fmt: skip
+        "fill",
+        "network",
+        "node_identity",
+        "node_image",
+        "prefetch_worker_image (the worker image)",
+        "registry",
+        "ssh_from",
+        "task_slots_per_node",
+        "the program",
+        "the start task",
+        "users",
+        "vm_size",
+    }

@@ -214,8 +214,11 @@ def test_the_start_task_runs_as_root_before_any_task(prod_pool: Registered) -> N
     assert start["waitForSuccess"] is True
     assert start["commandLine"].endswith("start-task batchadmin")
     assert [item["name"] for item in start["environmentSettings"]] == [
-        "step_begin", "step_docker", "step_admin", "step_done",
-    ]  # fmt: skip
+        "step_begin",
+        "step_docker",
+        "step_admin",
+        "step_done",
+    ]
 
 
 def test_a_stack_without_users_has_no_account_no_password_and_no_step_for_them(program: Program) -> None:
@@ -224,8 +227,10 @@ def test_a_stack_without_users_has_no_account_no_password_and_no_step_for_them(p
     assert "userAccounts" not in inputs
     assert run.only("batch:Pool").secret_inputs == set()
     assert [item["name"] for item in inputs["startTask"]["environmentSettings"]] == [
-        "step_begin", "step_docker", "step_done",
-    ]  # fmt: skip
+        "step_begin",
+        "step_docker",
+        "step_done",
+    ]
     assert inputs["startTask"]["commandLine"].endswith(" start-task")
 
 

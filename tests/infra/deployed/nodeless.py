@@ -81,7 +81,8 @@ class Deployed:
     """One stack of the program: its settings, and commands of the CLI on it."""
 
     def __init__(self, azure: NodelessAzure, name: str, folder: Path) -> None:
-        self.azure, self.name = azure, name
+        self.azure = azure
+        self.name = name
         self.stack = project.Stack(name, folder, settings.cloud_environment(azure.paths) | {"DOCKER_HOST": NO_ENGINE})
 
     def configure(self, config: Mapping[str, Any]) -> None:

@@ -69,8 +69,11 @@ def test_the_stack_with_every_option_goes_up_stays_as_it_is_and_goes_away(
     ]
     assert len([name for name in made if name.startswith("monitoring-log-")]) == 3
     assert {name.rpartition("-")[0] for name, one in made.items() if one["type"].endswith(":batch:Pool")} == {
-        "default", "large", "office", "nightless",
-    }  # fmt: skip
+        "default",
+        "large",
+        "office",
+        "nightless",
+    }
     full.unchanged()
     refused = full.destroy(fails=True)
     assert "protected" in refused
@@ -105,10 +108,12 @@ def test_what_a_stack_is_given_is_neither_changed_nor_destroyed(azure: NodelessA
             "registry": {"id": registry, "server": azure.get(registry, REGISTRY)["properties"]["loginServer"]},
             "storage": {"id": storage},
             "node_identity": {
-                "id": identity, "client_id": ids["clientId"], "principal_id": ids["principalId"],
+                "id": identity,
+                "client_id": ids["clientId"],
+                "principal_id": ids["principalId"],
             },
         }
-    )  # fmt: skip
+    )
     guest.up()
     assert azure.listed(own) == [
         "Microsoft.Batch/batchAccounts 1",
