@@ -181,9 +181,9 @@ class ContainerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeChanged:
-    """A node's life went on. `errors` are (code, message) pairs; start-task fields are set once that began.
+    """A node's state changed. `errors` are (code, message) pairs; start-task fields are set once the start task began.
 
-    `boot_id` is another one after each boot; empty when it is not the node itself that speaks.
+    `boot_id` differs after each boot; it is empty when the executor reports the change, and not the node itself.
     """
 
     node_id: str
