@@ -42,8 +42,8 @@ def contend(kind: str, port: int, count: int, workers: int) -> dict[str, Any]:
 
 
 def best(kind: str, port: int, count: int, workers: tuple[int, ...], repeats: int) -> dict[str, Any]:
-    found = [contend(kind, port, count, number) for _ in range(repeats) for number in workers]
-    return max(found, key=lambda figures: figures["rate"])
+    runs = [contend(kind, port, count, number) for _ in range(repeats) for number in workers]
+    return max(runs, key=lambda figures: figures["rate"])
 
 
 def speed(quick: bool) -> None:
@@ -88,9 +88,9 @@ def noise(quick: bool) -> None:
             options = ["--noise", fault, "--noise-share", str(share), *(["--retry-after", after] if after else [])]
             with standin(*options) as port:
                 rates = {kind: contend(kind, port, count, workers)["rate"] for kind in clean}
-            parts = {kind: rates[kind] / (clean[kind] * (1 - share)) for kind in clean}
+            shares = {kind: rates[kind] / (clean[kind] * (1 - share)) for kind in clean}
             name = f"{fault}{', Retry-After ' + after if after else ''}"
-            print(f"{name:<20} {share:>5.0%}    {parts['ours']:>8.1%}  {parts['simple']:>30.1%}", flush=True)
+            print(f"{name:<20} {share:>5.0%}    {shares['ours']:>8.1%}  {shares['simple']:>30.1%}", flush=True)
 
 
 def memory(quick: bool) -> None:

@@ -107,7 +107,8 @@ def plain(port: int, ca: Path, count: int, folder: Path, threads: int) -> None:
     from requests.adapters import HTTPAdapter
 
     session = requests.Session()
-    session.verify, session.trust_env = str(ca), False
+    session.verify = str(ca)
+    session.trust_env = False
     session.mount("https://", HTTPAdapter(pool_maxsize=threads))
     headers = {"Authorization": "Bearer token", "x-ms-version": "2021-12-02"}
 
@@ -139,9 +140,16 @@ def sdk(port: int, ca: Path, count: int, folder: Path, threads: int) -> None:
 
 def ours(port: int, ca: Path, count: int, folder: Path, _threads: int) -> None:
     outputs = Outputs(
-        batch_endpoint="", blob_endpoint=f"https://127.0.0.1:{port}", pools={}, worker_image="", job_containers={},
-        identity_client_id="", identity_resource_id="", sql_server="", sql_database="",
-    )  # fmt: skip
+        batch_endpoint="",
+        blob_endpoint=f"https://127.0.0.1:{port}",
+        pools={},
+        worker_image="",
+        job_containers={},
+        identity_client_id="",
+        identity_resource_id="",
+        sql_server="",
+        sql_database="",
+    )
     connection = Connection(batch_endpoint="", credential=None, outputs=outputs, ca=ca)
     session = Session(
         find_connection=lambda: connection,
@@ -161,7 +169,7 @@ def main() -> None:
     arguments = parser.parse_args()
     credentials.token_credential = lambda _connection: Token()
     ways = {"plain": plain, "sdk": sdk, "ours": ours}
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    durations: dict[str, list[float]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as place:
         home = Path(place) / "tls"
         _, ca = server_context(home)
@@ -176,14 +184,14 @@ def main() -> None:
                     folder.mkdir()
                     began = time.perf_counter()
                     way(port, ca, arguments.files, folder, arguments.threads)
-                    taken[name].append(time.perf_counter() - began)
-                    found = sum(1 for path in folder.rglob("*.txt") if path.read_bytes() == BODY)
-                    assert found == arguments.files, (name, found)
+                    durations[name].append(time.perf_counter() - began)
+                    whole_files = sum(1 for path in folder.rglob("*.txt") if path.read_bytes() == BODY)
+                    assert whole_files == arguments.files, (name, whole_files)
                     shutil.rmtree(folder)
         finally:
             process.terminate()
             process.join()
-    speed = {name: round(arguments.files / statistics.median(times)) for name, times in taken.items()}
+    speed = {name: round(arguments.files / statistics.median(times)) for name, times in durations.items()}
     print(
         json.dumps(
             {

@@ -61,12 +61,22 @@ def fill(local: LocalBatch, session: Session, tasks: int, nodes: int) -> str:
                 code = 9 if number % FAILS == 7 else 0
                 turn.add(
                     Task(
-                        id=f"task-{number:06d}", job_id="large", body={**definition, "id": f"task-{number:06d}"},
-                        created=now - timedelta(hours=1), state_since=begun, changed=begun, number=state.next_number(),
-                        state=TaskState.COMPLETED, pool_id="pool", node_id=names[number % len(names)], started=begun,
-                        ended=begun + timedelta(seconds=3), exit_code=code, result="failure" if code else "success",
+                        id=f"task-{number:06d}",
+                        job_id="large",
+                        body={**definition, "id": f"task-{number:06d}"},
+                        created=now - timedelta(hours=1),
+                        state_since=begun,
+                        changed=begun,
+                        number=state.next_number(),
+                        state=TaskState.COMPLETED,
+                        pool_id="pool",
+                        node_id=names[number % len(names)],
+                        started=begun,
+                        ended=begun + timedelta(seconds=3),
+                        exit_code=code,
+                        result="failure" if code else "success",
                     )
-                )  # fmt: skip
+                )
 
     began = time.perf_counter()
     for first in range(0, tasks, CHUNK):
@@ -89,11 +99,11 @@ def main() -> None:
             measure(session, node)
             began = time.perf_counter()
             reading = read.read(session, "large")
-            asked = time.perf_counter()
-            made = page.page(reading, reading.figures(session)).encode()
+            read_at = time.perf_counter()
+            html = page.page(reading, reading.figures(session)).encode()
             print(
-                f"report: read in {asked - began:.1f} s, made in {time.perf_counter() - asked:.1f} s, "
-                f"{len(made) / 1e6:.1f} MB"
+                f"report: read in {read_at - began:.1f} s, made in {time.perf_counter() - read_at:.1f} s, "
+                f"{len(html) / 1e6:.1f} MB"
             )
         finally:
             local.close()
@@ -126,15 +136,15 @@ def measure(session: Session, node: str) -> None:
         "output": ("/api/jobs/large/tasks/task-000500/output?name=stdout.txt",),
     }
     for name, paths in pages.items():
-        times, size, asked = [], 0, 0
+        times, size, calls = [], 0, 0
         for _ in range(ROUNDS):
             dashboard.cache.forget()
             before, began = dashboard.cache.asked, time.perf_counter()
             size = sum(ask(access.port, path, headers) for path in paths)
             times.append((time.perf_counter() - began) * 1000)
-            asked = dashboard.cache.asked - before
+            calls = dashboard.cache.asked - before
         print(
-            f"{name:<20} {min(times):>7.0f} to {max(times):>5.0f} ms {asked:>3} calls {size / 1000:>7.1f} kB",
+            f"{name:<20} {min(times):>7.0f} to {max(times):>5.0f} ms {calls:>3} calls {size / 1000:>7.1f} kB",
             flush=True,
         )
 

@@ -53,9 +53,9 @@ def tasks(count: int, seconds: float, turn: int) -> float:
     }
     jobs("submit", "-", "--yes", "--job-id", job, given=json.dumps(file))
     jobs("wait", job, "--timeout", "10m")
-    found = [json.loads(line) for line in jobs("tasks", job, "--json", "--limit", "0").splitlines()]
-    assert len(found) == count and all(one["exit_code"] == 0 for one in found), found
-    return (max(when(one, "ended") for one in found) - min(when(one, "started") for one in found)).total_seconds()
+    tasks = [json.loads(line) for line in jobs("tasks", job, "--json", "--limit", "0").splitlines()]
+    assert len(tasks) == count and all(one["exit_code"] == 0 for one in tasks), tasks
+    return (max(when(one, "ended") for one in tasks) - min(when(one, "started") for one in tasks)).total_seconds()
 
 
 def when(task: dict[str, Any], name: str) -> datetime:

@@ -62,10 +62,14 @@ def run_service(home: Path) -> None:
     if cloud.resources.get(resource_id) is None:
         cloud.resources.put(
             Resource(
-                id=resource_id, type="Microsoft.Batch/batchAccounts", name=ACCOUNT, location="westeurope",
-                properties={"allowedAuthenticationModes": ["SharedKey"]}, system={},
+                id=resource_id,
+                type="Microsoft.Batch/batchAccounts",
+                name=ACCOUNT,
+                location="westeurope",
+                properties={"allowedAuthenticationModes": ["SharedKey"]},
+                system={},
             )
-        )  # fmt: skip
+        )
     service = BatchService(cloud, NoopExecutor())
     asyncio.run(serve(cloud, services=[service, Announcement(service)]))
 
@@ -111,11 +115,11 @@ class Running:
 
     def processor_seconds(self) -> float:
         """Processor time of the process."""
-        parts = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
-        """kill -9."""
+        """SIGKILL, as `kill -9` sends it."""
         self.process.kill()
         self.process.wait()
 
@@ -233,7 +237,7 @@ def pages(service: Running, tasks: int) -> None:
     connection = Connection(service)
     middle = "LOCAL!" + base64.urlsafe_b64encode(f"task-{tasks // 2:07d}".encode()).decode()
     late = f"startswith(id, 'task-{(tasks - 1) // 1000 * 1000:07d}"[:-3] + "')"
-    asked: dict[str, tuple[str, dict[str, str]]] = {
+    requests: dict[str, tuple[str, dict[str, str]]] = {
         "tasks, first page": ("/jobs/large/tasks", {}),
         "tasks, page in the middle": ("/jobs/large/tasks", {"$skiptoken": middle}),
         "tasks, $select": ("/jobs/large/tasks", {"$select": "id,state"}),
@@ -242,21 +246,22 @@ def pages(service: Running, tasks: int) -> None:
         "tasks, state eq 'active'": ("/jobs/large/tasks", {"$filter": "state eq 'active'"}),
         "tasks, state eq 'running'": ("/jobs/large/tasks", {"$filter": "state eq 'running'"}),
         "tasks, failed": (
-            "/jobs/large/tasks", {"$filter": "state eq 'completed' and executionInfo/result eq 'failure'"},
+            "/jobs/large/tasks",
+            {"$filter": "state eq 'completed' and executionInfo/result eq 'failure'"},
         ),
         "taskcounts": ("/jobs/large/taskcounts", {}),
         "jobs": ("/jobs", {}),
         "pools": ("/pools", {}),
         "nodecounts": ("/nodecounts", {}),
         "nodes": ("/pools/pool/nodes", {}),
-    }  # fmt: skip
-    for name, (path, query) in asked.items():
-        times, found = [], {}
+    }
+    for name, (path, query) in requests.items():
+        times, answer = [], {}
         for _ in range(ROUNDS):
             began = time.perf_counter()
-            found = connection.ask("GET", path, query=query)
+            answer = connection.ask("GET", path, query=query)
             times.append((time.perf_counter() - began) * 1000)
-        count = f"{len(found['value'])} rows" if "value" in found else ""
+        count = f"{len(answer['value'])} rows" if "value" in answer else ""
         line(f"  {name}", f"{min(times):.1f} to {max(times):.1f} ms", count)
 
 
@@ -265,22 +270,23 @@ def complete(service: Running, tasks: int, nodes: int) -> None:
     connection = Connection(service)
     began, before = time.perf_counter(), service.processor_seconds()
     connection.ask("POST", "/pools/pool/resize", json.dumps({"targetDedicatedNodes": nodes}).encode())
-    done, asked = 0, 0.0
+    done, slowest = 0, 0.0
     while done < tasks:
         time.sleep(0.5)
         began_count = time.perf_counter()
         counts = connection.ask("GET", "/jobs/large/taskcounts")["taskCounts"]
-        asked = max(asked, time.perf_counter() - began_count)
+        slowest = max(slowest, time.perf_counter() - began_count)
         if counts["completed"] == done and time.perf_counter() - began > 60:
             raise RuntimeError(f"nothing more is completed: {counts}")
         done = counts["completed"]
     seconds = time.perf_counter() - began
     line(
-        f"scheduled and completed on {nodes} nodes", f"{tasks / seconds:,.0f} tasks/s ({seconds:.1f} s)",
+        f"scheduled and completed on {nodes} nodes",
+        f"{tasks / seconds:,.0f} tasks/s ({seconds:.1f} s)",
         f"bar {BARS['completed']:,}",
-    )  # fmt: skip
+    )
     used = (service.processor_seconds() - before) / tasks * 1e6
-    line("  processor time; slowest answer meanwhile", f"{used:.0f} us/task; {asked * 1000:.0f} ms")
+    line("  processor time; slowest answer meanwhile", f"{used:.0f} us/task; {slowest * 1000:.0f} ms")
 
 
 def measure(tasks: int, nodes: int, connections: int, home: Path) -> None:
@@ -289,24 +295,30 @@ def measure(tasks: int, nodes: int, connections: int, home: Path) -> None:
     try:
         connection = Connection(service)
         pool = {
-            "id": "pool", "vmSize": "STANDARD_D2S_V3", "taskSlotsPerNode": 4, "targetDedicatedNodes": 0,
+            "id": "pool",
+            "vmSize": "STANDARD_D2S_V3",
+            "taskSlotsPerNode": 4,
+            "targetDedicatedNodes": 0,
             "virtualMachineConfiguration": {
                 "imageReference": {
-                    "publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2404", "version": "latest",
+                    "publisher": "microsoft-dsvm",
+                    "offer": "ubuntu-hpc",
+                    "sku": "2404",
+                    "version": "latest",
                 },
                 "nodeAgentSKUId": "batch.node.ubuntu 24.04",
                 "containerConfiguration": {"type": "dockerCompatible"},
             },
-        }  # fmt: skip
+        }
         connection.ask("POST", "/pools", json.dumps(pool).encode())
         connection.ask("POST", "/jobs", json.dumps({"id": "large", "poolInfo": {"poolId": "pool"}}).encode())
         empty, seconds, processor = service.memory(), 0.0, service.processor_seconds()
         line("memory of the service without tasks", f"{empty:.0f} MiB")
         for first in range(0, tasks, STEP):
             last = min(tasks, first + STEP)
-            taken = accept(service, first, last, connections)
-            seconds += taken
-            line(f"  {last:,} tasks", f"{(last - first) / taken:,.0f} tasks/s, {service.memory():.0f} MiB")
+            took = accept(service, first, last, connections)
+            seconds += took
+            line(f"  {last:,} tasks", f"{(last - first) / took:,.0f} tasks/s, {service.memory():.0f} MiB")
         line("accepted", f"{tasks / seconds:,.0f} tasks/s ({seconds:.1f} s)", f"bar {BARS['accepted']:,}")
         line("  processor time", f"{(service.processor_seconds() - processor) / tasks * 1e6:.1f} us/task")
         line("  memory for each 100,000 tasks", f"{(service.memory() - empty) / tasks * 100_000:.0f} MiB")

@@ -87,12 +87,12 @@ def installation(options: argparse.Namespace) -> tuple[str, str | None, dict[str
     """The CLI, the folder of a language host for it, and what the two need in their environment."""
     if options.pulumi:
         return options.pulumi, options.language_host, {"PULUMI_STANDIN_EXECUTOR": options.executor or ""}
-    found = pulumi_cli.find()
-    if found is None:
+    cli = pulumi_cli.find()
+    if cli is None:
         sys.exit("there is no Pulumi CLI; `make setup` finds or builds one, or give --pulumi FILE")
-    if found.official:
-        return str(found.pulumi), None, {}
-    return str(found.pulumi), str(PLUGINS / "language-python"), {"PULUMI_STANDIN_EXECUTOR": str(found.executor)}
+    if cli.official:
+        return str(cli.pulumi), None, {}
+    return str(cli.pulumi), str(PLUGINS / "language-python"), {"PULUMI_STANDIN_EXECUTOR": str(cli.executor)}
 
 
 def main() -> None:
@@ -109,28 +109,28 @@ def main() -> None:
     if host:
         plugins["languages"] = [{"name": "python", "path": host}]
     with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        (place / "passphrase").write_text("of a benchmark")
-        (place / "state").mkdir()
+        folder = Path(name)
+        (folder / "passphrase").write_text("of a benchmark")
+        (folder / "state").mkdir()
         environment = clean_environment() | {
             "PYTHONDONTWRITEBYTECODE": "",  # as in `make`: compiled once, and not at each start
-            "PULUMI_HOME": str(place / "home"),
-            "PULUMI_BACKEND_URL": f"file://{place / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE_FILE": str(place / "passphrase"),
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_STANDIN_OFFLINE": str(ROOT / "local" / "offline" / "dev.yaml"),
             "PULUMI_STANDIN_PYTHON": sys.executable,
             **needed,
         }
-        one = Preview("one resource", place / "one", environment)
+        one = Preview("one resource", folder / "one", environment)
         one.prepare(pulumi, {"name": "one", "plugins": plugins})
         (one.folder / "__main__.py").write_text(ONE_RESOURCE)
-        stack = Preview("the stack local", place / "stack", environment)
+        stack = Preview("the stack local", folder / "stack", environment)
         stack.prepare(pulumi, {"name": "azure-batch-platform", "main": str(ROOT), "plugins": plugins})
         settings = yaml.safe_load((ROOT / "local" / "Pulumi.local.yaml").read_text())
-        made = stack.folder / "Pulumi.local.yaml"
-        made.write_text(yaml.safe_dump((yaml.safe_load(made.read_text()) or {}) | settings))
+        settings_file = stack.folder / "Pulumi.local.yaml"
+        settings_file.write_text(yaml.safe_dump((yaml.safe_load(settings_file.read_text()) or {}) | settings))
         for key in ("adminPassword", "userPassword"):
             stack.pulumi(pulumi, "config", "set", "--secret", key, "--stack", "local", given=PASSWORD)
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)

@@ -125,9 +125,14 @@ def measure(where: tuple[Paths, int, str], workers: int, handler: float, seconds
     """One row of the table."""
     paths, port, token = where
     with pytds.connect(
-        "localhost", database="worklist", port=port, cafile=str(paths.ca), validate_host=False, autocommit=True,
+        "localhost",
+        database="worklist",
+        port=port,
+        cafile=str(paths.ca),
+        validate_host=False,
+        autocommit=True,
         access_token_callable=lambda: token,
-    ) as admin:  # fmt: skip
+    ) as admin:
         cursor = admin.cursor()
         for text in (
             "DROP TABLE IF EXISTS dbo.items",
@@ -144,10 +149,14 @@ def measure(where: tuple[Paths, int, str], workers: int, handler: float, seconds
         running = [
             subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.sql_concurrency", "--as", f"w{number}", str(handler), str(seconds)],
-                cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
             for number in range(workers)
-        ]  # fmt: skip
+        ]
         for one in running:
             assert one.stdout is not None and one.stdout.readline() == "ready\n"
         began = time.monotonic()

@@ -30,8 +30,9 @@ class Service:
     def reset(self) -> None:
         self.tasks = self.requests = self.refused = self.refused_later = self.requests_later = 0
         self.first = self.last = 0.0
-        self.again: set[str] = set()  # added, and not told
-        self.tokens, self.filled = float(self.options.burst or self.options.rate), time.monotonic()
+        self.unanswered: set[str] = set()  # added, and their answer was lost
+        self.tokens = float(self.options.burst or self.options.rate)
+        self.filled = time.monotonic()
 
     def allows(self) -> bool:
         now = time.monotonic()
@@ -83,8 +84,8 @@ class Connection(asyncio.Protocol):
                 after = service.options.retry_after
                 extra = f"Retry-After: {after}\r\n" if after is not None else ""
                 code = {429: "TooManyRequests", 503: "ServerBusy"}[service.options.refusal]
-                said = f'{{"code":"{code}","message":{{"lang":"en-US","value":"too many"}}}}'
-                self.later(latency, service.options.refusal, said, extra)
+                refusal_body = f'{{"code":"{code}","message":{{"lang":"en-US","value":"too many"}}}}'
+                self.later(latency, service.options.refusal, refusal_body, extra)
                 return
             noise = service.options.noise if service.dice.random() < service.options.noise_share else ""
             if noise in ("429", "503"):
@@ -93,18 +94,18 @@ class Connection(asyncio.Protocol):
                 self.later(latency, int(noise), '{"code":"ServerBusy"}', extra)
                 return
             ids = [task["id"] for task in json.loads(body)["value"]]
-            fresh = [name for name in ids if name not in service.again]
+            fresh = [name for name in ids if name not in service.unanswered]
             service.tasks += len(fresh)
             if noise:  # carried out, and not told
-                service.again.update(fresh)
+                service.unanswered.update(fresh)
                 if noise == "reset":
                     self.transport.abort()  # type: ignore[attr-defined]
                 else:
                     self.later(latency, 500, '{"code":"InternalError"}')
                 return
-            if service.again and len(fresh) < len(ids):
+            if service.unanswered and len(fresh) < len(ids):
                 exists = '{"status":"ClientError","taskId":"%s","error":{"code":"TaskExists"}}'
-                items = [(exists % name) if name in service.again else ADDED % (name, name) for name in ids]
+                items = [(exists % name) if name in service.unanswered else ADDED % (name, name) for name in ids]
                 self.later(latency, 200, '{"value":[' + ",".join(items) + "]}")
                 return
             self.later(latency, 200, '{"value":[' + ",".join([ADDED % (name, name) for name in ids]) + "]}")

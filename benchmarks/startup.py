@@ -16,22 +16,22 @@ ROOT = Path(__file__).parents[1]
 RUNS = 5
 
 
-def seconds(*words: str) -> float:
+def seconds(*arguments: str) -> float:
     """The shortest of some runs of Python with these arguments."""
-    found = []
+    times = []
     for _ in range(RUNS + 1):  # the first one warms up
         began = time.perf_counter()
-        subprocess.run([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-        found.append(time.perf_counter() - began)
-    return min(found[1:])
+        subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
 
 
 def main() -> int:
     bare = seconds("-c", "")
     print(f"{'bare Python':<16} {bare:.3f} s")
-    for words, goal in ((["--help"], 0.15), *(([*verb.split(), "--help"], 0.4) for verb in VERBS)):
-        took = seconds("-m", "jobs", *words)
-        print(f"{' '.join(words):<16} {took:.3f} s  (goal {goal} s{'' if took <= goal else ': MISSED'})")
+    for arguments, goal in ((["--help"], 0.15), *(([*verb.split(), "--help"], 0.4) for verb in VERBS)):
+        took = seconds("-m", "jobs", *arguments)
+        print(f"{' '.join(arguments):<16} {took:.3f} s  (goal {goal} s{'' if took <= goal else ': MISSED'})")
     return 0
 
 

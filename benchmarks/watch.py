@@ -33,7 +33,10 @@ class Service:
     """A job of `size` tasks, completing one after the other since the start."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.began, self.requests, self.bytes = size, time.time(), 0, 0
+        self.size = size
+        self.began = time.time()
+        self.requests = 0
+        self.bytes = 0
 
     def completed(self) -> int:
         return min(self.size - 1, int((time.time() - self.began) * RATE))
@@ -95,9 +98,9 @@ def measure(size: int, seconds: float) -> dict[str, Any]:
     server = serve(service)
     credential = SharedKey(account="a", key=base64.b64encode(b"k" * 64).decode())
     connection = Connection(batch_endpoint=f"http://127.0.0.1:{server.server_port}", credential=credential)
-    told = io.StringIO()
+    messages = io.StringIO()
     session = Session(
-        find_connection=lambda: connection, render=Render(err=told), clock=SystemClock(), make_batch=AzureBatch
+        find_connection=lambda: connection, render=Render(err=messages), clock=SystemClock(), make_batch=AzureBatch
     )
     began = time.perf_counter()
     try:
@@ -112,7 +115,7 @@ def measure(size: int, seconds: float) -> dict[str, Any]:
         "tasks": size,
         "calls_a_minute": round(service.requests / minutes, 1),
         "kilobytes_a_minute": round(service.bytes / 1000 / minutes, 1),
-        "lines_told": len(told.getvalue().splitlines()),
+        "lines_told": len(messages.getvalue().splitlines()),
     }
 
 

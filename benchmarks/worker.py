@@ -70,7 +70,7 @@ def report(name: str, **facts: Any) -> None:
 
 @contextmanager
 def place_with_server() -> Iterator[Place]:
-    """As in the tests, but with the server in a process of its own."""
+    """Open what the tests open, but with the server in a process of its own."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         place = open_place(stack, home)
@@ -111,8 +111,8 @@ def run_workers(place: Place, queue: str, count: int, items: int) -> float:
     file = place.cloud.paths.home / f"{queue}.jsonl"
     file.write_text("".join(json.dumps({"name": f"{n}", "seconds": SECONDS}) + "\n" for n in range(items)))
     place.run("enqueue", "--queue", queue, "--key", "name", str(file))
-    words = ("run", "--queue", queue, "--until-empty", "--handler", HANDLER)
-    workers = [place.start(*words) for _ in range(count)]
+    arguments = ("run", "--queue", queue, "--until-empty", "--handler", HANDLER)
+    workers = [place.start(*arguments) for _ in range(count)]
     for worker in workers:
         if worker.end(300):
             raise SystemExit(worker.text)
@@ -124,11 +124,14 @@ def run_loop(place: Place, items: int) -> float:
     return rate([worker], items)
 
 
-def _python(place: Place, program: str, *words: str) -> Worker:
+def _python(place: Place, program: str, *arguments: str) -> Worker:
     process = subprocess.Popen(
-        [sys.executable, "-c", program, *words], env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", program, *arguments],
+        env=place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     worker = Worker(process)
     if worker.end(300):
         raise SystemExit(worker.text)
@@ -139,15 +142,19 @@ def overhead(place: Place) -> None:
     pairs = [(run_loop(place, ITEMS), run_workers(place, f"one-{turn}", 1, ITEMS)) for turn in range(TURNS)]
     loop, worker = (statistics.median(side) for side in zip(*pairs, strict=True))
     report(
-        "overhead", handler_ms=SECONDS * 1000, loop_items_per_s=round(loop, 2), worker_items_per_s=round(worker, 2),
-        overhead_percent=round((loop / worker - 1) * 100, 1), turns=[[round(x, 2) for x in pair] for pair in pairs],
-    )  # fmt: skip
+        "overhead",
+        handler_ms=SECONDS * 1000,
+        loop_items_per_s=round(loop, 2),
+        worker_items_per_s=round(worker, 2),
+        overhead_percent=round((loop / worker - 1) * 100, 1),
+        turns=[[round(x, 2) for x in pair] for pair in pairs],
+    )
 
 
 def scaling(place: Place) -> None:
     for count in (1, 2, 4, 8):
-        found = run_workers(place, f"scale-{count}", count, ITEMS * count)
-        report("scaling", workers=count, items_per_s=round(found, 1), ideal_items_per_s=round(count / SECONDS, 1))
+        rate = run_workers(place, f"scale-{count}", count, ITEMS * count)
+        report("scaling", workers=count, items_per_s=round(rate, 1), ideal_items_per_s=round(count / SECONDS, 1))
 
 
 def connecting(place: Place) -> None:
@@ -161,17 +168,19 @@ def image(name: str, base: str) -> None:
         name: ["--entrypoint", "/opt/worker/bin/python3", name, "-P", "-m", "docker_worker", "wait", "--seconds", "0"],
         base: ["--entrypoint", "python3", base, "-c", "pass"],
     }
-    for which, words in starts.items():
+    for which, arguments in starts.items():
         size = int(_output("docker", "image", "inspect", "--format", "{{.Size}}", which))
-        taken = []
+        durations = []
         for _ in range(7):
             began = time.perf_counter()
-            _output("docker", "run", "--rm", "--network", "none", *words)
-            taken.append(time.perf_counter() - began)
+            _output("docker", "run", "--rm", "--network", "none", *arguments)
+            durations.append(time.perf_counter() - began)
         report(
-            "image", image="worker" if which == name else "base", megabytes=round(size / 1e6, 1),
-            start_ms=round(statistics.median(taken) * 1000),
-        )  # fmt: skip
+            "image",
+            image="worker" if which == name else "base",
+            megabytes=round(size / 1e6, 1),
+            start_ms=round(statistics.median(durations) * 1000),
+        )
 
 
 def deployed_images() -> tuple[str, str]:
@@ -185,8 +194,8 @@ def deployed_images() -> tuple[str, str]:
     return json.loads(outputs)["worker_image"], base
 
 
-def _output(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+def _output(*arguments: str) -> str:
+    return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:
@@ -197,16 +206,16 @@ def main() -> None:
     parser.add_argument("--image", help="the worker's image")
     parser.add_argument("--base", help="the image it was built from")
     given = parser.parse_args()
-    wanted = given.names or names
-    if unknown := set(wanted) - set(names):
+    chosen_names = given.names or names
+    if unknown := set(chosen_names) - set(names):
         parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(names)}")
     if (given.image is None) != (given.base is None):
         parser.error("--image and --base go together: give both or none")
-    if chosen := [with_server[name] for name in wanted if name in with_server]:
+    if chosen := [with_server[name] for name in chosen_names if name in with_server]:
         with place_with_server() as place:
             for measure in chosen:
                 measure(place)
-    if "image" in wanted:
+    if "image" in chosen_names:
         image(*((given.image, given.base) if given.image else deployed_images()))
 
 

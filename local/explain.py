@@ -1,7 +1,6 @@
-"""What a command of `python -m local` says of an exception that is not its own: the one place that knows them all.
+"""The messages of `python -m local` for exceptions that libraries raise: Docker's SDK, azure-core, SQLite, the system.
 
-Owns words for what others raise (the Docker SDK, azure-core, SQLite, the operating system). An exception that is not
-known here is a defect of ours and keeps its traceback.
+An exception without a message here is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from tools.setup import docker_engine
 from tools.setup.docker_engine import EngineState
 
 # Their texts have fact, cause and next step already.
-WORDED = (LocalError, UnsafeFolder, PortInUse, NoPortLeft, ImageBuildFailed, FaultRefused)
+EXPLAINED = (LocalError, UnsafeFolder, PortInUse, NoPortLeft, ImageBuildFailed, FaultRefused)
 
 
 def explain(error: BaseException, paths: Paths) -> str | None:
-    """The message for a user, or None if this is nothing that a user could mend."""
-    if isinstance(error, WORDED):
+    """The message for a user; None for a defect, which no user could mend."""
+    if isinstance(error, EXPLAINED):
         return str(error)
-    found = _docker(error) or _azure(error, paths) or _machine(error, paths)
-    return None if found is None else str(found)
+    explained = _docker(error) or _azure(error, paths) or _machine(error, paths)
+    return None if explained is None else str(explained)
 
 
 def _docker(error: BaseException) -> Exception | None:

@@ -179,9 +179,9 @@ class LocalBatch:
         return assignment
 
     def endpoint(self, account: str = "mybatch") -> str:
-        found = self.service.account(account)
-        assert found is not None
-        return found.url
+        account_server = self.service.account(account)
+        assert account_server is not None
+        return account_server.url
 
     def client(self, account: str = "mybatch", credential: Any = None) -> BatchClient:
         credential = credential or TokenOf(self.cloud, SUBMITTER)
@@ -192,9 +192,9 @@ class LocalBatch:
         return client
 
     def key(self, account: str = "mybatch") -> AzureNamedKeyCredential:
-        found = self.service.account(account)
-        assert found is not None
-        return AzureNamedKeyCredential(account, found.keys()["primary"])
+        account_server = self.service.account(account)
+        assert account_server is not None
+        return AzureNamedKeyCredential(account, account_server.keys()["primary"])
 
     def node_ids(self) -> list[str]:
         return list(self.executor.nodes)

@@ -118,7 +118,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.skipped and not hasattr(report, "wasxfail") and skip_is_failure(item):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.outcome, report.longrepr = "failed", f"not run, and it must be here: {reason}"
+        report.outcome = "failed"
+        report.longrepr = f"not run, and it must be here: {reason}"
     return report
 
 
@@ -155,18 +156,18 @@ def one_rsa_key_for_all_clouds() -> Generator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def socket_folders_go_with_the_session() -> Generator[None]:
     """The socket folder of a home lies beside it, in /tmp: remove those that were made here."""
-    made: list[Path] = []
+    folders: list[Path] = []
     ensure = Paths.ensure
 
     def remembering(self: Paths, *, sockets: bool = True) -> None:
         if sockets and not self.sockets.exists():
-            made.append(self.sockets)
+            folders.append(self.sockets)
         ensure(self, sockets=sockets)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Paths, "ensure", remembering)
         yield
-    for folder in made:
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -26,7 +26,7 @@ def module_name(file: Path) -> str:
 
 
 def import_graph(root: Path, files: Iterable[Path]) -> dict[str, set[str]]:
-    """Modules among `files` (relative to `root`) and the modules among them that each imports."""
+    """For each module among `files` (relative to `root`) the modules among them that it imports."""
     names = {module_name(file): file for file in files}
     return {name: _imported(root / file, name, names) - {name} for name, file in names.items()}
 
@@ -57,16 +57,16 @@ def against_the_arrows(graph: Mapping[str, Iterable[str]], may_import: Mapping[s
 
 
 def _imported(path: Path, name: str, names: Mapping[str, Path]) -> set[str]:
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names if alias.name in names)
+            imported.update(alias.name for alias in node.names if alias.name in names)
         elif isinstance(node, ast.ImportFrom):
             package = _package(name, path, node.level)
             base = ".".join(part for part in (package, node.module) if part)
             whole = {f"{base}.{alias.name}" if f"{base}.{alias.name}" in names else base for alias in node.names}
-            found.update(whole & names.keys())
-    return found
+            imported.update(whole & names.keys())
+    return imported
 
 
 def _package(name: str, path: Path, level: int) -> str:

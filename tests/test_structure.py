@@ -271,9 +271,9 @@ def test_one_module_of_jobs_knows_the_batch_sdk() -> None:
 
 def packages() -> list[Path]:
     """The rooms that are packages, each as its folder."""
-    found = [file.parent for file in modules(*ROOMS) if file.name == "__init__.py"]
-    assert len(found) > 40
-    return found
+    packages = [file.parent for file in modules(*ROOMS) if file.name == "__init__.py"]
+    assert len(packages) > 40
+    return packages
 
 
 def test_every_room_says_what_it_owns() -> None:
@@ -311,7 +311,19 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 _JOBS = ("command", "dashboard", "files", "plan", "preflight", "report", "state", "terminal", "verbs")
-ONE_A_LINE = ("infra", "bootstrap", "worker", "tools", "policy", "testbeds", *(f"jobs/{room}" for room in _JOBS))
+_LOCAL = ("plugins", "deployment", "processes")
+ONE_A_LINE = (
+    "infra",
+    "bootstrap",
+    "worker",
+    "tools",
+    "policy",
+    "testbeds",
+    "benchmarks",
+    "tests/plugins",
+    *(f"jobs/{room}" for room in _JOBS),
+    *(f"local/{room}" for room in _LOCAL),
+)
 
 
 def test_no_attributes_are_packed_into_one_line_and_only_tables_keep_their_own_layout() -> None:
@@ -441,16 +453,16 @@ def anchors(document: Path) -> set[str]:
 
 def dangling(file: Path, text: str) -> list[str]:
     """What `file` cites and the repository does not have; a document's name alone is looked up beside it, too."""
-    found = [f"{file}: {match.group()!r}" for match in CITATION.finditer(text)]
+    dangling_links = [f"{file}: {match.group()!r}" for match in CITATION.finditer(text)]
     named = DOCUMENT.findall(OUTSIDE.sub("", "\n".join(line for line in text.splitlines() if ".md" in line)))
     if file.suffix == ".md":
         named += [(path or file.name, anchor) for path, anchor in LINK.findall(text)]
     for path, anchor in named:
         beside = [(file.parent / path), Path(path), Path("docs") / path]
-        place = next((one for one in beside if (ROOT / one).exists()), None)
-        if place is None or (anchor and anchor not in anchors(place)):
-            found.append(f"{file}: {path}{anchor and '#'}{anchor}")
-    return found
+        target = next((one for one in beside if (ROOT / one).exists()), None)
+        if target is None or (anchor and anchor not in anchors(target)):
+            dangling_links.append(f"{file}: {path}{anchor and '#'}{anchor}")
+    return dangling_links
 
 
 def test_every_document_that_is_cited_is_in_the_repository() -> None:
@@ -521,5 +533,5 @@ def test_the_guides_name_files_that_exist(guide: str) -> None:
 
 def test_the_map_tells_seven_ways() -> None:
     ways = (ROOT / "docs/architecture.md").read_text().partition("\n## Ways\n")[2].partition("\n## ")[0]
-    told = [way.splitlines()[0] for way in ways.split("\n### ")[1:] if len(PLACE.findall(way)) >= 3]
-    assert len(told) == 7
+    ways_with_places = [way.splitlines()[0] for way in ways.split("\n### ")[1:] if len(PLACE.findall(way)) >= 3]
+    assert len(ways_with_places) == 7

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ..errors import ServiceError
-from ..following import end_of
 from ..service.batch import JobState, TaskState
 from ..session import Session
 from ..state import task_output
+from ..state.following import end_of
 from ..terminal.visible import visible
 from .cache import Cache
 

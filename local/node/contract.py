@@ -216,9 +216,9 @@ class ContainerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeChanged:
-    """A node changed its state. `errors` are (code, message) pairs; start-task fields are set once that began.
+    """A node's state changed. `errors` are (code, message) pairs; start-task fields are set once the start task began.
 
-    `boot_id` is a new one after each boot; it is empty when the executor reports the state, not the node itself.
+    `boot_id` differs after each boot; it is empty when the executor reports the change, and not the node itself.
     """
 
     node_id: str

@@ -1,6 +1,6 @@
-"""Whether a local Azure runs in a folder, and what it says of itself: what it leaves there, and how others read it.
+"""Whether a local Azure runs in a folder, and the files by which others know: process ids, lock, `cloud.json`.
 
-Imports next to nothing, because every command asks this first. The supervisor itself is `supervisor.py`.
+Imports next to nothing, because every command looks there first. The supervisor itself is `supervisor.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from local.paths import Paths
 LOOK_SECONDS = 0.01
 PID_SECONDS = 10.0  # from taking the lock to writing the process id: microseconds, on any machine that lives
 
-READY = "ready"  # what `start` is told when all children answer
+READY = "ready"  # what the supervisor sends to `background.start` when all children answer
 BUSY = "another supervisor of this folder is running"
 
 
@@ -56,7 +56,7 @@ def supervisor_pid(paths: Paths) -> int | None:
 
 
 def read_cloud(paths: Paths) -> dict[str, Any]:
-    """The file's content; `LocalError` if the local Azure does not run, or the file is not what it wrote."""
+    """The content of `cloud.json`; `LocalError` if the local Azure does not run, or the file is not what it wrote."""
     if supervisor_pid(paths) is None:
         raise LocalError("the local Azure does not run", next_step="python -m local start   (or: make up)")
     try:

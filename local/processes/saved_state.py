@@ -30,7 +30,7 @@ from local.processes.running import lock_file
 VERSION: Final = 1
 FORM: Final = "local-azure-state"
 HEAD, DIGESTS = "local-azure.json", "digests.json"
-PARTS: Final = ("state", "stack", "ca.pem")  # of the home; `cloud.json` is written anew at each start
+ENTRIES: Final = ("state", "stack", "ca.pem")  # of the home; `cloud.json` is written anew at each start
 _STAGING, _COMPLETE, _REPLACED = ".restore", "complete", ".replaced"
 _PIECE: Final = 1 << 20
 
@@ -55,18 +55,19 @@ def pack(paths: Paths, file: Path, more: Path | None = None) -> int:
 
 
 def _add_tree(tar: tarfile.TarFile, home: Path, more: Path | None) -> Iterator[tuple[str, str]]:
-    places = [(home / part, part) for part in PARTS if (home / part).exists()]
+    sources = [(home / entry, entry) for entry in ENTRIES if (home / entry).exists()]
     if more is not None:
-        places.append((more, f"state/{more.name}"))
-    for place, name in places:
-        for path in [place, *sorted(place.rglob("*"))] if place.is_dir() else [place]:
-            member = tar.gettarinfo(path, arcname=str(Path(name) / path.relative_to(place)))
+        sources.append((more, f"state/{more.name}"))
+    for source, name in sources:
+        for path in [source, *sorted(source.rglob("*"))] if source.is_dir() else [source]:
+            member = tar.gettarinfo(path, arcname=str(Path(name) / path.relative_to(source)))
             if member is None:
                 continue  # a socket: it belongs to a process, not to the state
             if path.is_symlink() or not path.is_file():
                 tar.addfile(member)
                 continue
-            member.type, member.linkname = tarfile.REGTYPE, ""  # a hard link is saved as a file of its own
+            member.type = tarfile.REGTYPE  # a hard link is saved as a file of its own
+            member.linkname = ""
             with path.open("rb") as content:
                 reader = _Digesting(content)
                 member.size = os.fstat(content.fileno()).st_size
@@ -98,28 +99,28 @@ def unpack(paths: Paths, file: Path) -> None:
 
 
 def _read(file: Path, staging: Path | None) -> None:
-    found: dict[str, str] = {}
-    told: dict[str, str] | None = None
+    digests: dict[str, str] = {}
+    expected: dict[str, str] | None = None
     with tarfile.open(file, "r|gz") as tar:
         for index, member in enumerate(tar):
-            if told is not None:
+            if expected is not None:
                 raise _damaged(file, f"{member.name} comes after the end")
             if index == 0:
                 _check_head(file, tar, member)
             elif member.name == DIGESTS:
-                told = json.loads(_content(tar, member).read())
+                expected = json.loads(_content(tar, member).read())
             else:
                 _check_member(file, member)
                 if member.isreg():
                     reader = _Digesting(_content(tar, member))
                     _write(file, reader, tar, member, staging) if staging else _skip(reader)
-                    found[member.name] = reader.digest
+                    digests[member.name] = reader.digest
                 elif staging:
                     _refuse_links(file, member, staging)
                     tar.extract(member, staging, filter="fully_trusted")
-    if told is None:
+    if expected is None:
         raise _damaged(file, "its end is missing")
-    if wrong := sorted({name for name in found.keys() | told.keys() if found.get(name) != told.get(name)}):
+    if wrong := sorted({name for name in digests.keys() | expected.keys() if digests.get(name) != expected.get(name)}):
         raise _damaged(file, f"{wrong[0]} is not what was saved ({len(wrong)} such files)")
 
 
@@ -136,13 +137,18 @@ def _check_head(file: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> No
 
 
 def _check_member(file: Path, member: tarfile.TarInfo) -> None:
-    parts = Path(member.name).parts
-    if not parts or parts[0] not in PARTS or ".." in parts or not (member.isreg() or member.isdir() or member.issym()):
+    steps = Path(member.name).parts
+    if (
+        not steps
+        or steps[0] not in ENTRIES
+        or ".." in steps
+        or not (member.isreg() or member.isdir() or member.issym())
+    ):
         raise _damaged(file, f"{member.name!r} does not belong in it")
 
 
 def _refuse_links(file: Path, member: tarfile.TarInfo, staging: Path) -> Path:
-    """The member's place, unless a link that the file brought itself leads there."""
+    """The path to unpack the member to. Refuses one that a link in the same file leads to, or without its folder."""
     path = staging / member.name
     if path.parent.resolve() != (staging.resolve() / member.name).parent:
         raise _damaged(file, f"{member.name!r} leads somewhere else")
@@ -177,19 +183,19 @@ def pending(paths: Paths) -> bool:
 
 
 def exchange(paths: Paths) -> None:
-    """Put what was unpacked in its place, or go on with that. The local Azure must be stopped, and `alone` held."""
+    """Exchange the folders for the unpacked ones, or finish that. The local Azure is stopped, and `alone` held."""
     staging, replaced = paths.home / _STAGING, paths.home / _REPLACED
     (staging / _COMPLETE).touch()  # from here on it is finished, whatever happens
     replaced.mkdir(mode=0o700, exist_ok=True)
-    for part in PARTS:
-        new, place, old = staging / part, paths.home / part, replaced / part
-        taken = old.exists() or (staging / f"{part}.taken").exists()
-        if not taken:
-            if place.exists():
-                place.rename(old)
-            (staging / f"{part}.taken").touch()
+    for entry in ENTRIES:
+        new, current, old = staging / entry, paths.home / entry, replaced / entry
+        is_moved = old.exists() or (staging / f"{entry}.taken").exists()
+        if not is_moved:
+            if current.exists():
+                current.rename(old)
+            (staging / f"{entry}.taken").touch()
         if new.exists():
-            new.rename(place)
+            new.rename(current)
     paths.cloud_json.unlink(missing_ok=True)
     (staging / _COMPLETE).unlink()
     shutil.rmtree(staging, ignore_errors=True)
@@ -198,7 +204,7 @@ def exchange(paths: Paths) -> None:
 
 @contextlib.contextmanager
 def alone(paths: Paths) -> Iterator[None]:
-    """Nobody starts, saves or restores this local Azure meanwhile; LocalError if somebody does that now."""
+    """Hold the lock: nobody starts, saves or restores this local Azure. LocalError if somebody does that now."""
     paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock_file(paths).open("a+") as lock:
         try:
@@ -223,7 +229,8 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 def _add_json(tar: tarfile.TarFile, name: str, body: dict[str, Any]) -> None:
     content = json.dumps(body).encode()
     member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content), 0o600
+    member.size = len(content)
+    member.mode = 0o600
     tar.addfile(member, io.BytesIO(content))
 
 
@@ -234,10 +241,11 @@ def _damaged(file: Path, cause: str) -> LocalError:
 
 
 class _Digesting:
-    """A reader that knows what it gave."""
+    """A reader that computes the SHA-256 of what was read from it."""
 
     def __init__(self, inner: IO[bytes]) -> None:
-        self._inner, self._sum = inner, hashlib.sha256()
+        self._inner = inner
+        self._sum = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         piece = self._inner.read(size)

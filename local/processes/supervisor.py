@@ -97,7 +97,9 @@ class Supervisor:
     """Keeps the children running until `stop` is set."""
 
     def __init__(self, paths: Paths, table: list[Child], stop: asyncio.Event) -> None:
-        self._paths, self._table, self._stop = paths, table, stop
+        self._paths = paths
+        self._table = table
+        self._stop = stop
         self._pids: dict[str, int] = {}
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -156,14 +158,14 @@ def _damage(error: Exception, paths: Paths) -> str:
 
 
 def main() -> int:
-    """Run as the background process; `start` reads one line from the descriptor given: `ready` or the error."""
+    """Run as the background process. `background.start` reads `READY`, `BUSY` or an error from our descriptor."""
     os.umask(PRIVATE_UMASK)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of any of these processes would hold secrets of the cloud
     paths, ready_fd = Paths.default(), int(sys.argv[1])
     paths.ensure()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         nonlocal ready_fd
         if ready_fd >= 0:
             os.write(ready_fd, text.encode())
@@ -175,13 +177,13 @@ def main() -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await Supervisor(paths, children(paths), stop).run(lambda: tell(READY))
+        await Supervisor(paths, children(paths), stop).run(lambda: report(READY))
 
     with lock_file(paths).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(BUSY)
+            report(BUSY)
             return 1
         status_file(paths).unlink(missing_ok=True)  # of one that was killed
         lock.truncate(0)
@@ -191,11 +193,11 @@ def main() -> int:
             asyncio.run(supervise())
         except (ChildFailed, LocalError, PortInUse, NoPortLeft, AzureError, OSError) as error:
             log.error("%s", error)
-            tell(str(error))
+            report(str(error))
             return 1
         except Exception as error:
             log.exception("the local Azure did not start")
-            tell(_damage(error, paths) or f"{type(error).__name__}: {error}")
+            report(_damage(error, paths) or f"{type(error).__name__}: {error}")
             return 1
         finally:
             status_file(paths).unlink(missing_ok=True)

@@ -35,10 +35,10 @@ from tools.setup.docker_engine import EngineState
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def typed(home: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def typed(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """What a user types, in a home of its own."""
     return subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, HOME_VARIABLE: str(home), **environment},
         capture_output=True,
@@ -47,7 +47,7 @@ def typed(home: Path, *words: str, **environment: str) -> subprocess.CompletedPr
     )
 
 
-# words after `python` -> exit code, what is said
+# arguments of `python` -> exit code, message
 MISTAKES: Mapping[str, tuple[int, str]] = {
     "-m local": (2, "required: VERB"),
     "-m local upp": (2, "invalid choice: 'upp'"),
@@ -70,31 +70,31 @@ MISTAKES: Mapping[str, tuple[int, str]] = {
 }
 
 
-def here(*words: str) -> int:
+def here(*arguments: str) -> int:
     """The same in this process, where that is possible: starting Python costs most of a second."""
-    run = {"local": cli.main, "jobs": jobs.command.cli.main}[words[1]]
+    run = {"local": cli.main, "jobs": jobs.command.cli.main}[arguments[1]]
     try:
-        return run(list(words[2:]))
+        return run(list(arguments[2:]))
     except SystemExit as left:
         assert isinstance(left.code, int)
         return left.code
 
 
-@pytest.mark.parametrize("words", MISTAKES)
+@pytest.mark.parametrize("arguments", MISTAKES)
 def test_a_mistake_is_told_once_and_starts_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str
 ) -> None:
-    code, said = MISTAKES[words]
+    code, message = MISTAKES[arguments]
     home = tmp_path / "home"
     monkeypatch.setenv(HOME_VARIABLE, str(home))
     monkeypatch.setenv("PATH", str(tmp_path))  # no pulumi, no docker: nothing of the machine's
-    if words.startswith(("-m local", "-m jobs")):
-        returned, (out, err) = here(*words.split()), capsys.readouterr()
+    if arguments.startswith(("-m local", "-m jobs")):
+        returned, (out, err) = here(*arguments.split()), capsys.readouterr()
     else:
-        done = typed(home, *words.split())
+        done = typed(home, *arguments.split())
         returned, out, err = done.returncode, done.stdout, done.stderr
     assert returned == code, err
-    assert err.count(said) == 1, err
+    assert err.count(message) == 1, err
     assert "Traceback" not in err and out == ""
     assert not list(home.glob("*/*")), "something was started or written"
 
@@ -115,7 +115,7 @@ class Refused(HttpResponseError):
 
 
 RUNS = EngineState.RUNNING
-# the exception, the engine's state -> what is said
+# the exception, the engine's state -> message
 FOREIGN: Mapping[str, tuple[BaseException, EngineState, str]] = {
     "an engine that is away": (
         DockerException("Error while fetching server API version"), EngineState.STOPPED,
@@ -153,7 +153,7 @@ FOREIGN: Mapping[str, tuple[BaseException, EngineState, str]] = {
 def test_what_others_raise_becomes_fact_cause_and_next_step(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    error, engine, said = FOREIGN[name]
+    error, engine, message = FOREIGN[name]
     monkeypatch.setattr(docker_engine, "state", lambda: engine)
 
     def fail(*_: object) -> int:
@@ -162,7 +162,7 @@ def test_what_others_raise_becomes_fact_cause_and_next_step(
     monkeypatch.setitem(cli.VERBS, "status", (fail, ""))
     assert cli.main(["status"]) == Exit.FAILED
     shown = capsys.readouterr()
-    assert shown.err.startswith("error: ") and said in shown.err, shown.err
+    assert shown.err.startswith("error: ") and message in shown.err, shown.err
     assert shown.out == ""
 
 

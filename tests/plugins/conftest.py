@@ -67,11 +67,11 @@ def azure(start: Callable[..., Plugin], cloud_settings: dict[str, str]) -> Plugi
 @pytest.fixture(scope="session")
 def cli() -> Cli:
     """The CLI that the set-up found or built; `make test` prepares one."""
-    found = pulumi_cli.find()
-    assert found is not None, "there is no Pulumi CLI on this machine: make setup"
-    if found.official:
-        return Cli(found.pulumi, None, {})
-    return Cli(found.pulumi, LANGUAGE_HOST, {"PULUMI_STANDIN_EXECUTOR": str(found.executor)})
+    cli = pulumi_cli.find()
+    assert cli is not None, "there is no Pulumi CLI on this machine: make setup"
+    if cli.official:
+        return Cli(cli.pulumi, None, {})
+    return Cli(cli.pulumi, LANGUAGE_HOST, {"PULUMI_STANDIN_EXECUTOR": str(cli.executor)})
 
 
 @pytest.fixture(scope="session")

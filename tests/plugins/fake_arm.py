@@ -75,7 +75,8 @@ class FakeArm:
         self._down = True
 
     def restart(self) -> None:
-        self._server, self._down = self._listen(self.port), False
+        self._server = self._listen(self.port)
+        self._down = False
 
     def _listen(self, port: int) -> ThreadingHTTPServer:
         fake = self

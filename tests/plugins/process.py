@@ -15,6 +15,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc, status_pb2
 
+from local.deployment.project import clean_environment
 from local.plugins.protocol.property_values import from_struct, to_struct
 
 PLUGINS = Path(__file__).resolve().parents[2] / "local" / "plugins"
@@ -25,13 +26,12 @@ class Plugin:
 
     def __init__(self, name: str, cwd: Path, environment: dict[str, str], engine: str = "127.0.0.1:1") -> None:
         executable = PLUGINS / name / f"pulumi-resource-{name}"
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("ARM_", "PULUMI_"))}
         self.process = subprocess.Popen(
             [str(executable), "--logtostderr", engine],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=clean | {"PULUMI_STANDIN_PYTHON": sys.executable} | environment,
+            env=clean_environment() | {"PULUMI_STANDIN_PYTHON": sys.executable} | environment,
             process_group=0,
             text=True,
         )
@@ -101,8 +101,8 @@ def refusal(call: Callable[[], object]) -> grpc.RpcError:
     return caught.value
 
 
-def told(error: grpc.RpcError) -> str:
-    """What an error tells people."""
+def message_of(error: grpc.RpcError) -> str:
+    """The error's message for people."""
     return error.details() or ""
 
 

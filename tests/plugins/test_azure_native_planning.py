@@ -32,10 +32,10 @@ def target(token: str, name: str = "thing") -> Target:
 
 def test_an_unnamed_resource_gets_its_logical_name_and_eight_hex_digits_from_the_seed(provider: AzureNative):
     first, _ = provider.check(target(GROUP, "rg"), {}, {}, Naming(b"seed"))
-    again, _ = provider.check(target(GROUP, "rg"), {}, {}, Naming(b"seed"))
+    second, _ = provider.check(target(GROUP, "rg"), {}, {}, Naming(b"seed"))
     other, _ = provider.check(target(GROUP, "rg"), {}, {}, Naming(b"other"))
     assert re.fullmatch("rg[0-9a-f]{8}", first["resourceGroupName"])
-    assert first == again
+    assert first == second
     assert other["resourceGroupName"] != first["resourceGroupName"]
     assert first["__createBeforeDelete"] is True
 
@@ -98,21 +98,25 @@ def test_unknown_values_pass_every_check(provider: AzureNative):
 
 def test_a_change_without_effect_on_identity_is_an_update_in_place(provider: AzureNative):
     old = {**PATH, "poolName": "p", "vmSize": "a"}
-    found = provider.diff(target(POOL), old, old | {"vmSize": "b"})
-    assert (found.changes, found.replaces, found.delete_first) == ({"vmSize": "update"}, frozenset(), False)
+    difference = provider.diff(target(POOL), old, old | {"vmSize": "b"})
+    assert (difference.changes, difference.replaces, difference.delete_first) == (
+        {"vmSize": "update"},
+        frozenset(),
+        False,
+    )
 
 
 @pytest.mark.parametrize("name", ["poolName", "accountName", "resourceGroupName"])
 def test_a_change_of_the_path_of_an_explicitly_named_resource_deletes_it_first(provider: AzureNative, name: str):
     old = {**PATH, "poolName": "p"}
-    found = provider.diff(target(POOL), old, old | {name: "other"})
-    assert (found.replaces, found.delete_first) == (frozenset({name}), True)
+    difference = provider.diff(target(POOL), old, old | {name: "other"})
+    assert (difference.replaces, difference.delete_first) == (frozenset({name}), True)
 
 
 def test_a_randomly_named_resource_is_replaced_new_one_first(provider: AzureNative):
     old = {"resourceGroupName": "rg12345678", "location": "a", "__createBeforeDelete": True}
-    found = provider.diff(target(GROUP), old, old | {"location": "b"})
-    assert (found.replaces, found.delete_first) == (frozenset({"location"}), False)
+    difference = provider.diff(target(GROUP), old, old | {"location": "b"})
+    assert (difference.replaces, difference.delete_first) == (frozenset({"location"}), False)
 
 
 def test_the_providers_own_marks_are_no_change(provider: AzureNative):

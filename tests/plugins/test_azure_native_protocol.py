@@ -17,7 +17,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from local.plugins.protocol.property_values import UNKNOWN, from_struct, to_struct
 from tests.plugins.fake_arm import CLIENT, OBJECT, SUBSCRIPTION, TENANT, FakeArm
-from tests.plugins.process import PLUGINS, Plugin, init_failed, refusal, told, urn
+from tests.plugins.process import PLUGINS, Plugin, init_failed, message_of, refusal, urn
 
 GROUP = "azure-native:resources:ResourceGroup"
 POOL = "azure-native:batch:Pool"
@@ -91,7 +91,7 @@ def test_what_exists_already_is_not_created_over(azure: Plugin, arm: FakeArm):
     azure.create(POOL, POOL_INPUTS)
     error = refusal(lambda: azure.create(POOL, POOL_INPUTS))
     assert error.code() == grpc.StatusCode.ALREADY_EXISTS
-    assert told(error) == f"cannot create already existing resource '{POOL_ID}'"
+    assert message_of(error) == f"cannot create already existing resource '{POOL_ID}'"
     assert len(arm.made("PUT")) == 1
 
 
@@ -176,12 +176,12 @@ def test_an_arm_error_is_worded_as_azure_native_words_it(azure: Plugin, arm: Fak
     arm.script("PUT", POOL_ID, (400, {}, why))
     error = refusal(lambda: azure.update(POOL, POOL_ID, {}, POOL_INPUTS | {"vmSize": "other"}))
     expected = 'Status=400 Code="PropertyCannotBeUpdated" Message="One or more properties cannot be changed."'
-    assert told(error) == expected
+    assert message_of(error) == expected
 
 
 def test_an_error_never_repeats_a_password(azure: Plugin, arm: FakeArm):
     arm.script("PUT", POOL_ID, (400, {}, {"error": {"code": "InvalidRequestBody", "message": "no"}}))
-    assert "hunter2" not in told(refusal(lambda: azure.create(POOL, POOL_INPUTS)))
+    assert "hunter2" not in message_of(refusal(lambda: azure.create(POOL, POOL_INPUTS)))
 
 
 def test_a_throttled_request_is_repeated_after_the_time_asked_for(azure: Plugin, arm: FakeArm):
@@ -193,15 +193,15 @@ def test_a_throttled_request_is_repeated_after_the_time_asked_for(azure: Plugin,
 def test_a_restart_of_arm_is_waited_for(azure: Plugin, arm: FakeArm):
     azure.create(POOL, POOL_INPUTS)
     arm.stop()
-    again = threading.Timer(0.5, arm.restart)
-    again.start()
+    restart = threading.Timer(0.5, arm.restart)
+    restart.start()
     outputs = azure.update(POOL, POOL_ID, {}, POOL_INPUTS | {"displayName": "after"})
-    again.join()
+    restart.join()
     assert outputs["displayName"] == "after"
 
 
 def test_cancel_ends_a_wait_and_keeps_the_half_made_resource(azure: Plugin, arm: FakeArm):
-    asked = threading.Event()
+    is_accepted = threading.Event()
     creating = {"id": ACCOUNT_ID, "name": "acc", "properties": {"provisioningState": "Creating"}}
     arm.script("PUT", ACCOUNT_ID, (202, {"Location": f"{arm.url}/operations/1", "Retry-After": "30"}, creating))
     arm.resources[ACCOUNT_ID] = creating
@@ -213,12 +213,12 @@ def test_cancel_ends_a_wait_and_keeps_the_half_made_resource(azure: Plugin, arm:
             return original(method, *rest)
         finally:
             if method == "PUT":
-                asked.set()
+                is_accepted.set()
 
     arm.answer = noting  # type: ignore[method-assign]
     request = pb.CreateRequest(urn=urn(ACCOUNT), properties=to_struct(ACCOUNT_INPUTS))
     pending = azure.stub.Create.future(request)
-    assert asked.wait(10)
+    assert is_accepted.wait(10)
     azure.stub.Cancel(empty_pb2.Empty())
     with pytest.raises(grpc.RpcError) as caught:
         pending.result(timeout=10)
@@ -282,15 +282,15 @@ def test_unknown_types_and_functions_are_refused_by_name(azure: Plugin):
     assert "azure-native:batch:Pol;" in failures[0]
     assert "did you mean 'azure-native:batch:Pool'?" in failures[0]
     error = refusal(lambda: azure.invoke("azure-native:batch:getPool", {}))
-    assert "azure-native:batch:getPool" in told(error)
+    assert "azure-native:batch:getPool" in message_of(error)
 
 
 def test_a_wrong_client_secret_is_told_in_entras_words(start: Callable[..., Plugin], cloud_settings: dict[str, str]):
     plugin = start("azure-native", **(cloud_settings | {"ARM_CLIENT_SECRET": "wrong"}))
     plugin.configure()
     error = refusal(lambda: plugin.create(GROUP, {"resourceGroupName": "rg", "location": "x"}))
-    assert "AADSTS7000215" in told(error)
-    assert "wrong" not in told(error)
+    assert "AADSTS7000215" in message_of(error)
+    assert "wrong" not in message_of(error)
 
 
 def test_a_cloud_with_an_untrusted_certificate_is_refused_at_once(
@@ -300,14 +300,14 @@ def test_a_cloud_with_an_untrusted_certificate_is_refused_at_once(
     plugin = start("azure-native", **trusting)
     plugin.configure()
     error = refusal(lambda: plugin.create(GROUP, {"resourceGroupName": "rg", "location": "x"}))
-    assert "SSL_CERT_FILE must name the cloud's CA" in told(error)
+    assert "SSL_CERT_FILE must name the cloud's CA" in message_of(error)
 
 
 def test_without_a_metadata_host_the_stand_in_refuses(start: Callable[..., Plugin]):
     plugin = start("azure-native", ARM_SUBSCRIPTION_ID="s")
     error = refusal(plugin.configure)
     assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
-    assert "only talks to a cloud named by ARM_METADATA_HOSTNAME" in told(error)
+    assert "only talks to a cloud named by ARM_METADATA_HOSTNAME" in message_of(error)
 
 
 def test_a_mistyped_setting_is_named(azure: Plugin):
@@ -338,14 +338,14 @@ def test_offline_previews_work_and_everything_else_is_refused(start: Callable[..
     for call in calls:
         error = refusal(call)
         assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
-        assert "needs a cloud" in told(error)
+        assert "needs a cloud" in message_of(error)
 
 
 def test_an_offline_file_without_the_ids_is_refused(start: Callable[..., Plugin], tmp_path):
     file = tmp_path / "dev.yaml"
     file.write_text("subscriptionId: s\n")
     plugin = start("azure-native", PULUMI_STANDIN_OFFLINE=str(file))
-    assert "lacks tenantId, clientId, objectId" in told(refusal(plugin.configure))
+    assert "lacks tenantId, clientId, objectId" in message_of(refusal(plugin.configure))
 
 
 def test_the_interrupt_signal_is_not_lost_while_a_create_is_waiting(azure: Plugin, arm: FakeArm):

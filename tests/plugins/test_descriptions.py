@@ -47,9 +47,9 @@ def test_a_file_that_is_none_is_read_anew_and_written_again(cache: Path, content
     [file] = files(cache)
     file.write_text(content)
     descriptions._description.cache_clear()
-    again = description(POOL)
-    assert good and again
-    assert again.input_names == good.input_names
+    from_file = description(POOL)
+    assert good and from_file
+    assert from_file.input_names == good.input_names
     assert json.loads(file.read_text())["inputs"] == good.inputs
 
 
@@ -69,9 +69,9 @@ def test_without_a_cache_folder_the_sdk_is_read_each_time(
     monkeypatch.setenv("HOME", home)
     monkeypatch.chdir(tmp_path)
     descriptions._description.cache_clear()
-    found = description(POOL)
-    assert found
-    assert "vmSize" in found.input_names
+    described = description(POOL)
+    assert described
+    assert "vmSize" in described.input_names
     assert list(tmp_path.iterdir()) == []
 
 

@@ -25,7 +25,9 @@ class Engine:
     """Builds at once; the first `lost` pushes end without an answer."""
 
     def __init__(self, lost: int, build_lost: bool = False) -> None:
-        self.lost, self.build_lost, self.pushes = lost, build_lost, 0
+        self.lost = lost
+        self.build_lost = build_lost
+        self.pushes = 0
 
     def build(self, **_: Any) -> Iterator[dict[str, Any]]:
         yield {"stream": "Step 1/1 : FROM scratch\n"}
@@ -123,10 +125,11 @@ class Registry(Engine):
 
     def __init__(self, answer: Exception | None) -> None:
         super().__init__(lost=0)
-        self.answer, self.asked = answer, ""
+        self.answer = answer
+        self.requested = ""
 
     def inspect_distribution(self, name: str, auth_config: Any = None) -> dict[str, Any]:
-        self.asked = name
+        self.requested = name
         if self.answer is not None:
             raise self.answer
         return {"Descriptor": {"digest": DIGEST}}
@@ -149,9 +152,9 @@ def test_a_refresh_forgets_an_image_that_its_registry_lost_and_no_other(
     registry = Registry(answer)
     use(monkeypatch, registry)  # type: ignore[arg-type]
     state = {"repoDigest": f"registry.example:5000/app@{DIGEST}"}
-    found = provider.read(TARGET, NAME, state, inputs)
-    assert (found is not None) is there
-    assert registry.asked == state["repoDigest"]
+    image = provider.read(TARGET, NAME, state, inputs)
+    assert (image is not None) is there
+    assert registry.requested == state["repoDigest"]
 
 
 def test_an_image_that_was_never_pushed_is_not_asked_for(
@@ -160,4 +163,4 @@ def test_an_image_that_was_never_pushed_is_not_asked_for(
     registry = Registry(None)
     use(monkeypatch, registry)  # type: ignore[arg-type]
     assert provider.read(TARGET, NAME, {"repoDigest": "sha256:x"}, {**inputs, "skipPush": True}) is not None
-    assert registry.asked == ""
+    assert registry.requested == ""

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
-from tests.plugins.process import Plugin, refusal, told
+from tests.plugins.process import Plugin, message_of, refusal
 
 pytestmark = pytest.mark.docker
 
@@ -65,9 +65,9 @@ def wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
 
 @pytest.fixture
 def client() -> Iterator[docker_sdk.APIClient]:
-    found = docker_sdk.APIClient()
-    yield found
-    found.close()
+    client = docker_sdk.APIClient()
+    yield client
+    client.close()
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def docker(start: Callable[..., Plugin]) -> Plugin:
 
 
 def checked(plugin: Plugin, inputs: dict) -> dict:
-    found, failures = plugin.check(IMAGE, inputs)
+    checked, failures = plugin.check(IMAGE, inputs)
     assert not failures
-    return found
+    return checked
 
 
 def registry_digest(name: str) -> str:
@@ -133,7 +133,7 @@ def test_ignored_files_do_not_reach_the_image(docker: Plugin, app: Path, client:
     (app / "Dockerfile").write_text("FROM scratch\nCOPY secret.txt /\n")
     inputs = checked(docker, {"imageName": "standin-test:2", "skipPush": True, "build": {"context": "app"}})
     error = refusal(lambda: docker.create(IMAGE, inputs))
-    text = told(error)
+    text = message_of(error)
     assert "failed at step 2 of 2: COPY secret.txt /" in text
     assert "secret.txt" in text
     assert "docker build -f app/Dockerfile app" in text
@@ -156,7 +156,7 @@ def test_a_broken_dockerfile_gives_one_message(docker: Plugin, app: Path):
     (app / "Dockerfile").write_text("FROM scratch\nCOPPY a b\n")
     inputs = checked(docker, {"imageName": "standin-test:3", "skipPush": True, "build": {"context": "app"}})
     error = refusal(lambda: docker.create(IMAGE, inputs))
-    text = told(error)
+    text = message_of(error)
     assert "unknown instruction: COPPY" in text
     assert text.count("unknown instruction") == 1
     assert "Correct app/Dockerfile" in text
@@ -166,7 +166,7 @@ def test_build_arguments_reach_the_build(docker: Plugin, app: Path):
     build = {"context": "app", "args": {"BASE": "127.0.0.1:1/nothing"}}
     inputs = checked(docker, {"imageName": "standin-test:4", "skipPush": True, "build": build})
     error = refusal(lambda: docker.create(IMAGE, inputs))
-    assert "127.0.0.1:1" in told(error)
+    assert "127.0.0.1:1" in message_of(error)
 
 
 def test_progress_reaches_the_engine_without_the_password(
@@ -203,6 +203,6 @@ def test_a_push_to_a_registry_that_is_away_says_so(docker: Plugin, app: Path, cl
     inputs = checked(docker, {"imageName": name, "build": {"context": "app"}})
     try:
         error = refusal(lambda: docker.create(IMAGE, inputs))
-        assert f"pushing {name} without credentials failed" in told(error)
+        assert f"pushing {name} without credentials failed" in message_of(error)
     finally:
         client.remove_image(name, force=True)

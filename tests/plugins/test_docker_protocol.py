@@ -9,7 +9,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from local.plugins.protocol.property_values import UNKNOWN, to_struct
-from tests.plugins.process import Plugin, refusal, told, urn
+from tests.plugins.process import Plugin, message_of, refusal, urn
 
 IMAGE = "docker:index/image:Image"
 NAME = "127.0.0.1:5000/worker"
@@ -82,14 +82,14 @@ def test_a_preview_needs_no_engine_and_does_not_promise_a_digest(docker: Plugin)
 def test_without_an_engine_a_build_says_what_to_do(docker: Plugin):
     inputs, _ = docker.check(IMAGE, {"imageName": NAME, "build": {"context": "app"}})
     error = refusal(lambda: docker.create(IMAGE, inputs))
-    assert "no Docker engine answers at unix:///nowhere/docker.sock" in told(error)
+    assert "no Docker engine answers at unix:///nowhere/docker.sock" in message_of(error)
 
 
 def test_offline_nothing_is_built(start: Callable[..., Plugin], tmp_path: Path):
     plugin = start("docker", PULUMI_STANDIN_OFFLINE="any.yaml")
     plugin.configure()
     error = refusal(lambda: plugin.create(IMAGE, {"imageName": NAME, "build": {}}))
-    assert "it can only preview" in told(error)
+    assert "it can only preview" in message_of(error)
 
 
 def test_deleting_an_image_does_nothing_and_reading_echoes(docker: Plugin):

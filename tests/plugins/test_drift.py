@@ -23,7 +23,7 @@ from local.plugins.protocol.provider import Naming, Target
 from tests.azure.running import RunningAzure
 
 IN = {"resourceGroupName": "rg"}
-PLACE = {"location": "westeurope"}
+LOCATION = {"location": "westeurope"}
 PRINCIPAL = "11111111-1111-4111-8111-111111111111"
 ROLE = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
 GROUP = "{sub}/resourceGroups/rg"
@@ -55,25 +55,25 @@ CRITERIA = {
 }  # fmt: skip
 TAGS = ("tags", {"by": "somebody"})
 ROWS: dict[str, Row] = {  # in the order of their dependencies
-    "resources:ResourceGroup": Row({**IN, **PLACE}, TAGS),
-    "managedidentity:UserAssignedIdentity": Row({**IN, **PLACE, "resourceName": "nodes"}, TAGS),
+    "resources:ResourceGroup": Row({**IN, **LOCATION}, TAGS),
+    "managedidentity:UserAssignedIdentity": Row({**IN, **LOCATION, "resourceName": "nodes"}, TAGS),
     "managedidentity:FederatedIdentityCredential": Row(
         {**IN, "resourceName": "nodes", "federatedIdentityCredentialResourceName": "build", "issuer": "https://ci.example",
          "subject": "ours", "audiences": ["api://AzureADTokenExchange"]},
         ("properties/subject", "somebody's"),
     ),
     "keyvault:Vault": Row(
-        {**IN, **PLACE, "vaultName": "my-vault",
+        {**IN, **LOCATION, "vaultName": "my-vault",
          "properties": {"tenantId": PRINCIPAL, "sku": {"family": "A", "name": "standard"}}},
         TAGS,
     ),
     "keyvault:Key": Row({**IN, "vaultName": "my-vault", "keyName": "state", "properties": {"kty": "RSA"}}, None),
     "containerregistry:Registry": Row(
-        {**IN, **PLACE, "registryName": "myreg", "sku": {"name": "Premium"}, "adminUserEnabled": False},
+        {**IN, **LOCATION, "registryName": "myreg", "sku": {"name": "Premium"}, "adminUserEnabled": False},
         ("properties/adminUserEnabled", True),
     ),
     "storage:StorageAccount": Row(
-        {**IN, **PLACE, "accountName": "mystore", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2",
+        {**IN, **LOCATION, "accountName": "mystore", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2",
          "allowBlobPublicAccess": False},
         ("properties/allowBlobPublicAccess", True),
     ),
@@ -86,7 +86,7 @@ ROWS: dict[str, Row] = {  # in the order of their dependencies
         ("properties/metadata", {"a": "c"}),
     ),
     "batch:BatchAccount": Row(
-        {**IN, **PLACE, "accountName": "mybatch", "allowedAuthenticationModes": ["AAD"]},
+        {**IN, **LOCATION, "accountName": "mybatch", "allowedAuthenticationModes": ["AAD"]},
         ("properties/allowedAuthenticationModes", ["AAD", "SharedKey"]),
     ),
     "batch:Pool": Row(
@@ -116,7 +116,7 @@ ROWS: dict[str, Row] = {  # in the order of their dependencies
         ("properties/criteria/allOf/0/threshold", 10),
     ),
     "monitor:ScheduledQueryRule": Row(
-        {**IN, **PLACE, "ruleName": "starts", "severity": 2, "enabled": True, "scopes": [WORKSPACE],
+        {**IN, **LOCATION, "ruleName": "starts", "severity": 2, "enabled": True, "scopes": [WORKSPACE],
          "evaluationFrequency": "PT5M", "windowSize": "PT5M", "actions": {"actionGroups": [ACTIONS]},
          "criteria": {"allOf": [
              {"query": "x", "timeAggregation": "Count", "operator": "GreaterThan", "threshold": 0},
@@ -135,7 +135,7 @@ ROWS: dict[str, Row] = {  # in the order of their dependencies
         ("properties/amount", 1),
     ),
     "network:PrivateEndpoint": Row(
-        {**IN, **PLACE, "privateEndpointName": "pe", "subnet": {"id": SUBNET},
+        {**IN, **LOCATION, "privateEndpointName": "pe", "subnet": {"id": SUBNET},
          "privateLinkServiceConnections": [{"name": "c", "privateLinkServiceId": REGISTRY, "groupIds": ["registry"]}]},
         TAGS,
     ),
@@ -160,10 +160,15 @@ class Stack:
         settings = azure.cloud.settings
         self.scope = azure.cloud.subscription_scope
         self.provider = AzureNative(EngineLog())
-        self.provider.configure({
-            "metadataHost": azure.cloud.arm_url.removeprefix("https://"), "subscriptionId": settings.subscription_id,
-            "tenantId": settings.tenant_id, "clientId": settings.client_id, "clientSecret": settings.client_secret,
-        })  # fmt: skip
+        self.provider.configure(
+            {
+                "metadataHost": azure.cloud.arm_url.removeprefix("https://"),
+                "subscriptionId": settings.subscription_id,
+                "tenantId": settings.tenant_id,
+                "clientId": settings.client_id,
+                "clientSecret": settings.client_secret,
+            }
+        )
         self.ids: dict[str, str] = {}
         self.states: dict[str, dict[str, Any]] = {}
 
@@ -190,11 +195,11 @@ class Stack:
 
     def refresh(self, name: str) -> dict[str, Any] | None:
         """The inputs after a refresh, None when the resource is gone."""
-        found = self.provider.read(self.target(name), self.ids[name], self.states[name], self.goal(name))
-        if found is None:
+        resource = self.provider.read(self.target(name), self.ids[name], self.states[name], self.goal(name))
+        if resource is None:
             return None
-        self.states[name] = found.outputs
-        return found.inputs
+        self.states[name] = resource.outputs
+        return resource.inputs
 
     def send(self, method: str, name: str, body: Any = None) -> Any:
         """As somebody else, straight to ARM; waits until nothing goes on."""
@@ -218,18 +223,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything deployed, with what a company has already: a subnet, a zone and a workspace."""
     with RunningAzure(tmp_path_factory.mktemp("drift") / "home") as azure, pytest.MonkeyPatch.context() as patch:
         patch.setenv("REQUESTS_CA_BUNDLE", str(azure.paths.ca))
-        made = Stack(azure)
-        made.create("resources:ResourceGroup")
+        stack = Stack(azure)
+        stack.create("resources:ResourceGroup")
         for path, body in (
-            ("Microsoft.Network/virtualNetworks/net", {**PLACE, "properties": {"subnets": [{"name": "one"}]}}),
+            ("Microsoft.Network/virtualNetworks/net", {**LOCATION, "properties": {"subnets": [{"name": "one"}]}}),
             ("Microsoft.Network/privateDnsZones/privatelink.azurecr.io", {"location": "global"}),
-            ("Microsoft.OperationalInsights/workspaces/logs", PLACE),
+            ("Microsoft.OperationalInsights/workspaces/logs", LOCATION),
         ):
             version = Types().get(path.rpartition("/")[0]).api_version
-            made.client.send("PUT", f"{GROUP.format(sub=made.scope)}/providers/{path}", version, body)
+            stack.client.send("PUT", f"{GROUP.format(sub=stack.scope)}/providers/{path}", version, body)
         for name in list(ROWS)[1:]:
-            made.create(name)
-        yield made
+            stack.create(name)
+        yield stack
 
 
 def test_every_type_that_a_program_may_have_is_in_the_table() -> None:
@@ -250,10 +255,10 @@ def test_what_was_changed_is_seen_and_changed_back(stack: Stack, name: str) -> N
     path, value = change
     body = stack.send("GET", name)
     *steps, last = path.split("/")
-    place = body
+    target = body
     for step in steps:
-        place = place[int(step)] if step.isdigit() else place[step]
-    place[last] = value
+        target = target[int(step)] if step.isdigit() else target[step]
+    target[last] = value
     stack.send("PUT", name, body)
     refreshed, goal = stack.refresh(name), stack.goal(name)
     assert refreshed is not None
@@ -262,9 +267,9 @@ def test_what_was_changed_is_seen_and_changed_back(stack: Stack, name: str) -> N
     stack.states[name] = stack.provider.update(
         stack.target(name), stack.ids[name], stack.states[name], goal, preview=False, timeout=60
     )
-    again = stack.refresh(name)
-    assert again is not None
-    assert not stack.provider.diff(stack.target(name), again, goal).changes
+    unchanged = stack.refresh(name)
+    assert unchanged is not None
+    assert not stack.provider.diff(stack.target(name), unchanged, goal).changes
 
 
 @pytest.mark.parametrize("name", [name for name in reversed(ROWS) if name != "storage:BlobServiceProperties"])

@@ -39,7 +39,7 @@ def azure(cloud_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(arm_client, "RECONNECT_SECONDS", 0.2)
     monkeypatch.setattr(arm_client, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(operations, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(operations, "LAST_READ_SECONDS", 0.1)
     provider = AzureNative(EngineLog())
     provider.configure({"location": "westeurope"})
     yield provider
@@ -138,7 +138,7 @@ FAULTS: dict[str, Callable[[FakeArm], None]] = {
     ),
     "the PUT names no place to poll": puts_answer((202, {"Location": "::nowhere::", "Retry-After": "0"}, None)),
 }
-# Those after which the resource cannot be read either, or reads well: what is told beside the id differs.
+# Those after which the resource cannot be read either, or reads well: what is reported beside the id differs.
 HARMLESS = {"the resource's properties are a text"}
 
 
@@ -147,16 +147,16 @@ def test_a_create_that_arm_may_have_taken_is_told_to_the_engine_and_taken_over(
     azure: AzureNative, arm: FakeArm, fault: str
 ) -> None:
     FAULTS[fault](arm)
-    if fault in HARMLESS:  # no state at all counts as final: nothing is lost, so nothing is told
+    if fault in HARMLESS:  # no state at all counts as final: nothing is lost, so nothing is reported
         assert azure.create(ACCOUNT, INPUTS, preview=False, timeout=60)[0] == ID
         return
     with pytest.raises(InitFailed) as caught:
         azure.create(ACCOUNT, INPUTS, preview=False, timeout=60)
-    told = caught.value
-    assert told.resource_id == ID
-    assert told.outputs["azureApiVersion"] == "2024-07-01"
-    assert all(told.reasons)
-    next_up_takes_over(azure, arm, told.outputs)
+    failure = caught.value
+    assert failure.resource_id == ID
+    assert failure.outputs["azureApiVersion"] == "2024-07-01"
+    assert all(failure.reasons)
+    next_up_takes_over(azure, arm, failure.outputs)
 
 
 def next_up_takes_over(azure: AzureNative, arm: FakeArm, state: dict[str, Any]) -> None:
@@ -258,7 +258,7 @@ DELETE_FAULTS: dict[str, tuple[Answer, ...]] = {
 
 @pytest.mark.parametrize("fault", DELETE_FAULTS)
 @pytest.mark.parametrize("gone", [True, False], ids=["gone all the same", "still there"])
-def test_a_deletion_whose_polls_fail_is_settled_by_asking_for_the_resource(
+def test_a_deletion_whose_polls_fail_ends_by_reading_the_resource(
     azure: AzureNative, arm: FakeArm, fault: str, gone: bool
 ) -> None:
     arm.script("DELETE", ID, (202, {"Azure-AsyncOperation": f"{arm.url}/operations/9", "Retry-After": "0"}, None))

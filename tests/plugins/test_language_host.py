@@ -1,4 +1,4 @@
-"""The language host: which interpreter it takes, how programs end, and what is said of a bad end."""
+"""The language host: which interpreter it takes, how programs end, and the message about a bad end."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def virtualenv(folder: Path) -> Path:
 
 def test_a_relative_virtualenv_is_relative_to_the_project_file(tmp_path: Path) -> None:
     python = virtualenv(tmp_path / "envs" / "one")
-    found = Interpreter.choose(tmp_path, {"toolchain": "pip", "virtualenv": "envs/one"})
-    assert found.executable == python
-    environment = found.environment({"PATH": "/bin", "PYTHONHOME": "/elsewhere"})
+    interpreter = Interpreter.choose(tmp_path, {"toolchain": "pip", "virtualenv": "envs/one"})
+    assert interpreter.executable == python
+    environment = interpreter.environment({"PATH": "/bin", "PYTHONHOME": "/elsewhere"})
     assert environment["PATH"] == f"{python.parent}:/bin"
     assert environment["VIRTUAL_ENV"] == str(tmp_path / "envs" / "one")
     assert "PYTHONHOME" not in environment
@@ -53,7 +53,7 @@ def test_what_cannot_run_a_program_is_told_with_the_fix(tmp_path: Path, options:
 
 
 @pytest.mark.parametrize(
-    ("code", "cancelled", "says"),
+    ("code", "cancelled", "part"),
     [
         (0, False, ""),
         (32, False, ""),  # the executor script showed the error
@@ -62,9 +62,9 @@ def test_what_cannot_run_a_program_is_told_with_the_fix(tmp_path: Path, options:
         (-9, True, ""),  # we ended it ourselves
     ],
 )
-def test_what_is_said_of_a_programs_end(code: int, cancelled: bool, says: str) -> None:
-    said = explain_exit(code, cancelled=cancelled)
-    assert says in said and bool(said) == bool(says)
+def test_what_is_said_of_a_programs_end(code: int, cancelled: bool, part: str) -> None:
+    message = explain_exit(code, cancelled=cancelled)
+    assert part in message and bool(message) == bool(part)
 
 
 def test_both_streams_and_the_exit_code_of_a_plugin_are_handed_on(tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ from local.plugins.protocol.property_values import (
 
 
 def struct(values: dict[str, Any]) -> struct_pb2.Struct:
-    made = struct_pb2.Struct()
-    made.update(values)
-    return made
+    struct = struct_pb2.Struct()
+    struct.update(values)
+    return struct
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ MODELS: dict[str, Any] = {
 BODIES = Path(__file__).parents[2] / "local/azure/control_plane/azure_native_bodies.json"
 
 # In the Pulumi SDK (REST 2023-01-01-preview) but no longer in the installed management SDK (a later version).
-GONE = {"azure-native:containerregistry:Registry": {"softDeletePolicy"}}
+REMOVED = {"azure-native:containerregistry:Registry": {"softDeletePolicy"}}
 # Filled in by Azure, though the Pulumi SDK lets a program give them.
 READ_ONLY = {"azure-native:containerregistry:Registry": {"clientId", "principalId", "tenantId"}}
 
@@ -138,7 +138,7 @@ def test_the_lock_of_a_group_has_the_body_of_the_lock_by_scope():
 def test_every_property_reaches_the_management_sdk_without_loss(token: str):
     args = sdk.args_class(token)
     assert args
-    inputs = full(args, GONE.get(token, set()) | READ_ONLY.get(token, set()))
+    inputs = full(args, REMOVED.get(token, set()) | READ_ONLY.get(token, set()))
     description = describe(token)
     assert list(schema_check.check(description, inputs)) == []
     body = translate(token, inputs, "sub").body
@@ -149,9 +149,9 @@ def test_every_property_reaches_the_management_sdk_without_loss(token: str):
 def test_api_versions_are_the_defaults_of_the_installed_sdk(token: str):
     resource = sdk.resource_class(token)
     assert resource
-    found = re.search(r"Uses Azure REST API version (\S+)\.", inspect.getsource(resource))
-    assert found, "the SDK's docstring no longer names its version"
-    assert TYPES[token].api_version == found[1]
+    match = re.search(r"Uses Azure REST API version (\S+)\.", inspect.getsource(resource))
+    assert match, "the SDK's docstring no longer names its version"
+    assert TYPES[token].api_version == match[1]
 
 
 @pytest.mark.parametrize("token", TYPES)

@@ -146,17 +146,17 @@ class ManualClock:
         self._timers: list[tuple[datetime, int, _ManualTimer]] = []
 
     def now(self) -> datetime:
-        """Where the hands stand."""
+        """The time that `advance` has reached."""
         return self._now
 
     def call_at(self, when: datetime, callback: Callable[[], None]) -> Timer:
-        """Remember the callback; one for the past runs with the next `advance`."""
+        """Call back once `advance` reaches `when`; a time in the past is due with the next `advance`."""
         timer = _ManualTimer(callback)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
     def advance(self, by: timedelta) -> None:
-        """Move on, running what falls due, also what the callbacks themselves ask for."""
+        """Move the time on and run the callbacks that are due, also those that callbacks themselves add."""
         end = self._now + by
         while self._timers and self._timers[0][0] <= end:
             when, _, timer = heapq.heappop(self._timers)

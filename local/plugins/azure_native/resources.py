@@ -103,16 +103,22 @@ _ENDPOINT_RENAMES: Final = {
     f"{path}.{name}": f"properties/{name}"
     for path, names in (
         *(
-            (f"{kind}rivateLinkServiceConnections", (
-                "groupIds", "privateLinkServiceId", "privateLinkServiceConnectionState", "requestMessage",
-            ))
+            (
+                f"{kind}rivateLinkServiceConnections",
+                (
+                    "groupIds",
+                    "privateLinkServiceId",
+                    "privateLinkServiceConnectionState",
+                    "requestMessage",
+                ),
+            )
             for kind in ("p", "manualP")
         ),
         ("ipConfigurations", ("groupId", "memberName", "privateIPAddress")),
         ("subnet", _SUBNET_DEFAULTS),
     )
     for name in names
-}  # fmt: skip
+}
 
 TYPES: Final[Mapping[str, ResourceType]] = {
     "azure-native:resources:ResourceGroup": ResourceType(_GROUP, "2024-03-01", replaces=_LOCATION),
@@ -172,13 +178,16 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         _GROUP + "/providers/Microsoft.Authorization/locks/{lockName}", "2020-05-01"
     ),
     "azure-native:monitor:DiagnosticSetting": ResourceType(
-        "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}", "2021-05-01-preview",
+        "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}",
+        "2021-05-01-preview",
     ),
     "azure-native:monitor:ActionGroup": ResourceType(
         _INSIGHTS + "/actionGroups/{actionGroupName}", "2024-10-01-preview", replaces=_LOCATION
     ),
     "azure-native:monitor:MetricAlert": ResourceType(
-        _INSIGHTS + "/metricAlerts/{ruleName}", "2018-03-01", replaces=_LOCATION,
+        _INSIGHTS + "/metricAlerts/{ruleName}",
+        "2018-03-01",
+        replaces=_LOCATION,
         renames={"criteria.odataType": "odata.type"},
     ),
     "azure-native:monitor:ScheduledQueryRule": ResourceType(
@@ -191,14 +200,19 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         "{scope}/providers/Microsoft.Consumption/budgets/{budgetName}", "2024-08-01", replaces=_SCOPE
     ),
     "azure-native:network:PrivateEndpoint": ResourceType(
-        _ENDPOINT, "2024-05-01", replaces=_LOCATION, renames=_ENDPOINT_RENAMES,
+        _ENDPOINT,
+        "2024-05-01",
+        replaces=_LOCATION,
+        renames=_ENDPOINT_RENAMES,
         references={"subnet": _SUBNET_DEFAULTS, "applicationSecurityGroups": ()},
     ),
     "azure-native:network:PrivateDnsZoneGroup": ResourceType(
-        _ENDPOINT + "/privateDnsZoneGroups/{privateDnsZoneGroupName}", "2024-05-01", Autoname.COPY,
+        _ENDPOINT + "/privateDnsZoneGroups/{privateDnsZoneGroupName}",
+        "2024-05-01",
+        Autoname.COPY,
         renames={"privateDnsZoneConfigs.privateDnsZoneId": "properties/privateDnsZoneId"},
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 @dataclass(frozen=True)
 class Credentials:
-    """How to sign in to one registry; never written anywhere but into the request's header."""
+    """How to sign in to one registry. Written into the request's header and nowhere else."""
 
     server: str
     username: str

@@ -41,12 +41,12 @@ def _unreachable(where: str, error: BaseException) -> str:
 
 def _chain(error: BaseException | None) -> list[BaseException]:
     """The error, its causes, and errors inside their arguments (urllib3 hides them there)."""
-    found: list[BaseException] = []
+    chain: list[BaseException] = []
     waiting = [error]
     while waiting:
         current = waiting.pop()
-        if isinstance(current, BaseException) and current not in found:
-            found.append(current)
+        if isinstance(current, BaseException) and current not in chain:
+            chain.append(current)
             nested = [arg for arg in current.args if isinstance(arg, BaseException)]
             waiting += [current.__cause__, current.__context__, getattr(current, "reason", None), *nested]
-    return found
+    return chain

@@ -14,9 +14,14 @@ from local.plugins.docker_image.names import split
 from local.plugins.protocol.errors import Cancelled, PluginError
 
 ATTEMPTS: Final = 3
-_GONE: Final = (
-    "manifest unknown", "name unknown", "repository_unknown", "not found", "no such host", "connection refused",
-)  # fmt: skip
+_NOT_FOUND: Final = (
+    "manifest unknown",
+    "name unknown",
+    "repository_unknown",
+    "not found",
+    "no such host",
+    "connection refused",
+)
 """What the engine says when the registry has no such image, or there is no such registry."""
 
 
@@ -51,13 +56,13 @@ def push(
 def in_registry(client: docker.APIClient, digest: str, credentials: Credentials | None) -> bool:
     """Whether the registry has the image `repository@sha256:...`; False also where no registry answers any more.
 
-    Raises PluginError when it cannot be told: the sign-in has expired, or the Docker engine does not answer.
+    Raises PluginError when the sign-in has expired, or the Docker engine does not answer.
     """
     try:
         client.inspect_distribution(digest, auth_config=credentials.auth if credentials else None)
     except APIError as error:
         text = str(error.explanation or error).lower()
-        if any(word in text for word in _GONE):
+        if any(word in text for word in _NOT_FOUND):
             return False
         raise PluginError(str(error.explanation or error)) from None
     except requests.exceptions.RequestException as error:

@@ -41,7 +41,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     """One host serves one command of the CLI. `engine` is the address of the engine, `host:port`."""
 
     def __init__(self, engine: str, programs: Programs) -> None:
-        self._engine, self._programs = engine, programs
+        self._engine = engine
+        self._programs = programs
 
     # -- what it is
 
@@ -122,8 +123,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             python = Interpreter.choose(Path(request.info.root_directory), _options(request.info))
             program = str(Path(request.info.program_directory, request.info.entry_point))
             # pulumi.policy is the entry point of pulumi-policy; its arguments are the engine's address and the pack.
-            words = ["-m", "pulumi.policy", *request.args, program] if request.kind == "analyzer" else []
-            command = [str(python.executable), "-u", *(words or [program, *request.args])]
+            policy = ["-m", "pulumi.policy", *request.args, program]
+            arguments = policy if request.kind == "analyzer" else [program, *request.args]
+            command = [str(python.executable), "-u", *arguments]
             given = dict(entry.split("=", 1) for entry in request.env) if request.env else dict(os.environ)
             for piece in self._programs.stream(command, request.pwd, python.environment(given), stopped):
                 match piece:
@@ -156,13 +158,30 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
         }
         command = [
-            str(python.executable), "-u", executor,
-            "--monitor", request.monitor_address, "--engine", self._engine,
-            "--project", request.project, "--stack", request.stack, "--organization", request.organization,
-            "--root_directory", info.root_directory, "--pwd", request.pwd,
-            "--dry_run", str(request.dryRun).lower(), "--parallel", str(request.parallel),
-            str(Path(info.program_directory, info.entry_point)), *request.args,
-        ]  # fmt: skip
+            str(python.executable),
+            "-u",
+            executor,
+            "--monitor",
+            request.monitor_address,
+            "--engine",
+            self._engine,
+            "--project",
+            request.project,
+            "--stack",
+            request.stack,
+            "--organization",
+            request.organization,
+            "--root_directory",
+            info.root_directory,
+            "--pwd",
+            request.pwd,
+            "--dry_run",
+            str(request.dryRun).lower(),
+            "--parallel",
+            str(request.parallel),
+            str(Path(info.program_directory, info.entry_point)),
+            *request.args,
+        ]
         return command, environment
 
     def _interpreter(self, info: language_pb2.ProgramInfo, context: grpc.ServicerContext) -> Interpreter:

@@ -17,7 +17,7 @@ class EngineLog:
             self.connect(address)
 
     def connect(self, address: str) -> None:
-        """Talk to the engine at `host:port` (given as argument, or by Attach)."""
+        """Send messages to the engine at `host:port`, which the engine gives as an argument or by `Attach`."""
         self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
     def status(self, urn: str, text: str) -> None:

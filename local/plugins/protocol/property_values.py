@@ -145,6 +145,6 @@ def _join(path: str, key: str) -> str:
 
 def top_level(path: str) -> str:
     """The property that a path begins with."""
-    found = _FIRST_STEP.match(path)
-    assert found, f"not a property path: {path!r}"
-    return found[0] if found[1] is None else re.sub(r"\\(.)", r"\1", found[1])
+    match = _FIRST_STEP.match(path)
+    assert match, f"not a property path: {path!r}"
+    return match[0] if match[1] is None else re.sub(r"\\(.)", r"\1", match[1])

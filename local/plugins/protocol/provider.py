@@ -28,9 +28,9 @@ class Target:
     @classmethod
     def of(cls, request: Any) -> Target:
         """From a request; older engines send the URN only."""
-        parts = request.urn.split("::")
-        kind = request.type or (parts[2].rsplit("$", 1)[-1] if len(parts) > 2 else "")
-        return cls(request.urn, kind, request.name or parts[-1])
+        fields = request.urn.split("::")  # urn:pulumi:STACK, PROJECT, TYPES, NAME
+        kind = request.type or (fields[2].rsplit("$", 1)[-1] if len(fields) > 2 else "")
+        return cls(request.urn, kind, request.name or fields[-1])
 
 
 @dataclass(frozen=True)

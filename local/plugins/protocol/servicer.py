@@ -119,10 +119,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: grpc.ServicerContext) -> pb.ReadResponse:
         def work() -> pb.ReadResponse:
             inputs = from_struct(request.inputs) if request.HasField("inputs") and request.inputs.fields else None
-            found = self._provider.read(Target.of(request), request.id, from_struct(request.properties), inputs)
-            if found is None:
+            resource = self._provider.read(Target.of(request), request.id, from_struct(request.properties), inputs)
+            if resource is None:
                 return pb.ReadResponse()
-            return pb.ReadResponse(id=found.id, properties=to_struct(found.outputs), inputs=to_struct(found.inputs))
+            return pb.ReadResponse(
+                id=resource.id, properties=to_struct(resource.outputs), inputs=to_struct(resource.inputs)
+            )
 
         return self._guarded(context, work)
 
@@ -186,16 +188,16 @@ def _naming(request: Any) -> Naming:
     return Naming(request.randomSeed, options.proposed_name or None, options.mode == modes.Value("DISABLE"))
 
 
-def _encode_diff(found: Difference) -> pb.DiffResponse:
+def _encode_diff(difference: Difference) -> pb.DiffResponse:
     detailed = {}
-    for path, kind in found.changes.items():
-        suffix = "_REPLACE" if top_level(path) in found.replaces else ""
+    for path, kind in difference.changes.items():
+        suffix = "_REPLACE" if top_level(path) in difference.replaces else ""
         detailed[path] = pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(kind.upper() + suffix), inputDiff=True)
     return pb.DiffResponse(
-        changes=pb.DiffResponse.DIFF_SOME if found.changes else pb.DiffResponse.DIFF_NONE,
-        diffs=sorted({top_level(path) for path in found.changes}),
-        replaces=sorted(found.replaces),
+        changes=pb.DiffResponse.DIFF_SOME if difference.changes else pb.DiffResponse.DIFF_NONE,
+        diffs=sorted({top_level(path) for path in difference.changes}),
+        replaces=sorted(difference.replaces),
         detailedDiff=detailed,
         hasDetailedDiff=True,
-        deleteBeforeReplace=found.delete_first,
+        deleteBeforeReplace=difference.delete_first,
     )

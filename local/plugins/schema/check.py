@@ -14,11 +14,11 @@ from local.plugins.protocol.provider import Failure
 from local.plugins.schema.types import Description, Kind
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` or nothing."""
-    table = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.replace("_", "").lower(), table, n=1, cutoff=0.75)
-    return f"; did you mean '{table[found[0]]}'?" if found else ""
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """The end of a message: `; did you mean 'x'?`, or nothing where no candidate is near."""
+    by_lower_case = {candidate.lower(): candidate for candidate in candidates}
+    matches = difflib.get_close_matches(name.replace("_", "").lower(), by_lower_case, n=1, cutoff=0.75)
+    return f"; did you mean '{by_lower_case[matches[0]]}'?" if matches else ""
 
 
 def check(description: Description, value: dict[str, Any]) -> Iterator[Failure]:
@@ -27,18 +27,18 @@ def check(description: Description, value: dict[str, Any]) -> Iterator[Failure]:
 
 
 def _check_object(description: Description, cls: str, value: dict[str, Any], path: str) -> Iterator[Failure]:
-    known = description.objects[cls]
-    for name, (_, required) in known.items():
+    properties = description.objects[cls]
+    for name, (_, required) in properties.items():
         if required and value.get(name) is None:
             yield Failure(f"{path}{name}", f"missing required property '{path}{name}'")
     for name, item in value.items():
         if name.startswith("__"):
             continue
-        if name not in known:
+        if name not in properties:
             owner = cls.rpartition(".")[2].removesuffix("Args").removesuffix("Init")
-            yield Failure(f"{path}{name}", f"'{path}{name}' is not a property of {owner}{nearest(name, known)}")
+            yield Failure(f"{path}{name}", f"'{path}{name}' is not a property of {owner}{nearest(name, properties)}")
         else:
-            yield from _check_value(description, known[name][0], item, f"{path}{name}")
+            yield from _check_value(description, properties[name][0], item, f"{path}{name}")
 
 
 def _check_value(description: Description, kinds: Sequence[Kind], value: Any, path: str) -> Iterator[Failure]:
@@ -46,11 +46,11 @@ def _check_value(description: Description, kinds: Sequence[Kind], value: Any, pa
         return
     best: list[Failure] | None = None
     for kind in kinds:
-        found = list(_check_one(description, kind, value, path))
-        if not found:
+        failures = list(_check_one(description, kind, value, path))
+        if not failures:
             return
-        if best is None or len(found) < len(best):
-            best = found
+        if best is None or len(failures) < len(best):
+            best = failures
     if len(kinds) > 1 and isinstance(value, str | bool | int | float):
         expected = ", ".join(_name(kind) for kind in kinds)
         best = [Failure(path, f"'{path}' is {value!r}, expected one of: {expected}")]

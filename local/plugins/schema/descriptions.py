@@ -1,6 +1,6 @@
-"""What the SDK says of a resource type, as plain data that can be kept: a plugin then need not import the SDK.
+"""The SDK's description of a resource type as plain data, cached in a file: a plugin then need not import the SDK.
 
-Importing and reading the SDK's classes was more than half of what a plugin did in a preview. So what `sdk` finds is
+Importing and reading the SDK's classes was more than half of what a plugin did in a preview. So what `sdk` describes is
 kept per type, in the user's cache folder, under the package's version and a digest of the code that makes it: a new
 version is read anew. Without a cache (no folder, no space, a file that is none) the SDK is read each time, with equal
 results.
@@ -39,11 +39,11 @@ def _description(token: str) -> Description | None:
             return Description(**json.loads(file.read_bytes()))
     from local.plugins.schema import sdk
 
-    found = sdk.describe(token)
-    if found is not None and file is not None:
+    described = sdk.describe(token)
+    if described is not None and file is not None:
         with contextlib.suppress(OSError):
-            _write(file, json.dumps(asdict(found), separators=(",", ":")))
-    return found
+            _write(file, json.dumps(asdict(described), separators=(",", ":")))
+    return described
 
 
 def _write(file: Path, text: str) -> None:

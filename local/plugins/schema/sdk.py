@@ -53,14 +53,14 @@ def locked(function: Callable[P, R]) -> Callable[P, R]:
 @locked
 def resource_class(token: str) -> type | None:
     """The SDK's class of a resource token, or None."""
-    parts = token.split(":")
-    if len(parts) != 3 or parts[0] not in PYTHON_PACKAGES:
+    fields = token.split(":")
+    if len(fields) != 3 or fields[0] not in PYTHON_PACKAGES:
         return None
-    path, module = PYTHON_PACKAGES[parts[0]], parts[1].split("/")[0]
+    path, module = PYTHON_PACKAGES[fields[0]], fields[1].split("/")[0]
     if module != "index":
         path += "." + module.replace("-", "_")
     try:
-        return getattr(importlib.import_module(path), parts[2], None)
+        return getattr(importlib.import_module(path), fields[2], None)
     except ModuleNotFoundError:
         return None
 
@@ -107,7 +107,7 @@ def properties(cls: type) -> dict[str, Property]:
 
 
 def describe(token: str) -> Description | None:
-    """All of it as plain data: for a resource type, or for a provider's settings (`pulumi:providers:<package>`)."""
+    """Describe a resource type, or a provider's settings (`pulumi:providers:<package>`), as plain data."""
     with LOCK:
         if token.startswith(PROVIDER_MODULE):
             module = importlib.import_module(f"{PYTHON_PACKAGES[token.removeprefix(PROVIDER_MODULE)]}.provider")
@@ -144,8 +144,8 @@ class _Writer:
 
     def _input_kind(self, kind: Any) -> Kind:
         if container := _container(kind):
-            word, inner = container
-            return [word, [self._input_kind(item) for item in flatten(inner)]]
+            name, inner = container
+            return [name, [self._input_kind(item) for item in flatten(inner)]]
         if not isinstance(kind, type):
             return "any"
         if issubclass(kind, enum.Enum):
@@ -169,7 +169,7 @@ class _Writer:
 
 
 def _container(kind: Any) -> tuple[str, Any] | None:
-    """The word for a list or map, and the type of its items."""
+    """`list` or `map`, and the type of its items; None for every other kind."""
     origin = typing.get_origin(kind)
     if origin in (collections.abc.Sequence, list):
         return "list", typing.get_args(kind)[0]

@@ -1,4 +1,4 @@
-"""What is said of a resource type: a description as plain data, which can be kept as JSON.
+"""The description of a resource type: plain data, which can be kept as JSON.
 
 A kind of value is one of "any" "asset" "bool" "str" "int" "float", or a list: ["enum", name, [values]],
 ["list", [kinds]], ["map", [kinds]], ["object", name].

@@ -22,20 +22,20 @@ def settings_cli(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 def installation(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Installation]:
-    """`installation(official=True)`: what the set-up is said to have found."""
+    """`installation(official=True)`: sets which CLI the set-up has found."""
 
-    def found(*, official: bool = False) -> Installation:
+    def make(*, official: bool = False) -> Installation:
         executor = None if official else Path("/cache/bin/pulumi-language-python-exec")
-        made = Installation(Path("/cache/bin/pulumi"), official, executor, "3.274.1")
-        monkeypatch.setattr(project, "find", lambda: made)
-        return made
+        cli = Installation(Path("/cache/bin/pulumi"), official, executor, "3.274.1")
+        monkeypatch.setattr(project, "find", lambda: cli)
+        return cli
 
-    return found
+    return make
 
 
 @pytest.fixture(scope="session")
 def real_cli() -> Installation:
     """The CLI of this machine. Tests that use it are `thorough`: `make test` prepares it, `make test-fast` does not."""
-    found = pulumi_cli.find()
-    assert found is not None, "there is no Pulumi CLI on this machine: make setup"
-    return found
+    cli = pulumi_cli.find()
+    assert cli is not None, "there is no Pulumi CLI on this machine: make setup"
+    return cli

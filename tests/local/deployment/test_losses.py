@@ -40,7 +40,7 @@ def blob(container: str, name: str, size: int, **changes: Any) -> dict[str, Any]
 @pytest.fixture
 def blobs(paths: Paths) -> Paths:
     """Azurite's file with two jobs' outputs, and what is no output."""
-    found = [
+    blobs = [
         blob("job-hello", "hello-1/a/stdout.txt", 1_000_000),
         blob("job-hello", "hello-1/b/stdout.txt", 500_000),
         blob("job-sql-check", "sql-1/a/stdout.txt", 0),
@@ -50,7 +50,7 @@ def blobs(paths: Paths) -> Paths:
     ]
     file = paths.state / "azurite" / losses.BLOBS
     file.parent.mkdir()
-    file.write_text(json.dumps({"collections": [{"name": "$BLOBS_COLLECTION$", "data": found}]}))
+    file.write_text(json.dumps({"collections": [{"name": "$BLOBS_COLLECTION$", "data": blobs}]}))
     return paths
 
 
@@ -79,9 +79,9 @@ def test_a_person_is_told_what_is_lost_and_asked(
     monkeypatch.setattr("sys.stdin", Person(answer))
     assert cli.main(["reset"]) == Exit.DONE
     assert removed == [False] * agreed
-    said = capsys.readouterr().err
-    assert "every resource, node and blob of the local Azure, and the outputs of 2 jobs: 3 files, 1.5 MB" in said
-    assert ("nothing was done" in said) is not agreed
+    shown = capsys.readouterr().err
+    assert "every resource, node and blob of the local Azure, and the outputs of 2 jobs: 3 files, 1.5 MB" in shown
+    assert ("nothing was done" in shown) is not agreed
 
 
 def test_without_a_terminal_reset_needs_yes(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,10 +139,12 @@ def test_clearing_the_caches_keeps_what_a_person_built_on_our_base(
         ["local-azure/node:1", "mine:2"],
     ]
     removed: list[str] = []
-    engine = SimpleNamespace(images=SimpleNamespace(
-        list=lambda filters: [SimpleNamespace(id=str(number), tags=one) for number, one in enumerate(tags)],
-        remove=lambda name, force: removed.append(name),
-    ))  # fmt: skip
+    engine = SimpleNamespace(
+        images=SimpleNamespace(
+            list=lambda filters: [SimpleNamespace(id=str(number), tags=one) for number, one in enumerate(tags)],
+            remove=lambda name, force: removed.append(name),
+        )
+    )
     monkeypatch.setattr(cleanup.docker, "from_env", lambda: engine)
     cleanup.remove_images(paths)
     assert removed == ["0", "1", "2"]

@@ -49,8 +49,12 @@ def test_a_preview_uses_it_and_its_own_language_host(tmp_path: Path, official: P
     }
     done = subprocess.run(
         [sys.executable, "-m", "local", "preview", "--stack", "dev"],
-        cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "to create" in done.stdout
     assert (tmp_path / "note").read_text().startswith(str(official))

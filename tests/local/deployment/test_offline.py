@@ -63,7 +63,7 @@ def _text(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-# edits of Pulumi.dev.yaml (a regular expression, its replacement) -> what is said
+# edits of Pulumi.dev.yaml (a regular expression, its replacement) -> the message
 SETTINGS: Mapping[str, tuple[str, str, str]] = {
     "an unknown key": (r"\bprefix:", "colour:", "colour: expected one of location, prefix"),
     "a value out of range": (
@@ -83,7 +83,7 @@ def test_a_wrong_setting_is_told_once_by_its_key(
     capfd: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
-    old, new, said = SETTINGS[name]
+    old, new, message = SETTINGS[name]
     read = project.read_yaml
 
     def edited(file: Path) -> dict[str, object]:
@@ -96,5 +96,5 @@ def test_a_wrong_setting_is_told_once_by_its_key(
     monkeypatch.setattr(project, "read_yaml", edited)
     assert project.run(offline.prepare(paths.home / "dev", "dev"), "preview", "--non-interactive", "--color=never") == 1
     shown = "".join(capfd.readouterr())
-    assert shown.count(said) == 1 and "Traceback" not in shown, shown
+    assert shown.count(message) == 1 and "Traceback" not in shown, shown
     assert "in the settings (Pulumi.dev.yaml)" in shown

@@ -14,10 +14,10 @@ from local.errors import LocalError
 from local.paths import CHECKOUT, Paths
 from tools.setup.pulumi_cli import Installation
 
-Found = Callable[..., Installation]
+FindCli = Callable[..., Installation]
 
 
-def test_the_project_is_the_real_one_with_our_plugins_and_absolute_places(paths: Paths, installation: Found) -> None:
+def test_the_project_is_the_real_one_with_our_plugins_and_absolute_places(paths: Paths, installation: FindCli) -> None:
     project.write_project_file(settings.stack(paths), installation())
     written = yaml.safe_load((paths.stack / "Pulumi.yaml").read_text())
     real = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
@@ -33,7 +33,7 @@ def test_the_project_is_the_real_one_with_our_plugins_and_absolute_places(paths:
     assert {plugin["name"] for plugin in plugins["providers"]} == {"azure-native", "docker"}
 
 
-def test_an_official_installation_keeps_its_own_language_host(paths: Paths, installation: Found) -> None:
+def test_an_official_installation_keeps_its_own_language_host(paths: Paths, installation: FindCli) -> None:
     cli = installation(official=True)
     assert "languages" not in project.project_file(cli)["plugins"]
     assert project.EXECUTOR_VARIABLE not in project.variables(settings.stack(paths), cli)
@@ -46,7 +46,7 @@ def test_an_official_installation_keeps_its_own_language_host(paths: Paths, inst
     ["PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_EXPERIMENTAL", "ARM_USE_OIDC", "AZURE_TENANT_ID"],
 )
 def test_nothing_of_the_users_own_pulumi_and_azure_reaches_the_cli(
-    paths: Paths, installation: Found, monkeypatch: pytest.MonkeyPatch, name: str
+    paths: Paths, installation: FindCli, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "the user's own")
     monkeypatch.setenv("DOCKER_HOST", "unix:///somewhere")
@@ -55,13 +55,13 @@ def test_nothing_of_the_users_own_pulumi_and_azure_reaches_the_cli(
     assert environment["DOCKER_HOST"] == "unix:///somewhere"
 
 
-def test_state_home_and_passphrase_lie_in_the_local_azures_folder(paths: Paths, installation: Found) -> None:
-    told = project.variables(settings.stack(paths), installation())
-    assert told["PULUMI_BACKEND_URL"] == f"file://{paths.stack}"
-    assert told["PULUMI_HOME"].startswith(str(paths.stack))
-    assert told["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(paths.stack / "passphrase")
-    assert "PULUMI_CONFIG_PASSPHRASE" not in told
-    assert told["PATH"].split(os.pathsep)[0] == "/cache/bin"
+def test_state_home_and_passphrase_lie_in_the_local_azures_folder(paths: Paths, installation: FindCli) -> None:
+    variables = project.variables(settings.stack(paths), installation())
+    assert variables["PULUMI_BACKEND_URL"] == f"file://{paths.stack}"
+    assert variables["PULUMI_HOME"].startswith(str(paths.stack))
+    assert variables["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(paths.stack / "passphrase")
+    assert "PULUMI_CONFIG_PASSPHRASE" not in variables
+    assert variables["PATH"].split(os.pathsep)[0] == "/cache/bin"
 
 
 def test_a_machine_without_the_cli_is_told_how_to_get_it(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

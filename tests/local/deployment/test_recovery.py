@@ -73,7 +73,7 @@ def running_pulumi() -> Iterator[int]:
         process.wait()
 
 
-def gone() -> int:
+def ended_pid() -> int:
     """The process id of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -81,7 +81,7 @@ def gone() -> int:
 
 
 def test_a_lock_whose_process_is_gone_is_stale(stack: Stack) -> None:
-    pid = gone()
+    pid = ended_pid()
     lock(stack, pid=pid)
     assert [one.pid for one in recovery.stale_locks(stack)] == [pid]
 
@@ -100,9 +100,9 @@ def test_a_cli_that_has_worked_for_a_while_still_holds_its_lock(stack: Stack) ->
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "pulumi"]) as process:
         lock(stack, pid=process.pid)
         time.sleep(1.5)  # /proc is looked at for the first time after more than the second that clocks may differ
-        found = recovery.stale_locks(stack)
+        stale = recovery.stale_locks(stack)
         process.kill()
-    assert found == []
+    assert stale == []
 
 
 def test_a_process_that_has_the_number_of_a_dead_cli_by_now_does_not_hold_its_lock(
@@ -115,13 +115,13 @@ def test_a_process_that_has_the_number_of_a_dead_cli_by_now_does_not_hold_its_lo
 def test_a_process_of_another_program_does_not_hold_a_lock(stack: Stack) -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         lock(stack, pid=process.pid)
-        found = recovery.stale_locks(stack)
+        stale = recovery.stale_locks(stack)
         process.kill()
-    assert [one.pid for one in found] == [process.pid]
+    assert [one.pid for one in stale] == [process.pid]
 
 
 def test_a_lock_of_another_machine_is_left_alone(stack: Stack) -> None:
-    lock(stack, pid=gone(), hostname="elsewhere")
+    lock(stack, pid=ended_pid(), hostname="elsewhere")
     assert recovery.stale_locks(stack) == []
 
 
@@ -160,7 +160,7 @@ class Cli:
         return ""
 
 
-def settled(stack: Stack, monkeypatch: pytest.MonkeyPatch, *existing: str) -> Cli:
+def repaired(stack: Stack, monkeypatch: pytest.MonkeyPatch, *existing: str) -> Cli:
     cli = Cli(stack)
     monkeypatch.setattr(project, "ask", cli)
     recovery.repair(stack, lambda _type, resource_id: resource_id in existing)
@@ -171,9 +171,9 @@ def test_what_the_cloud_has_is_taken_over_with_the_inputs_of_its_creation(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state(stack, pending=[{"type": "creating", "resource": GROUP}])
-    cli = settled(stack, monkeypatch, GROUP_ID)
-    (taken,) = cli.imported["resources"]
-    assert taken["id"] == GROUP_ID and taken["inputs"] == GROUP["inputs"] and taken["custom"]
+    cli = repaired(stack, monkeypatch, GROUP_ID)
+    (resource,) = cli.imported["resources"]
+    assert resource["id"] == GROUP_ID and resource["inputs"] == GROUP["inputs"] and resource["custom"]
     assert "pending_operations" not in cli.imported
     assert cli.calls[-1] == ("refresh", "--yes", "--skip-preview", f"--target={GROUP['urn']}")
     assert "creating azure-native:resources:ResourceGroup group: it exists and is taken over" in capsys.readouterr().err
@@ -183,7 +183,7 @@ def test_what_the_cloud_does_not_have_is_forgotten_and_so_created_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state(stack, pending=[{"type": "creating", "resource": GROUP}, {"type": "creating", "resource": IMAGE}])
-    cli = settled(stack, monkeypatch)
+    cli = repaired(stack, monkeypatch)
     assert cli.imported["resources"] == [] and "pending_operations" not in cli.imported
     assert not [call for call in cli.calls if call[0] == "refresh"]
     assert capsys.readouterr().err.count("does not exist and is created again") == 2
@@ -195,7 +195,7 @@ def test_what_was_being_changed_or_deleted_is_read_again(
 ) -> None:
     there = {**GROUP, "id": GROUP_ID, "custom": True}
     state(stack, pending=[{"type": kind, "resource": there}], resources=[there])
-    cli = settled(stack, monkeypatch)
+    cli = repaired(stack, monkeypatch)
     assert "pending_operations" not in cli.imported and cli.imported["resources"] == [there]
     assert cli.calls[-1] == ("refresh", "--yes", "--skip-preview", f"--target={GROUP['urn']}")
 
@@ -205,8 +205,8 @@ def test_a_replacement_that_was_made_leaves_the_old_resource_to_be_deleted(
 ) -> None:
     old = {**GROUP, "id": "/subscriptions/sub/resourceGroups/old", "custom": True}
     state(stack, pending=[{"type": "creating", "resource": GROUP}], resources=[old])
-    found = settled(stack, monkeypatch, GROUP_ID).imported["resources"]
-    assert [(one["id"], one.get("delete", False)) for one in found] == [(old["id"], True), (GROUP_ID, False)]
+    resources = repaired(stack, monkeypatch, GROUP_ID).imported["resources"]
+    assert [(one["id"], one.get("delete", False)) for one in resources] == [(old["id"], True), (GROUP_ID, False)]
 
 
 def event(kind: str, urn: str, **metadata: Any) -> str:
@@ -233,9 +233,9 @@ BEGUN = event("resourcePreEvent", str(GROUP["urn"]), op="create")
     ids=["no end", "failed", "cut off", "made", "same", "update", "delete", "image", "somebody else's"],
 )
 def test_operations_whose_plugin_died_are_read_from_the_events(lines: list[str], left: str) -> None:
-    found = recovery.unfinished(lines)
-    assert list(found) == ([GROUP["urn"]] if left else [])
-    assert [bool(new) for new in found.values()] == ([left == "created"] if left else [])
+    operations = recovery.unfinished(lines)
+    assert list(operations) == ([GROUP["urn"]] if left else [])
+    assert [bool(new) for new in operations.values()] == ([left == "created"] if left else [])
 
 
 def test_a_creation_whose_plugin_died_is_taken_over_if_the_cloud_has_it(
@@ -243,9 +243,9 @@ def test_a_creation_whose_plugin_died_is_taken_over_if_the_cloud_has_it(
 ) -> None:
     state(stack, pending=[])
     recovery.event_log(stack).write_text(BEGUN)
-    cli = settled(stack, monkeypatch, GROUP_ID)
-    (taken,) = cli.imported["resources"]
-    assert taken["id"] == GROUP_ID and taken["inputs"] == GROUP["inputs"] and taken["provider"] == "p::1"
+    cli = repaired(stack, monkeypatch, GROUP_ID)
+    (resource,) = cli.imported["resources"]
+    assert resource["id"] == GROUP_ID and resource["inputs"] == GROUP["inputs"] and resource["provider"] == "p::1"
     assert not recovery.event_log(stack).exists()
 
 
@@ -255,10 +255,10 @@ def test_a_creation_that_is_in_the_state_after_all_is_not_taken_twice(
     there = {**GROUP, "id": GROUP_ID, "custom": True}
     state(stack, pending=[], resources=[there])
     recovery.event_log(stack).write_text(BEGUN)
-    assert settled(stack, monkeypatch, GROUP_ID).imported["resources"] == [there]
+    assert repaired(stack, monkeypatch, GROUP_ID).imported["resources"] == [there]
 
 
 def test_a_deletion_whose_plugin_died_is_read_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     state(stack, pending=[], resources=[{**GROUP, "id": GROUP_ID, "custom": True}])
     recovery.event_log(stack).write_text(event("resourcePreEvent", str(GROUP["urn"]), op="delete", new=None))
-    assert settled(stack, monkeypatch).calls[-1][-1] == f"--target={GROUP['urn']}"
+    assert repaired(stack, monkeypatch).calls[-1][-1] == f"--target={GROUP['urn']}"

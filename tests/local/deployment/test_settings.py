@@ -36,9 +36,9 @@ def test_settings_are_the_template_the_machines_own_and_sealed_passwords(paths: 
 
 def test_no_password_is_a_word_of_a_command_line(paths: Paths, settings_cli: Settings) -> None:
     settings.prepare(paths, {})
-    words = {word for call in settings_cli.calls for word in call}
-    assert settings_cli.secrets and words.isdisjoint(settings_cli.secrets.values())
-    assert words.isdisjoint({(paths.stack / "passphrase").read_text()})
+    arguments = {argument for call in settings_cli.calls for argument in call}
+    assert settings_cli.secrets and arguments.isdisjoint(settings_cli.secrets.values())
+    assert arguments.isdisjoint({(paths.stack / "passphrase").read_text()})
 
 
 def test_settings_that_are_as_they_should_be_are_not_written_again(paths: Paths, settings_cli: Settings) -> None:

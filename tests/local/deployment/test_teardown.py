@@ -40,9 +40,9 @@ def test_what_is_left_is_named_and_makes_the_exit_code(
     monkeypatch.setattr(teardown, "deployed", lambda _paths: ["group rg-abp-local"])
     monkeypatch.setattr(cleanup, "remaining", lambda _paths: ["volume v"])
     assert teardown.show_remaining(paths) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[:2] == ["left: resource group rg-abp-local", "left: volume v"]
-    assert said[2].startswith("left: image 127.0.0.1:") and len(said) == 3
+    messages = capsys.readouterr().err.splitlines()
+    assert messages[:2] == ["left: resource group rg-abp-local", "left: volume v"]
+    assert messages[2].startswith("left: image 127.0.0.1:") and len(messages) == 3
 
 
 def test_nothing_left_is_said_too(paths: Paths, engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,7 @@ def test_everything_is_forgotten_also_without_an_engine(
 def test_stopped_nodes_are_counted(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for count, said in ((0, ""), (1, "stopped 1 node\n"), (2, "stopped 2 nodes\n")):
+    for count, message in ((0, ""), (1, "stopped 1 node\n"), (2, "stopped 2 nodes\n")):
         monkeypatch.setattr(cleanup, "stop_nodes", lambda _paths, count=count: count)
         teardown.stop_nodes(paths)
-        assert capsys.readouterr().err == said
+        assert capsys.readouterr().err == message

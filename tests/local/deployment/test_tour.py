@@ -19,7 +19,9 @@ class Steps:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
-        self.up_code, self.job_code, self.nodes_code = 0, 0, 0
+        self.up_code = 0
+        self.job_code = 0
+        self.nodes_code = 0
         patch.setattr(background, "start", lambda _paths: self.note("start", True))
         patch.setattr(tour, "prepare", lambda _paths: self.note("prepare", None))
         patch.setattr(tour, "repaired_stack", lambda _paths: self.note("settle", None))
@@ -46,14 +48,14 @@ def steps(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Steps:
 def test_from_nothing_to_the_samples_output(paths: Paths, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
     assert tour.run(paths) == 0
     assert steps.calls == ["start", "prepare", "settle", "up", "jobs pools", "database", "jobs submit"]
-    said = capsys.readouterr()
-    assert said.out == ""
+    printed = capsys.readouterr()
+    assert printed.out == ""
     assert (
-        said.err.index("==> local Azure")
-        < said.err.index("==> pulumi up (stack local)")
-        < said.err.index("make destroy")
+        printed.err.index("==> local Azure")
+        < printed.err.index("==> pulumi up (stack local)")
+        < printed.err.index("make destroy")
     )
-    assert said.err.count(": done (") == 6
+    assert printed.err.count(": done (") == 6
 
 
 def test_unchanged_it_shows_the_last_run_again(paths: Paths, steps: Steps) -> None:

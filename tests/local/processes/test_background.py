@@ -39,16 +39,16 @@ def test_one_that_is_still_starting_is_waited_for(
 ) -> None:
     holder = hold_lock()
     monkeypatch.setattr(background, "_launch", no_launch)
-    asked = threading.Event()
+    requested = threading.Event()
 
     def pid(paths: Paths) -> int | None:
-        asked.set()
+        requested.set()
         return supervisor_pid(paths)
 
     monkeypatch.setattr(background, "supervisor_pid", pid)
 
     def become_ready() -> None:
-        assert asked.wait(20)
+        assert requested.wait(20)
         status_file(paths).write_text(f'{{"supervisor": {holder.pid}}}')
 
     other = threading.Thread(target=become_ready)

@@ -25,9 +25,9 @@ def test_stores_start_before_those_that_use_them_and_stale_signs_are_gone(
     assert not (paths.run / "azure.ready").exists()
     ours = [child for child in table if child.name in ("azure", "sql")]
     assert all(child.env == {"LOCAL_AZURE_HOME": str(paths.home)} for child in ours)
-    words = [word for child in table for word in child.argv]
+    arguments = [argument for child in table for argument in child.argv]
     secrets = [value for child in table for name, value in child.env.items() if "SECRET" in name]
-    assert secrets and not set(secrets) & set(words)  # never on a command line
+    assert secrets and not set(secrets) & set(arguments)  # never on a command line
 
 
 def test_ports_stay_the_same(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,11 +67,11 @@ async def test_a_port_is_ready_when_it_accepts() -> None:
 
 
 async def test_a_socket_and_a_file_are_ready_when_they_are_there(tmp_path: Path) -> None:
-    place, mark = tmp_path / "s", tmp_path / "mark"
-    both = asyncio.gather(children.accepting_socket(place)(), children.existing(mark)())
+    socket_path, mark = tmp_path / "s", tmp_path / "mark"
+    both = asyncio.gather(children.accepting_socket(socket_path)(), children.existing(mark)())
     await asyncio.sleep(0)
     assert not both.done()
     mark.touch()
-    server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), str(place))
+    server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), str(socket_path))
     async with server, asyncio.timeout(20):
         await both

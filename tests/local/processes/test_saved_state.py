@@ -35,13 +35,13 @@ def furnished(paths: Paths) -> Paths:
 
 
 def content(paths: Paths) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for part in saved_state.PARTS:
-        place = paths.home / part
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+    content_by_name: dict[str, Any] = {}
+    for part in saved_state.ENTRIES:
+        source = paths.home / part
+        for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
             what = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
-            found[str(path.relative_to(paths.home))] = (what, path.lstat().st_mode)
-    return found
+            content_by_name[str(path.relative_to(paths.home))] = (what, path.lstat().st_mode)
+    return content_by_name
 
 
 def restored(home: Path, file: Path) -> Paths:
@@ -62,8 +62,8 @@ def test_what_is_restored_elsewhere_is_what_was_saved(furnished: Paths, tmp_path
     check(file)
     other = restored(tmp_path / "other", file)
     assert (other.state / "node-disks" / "node" / "tasks.tar").read_bytes() == b"files"
-    found = content(other)
-    assert {name: one for name, one in found.items() if "node-disks" not in name} == content(furnished)
+    after = content(other)
+    assert {name: one for name, one in after.items() if "node-disks" not in name} == content(furnished)
     assert not [one for one in other.home.iterdir() if one.name.startswith(".")]
 
 
@@ -84,47 +84,47 @@ def members(file: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
 
 
 def rewrite(file: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]) -> None:
-    found = members(file)
-    change(found)
+    members_of_file = members(file)
+    change(members_of_file)
     with tarfile.open(file, "w:gz") as tar:
-        for member, body in found:
+        for member, body in members_of_file:
             member.size = len(body)
             tar.addfile(member, io.BytesIO(body))
 
 
 def head(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
-    def change(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        found[0] = (found[0][0], json.dumps({**json.loads(found[0][1]), **changes}).encode())
+    def change(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+        entries[0] = (entries[0][0], json.dumps({**json.loads(entries[0][1]), **changes}).encode())
 
     return change
 
 
 def body_of(name: str, body: bytes) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
-    def change(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        at = next(index for index, (member, _) in enumerate(found) if member.name == name)
-        found[at] = (found[at][0], body)
+    def change(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+        at = next(index for index, (member, _) in enumerate(entries) if member.name == name)
+        entries[at] = (entries[at][0], body)
 
     return change
 
 
 def added(name: str, *, link: str = "") -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
-    def change(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    def change(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
         member = tarfile.TarInfo(name)
         if link:
             member.type, member.linkname = tarfile.SYMTYPE, link
-        found.insert(len(found) - 1, (member, b""))
+        entries.insert(len(entries) - 1, (member, b""))
 
     return change
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (head(version=2), "has version 2; this checkout reads version 1"),
         (head(form="backup"), "is no saved state"),
         (body_of("state/token.key", b"tamper"), "state/token.key is not what was saved"),
-        (lambda found: found.pop(), "its end is missing"),
-        (lambda found: found.pop(-3), "is not what was saved"),
+        (lambda entries: entries.pop(), "its end is missing"),
+        (lambda entries: entries.pop(-3), "is not what was saved"),
         (added("state/planted"), "state/planted is not what was saved"),
         (added("/etc/planted"), "does not belong in it"),
         (added("state/../../planted"), "does not belong in it"),
@@ -132,13 +132,13 @@ def added(name: str, *, link: str = "") -> Callable[[list[tuple[tarfile.TarInfo,
     ],
 )
 def test_what_was_not_saved_so_is_refused_and_nothing_is_touched(
-    furnished: Paths, tmp_path: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None], told: str
+    furnished: Paths, tmp_path: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None], message: str
 ) -> None:
     pack(furnished, tmp_path / "saved")
     rewrite(tmp_path / "saved", change)
     before = content(furnished)
     for look in (lambda: check(tmp_path / "saved"), lambda: unpack(furnished, tmp_path / "saved")):
-        with pytest.raises(LocalError, match=told):
+        with pytest.raises(LocalError, match=message):
             look()
     assert content(furnished) == before
     assert not pending(furnished) and not (furnished.home / ".restore").exists()
@@ -157,9 +157,9 @@ def test_a_link_of_the_file_leads_no_other_member_out(furnished: Paths, tmp_path
     file = tmp_path / "saved"
     pack(furnished, file)
 
-    def plant(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        added("state/out", link=str(tmp_path))(found)
-        added("state/out/planted")(found)
+    def plant(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+        added("state/out", link=str(tmp_path))(entries)
+        added("state/out/planted")(entries)
 
     rewrite(file, plant)
     with pytest.raises(LocalError, match="leads somewhere else"):
@@ -193,7 +193,7 @@ def test_an_exchange_that_is_killed_is_finished_by_the_next_command(
     furnished: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blow: int
 ) -> None:
     pack(furnished, tmp_path / "saved")
-    wanted = content(furnished)
+    before = content(furnished)
     (furnished.state / "token.key").write_text("another")
     unpack(furnished, tmp_path / "saved")
     calls = 0
@@ -218,7 +218,7 @@ def test_an_exchange_that_is_killed_is_finished_by_the_next_command(
             furnished.ensure(sockets=False)  # what every command does
             patch.undo()
             exchange(furnished)
-    assert content(furnished) == wanted
+    assert content(furnished) == before
     assert not pending(furnished)
 
 

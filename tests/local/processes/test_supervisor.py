@@ -14,51 +14,51 @@ import pytest
 
 from local.processes.running import status_file
 from local.processes.supervisor import ChildFailed
-from tests.local.processes.stage import Stage
+from tests.local.processes.world import World
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
-async def test_children_start_in_order_and_stop_in_reverse(stage: Stage) -> None:
-    task = stage.supervise(stage.child("a"), stage.child("b"))
-    await asyncio.wait_for(stage.ready.wait(), 10)
-    stage.stop.set()
+async def test_children_start_in_order_and_stop_in_reverse(world: World) -> None:
+    task = world.supervise(world.child("a"), world.child("b"))
+    await asyncio.wait_for(world.ready.wait(), 10)
+    world.stop.set()
     await task
-    assert stage.words() == ["start a", "start b", "stop b", "stop a"]
+    assert world.events() == ["start a", "start b", "stop b", "stop a"]
 
 
-async def test_a_child_that_dies_is_started_again_and_the_others_stay(stage: Stage) -> None:
-    task = stage.supervise(stage.child("a"), stage.child("b"))
-    await asyncio.wait_for(stage.ready.wait(), 10)
-    pid = int(status_file(stage.paths).read_text().split('"a": ')[1].split(",")[0])
+async def test_a_child_that_dies_is_started_again_and_the_others_stay(world: World) -> None:
+    task = world.supervise(world.child("a"), world.child("b"))
+    await asyncio.wait_for(world.ready.wait(), 10)
+    pid = int(status_file(world.paths).read_text().split('"a": ')[1].split(",")[0])
     os.kill(pid, signal.SIGKILL)
-    await stage.until("start a", times=2)
-    assert stage.words().count("start b") == 1
-    stage.stop.set()
+    await world.until("start a", times=2)
+    assert world.events().count("start b") == 1
+    world.stop.set()
     await task
-    assert stage.words()[-2:] == ["stop b", "stop a"]
+    assert world.events()[-2:] == ["stop b", "stop a"]
 
 
-async def test_a_child_that_never_becomes_ready_stops_the_start_and_is_named(stage: Stage) -> None:
-    task = stage.supervise(stage.child("a"), stage.child("b", crashes=99))
+async def test_a_child_that_never_becomes_ready_stops_the_start_and_is_named(world: World) -> None:
+    task = world.supervise(world.child("a"), world.child("b", crashes=99))
     with pytest.raises(ChildFailed, match=r"b exited with code 7 .*see b\.log"):
         await asyncio.wait_for(task, 10)
-    assert stage.words()[-1] == "stop a"
-    assert not stage.ready.is_set()
+    assert world.events()[-1] == "stop a"
+    assert not world.ready.is_set()
 
 
 def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import asyncio, sys
         from pathlib import Path
-        from tests.local.processes.stage import Stage
+        from tests.local.processes.world import World
         async def main():
-            stage = Stage(Path({str(tmp_path)!r}))
-            task = stage.supervise(stage.child("a"))
-            await stage.ready.wait()
+            world = World(Path({str(tmp_path)!r}))
+            task = world.supervise(world.child("a"))
+            await world.ready.wait()
             print("ready", flush=True)
             await task
         asyncio.run(main())
@@ -69,4 +69,4 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
     supervisor.kill()
     supervisor.wait()
     supervisor.stdout.close()
-    asyncio.run(Stage(tmp_path).until("stop a"))
+    asyncio.run(World(tmp_path).until("stop a"))

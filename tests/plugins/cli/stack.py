@@ -32,7 +32,8 @@ class Stack:
     """One project with one stack in a folder of its own; `environment` says which cloud the plugins reach."""
 
     def __init__(self, cli: Cli, folder: Path, home: Path, environment: dict[str, str]) -> None:
-        self._cli, self.folder = cli, folder
+        self._cli = cli
+        self.folder = folder
         passphrase = folder / "passphrase"
         passphrase.write_text("for tests")
         (folder / "backend").mkdir()
@@ -62,10 +63,10 @@ class Stack:
         head = "import pulumi\nimport pulumi_docker as docker\nfrom pulumi_azure_native import batch, resources\n"
         (self.folder / "__main__.py").write_text(head + "\n".join(lines) + "\n")
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command of the CLI, in a process group of its own as from a terminal."""
         return subprocess.Popen(
-            [str(self._cli.pulumi), *words, "--non-interactive"],
+            [str(self._cli.pulumi), *arguments, "--non-interactive"],
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -75,12 +76,12 @@ class Stack:
             text=True,
         )
 
-    def run(self, *words: str, fails: bool = False) -> str:
+    def run(self, *arguments: str, fails: bool = False) -> str:
         """Run a command to its end; what it printed. It has to succeed, or to fail (which of its codes depends)."""
-        process = self.start(*words)
+        process = self.start(*arguments)
         output, _ = process.communicate(timeout=SECONDS)
         assert (process.returncode != 0) is fails, (
-            f"pulumi {' '.join(words)} ended with {process.returncode}:\n{output}"
+            f"pulumi {' '.join(arguments)} ended with {process.returncode}:\n{output}"
         )
         return output
 
@@ -95,5 +96,5 @@ class Stack:
     def resources(self) -> dict[str, dict[str, Any]]:
         """What the state file holds, by the resources' names in the program."""
         state = json.loads((self.folder / "backend" / ".pulumi" / "stacks" / "p" / "s.json").read_text())
-        found = state["checkpoint"]["latest"].get("resources") or []
-        return {resource["urn"].rsplit("::", 1)[1]: resource for resource in found}
+        resources = state["checkpoint"]["latest"].get("resources") or []
+        return {resource["urn"].rsplit("::", 1)[1]: resource for resource in resources}

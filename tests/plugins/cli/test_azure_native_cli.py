@@ -28,9 +28,9 @@ def account(name: str = "acc", extra: str = "", options: str = "") -> str:
 
 def writes(arm: FakeArm) -> list[tuple[str, str]]:
     """PUTs and DELETEs in order, by the last part of their path."""
-    made = [(m, t.split("?")[0].rsplit("/", 1)[1]) for m, t, _ in arm.requests if m in ("PUT", "DELETE")]
+    requests = [(m, t.split("?")[0].rsplit("/", 1)[1]) for m, t, _ in arm.requests if m in ("PUT", "DELETE")]
     arm.requests.clear()
-    return made
+    return requests
 
 
 def begins(arm: FakeArm, pause: str = "0") -> Answer:
@@ -60,9 +60,9 @@ def test_what_arm_took_is_in_the_state_when_the_wait_fails_and_the_next_up_takes
     arm.script("PUT", ID, begins)
     arm.script("GET", "/operations/1", *FAULTS[fault])
     stack.up(fails=True)
-    half_made = stack.resources()["a"]
-    assert half_made["id"] == ID
-    assert half_made["initErrors"]
+    resource = stack.resources()["a"]
+    assert resource["id"] == ID
+    assert resource["initErrors"]
     finishes(arm)
     stack.up()
     assert not stack.resources()["a"].get("initErrors")
@@ -71,10 +71,10 @@ def test_what_arm_took_is_in_the_state_when_the_wait_fails_and_the_next_up_takes
 
 def test_an_interrupt_while_azure_works_keeps_the_resource(stack: Stack, arm: FakeArm) -> None:
     stack.program(account())
-    asked = threading.Event()
-    arm.script("PUT", ID, lambda fake: (asked.set(), begins(fake, pause="3600"))[1])
+    is_accepted = threading.Event()
+    arm.script("PUT", ID, lambda fake: (is_accepted.set(), begins(fake, pause="3600"))[1])
     running = stack.start("up", "--yes", "--skip-preview", "--stack", "s")
-    assert asked.wait(120)
+    assert is_accepted.wait(120)
     running.send_signal(signal.SIGINT)
     output, _ = running.communicate(timeout=60)
     assert running.returncode != 0, output
@@ -128,13 +128,13 @@ def test_drift_is_taken_over_by_a_refresh_and_undone_by_the_next_up(stack: Stack
 def test_a_hand_made_resource_is_imported_by_its_arm_id(stack: Stack, arm: FakeArm) -> None:
     arm.resources[ID] = {"id": ID, "name": "acc", "location": "westeurope", "properties": {"poolAllocationMode": "x"}}
     token = "azure-native:batch:BatchAccount"
-    words = ("--generate-code=false", "--yes", "--skip-preview", "--protect=false", "--stack", "s")
-    stack.run("import", token, "a", ID, *words)
+    options = ("--generate-code=false", "--yes", "--skip-preview", "--protect=false", "--stack", "s")
+    stack.run("import", token, "a", ID, *options)
     imported = stack.resources()["a"]
     assert imported["id"] == ID
     assert imported["inputs"]["accountName"] == "acc"
     assert imported["inputs"]["resourceGroupName"] == "rg"
-    wrong = stack.run("import", token, "b", GROUP_ID, *words, fails=True)
+    wrong = stack.run("import", token, "b", GROUP_ID, *options, fails=True)
     assert "is not the id of a azure-native:batch:BatchAccount" in wrong
 
 

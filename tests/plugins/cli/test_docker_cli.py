@@ -71,10 +71,10 @@ def engine() -> Iterator[FakeEngine]:
 
 @pytest.fixture
 def stack(make_stack: Callable[..., Stack], engine: FakeEngine) -> Stack:
-    made = make_stack(DOCKER_HOST=engine.host)
-    (made.folder / "app").mkdir()
-    (made.folder / "app" / "Dockerfile").write_text("FROM scratch\n")
-    return made
+    stack = make_stack(DOCKER_HOST=engine.host)
+    (stack.folder / "app").mkdir()
+    (stack.folder / "app" / "Dockerfile").write_text("FROM scratch\n")
+    return stack
 
 
 def image(password: str) -> str:

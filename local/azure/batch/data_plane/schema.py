@@ -102,7 +102,7 @@ class Time:
     """A point in time."""
 
     def check(self, value: Any, path: str) -> str:
-        """Form only; kept as sent."""
+        """Check the form of the time stamp; the value is kept as it was sent."""
         try:
             parse_stamp(Text().check(value, path))
         except ValueError as error:

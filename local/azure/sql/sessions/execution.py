@@ -59,9 +59,9 @@ _LEVELS: Final = "READ UNCOMMITTED|READ COMMITTED|REPEATABLE READ|SNAPSHOT|SERIA
 
 
 class Execution:
-    """One session's database, user, transaction and last row count.
+    """Runs the statements of one session: in its database, as its user, in its transaction.
 
-    `wait(seconds)` and `look()` raise Attention when the client cancelled its request.
+    `wait` sleeps (seconds), `look` checks for a cancellation; both raise `Attention` when the client cancelled.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Execution:
         self.use(database)
 
     def use(self, database: str) -> None:
-        """Enter a database; DatabaseDenied without a user in it."""
+        """Change to a database. Raises `DatabaseDenied` where the login has no user in it."""
         connection = self._databases.open(database)
         rights = Rights(connection)
         user = "dbo" if self._login.is_admin else rights.user_of(self._login.sid)

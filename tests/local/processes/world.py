@@ -1,4 +1,4 @@
-"""Children that write what happens to them into one file, and their supervisor."""
+"""A supervisor, and children that write their starts and stops into one file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ PROGRAM = textwrap.dedent("""
 """)
 
 
-class Stage:
+class World:
+    """A home, the children's journal, and the supervisor's events."""
+
     def __init__(self, tmp_path: Path) -> None:
         self.paths = Paths(tmp_path / "home")
         self.paths.ensure()
@@ -38,18 +40,18 @@ class Stage:
         self.stop = asyncio.Event()
         self.ready = asyncio.Event()
 
-    def words(self) -> list[str]:
+    def events(self) -> list[str]:
         return self.journal.read_text().splitlines() if self.journal.exists() else []
 
-    async def until(self, word: str, times: int = 1) -> None:
+    async def until(self, event: str, times: int = 1) -> None:
         async with asyncio.timeout(10):
-            while self.words().count(word) < times:  # noqa: ASYNC110  the journal is another process's file
+            while self.events().count(event) < times:  # noqa: ASYNC110  the journal is another process's file
                 await asyncio.sleep(0.01)
 
     def child(self, name: str, crashes: int = 0, ready_seconds: float = 10.0) -> Child:
         async def ready() -> None:
             await self.until(f"start {name}")
-            if self.words().count(f"start {name}") <= crashes:
+            if self.events().count(f"start {name}") <= crashes:
                 await asyncio.Event().wait()
 
         argv = [sys.executable, "-c", PROGRAM, name, str(self.journal), str(crashes)]
