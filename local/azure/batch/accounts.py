@@ -19,7 +19,8 @@ class Accounts:
     """All Batch accounts of the local Azure."""
 
     def __init__(self, cloud: Cloud, executor: Executor) -> None:
-        self.cloud, self.executor = cloud, executor
+        self.cloud = cloud
+        self.executor = executor
         self._accounts: dict[str, Account] = {}
         self._sites: dict[str, Site] = {}
 

@@ -107,7 +107,8 @@ def evaluate(formula: str, pool: Pool, now: datetime) -> Evaluation:
 
 class _Evaluator:
     def __init__(self, pool: Pool, now: datetime) -> None:
-        self._pool, self._now = pool, now
+        self._pool = pool
+        self._now = now
         self._random = random.Random(now.timestamp())  # noqa: S311 - the formula language's rand()
         self._own: dict[str, Value] = {}
         self._set: dict[str, tuple[Value, syntax.Position]] = {}

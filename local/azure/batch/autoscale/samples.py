@@ -16,16 +16,32 @@ from local.azure.batch.autoscale.values import Interval, Value, ValueProblem, ki
 
 PERIOD: Final = timedelta(seconds=30)
 METRICS: Final = (
-    "$ActiveTasks", "$RunningTasks", "$PendingTasks", "$SucceededTasks", "$FailedTasks", "$TaskSlotsPerNode",
-    "$CurrentDedicatedNodes", "$CurrentLowPriorityNodes", "$UsableNodeCount", "$PreemptedNodeCount",
+    "$ActiveTasks",
+    "$RunningTasks",
+    "$PendingTasks",
+    "$SucceededTasks",
+    "$FailedTasks",
+    "$TaskSlotsPerNode",
+    "$CurrentDedicatedNodes",
+    "$CurrentLowPriorityNodes",
+    "$UsableNodeCount",
+    "$PreemptedNodeCount",
     "$SampleNodeCount",
-)  # fmt: skip
+)
 """What the local Azure measures."""
 
 UNMEASURED: Final = (
-    "$CPUPercent", "$WallClockSeconds", "$MemoryBytes", "$DiskBytes", "$DiskReadBytes", "$DiskWriteBytes",
-    "$DiskReadOps", "$DiskWriteOps", "$NetworkInBytes", "$NetworkOutBytes",
-)  # fmt: skip
+    "$CPUPercent",
+    "$WallClockSeconds",
+    "$MemoryBytes",
+    "$DiskBytes",
+    "$DiskReadBytes",
+    "$DiskWriteBytes",
+    "$DiskReadOps",
+    "$DiskWriteOps",
+    "$NetworkInBytes",
+    "$NetworkOutBytes",
+)
 """Documented metrics of what nodes use: the local Azure does not measure them. With samples given they work."""
 
 

@@ -30,7 +30,8 @@ class Row:
     __slots__ = ("_view", "_wire", "record")
 
     def __init__(self, record: Any, view: Callable[[], dict[str, Any]]) -> None:
-        self.record, self._view = record, view
+        self.record = record
+        self._view = view
         self._wire: dict[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -77,7 +78,9 @@ def parse_filter(text: str, properties: Collection[str], fields: Fields | None =
 
 class _Parser:
     def __init__(self, text: str, properties: Collection[str], fields: Fields) -> None:
-        self._text, self._properties, self._fields = text, {name.lower(): name for name in properties}, fields
+        self._text = text
+        self._properties = {name.lower(): name for name in properties}
+        self._fields = fields
         self._tokens = list(self._scan())
         self._at = 0
 

@@ -54,24 +54,28 @@ def outbound(types: Types, account: Resource) -> dict[str, Any]:
         "Azure Batch": [str(shown["accountEndpoint"]), str(shown["nodeManagementEndpoint"])],
         "Azure Storage": [
             f"{name}.{kind}.core.windows.net"
-            for name in (storage, "sampleautostorageaccountname")[:1 if storage else 2] if name
+            for name in (storage, "sampleautostorageaccountname")[: 1 if storage else 2]
+            if name
             for kind in ("blob", "table", "queue")
         ],
         "Microsoft Package Repository": ["azure.archive.ubuntu.com", "packages.microsoft.com"],
         "Azure Key Vault": ["*.vault.azure.net"],
-    }  # fmt: skip
+    }
     return {
         "value": [
-            {"category": category, "endpoints": [
-                {
-                    "domainName": host.partition(":")[0],
-                    "endpointDetails": [{"port": int(host.partition(":")[2] or 443)}],
-                }
-                for host in found
-            ]}
+            {
+                "category": category,
+                "endpoints": [
+                    {
+                        "domainName": host.partition(":")[0],
+                        "endpointDetails": [{"port": int(host.partition(":")[2] or 443)}],
+                    }
+                    for host in found
+                ],
+            }
             for category, found in hosts.items()
         ]
-    }  # fmt: skip
+    }
 
 
 def _shown(size: VmSize) -> dict[str, Any]:

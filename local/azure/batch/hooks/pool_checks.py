@@ -68,8 +68,9 @@ def _check_size(properties: Mapping[str, Any]) -> None:
     if slots is not None and not 1 <= slots <= most:
         raise refused(
             "taskSlotsPerNode",
-            f"A node of size {size.name} has {size.vcpus} cores, so it has 1 to {most} task slots.", slots,
-        )  # fmt: skip
+            f"A node of size {size.name} has {size.vcpus} cores, so it has 1 to {most} task slots.",
+            slots,
+        )
 
 
 def _check_scale(properties: Mapping[str, Any]) -> None:

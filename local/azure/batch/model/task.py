@@ -10,8 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, Self
 
 from local.azure.batch.model.durations import UNLIMITED, limit_seconds, stamp
-from local.azure.batch.model.execution import Execution, failure_view
-from local.azure.batch.model.record import Stamped
+from local.azure.batch.model.record import Execution, Stamped, failure_view
 from local.azure.batch.model.states import TASK, TaskEvent, TaskState
 from local.node.contract import ContainerInfo, FailureInfo
 
@@ -38,9 +37,7 @@ class Instance:
 
     def finish(self, now: datetime, exit_code: int | None, failure: FailureInfo | None) -> Instance:
         """The same, ended."""
-        return replace(
-            self, ended=now, exit_code=exit_code, failure=None if failure is None else asdict(failure)
-        )  # fmt: skip
+        return replace(self, ended=now, exit_code=exit_code, failure=None if failure is None else asdict(failure))
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""
@@ -50,9 +47,7 @@ class Instance:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Instance:
         """From the store."""
-        times = {
-            name: datetime.fromisoformat(data[name]) for name in ("started", "ended") if data[name] is not None
-        }  # fmt: skip
+        times = {name: datetime.fromisoformat(data[name]) for name in ("started", "ended") if data[name] is not None}
         return cls(**{**data, **times})
 
 

@@ -35,12 +35,13 @@ def wake(turn: Turn, pool_id: str) -> None:
     turn.look(WorkWanted(pool_id.lower()))
 
 
-def node_changed(turn: Turn, node_id: str) -> None:
-    """Something changed on a node: what waited for that goes on, and it may get other tasks."""
-    node = turn.state.nodes.get(node_id)
-    if node is not None:
-        turn.post(NodeSettled(node_id))
+def nodes_changed(turn: Turn, node_ids: Iterable[str], pool_id: str) -> None:
+    """Something changed on nodes: what waited for that goes on, and they may get other tasks. `pool_id`: whose tasks
+    are waiting for that."""
+    for node in [turn.state.nodes[node_id] for node_id in node_ids if node_id in turn.state.nodes]:
+        turn.post(NodeSettled(node.id))
         wake(turn, node.pool_id)
+    wake(turn, pool_id)
 
 
 def schedule(turn: Turn, event: WorkWanted) -> None:

@@ -46,9 +46,12 @@ class Generations:
             local.do(local.executor.begin, run)
         machine = {"imageReference": {**IMAGE, "sku": "2204"}, "nodeAgentSkuId": "batch.node.ubuntu 22.04"}
         local.pool(
-            NEW, nodes=2, taskSlotsPerNode=SLOTS, vmSize="STANDARD_D16S_V3",
+            NEW,
+            nodes=2,
+            taskSlotsPerNode=SLOTS,
+            vmSize="STANDARD_D16S_V3",
             deploymentConfiguration={"virtualMachineConfiguration": machine},
-        )  # fmt: skip
+        )
         self.nodes_up()
 
     def nodes_up(self) -> None:

@@ -11,7 +11,7 @@ from local.azure.batch import errors
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import APPLICATION_TYPE, application_id
 from local.azure.batch.data_plane.query import page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.control_plane.resources import Resource
 

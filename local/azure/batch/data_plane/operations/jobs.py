@@ -13,7 +13,7 @@ from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_files, check_metadata, check_pool
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.decisions import failures
 from local.azure.batch.errors import invalid
@@ -106,8 +106,9 @@ def _check_special_tasks(body: dict[str, Any]) -> None:
     )
     if manager is not None:
         for other, error in (
-            (preparation, errors.TaskIdSameAsJobPreparationTask), (release, errors.TaskIdSameAsJobReleaseTask),
-        ):  # fmt: skip
+            (preparation, errors.TaskIdSameAsJobPreparationTask),
+            (release, errors.TaskIdSameAsJobReleaseTask),
+        ):
             if other is not None and other["id"].lower() == manager["id"].lower():
                 raise error
     if release is None:

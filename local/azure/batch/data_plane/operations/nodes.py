@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
-from local.azure.batch.data_plane import bodies, endpoints, node_logs
+from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.filters import Fields, Row
+from local.azure.batch.data_plane.operations import node_logs
 from local.azure.batch.data_plane.query import page, select, shown
-from local.azure.batch.data_plane.schema import Object
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import Object, wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Node, Pool
@@ -38,10 +38,15 @@ _OWN_EXTENSION = {
 }
 _NOT_UP = frozenset(
     {
-        NodeState.CREATING, NodeState.STARTING, NodeState.REBOOTING, NodeState.REIMAGING, NodeState.LEAVING_POOL,
-        NodeState.DEALLOCATING, NodeState.DEALLOCATED,
+        NodeState.CREATING,
+        NodeState.STARTING,
+        NodeState.REBOOTING,
+        NodeState.REIMAGING,
+        NodeState.LEAVING_POOL,
+        NodeState.DEALLOCATING,
+        NodeState.DEALLOCATED,
     }
-)  # fmt: skip
+)
 
 
 def view(

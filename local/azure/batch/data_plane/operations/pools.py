@@ -15,7 +15,7 @@ from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_pool
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, wrong
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.model import Pool
 from local.azure.batch.model.durations import parse_stamp
@@ -36,8 +36,9 @@ _COUNT_NAMES = {
 }
 _ALL_COUNTS = (
     *(_COUNT_NAMES.get(state, state.value) for state in NodeState),
-    "upgradingOS", "total",
-)  # fmt: skip
+    "upgradingOS",
+    "total",
+)
 
 
 def view(account: Account, pool: Pool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.filters import Row
 from local.azure.batch.data_plane.operations import jobs
 from local.azure.batch.data_plane.query import page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import JobSchedule

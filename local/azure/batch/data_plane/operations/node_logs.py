@@ -27,9 +27,14 @@ _log = logging.getLogger("local.azure.batch")
 def text(node: Node) -> bytes:
     """One line of JSON each: the node as it is, and the tasks that it ran last."""
     facts = {
-        "node": node.id, "pool": node.pool_id, "state": node.state.value, "booted": stamp(node.booted),
-        "tasksRun": node.tasks_run, "tasksSucceeded": node.tasks_succeeded, "errors": node.errors,
-    }  # fmt: skip
+        "node": node.id,
+        "pool": node.pool_id,
+        "state": node.state.value,
+        "booted": stamp(node.booted),
+        "tasksRun": node.tasks_run,
+        "tasksSucceeded": node.tasks_succeeded,
+        "errors": node.errors,
+    }
     lines = [facts, *({"task": one} for one in node.recent)]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
