@@ -304,13 +304,13 @@ class _Parser:
         raise FormulaError(token.at, f"Expected a value, found {token.text}", SYNTAX)
 
     def _arguments(self) -> tuple[Expression, ...]:
-        found: list[Expression] = []
+        arguments: list[Expression] = []
         if self._takes(")"):
             return ()
         while True:
-            found.append(self._expression())
+            arguments.append(self._expression())
             if self._takes(")"):
-                return tuple(found)
+                return tuple(arguments)
             self._expect(",")
 
     def _takes(self, operator: str) -> bool:

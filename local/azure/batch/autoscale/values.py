@@ -183,10 +183,10 @@ def timestamp(text: str) -> datetime:
     """A W3C-DTF or RFC 1123 text as a time; without a zone it is UTC [guess]."""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            found = read(text.strip())
+            value = read(text.strip())
         except (ValueError, TypeError):
             continue
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     raise ValueProblem(f'"{text}" is no time such as 2026-01-31T12:00:00Z or Sat, 31 Jan 2026 12:00:00 GMT')
 
 

@@ -93,11 +93,12 @@ def check_packages(account: Account, references: list[dict[str, Any]], path: str
         raise invalid(path, len(references), f"at most {_MAX_PACKAGES} packages")
     for one in references:
         application = account.cloud.resources.get(application_id(account, one["applicationId"]))
-        known = application is not None and application.type.lower() == APPLICATION_TYPE.lower()
-        version = one.get("version") or (application.properties.get("defaultVersion") if application and known else "")
-        package = account.cloud.resources.get(f"{application.id}/versions/{version}") if application and known else None
-        if package is None or package.system.get("state") != "Active":
-            raise errors.InvalidApplicationPackageReferences(details=[("ApplicationId", one["applicationId"])])
+        if application is not None and application.type.lower() == APPLICATION_TYPE.lower():
+            version = one.get("version") or application.properties.get("defaultVersion")
+            package = account.cloud.resources.get(f"{application.id}/versions/{version}")
+            if package is not None and package.system.get("state") == "Active":
+                continue
+        raise errors.InvalidApplicationPackageReferences(details=[("ApplicationId", one["applicationId"])])
 
 
 def application_id(account: Account, reference: str) -> str:

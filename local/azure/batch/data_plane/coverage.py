@@ -211,7 +211,7 @@ def properties(kind: Kind, path: str) -> Iterator[tuple[str, str]]:
 
 def guesses() -> list[Guess]:
     """Every mark of a guess in the comments and texts of this package, in order of the modules."""
-    found = []
+    marks = []
     for path in sorted(PACKAGE.rglob("*.py")):
         if path == Path(__file__):
             continue
@@ -222,8 +222,8 @@ def guesses() -> list[Guess]:
             module = path.relative_to(PACKAGE).as_posix()
             for match in re.finditer(r"\[guess", token.string):
                 line = token.start[0] + token.string[: match.start()].count("\n")
-                found.append(Guess(module, line, _sentence(token, match.start(), source)))
-    return found
+                marks.append(Guess(module, line, _sentence(token, match.start(), source)))
+    return marks
 
 
 def _sentence(token: tokenize.TokenInfo, at: int, source: str) -> str:
@@ -231,11 +231,11 @@ def _sentence(token: tokenize.TokenInfo, at: int, source: str) -> str:
     text = token.string
     begin = max(text.rfind(stop, 0, at) + len(stop) for stop in (". ", '"""', ".\n", "\n\n", "# "))
     end = text.find("]", at) + 1
-    words = " ".join(text[begin:end].replace("#", " ").split())
-    if words.startswith("[guess"):
+    sentence = " ".join(text[begin:end].replace("#", " ").split())
+    if sentence.startswith("[guess"):
         code = source.splitlines()[token.start[0] - 1].split("#")[0].strip()
-        words = f"`{code.replace('|', '/')}` {words}"
-    return words.replace("|", "/")
+        sentence = f"`{code.replace('|', '/')}` {sentence}"
+    return sentence.replace("|", "/")
 
 
 if __name__ == "__main__":

@@ -150,10 +150,10 @@ class _Parser:
 
     def _property(self) -> Path:
         path = self._expect("word").split("/")
-        known = self._properties.get(path[0].lower())
-        if known is None:
+        name = self._properties.get(path[0].lower())
+        if name is None:
             raise self._error(f"unknown property {path[0]!r}; known: {', '.join(sorted(self._properties.values()))}")
-        return (known, *path[1:])
+        return (name, *path[1:])
 
     def _value(self) -> Any:
         if self._at >= len(self._tokens):
@@ -210,12 +210,12 @@ def _either(left: Predicate, right: Predicate) -> Predicate:
 
 
 def _dig(item: dict[str, Any], path: Path) -> Any:
-    found: Any = item
+    value: Any = item
     for name in path:
-        if not isinstance(found, dict) or name not in found:
+        if not isinstance(value, dict) or name not in value:
             return _MISSING
-        found = found[name]
-    return found
+        value = value[name]
+    return value
 
 
 def _text(found: Any) -> str:

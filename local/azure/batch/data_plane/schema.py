@@ -288,10 +288,10 @@ class ModelReader:
 
 def fields_of(model: type) -> dict[str, Any]:
     """A model's fields by attribute name; those of its bases first."""
-    found = {}
+    fields = {}
     for base in reversed(model.__mro__):
-        found |= {name: item for name, item in vars(base).items() if hasattr(item, "_rest_name_input")}
-    return found
+        fields |= {name: item for name, item in vars(base).items() if hasattr(item, "_rest_name_input")}
+    return fields
 
 
 def wire_names(model: str) -> frozenset[str]:

@@ -147,13 +147,13 @@ class SpecWriter:
 
     def identities(self, pool: Pool) -> tuple[Identity, ...]:
         """The pool's identities, as far as they still exist."""
-        found = []
+        identities = []
         for resource_id in pool.body.get("identity", {}).get("userAssignedIdentities", ()):
             resource = self._find(resource_id["resourceId"])
             if resource is not None:
                 client_id, principal_id = identity_ids(resource)
-                found.append(Identity(resource_id=resource.id, client_id=client_id, principal_id=principal_id))
-        return tuple(found)
+                identities.append(Identity(resource_id=resource.id, client_id=client_id, principal_id=principal_id))
+        return tuple(identities)
 
     def _start_task(self, start: dict[str, Any], node: Node, pool: Pool) -> RunSpec:
         identity = start.get("userIdentity") or {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}

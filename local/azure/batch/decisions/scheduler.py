@@ -77,7 +77,7 @@ def assign(lines: Sequence[Line], rooms: Sequence[Room], *, pack: bool = False) 
     """Fill the nodes of one pool."""
     free = Free({room.node_id: room.slots - room.used for room in rooms if room.slots > room.used}, pack)
     by_id = {room.node_id: room for room in rooms}
-    made: list[Assignment] = []
+    assignments: list[Assignment] = []
     for line in in_order(lines):
         left = None if line.limit is None else line.limit - line.running
         for task in line.waiting:
@@ -92,11 +92,11 @@ def assign(lines: Sequence[Line], rooms: Sequence[Room], *, pack: bool = False) 
                 nodes = _choose(task, usable, pack)
             if not nodes:
                 continue
-            made.append(Assignment(line.job_id, task.task_id, nodes[0], nodes[1:]))
+            assignments.append(Assignment(line.job_id, task.task_id, nodes[0], nodes[1:]))
             for node in nodes:
                 free.set(node, 0 if task.whole else free.slots[node] - task.slots)
             left = None if left is None else left - 1
-    return made
+    return assignments
 
 
 class Free:

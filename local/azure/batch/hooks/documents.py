@@ -34,7 +34,7 @@ def quotas(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
 
 def skus(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
     """The sizes that pools may have, all in one page; `$filter` on `familyName` and `name`, `maxresults` as a limit."""
-    found = sorted(vm_sizes().values(), key=lambda size: (size.family.lower(), size.vcpus, size.name))
+    sizes = sorted(vm_sizes().values(), key=lambda size: (size.family.lower(), size.vcpus, size.name))
     text = query.get("$filter", "").strip()
     if text:
         try:
@@ -42,8 +42,8 @@ def skus(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
         except odata.InvalidFilter as error:
             details = [("QueryParameterName", "$filter"), ("QueryParameterValue", text), ("Reason", str(error))]
             raise InvalidQueryParameterValue(details=details) from None
-        found = [size for size in found if predicate({"familyname": size.family, "name": size.name})]
-    return {"value": [_shown(size) for size in found]}
+        sizes = [size for size in sizes if predicate({"familyname": size.family, "name": size.name})]
+    return {"value": [_shown(size) for size in sizes]}
 
 
 def outbound(types: Types, account: Resource) -> dict[str, Any]:

@@ -28,12 +28,12 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """The record for the store; what is None by default is left out."""
         times, optional = _form(type(self))[:2]
-        found = {name: value for name, value in self.__dict__.items() if value is not None or name not in optional}
+        values = {name: value for name, value in self.__dict__.items() if value is not None or name not in optional}
         for name in times:
-            when = found.get(name)
+            when = values.get(name)
             if when is not None:
-                found[name] = when.isoformat()
-        return found
+                values[name] = when.isoformat()
+        return values
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -51,11 +51,11 @@ class Record:
 @cache
 def _form(cls: type[Record]) -> tuple[tuple[str, ...], frozenset[str], frozenset[str], tuple[tuple[str, _Read], ...]]:
     """(fields that are times, fields that are None unless given, all fields, how those are read that JSON changes)."""
-    hints, known = get_type_hints(cls), fields(cls)
-    readers = {item.name: read for item in known if (read := _reader(hints[item.name])) is not None}
+    hints, items = get_type_hints(cls), fields(cls)
+    readers = {item.name: read for item in items if (read := _reader(hints[item.name])) is not None}
     times = tuple(name for name, read in readers.items() if read is _moment)
-    optional = frozenset(item.name for item in known if item.default is None)
-    return times, optional, frozenset(item.name for item in known), tuple(readers.items())
+    optional = frozenset(item.name for item in items if item.default is None)
+    return times, optional, frozenset(item.name for item in items), tuple(readers.items())
 
 
 def _reader(hint: Any) -> _Read | None:

@@ -41,8 +41,8 @@ class Instance:
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""
-        found = asdict(self)
-        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
+        fields = asdict(self)
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Instance:
@@ -64,7 +64,7 @@ class Task(Stamped, Execution):
     node_id: str | None = None
     deleting: bool = False
     satisfies: bool = False
-    files_erased: bool = False  # its retention time is over
+    files_erased: datetime | None = None  # when its retention time was over
     instances: list[dict[str, Any]] = field(default_factory=list)  # of a multi-instance task on its nodes
 
     @classmethod
@@ -140,7 +140,7 @@ class Task(Stamped, Execution):
         """Clear what the last attempt left, the parts of a multi-instance task too."""
         super().forget_run()
         self.instances = []
-        self.files_erased = False
+        self.files_erased = None
 
     @property
     def instance_records(self) -> Iterator[Instance]:

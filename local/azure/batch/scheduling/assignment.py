@@ -120,8 +120,8 @@ def _waiting(key: str, task: Task, job: Job, pool: Pool) -> scheduler.Waiting:
 
 
 def _affinity(task: Task) -> str | None:
-    wanted = task.body.get("affinityInfo", {}).get("affinityId")
-    return None if wanted is None else wanted.removeprefix("TVM:")
+    affinity = task.body.get("affinityInfo", {}).get("affinityId")
+    return None if affinity is None else affinity.removeprefix("TVM:")
 
 
 def _assign(turn: Turn, one: scheduler.Assignment, pool: Pool) -> None:

@@ -256,7 +256,7 @@ def retention_over(turn: Turn, event: RetentionOver) -> None:
     task = None if job is None else turn.state.tasks(job).get(event.task_id)
     if task is not None and task.state is TaskState.COMPLETED and task.run_id == event.run_id:
         with turn.change(task):
-            task.files_erased = True
+            task.files_erased = turn.now
         erase_files(turn, task.node_id, task.directory)
 
 

@@ -30,7 +30,9 @@ class Generations:
     """The account with both generations, and the command line of `jobs`."""
 
     def __init__(self, local: LocalBatch) -> None:
-        self.local, self.clock, self.said = local, FakeClock(), io.StringIO()
+        self.local = local
+        self.clock = FakeClock()
+        self.output = io.StringIO()
         local.account(allowedAuthenticationModes=["AAD", "SharedKey"])
         local.pool(OLD, nodes=2, taskSlotsPerNode=SLOTS, vmSize="STANDARD_D8S_V3")
         self.nodes_up()
@@ -72,7 +74,7 @@ class Generations:
             outputs=outputs(),
             ca=self.local.paths.ca,
         )
-        render = Render(out=io.StringIO(), err=self.said)
+        render = Render(out=io.StringIO(), err=self.output)
         session = Session(find_connection=lambda: connection, render=render, clock=self.clock)
         arguments = parse(list(words))
         return arguments.run(arguments, session)

@@ -33,14 +33,14 @@ def _active(call: Call, application: Resource) -> list[str]:
 
 async def list_all(call: Call) -> Answer:
     """GET /applications."""
-    found = call.account.cloud.resources.list(APPLICATION_TYPE, call.account.resource_id)
-    rows = sorted((one.name.lower(), _view(call, one)) for one in found if _active(call, one))
+    applications = call.account.cloud.resources.list(APPLICATION_TYPE, call.account.resource_id)
+    rows = sorted((one.name.lower(), _view(call, one)) for one in applications if _active(call, one))
     return Answer(body=page(rows, call.query, SHOWN, call.url), entity="applications")
 
 
 async def get(call: Call) -> Answer:
     """GET /applications/{id}."""
-    found = call.account.cloud.resources.get(application_id(call.account, call.params["applicationId"]))
-    if found is None or found.type.lower() != APPLICATION_TYPE.lower() or not _active(call, found):
+    application = call.account.cloud.resources.get(application_id(call.account, call.params["applicationId"]))
+    if application is None or application.type.lower() != APPLICATION_TYPE.lower() or not _active(call, application):
         raise errors.ApplicationNotFound
-    return Answer(body=_view(call, found), entity="applications/@Element")
+    return Answer(body=_view(call, application), entity="applications/@Element")

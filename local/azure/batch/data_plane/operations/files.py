@@ -48,7 +48,7 @@ def of_task(call: Call) -> Place:
     task = call.task()
     if task.node_id is None or task.state is TaskState.ACTIVE:
         raise errors.TaskFilesUnavailable("The task has no files: it is not on a node.")
-    if task.files_erased:
+    if task.files_erased is not None:
         raise errors.TaskFilesCleanedup
     node = call.account.state.nodes.get(task.node_id)
     if node is None:

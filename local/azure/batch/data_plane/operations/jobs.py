@@ -265,11 +265,11 @@ async def preparation_and_release(call: Call) -> Answer:
     nodes: dict[str, list[JobTask]] = {}
     for one in call.account.state.job_tasks[job.id.lower()].values():
         nodes.setdefault(one.node_id, []).append(one)
-    found = ((node_id, _status(ones, call.account.url)) for node_id, ones in sorted(nodes.items()))
-    return Answer(body=page(found, call.query, STATUS_SHOWN, call.url), entity="jobpreparationandreleasetaskstatuslist")
+    rows = ((node_id, _status(ones, call.account.url)) for node_id, ones in sorted(nodes.items()))
+    return Answer(body=page(rows, call.query, STATUS_SHOWN, call.url), entity="jobpreparationandreleasetaskstatuslist")
 
 
 def _status(ones: list[JobTask], base_url: str) -> dict[str, Any]:
     pool_id, node_id = ones[0].pool_id, ones[0].node_id
-    found = {_EXECUTION_INFO[one.kind]: one.view(base_url) for one in ones if one.has_run}
-    return {"poolId": pool_id, "nodeId": node_id, "nodeUrl": f"{base_url}/pools/{pool_id}/nodes/{node_id}", **found}
+    shown = {_EXECUTION_INFO[one.kind]: one.view(base_url) for one in ones if one.has_run}
+    return {"poolId": pool_id, "nodeId": node_id, "nodeUrl": f"{base_url}/pools/{pool_id}/nodes/{node_id}", **shown}

@@ -200,9 +200,9 @@ async def list_extensions(call: Call) -> Answer:
 
 async def get_extension(call: Call) -> Answer:
     """GET extensions/{name}."""
-    wanted = call.params["extensionName"].lower()
+    name = call.params["extensionName"].lower()
     for one in _extensions(call, call.node()):
-        if one["vmExtension"]["name"].lower() == wanted:
+        if one["vmExtension"]["name"].lower() == name:
             return Answer(body=shown(one, select(call.query, EXTENSION_SHOWN)), entity="vmextensions/@Element")
     raise errors.VMExtensionNotFound
 
@@ -297,9 +297,9 @@ async def _put_user(call: Call, node: Node, name: str, body: dict[str, Any], kee
 
 
 def _user_name(call: Call, node: Node) -> str:
-    wanted = call.params["userName"].lower()
+    asked = call.params["userName"].lower()
     for name in node.users:
-        if name.lower() == wanted:
+        if name.lower() == asked:
             return name
     raise errors.NodeUserNotFound
 

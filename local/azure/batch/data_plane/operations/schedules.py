@@ -176,5 +176,5 @@ async def delete(call: Call) -> Answer:
 
 async def jobs_of(call: Call) -> Answer:
     """GET /jobschedules/{id}/jobs."""
-    found = jobs.rows(call, call.account.state.jobs_of(call.schedule()))
-    return Answer(body=page(found, call.query, jobs.SHOWN, call.url, jobs.FIELDS), entity="jobs")
+    rows = jobs.rows(call, call.account.state.jobs_of(call.schedule()))
+    return Answer(body=page(rows, call.query, jobs.SHOWN, call.url, jobs.FIELDS), entity="jobs")

@@ -166,14 +166,14 @@ async def list_all(call: Call) -> Answer:
 
 def _wanted(call: Call) -> tuple[str, Collection[Standing]]:
     """Where a page has to look: at ids that begin so, and at tasks that count as one of these."""
-    wanted = filter_of(call.query, SHOWN)
-    if wanted is None:
+    condition = filter_of(call.query, SHOWN)
+    if condition is None:
         return "", tuple(Standing)
-    operator, value = wanted.certain.get(("id",), ("", ""))
+    operator, value = condition.certain.get(("id",), ("", ""))
     prefix = str(value).lower() if operator else ""  # an id that equals it begins with it
     standings = set(Standing)
     for path, places in ((("state",), _STATES), (("executionInfo", "result"), _RESULTS)):
-        operator, value = wanted.certain.get(path, ("", None))
+        operator, value = condition.certain.get(path, ("", None))
         if operator == "eq" and value is not None:
             standings &= set(places.get(str(value).lower(), ()))
     return prefix, tuple(one for one in Standing if one in standings)
