@@ -144,13 +144,13 @@ def test_jobs_evaluates_a_pools_formula_and_says_what_is_wrong(generations: Gene
     with pytest.raises(Refused, match=r"InsufficientSampleData: Line 1, Col 36: .*wanted 100%, received 50%"):
         g.jobs("pools", "auto", "--evaluate")
     assert g.jobs("pools", "wait", "auto") == Exit.SERVICE
-    assert "the autoscale formula cannot be evaluated: InsufficientSampleData" in g.said.getvalue()
+    assert "the autoscale formula cannot be evaluated: InsufficientSampleData" in g.output.getvalue()
 
 
 def test_pools_wait_sees_the_service_as_it_is(generations: Generations) -> None:
     g = generations
     assert g.jobs("pools", "wait", OLD, NEW) == Exit.OK
-    assert f"pool {OLD}: 2 of 2 nodes work (2 running)" in g.said.getvalue()
+    assert f"pool {OLD}: 2 of 2 nodes work (2 running)" in g.output.getvalue()
 
 
 def test_a_pool_deleted_under_its_jobs_gives_their_tasks_back_and_strands_them(generations: Generations) -> None:
