@@ -19,7 +19,8 @@ class Accounts:
     """All Batch accounts of the local Azure."""
 
     def __init__(self, cloud: Cloud, executor: Executor) -> None:
-        self.cloud, self.executor = cloud, executor
+        self.cloud = cloud
+        self.executor = executor
         self._accounts: dict[str, Account] = {}
         self._sites: dict[str, Site] = {}
 
@@ -54,11 +55,11 @@ class Accounts:
 
     async def add(self, resource: Resource) -> Account:
         """Run an account (again: the one that runs)."""
-        found = self.account(resource.name)
-        if found is None:
-            found = self._accounts[resource.name.lower()] = Account(self.cloud, self.executor, resource)
-            await self._open(found)
-        return found
+        account = self.account(resource.name)
+        if account is None:
+            account = self._accounts[resource.name.lower()] = Account(self.cloud, self.executor, resource)
+            await self._open(account)
+        return account
 
     async def remove(self, name: str) -> None:
         """Remove an account with its pools, jobs, nodes and keys."""

@@ -58,11 +58,11 @@ class Account:
 
     def keys(self) -> dict[str, str]:
         """`primary` and `secondary`, made when first asked for."""
-        found = self.cloud.store.get(KEYS, self.name.lower())
-        if found is None:
-            found = {name: _new_key() for name in ("primary", "secondary")}
-            self.cloud.store.put(KEYS, self.name.lower(), found)
-        return found
+        keys = self.cloud.store.get(KEYS, self.name.lower())
+        if keys is None:
+            keys = {name: _new_key() for name in ("primary", "secondary")}
+            self.cloud.store.put(KEYS, self.name.lower(), keys)
+        return keys
 
     def regenerate(self, name: str) -> dict[str, str]:
         """Replace one key."""

@@ -28,9 +28,18 @@ from local.azure.control_plane.tokens import Caller, Tokens, authorization
 from local.azure.platform.errors import AzureError
 
 _SIGNED = (
-    "content-encoding", "content-language", "content-length", "content-md5", "content-type", "date",
-    "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range",
-)  # fmt: skip
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "date",
+    "if-modified-since",
+    "if-match",
+    "if-none-match",
+    "if-unmodified-since",
+    "range",
+)
 _CLOCK_SKEW = timedelta(minutes=15)
 SHARED_KEY: Final = "SharedKey"
 ENTRA: Final = "AAD"

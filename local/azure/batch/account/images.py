@@ -26,8 +26,14 @@ _TABLE: tuple[tuple[str, str, str, str, tuple[str, ...], str | None], ...] = (
     ("almalinux", "almalinux", "9-gen2", "batch.node.el 9", _GEN2, None),
     ("almalinux", "almalinux-hpc", "8_10-hpc-gen2", "batch.node.el 8", _HPC, None),
     ("canonical", "0001-com-ubuntu-server-jammy", "22_04-lts", "batch.node.ubuntu 22.04", (), "2027-06-30T00:00:00Z"),
-    ("canonical", "0001-com-ubuntu-server-jammy", "22_04-lts-gen2", "batch.node.ubuntu 22.04", _GEN2,
-     "2027-06-30T00:00:00Z"),
+    (
+        "canonical",
+        "0001-com-ubuntu-server-jammy",
+        "22_04-lts-gen2",
+        "batch.node.ubuntu 22.04",
+        _GEN2,
+        "2027-06-30T00:00:00Z",
+    ),
     ("canonical", "ubuntu-24_04-lts", "server", "batch.node.ubuntu 24.04", _GEN2, None),
     ("canonical", "ubuntu-24_04-lts", "server-gen1", "batch.node.ubuntu 24.04", (), None),
     ("debian", "debian-11", "11", "batch.node.debian 11", (), None),
@@ -39,7 +45,7 @@ _TABLE: tuple[tuple[str, str, str, str, tuple[str, ...], str | None], ...] = (
     ("microsoftwindowsserver", "windowsserver", "2022-datacenter", _WINDOWS, (), None),
     ("microsoftwindowsserver", "windowsserver", "2022-datacenter-core", _WINDOWS, _DOCKER, None),
     ("microsoftwindowsserver", "windowsserver", "2022-datacenter-g2", _WINDOWS, _GEN2, None),
-)  # fmt: skip
+)
 
 
 def _image(row: tuple[str, str, str, str, tuple[str, ...], str | None]) -> dict[str, Any]:

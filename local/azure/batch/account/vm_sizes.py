@@ -74,8 +74,12 @@ def _families() -> Iterator[_Family]:
                 name = f"{middle}{suffix}_v{version}"
                 sizes = _MORE if "a" in middle else numbers
                 yield _Family(f"standardD{(middle + suffix).upper()}v{version}Family", "D{}" + name, sizes, 4)
-                yield _Family(f"standardE{(middle + suffix).upper()}v{version}Family", "E{}" + name, (*_E, 96)
-                              if sizes is _MORE else _E, 8)  # fmt: skip
+                yield _Family(
+                    f"standardE{(middle + suffix).upper()}v{version}Family",
+                    "E{}" + name,
+                    (*_E, 96) if sizes is _MORE else _E,
+                    8,
+                )
     for middle in ("ls", "lds", "als", "alds"):
         yield _Family(f"standardD{middle.upper()}v5Family", "D{}" + middle + "_v5", _MORE, 2)
     for middle, memory in (("s", 4), ("ds", 4), ("ls", 2), ("lds", 2), ("as", 4), ("ads", 4), ("als", 2), ("alds", 2)):
@@ -99,8 +103,11 @@ def _families() -> Iterator[_Family]:
         version = "3" if number[0] == 120 else "4"
         yield _Family(f"standardHBv{version}Family", "HB" + str(number[0]) + "rs_v" + version, (number[0],), 3.8)
         yield _Family(
-            f"standardHBv{version}Family", "HB" + str(number[0]) + "-{}rs_v" + version, number[1:], 0,
-        )  # fmt: skip
+            f"standardHBv{version}Family",
+            "HB" + str(number[0]) + "-{}rs_v" + version,
+            number[1:],
+            0,
+        )
     yield _Family("standardHXFamily", "HX{}rs", (176,), 8)
     yield _Family("standardNCASv3_T4Family", "NC{}as_T4_v3", (4, 8, 16, 64), 7)
     yield _Family("StandardNCADSA100v4Family", "NC{}ads_A100_v4", (24, 48, 96), 9.2)

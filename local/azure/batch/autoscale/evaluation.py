@@ -72,14 +72,14 @@ class _Stop(Exception):
 def check(formula: str) -> list[Statement]:
     """The statements of a formula without faults that can be seen in its text. Raises FormulaError."""
     statements = syntax.parse(formula)
-    known = {DEDICATED, LOW_PRIORITY, OPTION, *ALIASES, *_READ_ONLY}
+    names = {DEDICATED, LOW_PRIORITY, OPTION, *ALIASES, *_READ_ONLY}
     for statement in statements:
         for node in syntax.walk(statement.value):
-            _check_names(node, known)
+            _check_names(node, names)
         if statement.name in _READ_ONLY:
             raise FormulaError(statement.at, f"{statement.name} cannot be assigned")
         if statement.name:
-            known.add(statement.name)
+            names.add(statement.name)
     return statements
 
 
@@ -107,7 +107,8 @@ def evaluate(formula: str, pool: Pool, now: datetime) -> Evaluation:
 
 class _Evaluator:
     def __init__(self, pool: Pool, now: datetime) -> None:
-        self._pool, self._now = pool, now
+        self._pool = pool
+        self._now = now
         self._random = random.Random(now.timestamp())  # noqa: S311 - the formula language's rand()
         self._own: dict[str, Value] = {}
         self._set: dict[str, tuple[Value, syntax.Position]] = {}
@@ -213,10 +214,10 @@ class _Evaluator:
 
     def _metric(self, node: syntax.Name) -> Metric:
         """A metric that stands alone counts as what it is now [guess: the document uses it so and does not say]."""
-        found = self._pool.metrics.get(node.name)
-        if found is None:
+        metric = self._pool.metrics.get(node.name)
+        if metric is None:
             raise FormulaError(node.at, f"{node.name} is not measured by the local Azure")
-        return found
+        return metric
 
     def _call(self, node: syntax.Call) -> Value:
         if node.target is not None:

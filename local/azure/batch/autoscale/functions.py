@@ -17,15 +17,15 @@ Function = Callable[[Sequence[Value]], Value]
 
 
 def _doubles(name: str, arguments: Sequence[Value]) -> list[float]:
-    found: list[float] = []
+    numbers: list[float] = []
     for value in arguments:
         if isinstance(value, float):
-            found.append(value)
+            numbers.append(value)
         elif isinstance(value, tuple):
-            found += value
+            numbers += value
         else:
             raise ValueProblem(f"Function {name} takes doubles and lists of doubles, not a {kind(value)}")
-    return found
+    return numbers
 
 
 def _of_list(name: str, compute: Callable[[list[float]], float], *, least: int = 1) -> Function:

@@ -16,16 +16,32 @@ from local.azure.batch.autoscale.values import Interval, Value, ValueProblem, ki
 
 PERIOD: Final = timedelta(seconds=30)
 METRICS: Final = (
-    "$ActiveTasks", "$RunningTasks", "$PendingTasks", "$SucceededTasks", "$FailedTasks", "$TaskSlotsPerNode",
-    "$CurrentDedicatedNodes", "$CurrentLowPriorityNodes", "$UsableNodeCount", "$PreemptedNodeCount",
+    "$ActiveTasks",
+    "$RunningTasks",
+    "$PendingTasks",
+    "$SucceededTasks",
+    "$FailedTasks",
+    "$TaskSlotsPerNode",
+    "$CurrentDedicatedNodes",
+    "$CurrentLowPriorityNodes",
+    "$UsableNodeCount",
+    "$PreemptedNodeCount",
     "$SampleNodeCount",
-)  # fmt: skip
+)
 """What the local Azure measures."""
 
 UNMEASURED: Final = (
-    "$CPUPercent", "$WallClockSeconds", "$MemoryBytes", "$DiskBytes", "$DiskReadBytes", "$DiskWriteBytes",
-    "$DiskReadOps", "$DiskWriteOps", "$NetworkInBytes", "$NetworkOutBytes",
-)  # fmt: skip
+    "$CPUPercent",
+    "$WallClockSeconds",
+    "$MemoryBytes",
+    "$DiskBytes",
+    "$DiskReadBytes",
+    "$DiskWriteBytes",
+    "$DiskReadOps",
+    "$DiskWriteOps",
+    "$NetworkInBytes",
+    "$NetworkOutBytes",
+)
 """Documented metrics of what nodes use: the local Azure does not measure them. With samples given they work."""
 
 
@@ -74,14 +90,14 @@ def _get_sample(metric: Metric, arguments: Sequence[Value], now: datetime) -> Va
                 raise ValueProblem(f"GetSample takes 1 or more samples, not {count:g}")
             return tuple(value for _, value in metric.samples[-int(count) :])
         case [_] | [_, _] | [_, _, float()]:
-            wanted = arguments[-1] if isinstance(arguments[-1], float) else 0.0
+            least = arguments[-1] if isinstance(arguments[-1], float) else 0.0
             times = [value for value in arguments if not isinstance(value, float)]
             if not times:
                 raise ValueProblem("GetSample takes a number of samples alone, or times")
             begin, end = _window(times, now)
-            if (found := _percent(metric, begin, end)) < wanted:
+            if (percent := _percent(metric, begin, end)) < least:
                 raise TooFewSamples(
-                    f"Insufficient data from data set: {metric.name} wanted {wanted:.6g}%, received {found:.6g}%"
+                    f"Insufficient data from data set: {metric.name} wanted {least:.6g}%, received {percent:.6g}%"
                 )
             return _within(metric, begin, end)
     raise ValueProblem(

@@ -15,9 +15,11 @@ MAX_CHAIN: Final = 10
 the stack."""
 
 SYNTAX, EVALUATION, TOO_FEW_SAMPLES, TOO_LONG = (
-    "AutoScalingFormulaSyntaxError", "AutoScalingFormulaEvaluationError", "InsufficientSampleData",
+    "AutoScalingFormulaSyntaxError",
+    "AutoScalingFormulaEvaluationError",
+    "InsufficientSampleData",
     "AutoScalingFormulaTooLong",
-)  # fmt: skip
+)
 """The service's codes. Recorded: the evaluation error (in an answer of 200); documented: the other three."""
 
 
@@ -34,7 +36,9 @@ class FormulaError(Exception):
 
     def __init__(self, at: Position, reason: str, code: str = EVALUATION) -> None:
         super().__init__(f"Line {at.line}, Col {at.column}: {reason}")
-        self.at, self.reason, self.code = at, reason, code
+        self.at = at
+        self.reason = reason
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -162,8 +166,13 @@ _TOKEN: Final = re.compile(
     r"|(?P<operator>&&|\|\||<=|>=|==|!=|[-+*/<>!?:;=(),.])"
 )
 _LEVELS: Final[tuple[tuple[str, ...], ...]] = (
-    ("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="), ("+", "-"), ("*", "/"),
-)  # fmt: skip
+    ("||",),
+    ("&&",),
+    ("==", "!="),
+    ("<", "<=", ">", ">="),
+    ("+", "-"),
+    ("*", "/"),
+)
 """Binary operators, the loosest first: C's order, which the examples need [guess: the document gives none]."""
 
 _PRECEDENCE: Final = {operator: level for level, operators in enumerate(_LEVELS) for operator in operators}
@@ -295,13 +304,13 @@ class _Parser:
         raise FormulaError(token.at, f"Expected a value, found {token.text}", SYNTAX)
 
     def _arguments(self) -> tuple[Expression, ...]:
-        found: list[Expression] = []
+        arguments: list[Expression] = []
         if self._takes(")"):
             return ()
         while True:
-            found.append(self._expression())
+            arguments.append(self._expression())
             if self._takes(")"):
-                return tuple(found)
+                return tuple(arguments)
             self._expect(",")
 
     def _takes(self, operator: str) -> bool:

@@ -48,10 +48,17 @@ Value = float | tuple[float, ...] | str | datetime | Interval | Option
 
 OPTIONS: Final = ("requeue", "terminate", "taskcompletion", "retaineddata")
 _INTERVALS: Final[Mapping[str, int]] = {
-    "Zero": 0, "100ns": 1, "Microsecond": 10, "Millisecond": 10_000, "Second": _TICKS_PER_SECOND,
-    "Minute": 60 * _TICKS_PER_SECOND, "Hour": 3600 * _TICKS_PER_SECOND, "Day": 86_400 * _TICKS_PER_SECOND,
-    "Week": 7 * 86_400 * _TICKS_PER_SECOND, "Year": 365 * 86_400 * _TICKS_PER_SECOND,
-}  # fmt: skip
+    "Zero": 0,
+    "100ns": 1,
+    "Microsecond": 10,
+    "Millisecond": 10_000,
+    "Second": _TICKS_PER_SECOND,
+    "Minute": 60 * _TICKS_PER_SECOND,
+    "Hour": 3600 * _TICKS_PER_SECOND,
+    "Day": 86_400 * _TICKS_PER_SECOND,
+    "Week": 7 * 86_400 * _TICKS_PER_SECOND,
+    "Year": 365 * 86_400 * _TICKS_PER_SECOND,
+}
 CONSTANTS: Final[Mapping[str, Value]] = {
     **{f"TimeInterval_{name}": Interval(ticks) for name, ticks in _INTERVALS.items()},
     **{name: Option(name) for name in OPTIONS},
@@ -59,16 +66,17 @@ CONSTANTS: Final[Mapping[str, Value]] = {
 """Names that stand for a value everywhere. A year has 365 days [guess]."""
 
 _KINDS: Final[tuple[tuple[type, str], ...]] = (
-    (float, "double"), (tuple, "doubleVec"), (str, "string"), (datetime, "timestamp"), (Interval, "timeinterval"),
+    (float, "double"),
+    (tuple, "doubleVec"),
+    (str, "string"),
+    (datetime, "timestamp"),
+    (Interval, "timeinterval"),
     (Option, "node deallocation option"),
-)  # fmt: skip
+)
 _MEMBERS: Final[Mapping[str, Callable[[datetime], int]]] = {
-    **{
-        name: operator.attrgetter(name)
-        for name in ("year", "month", "day", "hour", "minute", "second")
-    },
+    **{name: operator.attrgetter(name) for name in ("year", "month", "day", "hour", "minute", "second")},
     "weekday": lambda when: when.isoweekday() % 7,  # 1 is Monday (documented), 0 is Sunday [guess]
-}  # fmt: skip
+}
 
 
 def kind(value: Value) -> str:
@@ -108,11 +116,19 @@ def _divide(left: float, right: float) -> float:
 
 
 _ARITHMETIC: Final[Mapping[str, Callable[[float, float], float]]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide,
-}  # fmt: skip
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": _divide,
+}
 _COMPARISON: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "<": operator.lt, "<=": operator.le, "==": operator.eq, ">=": operator.ge, ">": operator.gt, "!=": operator.ne,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    ">=": operator.ge,
+    ">": operator.gt,
+    "!=": operator.ne,
+}
 
 
 def _times(interval: Interval, factor: float) -> Interval:
@@ -148,7 +164,7 @@ _RULES: Final[Mapping[tuple[str, str, str], Callable[[Any, Any], Value]]] = {
         for type_ in ("double", "string", "timestamp", "timeinterval")
         for sign, compare in _COMPARISON.items()
     },
-}  # fmt: skip
+}
 
 
 def combine(left: Value, sign: str, right: Value) -> Value:
@@ -167,10 +183,10 @@ def timestamp(text: str) -> datetime:
     """A W3C-DTF or RFC 1123 text as a time; without a zone it is UTC [guess]."""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            found = read(text.strip())
+            value = read(text.strip())
         except (ValueError, TypeError):
             continue
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     raise ValueProblem(f'"{text}" is no time such as 2026-01-31T12:00:00Z or Sat, 31 Jan 2026 12:00:00 GMT')
 
 

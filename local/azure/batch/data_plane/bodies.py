@@ -8,8 +8,7 @@ these.
 from __future__ import annotations
 
 from local.azure.batch.data_plane.endpoints import ENDPOINTS
-from local.azure.batch.data_plane.schema import Choice, Duration, Kind, ListOf, Number, Object, Text
-from local.azure.batch.data_plane.sdk_models import ModelReader
+from local.azure.batch.data_plane.schema import Choice, Duration, Kind, ListOf, ModelReader, Number, Object, Text
 
 MAX_TASKS_PER_COLLECTION = 100
 MAX_BODY_BYTES = 1024 * 1024
@@ -33,31 +32,66 @@ _CREATES_POOL = ("BatchPoolCreateOptions", "BatchPoolSpecification")
 _DEFINES_POOL = ("BatchPoolCreateOptions", "BatchPoolUpdateOptions", "BatchPoolSpecification")
 
 _RULES: dict[tuple[str, str], Kind] = {
-    **{(model, "displayName"): NAME for model in (
-        "BatchJobCreateOptions", "BatchJob", "BatchJobSpecification", *_DEFINES_POOL, "BatchTaskCreateOptions",
-        "BatchJobManagerTask", "BatchJobScheduleCreateOptions",
-    )},
-    **{(model, "id"): ID for model in (
-        "BatchJobCreateOptions", "BatchTaskCreateOptions", "BatchPoolCreateOptions", "BatchJobScheduleCreateOptions",
-        "BatchJobManagerTask", "BatchJobPreparationTask", "BatchJobReleaseTask",
-    )},
+    **{
+        (model, "displayName"): NAME
+        for model in (
+            "BatchJobCreateOptions",
+            "BatchJob",
+            "BatchJobSpecification",
+            *_DEFINES_POOL,
+            "BatchTaskCreateOptions",
+            "BatchJobManagerTask",
+            "BatchJobScheduleCreateOptions",
+        )
+    },
+    **{
+        (model, "id"): ID
+        for model in (
+            "BatchJobCreateOptions",
+            "BatchTaskCreateOptions",
+            "BatchPoolCreateOptions",
+            "BatchJobScheduleCreateOptions",
+            "BatchJobManagerTask",
+            "BatchJobPreparationTask",
+            "BatchJobReleaseTask",
+        )
+    },
     **{(model, "priority"): _PRIORITY for model in _DEFINES_JOB},
     **{(model, "maxParallelTasks"): _PARALLEL for model in _DEFINES_JOB},
-    **{(model, "maxTaskRetryCount"): _RETRIES for model in (
-        "BatchJobConstraints", "BatchTaskConstraints", "BatchStartTask",
-    )},
+    **{
+        (model, "maxTaskRetryCount"): _RETRIES
+        for model in (
+            "BatchJobConstraints",
+            "BatchTaskConstraints",
+            "BatchStartTask",
+        )
+    },
     **{(model, "requiredSlots"): _SLOTS for model in ("BatchTaskCreateOptions", "BatchJobManagerTask")},
     **{(model, "taskSlotsPerNode"): _SLOTS for model in _DEFINES_POOL},
     **{(model, "vmSize"): _REQUIRED_TEXT for model in _DEFINES_POOL},
-    **{(model, name): _COUNT for name in ("targetDedicatedNodes", "targetLowPriorityNodes") for model in (
-        *_CREATES_POOL, "BatchPoolResizeOptions",
-    )},
-    **{(model, "resizeTimeout"): _AT_LEAST_5_MINUTES for model in (
-        *_CREATES_POOL, "BatchPoolResizeOptions", "BatchNodeRemoveOptions",
-    )},
-    **{(model, "autoScaleEvaluationInterval"): AUTOSCALE_INTERVAL for model in (
-        *_CREATES_POOL, "BatchPoolEnableAutoScaleOptions",
-    )},
+    **{
+        (model, name): _COUNT
+        for name in ("targetDedicatedNodes", "targetLowPriorityNodes")
+        for model in (
+            *_CREATES_POOL,
+            "BatchPoolResizeOptions",
+        )
+    },
+    **{
+        (model, "resizeTimeout"): _AT_LEAST_5_MINUTES
+        for model in (
+            *_CREATES_POOL,
+            "BatchPoolResizeOptions",
+            "BatchNodeRemoveOptions",
+        )
+    },
+    **{
+        (model, "autoScaleEvaluationInterval"): AUTOSCALE_INTERVAL
+        for model in (
+            *_CREATES_POOL,
+            "BatchPoolEnableAutoScaleOptions",
+        )
+    },
     ("BatchPoolInfo", "poolId"): Text(64, r"(?s).+", "expected a pool's id"),
     ("BatchAutoPoolSpecification", "autoPoolIdPrefix"): Text(
         20, r"[A-Za-z0-9_-]{1,20}", "1 to 20 letters, digits, hyphens and underscores"
@@ -76,7 +110,7 @@ _RULES: dict[tuple[str, str], Kind] = {
     ("OutputFileUploadConfiguration", "uploadCondition"): Choice(("TaskSuccess", "TaskFailure", "TaskCompletion")),
     ("BatchNodePlacementConfiguration", "policy"): Choice(("Regional", "Zonal")),
     ("BatchPublicIpAddressConfiguration", "provision"): Choice(("BatchManaged", "UserManaged", "NoPublicIPAddresses")),
-}  # fmt: skip
+}
 
 _REQUIRED = {
     "OutputFileDestination": ("container",),
@@ -93,18 +127,28 @@ _ENTITY_NAMES = {
         ("BatchJobScheduleCreateOptions", "BatchJobScheduleUpdateOptions", "BatchJobSchedule"), "CloudJobSchedule"
     ),
     **dict.fromkeys(("BatchTaskCreateOptions", "BatchTask"), "CloudTask"),
-    "BatchPoolSpecification": "PoolSpecification", "BatchJobSpecification": "JobSpecification",
-    "BatchPoolInfo": "PoolInformation", "BatchMetadataItem": "MetadataItem",
-    "BatchJobDisableOptions": "JobDisableParameter", "BatchJobTerminateOptions": "JobTerminateParameter",
-    "BatchPoolResizeOptions": "PoolResizeParameter", "BatchNodeRemoveOptions": "NodeRemoveParameter",
-    "BatchNodeUserCreateOptions": "ComputeNodeUser", "BatchNodeUserReplaceOptions": "NodeUpdateUserParameter",
-    "BatchNodeRebootOptions": "NodeRebootParameter", "BatchNodeReimageOptions": "NodeReimageParameter",
+    "BatchPoolSpecification": "PoolSpecification",
+    "BatchJobSpecification": "JobSpecification",
+    "BatchPoolInfo": "PoolInformation",
+    "BatchMetadataItem": "MetadataItem",
+    "BatchJobDisableOptions": "JobDisableParameter",
+    "BatchJobTerminateOptions": "JobTerminateParameter",
+    "BatchPoolResizeOptions": "PoolResizeParameter",
+    "BatchNodeRemoveOptions": "NodeRemoveParameter",
+    "BatchNodeUserCreateOptions": "ComputeNodeUser",
+    "BatchNodeUserReplaceOptions": "NodeUpdateUserParameter",
+    "BatchNodeRebootOptions": "NodeRebootParameter",
+    "BatchNodeReimageOptions": "NodeReimageParameter",
     "BatchNodeDisableSchedulingOptions": "NodeDisableSchedulingParameter",
-    "BatchNodeIdentityReference": "ComputeNodeIdentityReference", "ContainerRegistryReference": "ContainerRegistry",
-    "BatchTaskContainerSettings": "TaskContainerSettings", "BatchStartTask": "StartTask",
-    "OutputFileUploadConfiguration": "OutputFileUploadOptions", "BatchAffinityInfo": "AffinityInformation",
-    "BatchVmImageReference": "ImageReference", "BatchContainerConfiguration": "ContainerConfiguration",
-}  # fmt: skip
+    "BatchNodeIdentityReference": "ComputeNodeIdentityReference",
+    "ContainerRegistryReference": "ContainerRegistry",
+    "BatchTaskContainerSettings": "TaskContainerSettings",
+    "BatchStartTask": "StartTask",
+    "OutputFileUploadConfiguration": "OutputFileUploadOptions",
+    "BatchAffinityInfo": "AffinityInformation",
+    "BatchVmImageReference": "ImageReference",
+    "BatchContainerConfiguration": "ContainerConfiguration",
+}
 """The service's names of its types, as errors have them: the REST API's older names (recorded: CloudPool) [guess: the
 rest of them, from the names that earlier SDKs had]."""
 
@@ -128,9 +172,11 @@ JOB_TERMINATE = _read("BatchJobTerminateOptions")
 JOB_SCHEDULE = _read("BatchJobScheduleCreateOptions")
 JOB_SCHEDULE_UPDATE = _read("BatchJobScheduleUpdateOptions")
 JOB_SCHEDULE_REPLACE = Object(
-    JOB_SCHEDULE.properties, ("schedule", "jobSpecification"), "CloudJobSchedule",
+    JOB_SCHEDULE.properties,
+    ("schedule", "jobSpecification"),
+    "CloudJobSchedule",
     _read("BatchJobSchedule").read_only - set(JOB_SCHEDULE.properties),
-)  # fmt: skip
+)
 POOL = _read("BatchPoolCreateOptions")
 POOL_UPDATE = _read("BatchPoolUpdateOptions")
 POOL_REPLACE = _read("BatchPoolReplaceOptions")

@@ -24,21 +24,59 @@ KNOWN_FROM: dict[str, str] = {
     **{route.operation: DOCUMENT for route in ROUTES},
     **dict.fromkeys(
         (
-            "create_job", "list_jobs", "delete_job", "get_job", "update_job", "replace_job", "create_task_collection",
-            "disable_job", "enable_job", "terminate_job", "list_job_preparation_and_release_task_status",
-            "get_job_task_counts", "create_task", "list_tasks", "delete_task", "get_task", "replace_task",
-            "reactivate_task", "terminate_task", "list_task_files", "download_task_file", "get_task_file_properties",
-            "delete_task_file", "create_job_schedule", "list_jobs_from_schedule", "create_pool", "list_pools",
-            "get_pool", "pool_exists",
-            "update_pool", "delete_pool", "resize_pool", "stop_pool_resize", "replace_pool_properties",
-            "remove_nodes", "enable_pool_auto_scale", "disable_pool_auto_scale", "evaluate_pool_auto_scale",
-            "list_nodes", "get_node", "reboot_node", "enable_node_scheduling", "disable_node_scheduling",
-            "create_node_user", "upload_node_logs", "list_pool_node_counts", "list_supported_images",
-            "list_node_files", "download_node_file",
+            "create_job",
+            "list_jobs",
+            "delete_job",
+            "get_job",
+            "update_job",
+            "replace_job",
+            "create_task_collection",
+            "disable_job",
+            "enable_job",
+            "terminate_job",
+            "list_job_preparation_and_release_task_status",
+            "get_job_task_counts",
+            "create_task",
+            "list_tasks",
+            "delete_task",
+            "get_task",
+            "replace_task",
+            "reactivate_task",
+            "terminate_task",
+            "list_task_files",
+            "download_task_file",
+            "get_task_file_properties",
+            "delete_task_file",
+            "create_job_schedule",
+            "list_jobs_from_schedule",
+            "create_pool",
+            "list_pools",
+            "get_pool",
+            "pool_exists",
+            "update_pool",
+            "delete_pool",
+            "resize_pool",
+            "stop_pool_resize",
+            "replace_pool_properties",
+            "remove_nodes",
+            "enable_pool_auto_scale",
+            "disable_pool_auto_scale",
+            "evaluate_pool_auto_scale",
+            "list_nodes",
+            "get_node",
+            "reboot_node",
+            "enable_node_scheduling",
+            "disable_node_scheduling",
+            "create_node_user",
+            "upload_node_logs",
+            "list_pool_node_counts",
+            "list_supported_images",
+            "list_node_files",
+            "download_node_file",
         ),
         f"{RECORDED}, {DOCUMENT}",
     ),
-}  # fmt: skip
+}
 """Where the behaviour of each operation is known from; what of it is a guess all the same is in the list of guesses."""
 
 LIMITED: dict[str, str] = {
@@ -100,8 +138,12 @@ UNANSWERED: dict[str, str] = {
     "InvalidAutoScalingSettings": "a wrong part of the settings is answered by its name",
     **dict.fromkeys(
         (
-            "OSVersionNotFound", "OSVersionDisabled", "OSVersionExpired", "PoolVersionEqualsUpgradeVersion",
-            "PoolNotEligibleForOSVersionUpgrade", "UpgradePoolVersionConflict",
+            "OSVersionNotFound",
+            "OSVersionDisabled",
+            "OSVersionExpired",
+            "PoolVersionEqualsUpgradeVersion",
+            "PoolNotEligibleForOSVersionUpgrade",
+            "UpgradePoolVersionConflict",
         ),
         _OLD_NODES,
     ),
@@ -112,7 +154,7 @@ UNANSWERED: dict[str, str] = {
     "PoolBeingCreated": "a pool is there as soon as it is asked for",
     "JobDisabled": "no operation on a disabled job is documented as refused",
     "IOError": "what a node cannot read is answered with FileNotFound or NodeNotReady",
-}  # fmt: skip
+}
 """Documented codes that no request to the local Azure is answered with, and why. Each of the others is provoked in
 `tests/azure/batch/data_plane/test_error_codes.py`."""
 
@@ -175,7 +217,7 @@ def properties(kind: Kind, path: str) -> Iterator[tuple[str, str]]:
 
 def guesses() -> list[Guess]:
     """Every mark of a guess in the comments and texts of this package, in order of the modules."""
-    found = []
+    marks = []
     for path in sorted(PACKAGE.rglob("*.py")):
         if path == Path(__file__):
             continue
@@ -186,8 +228,8 @@ def guesses() -> list[Guess]:
             module = path.relative_to(PACKAGE).as_posix()
             for match in re.finditer(r"\[guess", token.string):
                 line = token.start[0] + token.string[: match.start()].count("\n")
-                found.append(Guess(module, line, _sentence(token, match.start(), source)))
-    return found
+                marks.append(Guess(module, line, _sentence(token, match.start(), source)))
+    return marks
 
 
 def _sentence(token: tokenize.TokenInfo, at: int, source: str) -> str:
@@ -195,11 +237,11 @@ def _sentence(token: tokenize.TokenInfo, at: int, source: str) -> str:
     text = token.string
     begin = max(text.rfind(stop, 0, at) + len(stop) for stop in (". ", '"""', ".\n", "\n\n", "# "))
     end = text.find("]", at) + 1
-    words = " ".join(text[begin:end].replace("#", " ").split())
-    if words.startswith("[guess"):
+    sentence = " ".join(text[begin:end].replace("#", " ").split())
+    if sentence.startswith("[guess"):
         code = source.splitlines()[token.start[0] - 1].split("#")[0].strip()
-        words = f"`{code.replace('|', '/')}` {words}"
-    return words.replace("|", "/")
+        sentence = f"`{code.replace('|', '/')}` {sentence}"
+    return sentence.replace("|", "/")
 
 
 if __name__ == "__main__":

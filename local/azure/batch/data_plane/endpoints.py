@@ -58,11 +58,11 @@ def checked(network: Mapping[str, Any]) -> dict[str, Any]:
     if not network.get("endpointConfiguration"):
         return dict(network)
     path = "networkConfiguration.endpointConfiguration"
-    found = ENDPOINTS.check(network["endpointConfiguration"], path)
+    endpoints = ENDPOINTS.check(network["endpointConfiguration"], path)
     provision = str((network.get("publicIPAddressConfiguration") or {}).get("provision", ""))
     if provision.lower() == "nopublicipaddresses":
         raise invalid(path, "inboundNATPools", "a pool without public IP addresses has no inbound NAT pools")
-    pools = found["inboundNATPools"]
+    pools = endpoints["inboundNATPools"]
     for name in ("name", "backendPort"):
         _distinct([str(pool[name]).lower() for pool in pools], f"{path}.inboundNATPools", name)
     rules = [rule for pool in pools for rule in pool.get("networkSecurityGroupRules", ())]
@@ -73,7 +73,7 @@ def checked(network: Mapping[str, Any]) -> dict[str, Any]:
         _check_ports(pool, pools[:index], f"{path}.inboundNATPools[{index}]")
         for number, rule in enumerate(pool.get("networkSecurityGroupRules", ())):
             _check_rule(rule, f"{path}.inboundNATPools[{index}].networkSecurityGroupRules[{number}]")
-    return {**network, "endpointConfiguration": found}
+    return {**network, "endpointConfiguration": endpoints}
 
 
 def nat_pools(pool_body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

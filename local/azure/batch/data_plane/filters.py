@@ -30,7 +30,8 @@ class Row:
     __slots__ = ("_view", "_wire", "record")
 
     def __init__(self, record: Any, view: Callable[[], dict[str, Any]]) -> None:
-        self.record, self._view = record, view
+        self.record = record
+        self._view = view
         self._wire: dict[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -77,7 +78,9 @@ def parse_filter(text: str, properties: Collection[str], fields: Fields | None =
 
 class _Parser:
     def __init__(self, text: str, properties: Collection[str], fields: Fields) -> None:
-        self._text, self._properties, self._fields = text, {name.lower(): name for name in properties}, fields
+        self._text = text
+        self._properties = {name.lower(): name for name in properties}
+        self._fields = fields
         self._tokens = list(self._scan())
         self._at = 0
 
@@ -147,10 +150,10 @@ class _Parser:
 
     def _property(self) -> Path:
         path = self._expect("word").split("/")
-        known = self._properties.get(path[0].lower())
-        if known is None:
+        name = self._properties.get(path[0].lower())
+        if name is None:
             raise self._error(f"unknown property {path[0]!r}; known: {', '.join(sorted(self._properties.values()))}")
-        return (known, *path[1:])
+        return (name, *path[1:])
 
     def _value(self) -> Any:
         if self._at >= len(self._tokens):
@@ -207,12 +210,12 @@ def _either(left: Predicate, right: Predicate) -> Predicate:
 
 
 def _dig(item: dict[str, Any], path: Path) -> Any:
-    found: Any = item
+    value: Any = item
     for name in path:
-        if not isinstance(found, dict) or name not in found:
+        if not isinstance(value, dict) or name not in value:
             return _MISSING
-        found = found[name]
-    return found
+        value = value[name]
+    return value
 
 
 def _text(found: Any) -> str:

@@ -24,20 +24,32 @@ _MODES: Final = ("default", "classic", "simplified")
 
 _SINCE: Final = {
     "2025-06-01": (
-        "jobDefaultOrder", "customerManagedKey", "diskEncryptionSet", "ipv6Address", "ipv6RemoteLoginIPAddress",
-        "ipv6RemoteLoginPort", "proxyAgentSettings", "ipFamilies", "ipTags",
+        "jobDefaultOrder",
+        "customerManagedKey",
+        "diskEncryptionSet",
+        "ipv6Address",
+        "ipv6RemoteLoginIPAddress",
+        "ipv6RemoteLoginPort",
+        "proxyAgentSettings",
+        "ipFamilies",
+        "ipTags",
     ),
     "2024-07-01": (
-        "containerHostBatchBindMounts", "managedDisk.securityProfile", "sharedGalleryImageId",
+        "containerHostBatchBindMounts",
+        "managedDisk.securityProfile",
+        "sharedGalleryImageId",
         "communityGalleryImageId",
     ),
     "2024-02-01": ("upgradePolicy",),
     "2023-11-01": (
-        "serviceArtifactReference", "virtualMachineConfiguration.securityProfile", "osDisk", "scaleSetVmResourceId",
+        "serviceArtifactReference",
+        "virtualMachineConfiguration.securityProfile",
+        "osDisk",
+        "scaleSetVmResourceId",
     ),
     "2023-05-01": ("enableAcceleratedNetworking", "enableAutomaticUpgrade", "containerConfiguration.type"),
     "2022-01-01": ("uploadHeaders", "allowTaskPreemption"),
-}  # fmt: skip
+}
 """Properties of answers by the version that brought them: a name, or one below a parent. The version of a release of
 the SDK is that of its notes: 15.1.0b2, 15.0.0b2, 14.2.0, 14.1.0, 14.0.0 and 12.0.0."""
 _UNTIL: Final = {FIRST: ("authenticationTokenSettings",)}

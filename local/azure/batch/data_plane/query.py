@@ -31,13 +31,13 @@ def select(query: Mapping[str, str], properties: Collection[str]) -> frozenset[s
     text = query.get("$select")
     if not text:
         return None
-    known = {name.lower(): name for name in properties}
+    by_lower = {name.lower(): name for name in properties}
     chosen = []
     for name in (part.strip() for part in text.split(",")):
         top = name.split("/")[0].lower()
-        if top not in known:
-            raise wrong("$select", text, f"unknown property {name!r}; known: {', '.join(sorted(known.values()))}")
-        chosen.append(known[top])
+        if top not in by_lower:
+            raise wrong("$select", text, f"unknown property {name!r}; known: {', '.join(sorted(by_lower.values()))}")
+        chosen.append(by_lower[top])
     return frozenset(chosen)
 
 
@@ -72,16 +72,16 @@ def page(
     chosen = select(query, properties)
     keep = filter_of(query, properties, fields)
     start = after(query)
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     last = ""
     for position, item in items:
         if position <= start or (keep is not None and not keep(item)):
             continue
-        if len(found) == limit:
-            return {"value": found, "odata.nextLink": _next(url, query, last)}
-        found.append(shown(item.wire() if isinstance(item, Row) else item, chosen))
+        if len(rows) == limit:
+            return {"value": rows, "odata.nextLink": _next(url, query, last)}
+        rows.append(shown(item.wire() if isinstance(item, Row) else item, chosen))
         last = position
-    return {"value": found}
+    return {"value": rows}
 
 
 def _max_results(query: Mapping[str, str]) -> int:

@@ -144,8 +144,8 @@ class AccountServer:
 
 
 def _operation_name(request: web.Request) -> str:
-    found = find(request.method, unquote(request.path))
-    return "" if isinstance(found, set) else found[0].operation
+    match = find(request.method, unquote(request.path))
+    return "" if isinstance(match, set) else match[0].operation
 
 
 def check_head(method: str, headers: Mapping[str, str]) -> None:
@@ -171,14 +171,14 @@ def route_of(method: str, path: str) -> tuple[Route, dict[str, str], Handler]:
     """The operation; 404 with the nearest path, 405 with the methods that exist, 501 for what is not there yet."""
     if "//" in path:  # [guess]
         raise errors.InvalidUri
-    found = find(method, path)
-    if isinstance(found, set):
-        if found:
-            raise errors.UnsupportedHttpVerb(headers={"Allow": ", ".join(sorted(found))})
+    match = find(method, path)
+    if isinstance(match, set):
+        if match:
+            raise errors.UnsupportedHttpVerb(headers={"Allow": ", ".join(sorted(match))})
         near = difflib.get_close_matches(path, [route.path for route in ROUTES], 1, 0.3)
         hint = [("NearestPath", near[0])] if near else []
         raise errors.ResourceNotFound(details=[("RequestedPath", path), *hint])
-    route, params = found
+    route, params = match
     if route.handler is None:
         raise errors.NotImplementedYet(
             f"The local Azure does not have the operation {route.operation} yet ({route.method} {route.path})."
@@ -188,13 +188,13 @@ def route_of(method: str, path: str) -> tuple[Route, dict[str, str], Handler]:
 
 def check_query(given: Mapping[str, str], route: Route) -> dict[str, str]:
     """The query in the service's spelling; an unknown name is refused."""
-    known = {name.lower(): name for name in (*ALWAYS, *route.query)}
+    by_lower = {name.lower(): name for name in (*ALWAYS, *route.query)}
     for name, value in given.items():
-        if name.lower() not in known:
-            reason = f"{route.operation} takes {', '.join(known.values())}"
+        if name.lower() not in by_lower:
+            reason = f"{route.operation} takes {', '.join(by_lower.values())}"
             raise errors.UnsupportedQueryParameter(
                 details=[("QueryParameterName", name), ("QueryParameterValue", value), ("Reason", reason)]
             )
         if name.lower() == "timeout" and re.fullmatch(r"[0-9]{1,9}", value) is None:
             raise wrong("timeOut", value, "expected a number of seconds")
-    return {known[name.lower()]: value for name, value in given.items()}
+    return {by_lower[name.lower()]: value for name, value in given.items()}

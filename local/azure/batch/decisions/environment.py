@@ -30,12 +30,12 @@ def node_variables(account: str, account_url: str, pool_id: str, node_id: str, d
 def task_variables(directory: str, identity: dict[str, Any]) -> dict[str, str]:
     """What one command sees: its folder, and who it runs as."""
     folder = f"{ROOT}/{directory}"
-    user, words = user_words(identity)
+    user, kind = user_variables(identity)
     return {
         "AZ_BATCH_TASK_DIR": folder,
         "AZ_BATCH_TASK_WORKING_DIR": f"{folder}/wd",
         "AZ_BATCH_TASK_USER": user,
-        "AZ_BATCH_TASK_USER_IDENTITY": words,
+        "AZ_BATCH_TASK_USER_IDENTITY": kind,
         "HOME": f"{folder}/wd",
     }
 
@@ -60,7 +60,7 @@ def instance_variables(directory: str, node_ids: list[str], node_id: str) -> dic
     }
 
 
-def user_words(identity: dict[str, Any]) -> tuple[str, str]:
+def user_variables(identity: dict[str, Any]) -> tuple[str, str]:
     """AZ_BATCH_TASK_USER and AZ_BATCH_TASK_USER_IDENTITY (seen: "_azbatch", "PoolNonAdmin"; other forms [guess])."""
     if identity.get("username"):
         return identity["username"], "NamedUser"

@@ -44,8 +44,9 @@ def exit_options(task: Task) -> ExitOptions:
 
 def _ended_by_user(failure: dict[str, Any] | None) -> bool:
     return failure is not None and (failure["category"], failure["code"]) == (
-        ENDED_BY_USER.category, ENDED_BY_USER.code
-    )  # fmt: skip
+        ENDED_BY_USER.category,
+        ENDED_BY_USER.code,
+    )
 
 
 def _given(conditions: dict[str, Any], exit_code: int | None, failure: str | None) -> dict[str, str]:

@@ -92,10 +92,14 @@ class SpecWriter:
         directory = f"{task.directory}/{one.number}"
         variables = {**main.environment, **environment.task_variables(directory, task.body["userIdentity"])}
         return replace(
-            main, run_id=one.run_id, directory=directory, command_line=settings["coordinationCommandLine"],
-            environment=variables, output_files=(),
+            main,
+            run_id=one.run_id,
+            directory=directory,
+            command_line=settings["coordinationCommandLine"],
+            environment=variables,
+            output_files=(),
             resource_files=tuple(self._resource_file(one) for one in settings.get("commonResourceFiles", ())),
-        )  # fmt: skip
+        )
 
     def job_task(self, one: JobTask, job: Job, node: Node, pool: Pool) -> RunSpec:
         """One attempt of a job's preparation or release task."""
@@ -107,9 +111,15 @@ class SpecWriter:
         return self._of_job(one, body, job, node, pool, limit, job.preparation_directory)
 
     def _of_job(
-        self, task: Task | JobTask, body: dict[str, Any], job: Job, node: Node, pool: Pool,
-        limit: float | None, preparation: str,
-    ) -> RunSpec:  # fmt: skip
+        self,
+        task: Task | JobTask,
+        body: dict[str, Any],
+        job: Job,
+        node: Node,
+        pool: Pool,
+        limit: float | None,
+        preparation: str,
+    ) -> RunSpec:
         variables = {
             **environment.settings(job.body.get("commonEnvironmentSettings")),
             **environment.settings(body.get("environmentSettings")),
@@ -147,13 +157,13 @@ class SpecWriter:
 
     def identities(self, pool: Pool) -> tuple[Identity, ...]:
         """The pool's identities, as far as they still exist."""
-        found = []
+        identities = []
         for resource_id in pool.body.get("identity", {}).get("userAssignedIdentities", ()):
             resource = self._find(resource_id["resourceId"])
             if resource is not None:
                 client_id, principal_id = identity_ids(resource)
-                found.append(Identity(resource_id=resource.id, client_id=client_id, principal_id=principal_id))
-        return tuple(found)
+                identities.append(Identity(resource_id=resource.id, client_id=client_id, principal_id=principal_id))
+        return tuple(identities)
 
     def _start_task(self, start: dict[str, Any], node: Node, pool: Pool) -> RunSpec:
         identity = start.get("userIdentity") or {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}

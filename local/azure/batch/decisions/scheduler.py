@@ -1,4 +1,4 @@
-"""Scheduling decisions, pure: state in, decisions out. No clock, no store, no executor; `dispatcher.py` acts.
+"""Scheduling decisions, pure: state in, decisions out. No clock, no store, no executor; `scheduling/` acts.
 
 Rules (learn.microsoft.com/azure/batch: batch-parallel-node-tasks, jobs-and-tasks): a node runs tasks until their
 required slots fill it; `spread` takes the emptiest node, `pack` the fullest that still has room; jobs are served by
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from local.azure.batch.decisions import failures
-from local.azure.batch.decisions.exit_conditions import JobAction
-from local.azure.batch.model import Ending, Job, JobTask, Node, Task
+from local.azure.batch.model import Ending, JobTask, Node, Task
 from local.azure.batch.model.node import PendingVerb
 from local.azure.batch.model.states import JobState, JobTaskEvent, TaskEvent
 from local.node.contract import FailureInfo, RunEnded
@@ -78,7 +77,7 @@ def assign(lines: Sequence[Line], rooms: Sequence[Room], *, pack: bool = False) 
     """Fill the nodes of one pool."""
     free = Free({room.node_id: room.slots - room.used for room in rooms if room.slots > room.used}, pack)
     by_id = {room.node_id: room for room in rooms}
-    made: list[Assignment] = []
+    assignments: list[Assignment] = []
     for line in in_order(lines):
         left = None if line.limit is None else line.limit - line.running
         for task in line.waiting:
@@ -93,11 +92,11 @@ def assign(lines: Sequence[Line], rooms: Sequence[Room], *, pack: bool = False) 
                 nodes = _choose(task, usable, pack)
             if not nodes:
                 continue
-            made.append(Assignment(line.job_id, task.task_id, nodes[0], nodes[1:]))
+            assignments.append(Assignment(line.job_id, task.task_id, nodes[0], nodes[1:]))
             for node in nodes:
                 free.set(node, 0 if task.whole else free.slots[node] - task.slots)
             left = None if left is None else left - 1
-    return made
+    return assignments
 
 
 class Free:
@@ -244,58 +243,6 @@ def judge_job_task(one: JobTask, max_retries: int, ended: RunEnded) -> tuple[Job
     if retryable and (max_retries < 0 or one.retries < max_retries):
         return JobTaskEvent.RETRY, None
     return JobTaskEvent.END, failures.WALL_CLOCK if one.ending else ended.failure or failures.EXIT_CODE
-
-
-def job_end(
-    job: Job, unfinished: int, action: JobAction = JobAction.NONE, *, manager_ended: bool = False
-) -> str | None:
-    """The reason to terminate the job now, if there is one; `action` is what a task that just ended asks for,
-    `manager_ended` whether that task was the job manager.
-
-    A job without tasks counts as all complete when the mode is set, but creating it so does not end it [guess: public
-    samples create jobs with terminatejob before they add tasks]; hence callers ask after a task's end and after an
-    update.
-    """
-    if job.state is not JobState.ACTIVE:
-        return None
-    if manager_ended and job.manager is not None and job.manager["killJobOnCompletion"]:
-        return failures.JOB_MANAGER_COMPLETE
-    if action is JobAction.TERMINATE and job.performs_exit_options:
-        return failures.TASK_FAILED
-    if job.ends_when_all_complete and unfinished == 0:
-        return failures.ALL_TASKS_COMPLETE
-    return None
-
-
-class JobStep(StrEnum):
-    """What is next for a job. FINISH and FORGET (a deleted one) come when its release tasks are over."""
-
-    NOTHING = "nothing"
-    TERMINATE = "terminate"
-    DISABLE = "disable"
-    GO_ON = "go on"
-    REST = "rest"
-    FINISH = "finish"
-    FORGET = "forget"
-
-
-_WHEN_QUIET = {
-    JobState.DISABLING: JobStep.REST,
-    JobState.TERMINATING: JobStep.FINISH,
-    JobState.DELETING: JobStep.FORGET,
-}
-"""What a job that is on its way somewhere does when none of its tasks runs any more."""
-
-
-def job_step(job: Job, running: int, reason: str | None, action: JobAction) -> JobStep:
-    """The next step of a job after something changed; `reason` as `job_end` gives it."""
-    if reason is not None:
-        return JobStep.TERMINATE
-    if action is JobAction.DISABLE and job.performs_exit_options and job.state is JobState.ACTIVE:
-        return JobStep.DISABLE
-    if job.state is JobState.ENABLING:
-        return JobStep.GO_ON
-    return JobStep.NOTHING if running else _WHEN_QUIET.get(job.state, JobStep.NOTHING)
 
 
 class NodeStep(StrEnum):

@@ -34,7 +34,7 @@ def quotas(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
 
 def skus(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
     """The sizes that pools may have, all in one page; `$filter` on `familyName` and `name`, `maxresults` as a limit."""
-    found = sorted(vm_sizes().values(), key=lambda size: (size.family.lower(), size.vcpus, size.name))
+    sizes = sorted(vm_sizes().values(), key=lambda size: (size.family.lower(), size.vcpus, size.name))
     text = query.get("$filter", "").strip()
     if text:
         try:
@@ -42,8 +42,8 @@ def skus(names: Sequence[str], query: Mapping[str, str]) -> dict[str, Any]:
         except odata.InvalidFilter as error:
             details = [("QueryParameterName", "$filter"), ("QueryParameterValue", text), ("Reason", str(error))]
             raise InvalidQueryParameterValue(details=details) from None
-        found = [size for size in found if predicate({"familyname": size.family, "name": size.name})]
-    return {"value": [_shown(size) for size in found]}
+        sizes = [size for size in sizes if predicate({"familyname": size.family, "name": size.name})]
+    return {"value": [_shown(size) for size in sizes]}
 
 
 def outbound(types: Types, account: Resource) -> dict[str, Any]:
@@ -54,24 +54,28 @@ def outbound(types: Types, account: Resource) -> dict[str, Any]:
         "Azure Batch": [str(shown["accountEndpoint"]), str(shown["nodeManagementEndpoint"])],
         "Azure Storage": [
             f"{name}.{kind}.core.windows.net"
-            for name in (storage, "sampleautostorageaccountname")[:1 if storage else 2] if name
+            for name in (storage, "sampleautostorageaccountname")[: 1 if storage else 2]
+            if name
             for kind in ("blob", "table", "queue")
         ],
         "Microsoft Package Repository": ["azure.archive.ubuntu.com", "packages.microsoft.com"],
         "Azure Key Vault": ["*.vault.azure.net"],
-    }  # fmt: skip
+    }
     return {
         "value": [
-            {"category": category, "endpoints": [
-                {
-                    "domainName": host.partition(":")[0],
-                    "endpointDetails": [{"port": int(host.partition(":")[2] or 443)}],
-                }
-                for host in found
-            ]}
+            {
+                "category": category,
+                "endpoints": [
+                    {
+                        "domainName": host.partition(":")[0],
+                        "endpointDetails": [{"port": int(host.partition(":")[2] or 443)}],
+                    }
+                    for host in found
+                ],
+            }
             for category, found in hosts.items()
         ]
-    }  # fmt: skip
+    }
 
 
 def _shown(size: VmSize) -> dict[str, Any]:

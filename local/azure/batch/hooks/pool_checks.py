@@ -49,11 +49,11 @@ def check_pool(properties: Mapping[str, Any], identities: Mapping[str, Any]) -> 
     _check_network(properties.get("networkConfiguration") or {})
     own = {one.lower() for one in identities}
     for registry in (machine.get("containerConfiguration") or {}).get("containerRegistries") or ():
-        wanted = (registry.get("identityReference") or {}).get("resourceId")
-        if wanted is not None and wanted.lower() not in own:
+        identity = (registry.get("identityReference") or {}).get("resourceId")
+        if identity is not None and identity.lower() not in own:
             raise refused(
                 "deploymentConfiguration.virtualMachineConfiguration.containerConfiguration.containerRegistries",
-                f"The identity '{wanted}' of registry '{registry.get('registryServer')}' is not one of the pool's.",
+                f"The identity '{identity}' of registry '{registry.get('registryServer')}' is not one of the pool's.",
             )
 
 
@@ -68,8 +68,9 @@ def _check_size(properties: Mapping[str, Any]) -> None:
     if slots is not None and not 1 <= slots <= most:
         raise refused(
             "taskSlotsPerNode",
-            f"A node of size {size.name} has {size.vcpus} cores, so it has 1 to {most} task slots.", slots,
-        )  # fmt: skip
+            f"A node of size {size.name} has {size.vcpus} cores, so it has 1 to {most} task slots.",
+            slots,
+        )
 
 
 def _check_scale(properties: Mapping[str, Any]) -> None:

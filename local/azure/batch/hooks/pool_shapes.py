@@ -18,13 +18,25 @@ from local.azure.batch.scheduling.autoscaling import DEFAULT_INTERVAL
 from local.azure.control_plane.resources import Resource
 
 _NAMES = {
-    "userName": "username", "nodeAgentSkuId": "nodeAgentSKUId", "inboundNatPools": "inboundNATPools",
+    "userName": "username",
+    "nodeAgentSkuId": "nodeAgentSKUId",
+    "inboundNatPools": "inboundNATPools",
     "dynamicVnetAssignmentScope": "dynamicVNetAssignmentScope",
-}  # fmt: skip
-_LOWER = frozenset({
-    "elevationLevel", "scope", "caching", "storageAccountType", "loginMode", "protocol", "access", "placement",
-    "targets", "dynamicVnetAssignmentScope",
-})  # fmt: skip
+}
+_LOWER = frozenset(
+    {
+        "elevationLevel",
+        "scope",
+        "caching",
+        "storageAccountType",
+        "loginMode",
+        "protocol",
+        "access",
+        "placement",
+        "targets",
+        "dynamicVnetAssignmentScope",
+    }
+)
 _FIRST_LOWER = frozenset({"workingDirectory", "type", "securityType"})  # of containers: dockerCompatible
 
 _NOT_YET = (
@@ -33,9 +45,14 @@ _NOT_YET = (
 )
 
 _SAME = (
-    "displayName", "networkConfiguration", "startTask", "userAccounts", "metadata", "upgradePolicy",
+    "displayName",
+    "networkConfiguration",
+    "startTask",
+    "userAccounts",
+    "metadata",
+    "upgradePolicy",
     "mountConfiguration",
-)  # fmt: skip
+)
 _MOUNT_SECRETS = ("accountKey", "sasKey", "password")
 DEFAULT_SCALE = {"fixedScale": {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0, "resizeTimeout": "PT15M"}}
 

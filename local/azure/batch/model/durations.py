@@ -17,8 +17,15 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _TICKS = 10_000_000
-_SECONDS = {"years": 365 * 86400, "months": 30 * 86400, "weeks": 7 * 86400, "days": 86400, "hours": 3600,
-            "minutes": 60, "seconds": 1}  # fmt: skip
+_SECONDS = {
+    "years": 365 * 86400,
+    "months": 30 * 86400,
+    "weeks": 7 * 86400,
+    "days": 86400,
+    "hours": 3600,
+    "minutes": 60,
+    "seconds": 1,
+}
 _MOST_TICKS = 2**63 - 1
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from local.azure.batch.model.durations import stamp
-from local.azure.batch.model.execution import Execution
+from local.azure.batch.model.record import Execution
 from local.azure.batch.model.states import JOB_TASK, JobTaskEvent, JobTaskState
 from local.azure.batch.model.task import job_directory
 from local.node.contract import ContainerInfo, FailureInfo
@@ -40,7 +40,8 @@ class JobTask(Execution):
 
     def happen(self, event: JobTaskEvent, now: datetime) -> None:
         """Go to the next state; IllegalTransition when there is none."""
-        self.state, self.since = JOB_TASK.next(self.state, event), now
+        self.state = JOB_TASK.next(self.state, event)
+        self.since = now
 
     def finish(
         self, now: datetime, exit_code: int | None, failure: FailureInfo | None, container: ContainerInfo | None

@@ -9,9 +9,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 from local.azure.batch.model.durations import stamp
-from local.azure.batch.model.execution import container_view, failure_view
 from local.azure.batch.model.pool import start_task_with_defaults
-from local.azure.batch.model.record import Stamped
+from local.azure.batch.model.record import Stamped, container_view, failure_view
 from local.azure.batch.model.states import NODE, TAKES_TASKS, NodeEvent
 from local.node.contract import NodeState
 

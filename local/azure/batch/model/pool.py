@@ -38,7 +38,8 @@ class Pool(Stamped):
         """Change the allocation state; IllegalTransition when it cannot."""
         after = ALLOCATION.next(self.allocation, event)
         if after is not self.allocation:
-            self.allocation, self.allocation_since = after, now
+            self.allocation = after
+            self.allocation_since = now
 
     @property
     def formula(self) -> str | None:

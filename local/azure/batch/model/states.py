@@ -23,7 +23,8 @@ class IllegalTransition(Exception):
 
     def __init__(self, table: str, state: StrEnum, event: StrEnum) -> None:
         super().__init__(f"{table}: {event.value!r} cannot happen in state {state.value!r}")
-        self.state, self.event = state, event
+        self.state = state
+        self.event = event
 
 
 class Moving(Protocol[S]):

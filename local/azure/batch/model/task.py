@@ -10,8 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, Self
 
 from local.azure.batch.model.durations import UNLIMITED, limit_seconds, stamp
-from local.azure.batch.model.execution import Execution, failure_view
-from local.azure.batch.model.record import Stamped
+from local.azure.batch.model.record import Execution, Stamped, failure_view
 from local.azure.batch.model.states import TASK, TaskEvent, TaskState
 from local.node.contract import ContainerInfo, FailureInfo
 
@@ -38,21 +37,17 @@ class Instance:
 
     def finish(self, now: datetime, exit_code: int | None, failure: FailureInfo | None) -> Instance:
         """The same, ended."""
-        return replace(
-            self, ended=now, exit_code=exit_code, failure=None if failure is None else asdict(failure)
-        )  # fmt: skip
+        return replace(self, ended=now, exit_code=exit_code, failure=None if failure is None else asdict(failure))
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""
-        found = asdict(self)
-        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
+        fields = asdict(self)
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Instance:
         """From the store."""
-        times = {
-            name: datetime.fromisoformat(data[name]) for name in ("started", "ended") if data[name] is not None
-        }  # fmt: skip
+        times = {name: datetime.fromisoformat(data[name]) for name in ("started", "ended") if data[name] is not None}
         return cls(**{**data, **times})
 
 
@@ -69,7 +64,7 @@ class Task(Stamped, Execution):
     node_id: str | None = None
     deleting: bool = False
     satisfies: bool = False
-    files_erased: bool = False  # its retention time is over
+    files_erased: datetime | None = None  # when its retention time was over
     instances: list[dict[str, Any]] = field(default_factory=list)  # of a multi-instance task on its nodes
 
     @classmethod
@@ -145,7 +140,7 @@ class Task(Stamped, Execution):
         """Clear what the last attempt left, the parts of a multi-instance task too."""
         super().forget_run()
         self.instances = []
-        self.files_erased = False
+        self.files_erased = None
 
     @property
     def instance_records(self) -> Iterator[Instance]:

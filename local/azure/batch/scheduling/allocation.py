@@ -232,7 +232,7 @@ def node_changed(turn: Turn, event: NodeChanged) -> None:
         task_runs.lose_runs(turn, node.id)
     if node.state in TAKES_TASKS:
         job_tasks.node_up(turn, node)
-    assignment.node_changed(turn, node.id)
+    assignment.nodes_changed(turn, [node.id], node.pool_id)
 
 
 def _take_report(turn: Turn, node: Node, event: NodeChanged) -> None:

@@ -35,12 +35,13 @@ def wake(turn: Turn, pool_id: str) -> None:
     turn.look(WorkWanted(pool_id.lower()))
 
 
-def node_changed(turn: Turn, node_id: str) -> None:
-    """Something changed on a node: what waited for that goes on, and it may get other tasks."""
-    node = turn.state.nodes.get(node_id)
-    if node is not None:
-        turn.post(NodeSettled(node_id))
+def nodes_changed(turn: Turn, node_ids: Iterable[str], pool_id: str) -> None:
+    """Something changed on nodes: what waited for that goes on, and they may get other tasks. `pool_id`: whose tasks
+    are waiting for that."""
+    for node in [turn.state.nodes[node_id] for node_id in node_ids if node_id in turn.state.nodes]:
+        turn.post(NodeSettled(node.id))
         wake(turn, node.pool_id)
+    wake(turn, pool_id)
 
 
 def schedule(turn: Turn, event: WorkWanted) -> None:
@@ -119,8 +120,8 @@ def _waiting(key: str, task: Task, job: Job, pool: Pool) -> scheduler.Waiting:
 
 
 def _affinity(task: Task) -> str | None:
-    wanted = task.body.get("affinityInfo", {}).get("affinityId")
-    return None if wanted is None else wanted.removeprefix("TVM:")
+    affinity = task.body.get("affinityInfo", {}).get("affinityId")
+    return None if affinity is None else affinity.removeprefix("TVM:")
 
 
 def _assign(turn: Turn, one: scheduler.Assignment, pool: Pool) -> None:

@@ -1,7 +1,7 @@
 """The life of jobs: they are made with their auto pool and job manager; terminating, deleting, disabling and enabling
 take as long as their tasks need to stop, and terminating and deleting as long as their release tasks run.
 
-What is next for a job is decided in `decisions/scheduler.py: job_end` and `job_step`; single tasks are in
+What is next for a job is decided in `decisions/job_steps.py`; single tasks are in
 `task_runs.py`, who makes jobs by the clock is in `schedules.py`.
 """
 
@@ -11,8 +11,8 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from local.azure.batch.decisions import failures, scheduler
-from local.azure.batch.decisions.scheduler import JobStep
+from local.azure.batch.decisions import failures, job_steps
+from local.azure.batch.decisions.job_steps import JobStep
 from local.azure.batch.model import Ending, Job, JobSchedule, Task
 from local.azure.batch.model.states import JobEvent, JobState, PoolState
 from local.azure.batch.model.task import job_directory, with_defaults
@@ -141,10 +141,10 @@ def settle(turn: Turn, event: JobSettled) -> None:
     job, action = event.job, event.action
     if turn.state.jobs.get(job.id.lower()) is not job:
         return
-    reason = scheduler.job_end(job, turn.state.unfinished(job), action, manager_ended=event.manager_ended)
-    step = scheduler.job_step(job, turn.state.running(job), reason, action)
+    unfinished, running = turn.state.unfinished(job), turn.state.running(job)
+    step, reason = job_steps.next_step(job, unfinished, running, action, manager_ended=event.manager_ended)
     if step is JobStep.TERMINATE:
-        terminate(turn, job, reason or "")
+        terminate(turn, job, reason)
     elif step is JobStep.DISABLE:
         disable(turn, job, "requeue")  # documented: as the verb with this option
     elif step in (JobStep.GO_ON, JobStep.REST):

@@ -1,13 +1,13 @@
 """Job schedules at work: they make jobs by the clock, and go when they are told to or have nothing left to make.
 
-What is due when is decided in `model/recurrence.py`; what becomes of a job is in `job_life.py`.
+What is due when is decided in `model/job_schedule.py`; what becomes of a job is in `job_life.py`.
 """
 
 from __future__ import annotations
 
 from local.azure.batch.decisions import failures
 from local.azure.batch.model import JobSchedule
-from local.azure.batch.model.recurrence import decide, wake_at
+from local.azure.batch.model.job_schedule import decide, wake_at
 from local.azure.batch.model.states import JobScheduleEvent, JobScheduleState, JobState
 from local.azure.batch.scheduling import job_life
 from local.azure.batch.scheduling.messages import Arm, Disarm, JobOver, ScheduleSettled

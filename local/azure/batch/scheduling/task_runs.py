@@ -80,9 +80,7 @@ def _task_run_ended(turn: Turn, task: Task, event: RunEnded) -> None:
         _erase(turn, task)
     manager_ended = outcome.event is TaskEvent.END and job.is_manager(task)
     turn.post(JobSettled(job, action, manager_ended))
-    for node_id in node_ids:
-        assignment.node_changed(turn, node_id)
-    assignment.wake(turn, job.pool_id)
+    assignment.nodes_changed(turn, node_ids, job.pool_id)
 
 
 def run_unreachable(turn: Turn, event: RunUnreachable) -> None:
@@ -258,7 +256,7 @@ def retention_over(turn: Turn, event: RetentionOver) -> None:
     task = None if job is None else turn.state.tasks(job).get(event.task_id)
     if task is not None and task.state is TaskState.COMPLETED and task.run_id == event.run_id:
         with turn.change(task):
-            task.files_erased = True
+            task.files_erased = turn.now
         erase_files(turn, task.node_id, task.directory)
 
 

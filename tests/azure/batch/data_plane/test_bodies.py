@@ -14,8 +14,7 @@ from azure.batch.models import _models
 from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.coverage import coverage
 from local.azure.batch.data_plane.routes import ROUTES, find
-from local.azure.batch.data_plane.schema import Object
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import Object, wire_names
 
 BODIES: list[tuple[Object, str]] = [
     (bodies.JOB, "BatchJobCreateOptions"),
@@ -74,10 +73,14 @@ def test_every_rule_names_a_property_that_a_model_has() -> None:
 
 def test_parts_of_a_body_have_their_types_ranges_and_words() -> None:
     body: dict[str, object] = {
-        "id": "j", "poolInfo": {"poolId": "p"}, "priority": "7",
+        "id": "j",
+        "poolInfo": {"poolId": "p"},
+        "priority": "7",
         "jobPreparationTask": {"commandLine": "x", "constraints": {"maxWallClockTime": "PT60M"}},
-        "metadata": None, "odata.metadata": "ignored", "onAllTasksComplete": "TerminateJob",
-    }  # fmt: skip
+        "metadata": None,
+        "odata.metadata": "ignored",
+        "onAllTasksComplete": "TerminateJob",
+    }
     checked = bodies.JOB.check(body, "")
     assert checked["priority"] == 7 and checked["onAllTasksComplete"] == "terminatejob" and "metadata" not in checked
     assert checked["jobPreparationTask"]["constraints"]["maxWallClockTime"] == "PT1H"

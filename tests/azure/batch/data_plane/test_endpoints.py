@@ -14,13 +14,20 @@ from testbeds.batch_service import LocalBatch
 ALLOW = {"priority": 150, "access": "Allow", "sourceAddressPrefix": "203.0.113.0/24"}
 DENY = {"priority": 4096, "access": "Deny", "sourceAddressPrefix": "*"}
 SSH: dict[str, Any] = {
-    "name": "ssh", "protocol": "TCP", "backendPort": 22, "frontendPortRangeStart": 40000,
-    "frontendPortRangeEnd": 40999, "networkSecurityGroupRules": [ALLOW, DENY],
-}  # fmt: skip
+    "name": "ssh",
+    "protocol": "TCP",
+    "backendPort": 22,
+    "frontendPortRangeStart": 40000,
+    "frontendPortRangeEnd": 40999,
+    "networkSecurityGroupRules": [ALLOW, DENY],
+}
 OTHER: dict[str, Any] = {
-    "name": "metrics", "protocol": "UDP", "backendPort": 9100, "frontendPortRangeStart": 1000,
+    "name": "metrics",
+    "protocol": "UDP",
+    "backendPort": 9100,
+    "frontendPortRangeStart": 1000,
     "frontendPortRangeEnd": 1039,
-}  # fmt: skip
+}
 
 
 def network(*pools: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -121,15 +128,20 @@ def test_a_wrong_endpoint_is_refused_with_its_name_and_value(
         ([SSH], {"publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"}}, "without public IP addresses"),
         (
             [
-                {**OTHER, "name": f"n{i}", "backendPort": 80 + i, "frontendPortRangeStart": 1000 + 100 * i,
-                 "frontendPortRangeEnd": 1099 + 100 * i}
+                {
+                    **OTHER,
+                    "name": f"n{i}",
+                    "backendPort": 80 + i,
+                    "frontendPortRangeStart": 1000 + 100 * i,
+                    "frontendPortRangeEnd": 1099 + 100 * i,
+                }
                 for i in range(6)
             ],
             {},
             "at most 5 items",
         ),
     ],
-)  # fmt: skip
+)
 def test_endpoints_that_do_not_go_together_are_refused(
     azure: LocalBatch, pools: list[dict[str, Any]], more: dict[str, Any], words: str
 ) -> None:

@@ -12,9 +12,13 @@ from local.azure.batch.errors import InvalidQueryParameterValue
 
 NAMES = ("id", "state", "priority", "executionInfo", "creationTime", "isDedicated")
 ITEM: dict[str, Any] = {
-    "id": "Load-7", "state": "completed", "priority": 3, "isDedicated": True,
-    "creationTime": "2026-01-02T03:04:05.1234560Z", "executionInfo": {"exitCode": 0, "result": "success"},
-}  # fmt: skip
+    "id": "Load-7",
+    "state": "completed",
+    "priority": 3,
+    "isDedicated": True,
+    "creationTime": "2026-01-02T03:04:05.1234560Z",
+    "executionInfo": {"exitCode": 0, "result": "success"},
+}
 
 
 @pytest.mark.parametrize(
@@ -57,10 +61,11 @@ def test_a_row_is_asked_for_its_wire_form_only_when_its_record_does_not_say() ->
     fields = {("id",): lambda record: record["id"], ("creationTime",): lambda record: record["created"]}
     row = Row({"id": "Load-7", "created": datetime(2026, 1, 2, 3, 4, 5, 123456, UTC)}, view)
     for text, expected in (
-        ("startswith(id, 'load')", True), ("id eq 'x'", False),
+        ("startswith(id, 'load')", True),
+        ("id eq 'x'", False),
         ("creationTime ge DateTime'2026-01-02T03:04:05.123456Z'", True),
         ("creationTime eq DateTime'2026-01-02T03:04:05.123456Z'", True),
-    ):  # fmt: skip
+    ):
         assert parse_filter(text, NAMES, fields)(row) is expected
     assert made == []
     assert parse_filter("priority eq 3 and state eq 'completed'", NAMES, fields)(row)

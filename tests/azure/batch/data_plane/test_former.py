@@ -20,13 +20,17 @@ OLD, NEW = "2024-07-01.20.0", "2025-06-01"
 def test_what_changes_nothing_is_dropped_and_only_from_earlier_versions() -> None:
     disk = {"lun": 0, "diskSizeGB": 10, "storageAccountType": "standard_lrs"}
     body: dict[str, Any] = {
-        "certificateReferences": [], "metadata": [{"name": "a", "value": "b"}], "resourceTags": {"a": "b"},
-        "targetNodeCommunicationMode": "simplified", "virtualMachineConfiguration": {"dataDisks": [disk]},
-    }  # fmt: skip
+        "certificateReferences": [],
+        "metadata": [{"name": "a", "value": "b"}],
+        "resourceTags": {"a": "b"},
+        "targetNodeCommunicationMode": "simplified",
+        "virtualMachineConfiguration": {"dataDisks": [disk]},
+    }
     moved = {"lun": 0, "diskSizeGB": 10, "managedDisk": {"storageAccountType": "standard_lrs"}}
     assert without_former(body, OLD) == {
-        "metadata": body["metadata"], "virtualMachineConfiguration": {"dataDisks": [moved]},
-    }  # fmt: skip
+        "metadata": body["metadata"],
+        "virtualMachineConfiguration": {"dataDisks": [moved]},
+    }
     assert without_former(body, NEW) == body
 
 
@@ -53,9 +57,11 @@ def test_a_client_of_an_earlier_version_replaces_a_pools_properties(azure: Local
 
     def update(version: str) -> int:
         return session.post(
-            f"{azure.endpoint()}/pools/pool/updateproperties", params={"api-version": version}, json=body,
+            f"{azure.endpoint()}/pools/pool/updateproperties",
+            params={"api-version": version},
+            json=body,
             headers={"Authorization": f"Bearer {token}"},
-        ).status_code  # fmt: skip
+        ).status_code
 
     assert (update(OLD), update(NEW)) == (204, 400)
 

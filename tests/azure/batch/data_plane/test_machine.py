@@ -235,8 +235,11 @@ def test_random_clients_see_what_the_reference_says(cluster: LocalBatch) -> None
     run_state_machine_as_test(
         Clients,
         settings=settings(
-            max_examples=max(1, STEPS // STEPS_OF_ONE), stateful_step_count=STEPS_OF_ONE, deadline=None, database=None,
+            max_examples=max(1, STEPS // STEPS_OF_ONE),
+            stateful_step_count=STEPS_OF_ONE,
+            deadline=None,
+            database=None,
             derandomize="BATCH_MACHINE_STEPS" not in os.environ,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
-    )  # fmt: skip
+    )

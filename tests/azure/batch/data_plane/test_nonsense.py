@@ -122,17 +122,36 @@ def test_what_is_required_is_missed_by_its_name(name: str) -> None:
         assert list(missed.value.details) == [("PropertyName", required)]
 
 
-PATHS = {"jobId": ["job", "J B", "nobody"], "taskId": ["t", "%"], "poolId": ["pool", "x" * 70],
-         "nodeId": ["node", ".."],
-         "filePath": ["stdout.txt", "../../etc/passwd", "wd/%00", "a//b"], "userName": ["u"], "applicationId": ["app"],
-         "jobScheduleId": ["nightly", "?"], "extensionName": ["x"]}  # fmt: skip
-HEADERS = {"If-Match": ['"x"', "*", ""], "If-Modified-Since": ["yesterday", "Thu, 01 Jan 2026 00:00:00 GMT"],
-           "ocp-range": ["bytes=0-", "bytes=9-1", "x"], "client-request-id": ["1"]}  # fmt: skip
-QUERIES = {"$filter": ["id eq 'a'", "(", "id gt 1 and", "not not state eq 'x'", "startswith(id,1)", "'"],
-           "$select": ["id", ",", "no"], "$expand": ["stats", "x"], "maxresults": ["1", "0", "x", "9" * 30, "٣"],
-           "$skiptoken": ["x", "LOCAL!", "%ff"], "recursive": ["true", "2"], "force": ["true", "x"],
-           "startTime": ["2026-01-01", "x"], "endtime": ["2025-01-01"],
-           "timeOut": ["1"], "colour": ["red"]}  # fmt: skip
+PATHS = {
+    "jobId": ["job", "J B", "nobody"],
+    "taskId": ["t", "%"],
+    "poolId": ["pool", "x" * 70],
+    "nodeId": ["node", ".."],
+    "filePath": ["stdout.txt", "../../etc/passwd", "wd/%00", "a//b"],
+    "userName": ["u"],
+    "applicationId": ["app"],
+    "jobScheduleId": ["nightly", "?"],
+    "extensionName": ["x"],
+}
+HEADERS = {
+    "If-Match": ['"x"', "*", ""],
+    "If-Modified-Since": ["yesterday", "Thu, 01 Jan 2026 00:00:00 GMT"],
+    "ocp-range": ["bytes=0-", "bytes=9-1", "x"],
+    "client-request-id": ["1"],
+}
+QUERIES = {
+    "$filter": ["id eq 'a'", "(", "id gt 1 and", "not not state eq 'x'", "startswith(id,1)", "'"],
+    "$select": ["id", ",", "no"],
+    "$expand": ["stats", "x"],
+    "maxresults": ["1", "0", "x", "9" * 30, "٣"],
+    "$skiptoken": ["x", "LOCAL!", "%ff"],
+    "recursive": ["true", "2"],
+    "force": ["true", "x"],
+    "startTime": ["2026-01-01", "x"],
+    "endtime": ["2025-01-01"],
+    "timeOut": ["1"],
+    "colour": ["red"],
+}
 
 
 @pytest.mark.parametrize("seed", [int(os.environ.get("BATCH_FUZZ_SEED", "1"))])

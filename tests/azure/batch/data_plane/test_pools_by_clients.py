@@ -56,14 +56,22 @@ def test_a_new_pool_is_resizing_when_the_answer_comes_also_with_no_nodes(manual:
         ({"auto_scale_formula": "$TargetDedicatedNodes=0;"}, "autoScaleFormula"),
         ({"target_dedicated_nodes": -1}, "targetDedicatedNodes"),
         ({"task_slots_per_node": 257}, "taskSlotsPerNode"),
-        ({"user_accounts": [models.UserAccount(name="a", password="x"), models.UserAccount(name="A", password="x")]},
-         "name"),
-        ({"start_task": models.BatchStartTask(command_line="x", resource_files=[models.ResourceFile(file_path="f")])},
-         "resourceFiles[0]"),
+        (
+            {"user_accounts": [models.UserAccount(name="a", password="x"), models.UserAccount(name="A", password="x")]},
+            "name",
+        ),
+        (
+            {
+                "start_task": models.BatchStartTask(
+                    command_line="x", resource_files=[models.ResourceFile(file_path="f")]
+                )
+            },
+            "resourceFiles[0]",
+        ),
         ({"virtual_machine_configuration": None}, "virtualMachineConfiguration"),
         ({"network_configuration": models.NetworkConfiguration(subnet_id="/s/subnets/nowhere")}, "subnetId"),
     ],
-)  # fmt: skip
+)
 def test_a_pool_that_cannot_work_is_refused_by_the_name_of_its_property(
     azure: LocalBatch, options: dict[str, Any], name: str
 ) -> None:

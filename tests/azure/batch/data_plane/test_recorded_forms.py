@@ -162,33 +162,63 @@ def error(response: HttpResponse) -> tuple[int, str, str, dict[str, str]]:
     ("method", "path", "body", "expected"),
     [
         (
-            "POST", "/jobs", {"id": "x", "poolInfo": {"poolId": "p"}, "colour": 1},
-            (400, "InvalidRequestBody", "The specified Request Body is not syntactically valid.",
-             {"Reason": "The property 'colour' does not exist on type "
-              "'Microsoft.Azure.Batch.Protocol.Entities.CloudJob'. Make sure to only use property names that are "
-              "defined by the type."}),
+            "POST",
+            "/jobs",
+            {"id": "x", "poolInfo": {"poolId": "p"}, "colour": 1},
+            (
+                400,
+                "InvalidRequestBody",
+                "The specified Request Body is not syntactically valid.",
+                {
+                    "Reason": "The property 'colour' does not exist on type "
+                    "'Microsoft.Azure.Batch.Protocol.Entities.CloudJob'. Make sure to only use property names that are "
+                    "defined by the type."
+                },
+            ),
         ),
         (
-            "GET", "/pools?maxresults=-5", None,
-            (400, "InvalidQueryParameterValue",
-             "Value for one of the query parameters specified in the request URI is invalid.",
-             {"QueryParameterName": "maxresults", "QueryParameterValue": "-5",
-              "Reason": "MaxResults cannot be less than 1"}),
+            "GET",
+            "/pools?maxresults=-5",
+            None,
+            (
+                400,
+                "InvalidQueryParameterValue",
+                "Value for one of the query parameters specified in the request URI is invalid.",
+                {
+                    "QueryParameterName": "maxresults",
+                    "QueryParameterValue": "-5",
+                    "Reason": "MaxResults cannot be less than 1",
+                },
+            ),
         ),
         (
-            "GET", "/jobs/job/jobpreparationandreleasetaskstatus", None,
-            (409, "JobPreparationTaskOrReleaseTaskNotSpecified",
-             "The specified job does not have either job preparation task or job release task.", {}),
+            "GET",
+            "/jobs/job/jobpreparationandreleasetaskstatus",
+            None,
+            (
+                409,
+                "JobPreparationTaskOrReleaseTaskNotSpecified",
+                "The specified job does not have either job preparation task or job release task.",
+                {},
+            ),
         ),
         (
-            "POST", "/jobs", {"id": "no good", "poolInfo": {"poolId": "p"}},
-            (400, "InvalidPropertyValue",
-             "The value provided for one of the properties in the request body is invalid.",
-             {"PropertyName": "id", "PropertyValue": "no good",
-              "Reason": "1 to 64 letters, digits, hyphens and underscores"}),
+            "POST",
+            "/jobs",
+            {"id": "no good", "poolInfo": {"poolId": "p"}},
+            (
+                400,
+                "InvalidPropertyValue",
+                "The value provided for one of the properties in the request body is invalid.",
+                {
+                    "PropertyName": "id",
+                    "PropertyValue": "no good",
+                    "Reason": "1 to 64 letters, digits, hyphens and underscores",
+                },
+            ),
         ),
     ],
-)  # fmt: skip
+)
 def test_errors_have_the_services_words(
     azure: LocalBatch, method: str, path: str, body: object, expected: tuple[int, str, str, dict[str, str]]
 ) -> None:

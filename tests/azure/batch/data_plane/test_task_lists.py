@@ -19,13 +19,26 @@ from testbeds.batch_service import LocalBatch
 from tests.azure.batch.sdk import make_job
 
 FILTERS = [
-    "", "startswith(id, 'T-1')", "startswith(id, 't-12') and state eq 'completed'", "state eq 'active'",
-    "state eq 'preparing'", "state eq 'running'", "state eq 'Completed' and executionInfo/result eq 'failure'",
-    "executionInfo/result eq 'success'", "executionInfo/result eq null", "executionInfo/exitCode ne 0",
-    "state eq 'active' or state eq 'running'", "not state eq 'completed'", "id eq 'T-17'", "id eq 'nobody'",
-    "state eq 'nonsense'", "stateTransitionTime ge DateTime'2026-01-01T00:01:00Z'", "nodeInfo/nodeId eq 'n1'",
-    "displayName eq 'even'", "executionInfo/retryCount gt 1 and displayName eq 'even'",
-]  # fmt: skip
+    "",
+    "startswith(id, 'T-1')",
+    "startswith(id, 't-12') and state eq 'completed'",
+    "state eq 'active'",
+    "state eq 'preparing'",
+    "state eq 'running'",
+    "state eq 'Completed' and executionInfo/result eq 'failure'",
+    "executionInfo/result eq 'success'",
+    "executionInfo/result eq null",
+    "executionInfo/exitCode ne 0",
+    "state eq 'active' or state eq 'running'",
+    "not state eq 'completed'",
+    "id eq 'T-17'",
+    "id eq 'nobody'",
+    "state eq 'nonsense'",
+    "stateTransitionTime ge DateTime'2026-01-01T00:01:00Z'",
+    "nodeInfo/nodeId eq 'n1'",
+    "displayName eq 'even'",
+    "executionInfo/retryCount gt 1 and displayName eq 'even'",
+]
 
 
 def fill(local: LocalBatch, count: int) -> list[dict[str, Any]]:
@@ -37,10 +50,19 @@ def fill(local: LocalBatch, count: int) -> list[dict[str, Any]]:
         name, state = f"{'T' if number % 2 else 't'}-{number}", chance.choice(list(TaskState))
         since = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
         task = Task(
-            id=name, job_id="job", number=number + 10, created=since, changed=since, state_since=since, state=state,
+            id=name,
+            job_id="job",
+            number=number + 10,
+            created=since,
+            changed=since,
+            state_since=since,
+            state=state,
             body=with_defaults({"id": name, "commandLine": "x", "displayName": "odd" if number % 2 else "even"}, 0),
-            retries=number % 4, pool_id="pool", node_id=f"n{number % 3}", run_id=name,
-        )  # fmt: skip
+            retries=number % 4,
+            pool_id="pool",
+            node_id=f"n{number % 3}",
+            run_id=name,
+        )
         if state is TaskState.COMPLETED:
             task.exit_code = number % 2
             task.result, task.ended = ("failure" if number % 2 else "success"), since

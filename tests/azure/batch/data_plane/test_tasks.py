@@ -192,9 +192,10 @@ def test_the_environment_is_batchs_the_jobs_and_the_tasks(one_node: LocalBatch) 
     client = one_node.client()
     setting = models.EnvironmentSetting
     make_job(
-        client, "with-env",
+        client,
+        "with-env",
         common_environment_settings=[setting(name="LEVEL", value="info"), setting(name="KEPT", value="yes")],
-    )  # fmt: skip
+    )
     add(client, "t", job="with-env", environment_settings=[setting(name="LEVEL", value="debug")])
     one_node.settle()
     _, run = one_node.executor.runs[one_node.executor.run_of("t")]
@@ -209,10 +210,11 @@ def test_limits_and_files_reach_the_node(one_node: LocalBatch) -> None:
     client = one_node.client()
     destination = models.OutputFileDestination(
         container=models.OutputFileBlobContainerDestination(
-            container_url="https://127.0.0.1:1/job-x", path="p",
+            container_url="https://127.0.0.1:1/job-x",
+            path="p",
             identity_reference=models.BatchNodeIdentityReference(resource_id="/nobody"),
         )
-    )  # fmt: skip
+    )
     output = models.OutputFile(
         file_pattern="../std*.txt",
         destination=destination,

@@ -9,17 +9,15 @@ import pytest
 
 from local.azure.batch.decisions import failures
 from local.azure.batch.decisions.exit_conditions import JobAction
+from local.azure.batch.decisions.job_steps import JobStep, job_end, job_step
 from local.azure.batch.decisions.scheduler import (
     Assignment,
-    JobStep,
     Line,
     NodeStep,
     Room,
     Waiting,
     assign,
     container_failure,
-    job_end,
-    job_step,
     judge,
     judge_job_task,
     node_step,
@@ -47,9 +45,17 @@ def placed(made: list[Assignment]) -> dict[str, str]:
 def a_task(retries: int = 0, *, done: int = 0, ending: Ending | None = None) -> Task:
     body = task_defaults({"id": "t", "commandLine": "x", "constraints": {"maxTaskRetryCount": retries}}, 0)
     return Task(
-        id="t", job_id="j", number=1, body=body, created=NOW, changed=NOW, state_since=NOW, state=TaskState.RUNNING,
-        retries=done, ending=ending,
-    )  # fmt: skip
+        id="t",
+        job_id="j",
+        number=1,
+        body=body,
+        created=NOW,
+        changed=NOW,
+        state_since=NOW,
+        state=TaskState.RUNNING,
+        retries=done,
+        ending=ending,
+    )
 
 
 def a_job(**body: object) -> Job:
@@ -134,9 +140,17 @@ def test_an_ended_run_of_a_preparation_that_may_be_retried_once_is_judged(
     done: int, ending: Ending | None, event: RunEnded, expected: JobTaskEvent, code: str | None
 ) -> None:
     one = JobTask(
-        job_id="j", kind=JobTaskKind.PREPARATION, id="p", pool_id="p", node_id="n", number=1, since=NOW,
-        state=JobTaskState.RUNNING, retries=done, ending=ending,
-    )  # fmt: skip
+        job_id="j",
+        kind=JobTaskKind.PREPARATION,
+        id="p",
+        pool_id="p",
+        node_id="n",
+        number=1,
+        since=NOW,
+        state=JobTaskState.RUNNING,
+        retries=done,
+        ending=ending,
+    )
     what, failure = judge_job_task(one, 1, event)
     assert (what, failure and failure.code) == (expected, code)
 
@@ -201,15 +215,20 @@ def test_nodes_are_chosen_as_by_looking_at_all_of_them(seed: int) -> None:
 @pytest.mark.parametrize(
     ("state", "running", "step"),
     [
-        (JobState.ACTIVE, 0, JobStep.NOTHING), (JobState.ACTIVE, 2, JobStep.NOTHING),
-        (JobState.ENABLING, 0, JobStep.GO_ON), (JobState.ENABLING, 2, JobStep.GO_ON),
-        (JobState.DISABLING, 2, JobStep.NOTHING), (JobState.DISABLING, 0, JobStep.REST),
+        (JobState.ACTIVE, 0, JobStep.NOTHING),
+        (JobState.ACTIVE, 2, JobStep.NOTHING),
+        (JobState.ENABLING, 0, JobStep.GO_ON),
+        (JobState.ENABLING, 2, JobStep.GO_ON),
+        (JobState.DISABLING, 2, JobStep.NOTHING),
+        (JobState.DISABLING, 0, JobStep.REST),
         (JobState.DISABLED, 0, JobStep.NOTHING),
-        (JobState.TERMINATING, 1, JobStep.NOTHING), (JobState.TERMINATING, 0, JobStep.FINISH),
+        (JobState.TERMINATING, 1, JobStep.NOTHING),
+        (JobState.TERMINATING, 0, JobStep.FINISH),
         (JobState.COMPLETED, 0, JobStep.NOTHING),
-        (JobState.DELETING, 1, JobStep.NOTHING), (JobState.DELETING, 0, JobStep.FORGET),
+        (JobState.DELETING, 1, JobStep.NOTHING),
+        (JobState.DELETING, 0, JobStep.FORGET),
     ],
-)  # fmt: skip
+)
 def test_what_is_next_for_a_job(state: JobState, running: int, step: JobStep) -> None:
     job = a_job(onTaskFailure="performexitoptionsjobaction")
     job.state = state
@@ -221,8 +240,12 @@ def test_what_is_next_for_a_job(state: JobState, running: int, step: JobStep) ->
 
 def test_what_is_next_for_a_node_whose_runs_are_over() -> None:
     node = Node(id="n", body={}, pool_id="p", number=1, created=NOW, changed=NOW, state_since=NOW, booted=NOW)
-    steps = {None: NodeStep.NOTHING, PendingVerb.REBOOT: NodeStep.REBOOT, PendingVerb.REIMAGE: NodeStep.REMAKE,
-             PendingVerb.DEALLOCATE: NodeStep.REMAKE}  # fmt: skip
+    steps = {
+        None: NodeStep.NOTHING,
+        PendingVerb.REBOOT: NodeStep.REBOOT,
+        PendingVerb.REIMAGE: NodeStep.REMAKE,
+        PendingVerb.DEALLOCATE: NodeStep.REMAKE,
+    }
     for state in (NodeState.IDLE, NodeState.LEAVING_POOL):
         node.state = state
         for pending, step in steps.items():

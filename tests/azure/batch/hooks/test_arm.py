@@ -33,9 +33,13 @@ def arm_client(tmp_path: Path) -> Iterator[tuple[LocalBatch, BatchManagementClie
     local.do(local.cloud.resources.put, group)
     credential: Any = TokenOf(local.cloud, local.cloud.settings.deployer_object_id, "https://management.azure.com/")
     client = BatchManagementClient(
-        credential, local.cloud.settings.subscription_id, base_url=local.cloud.arm_url, polling_interval=0,
-        credential_scopes=["https://management.azure.com/.default"], connection_verify=str(local.paths.ca),
-    )  # fmt: skip
+        credential,
+        local.cloud.settings.subscription_id,
+        base_url=local.cloud.arm_url,
+        polling_interval=0,
+        credential_scopes=["https://management.azure.com/.default"],
+        connection_verify=str(local.paths.ca),
+    )
     yield local, client
     local.run(service.stop())
     local.close()

@@ -72,14 +72,17 @@ def test_an_account_that_cannot_work_is_refused(azure: LocalBatch, properties: d
 
 def test_auto_storage_by_identity_needs_the_identity_but_not_yet_its_role(azure: LocalBatch) -> None:
     storage = Resource(
-        id=f"{azure.group}/providers/Microsoft.Storage/storageAccounts/linked", name="linked",
+        id=f"{azure.group}/providers/Microsoft.Storage/storageAccounts/linked",
+        name="linked",
         type="Microsoft.Storage/storageAccounts",
-    )  # fmt: skip
+    )
     kind = "Microsoft.ManagedIdentity/userAssignedIdentities"
     identity = Resource(
-        id=f"{azure.group}/providers/{kind}/account", type=kind, name="account",
+        id=f"{azure.group}/providers/{kind}/account",
+        type=kind,
+        name="account",
         properties={"principalId": "44444444-4444-4444-4444-444444444444", "clientId": "c"},
-    )  # fmt: skip
+    )
     for resource in (storage, identity):
         azure.do(azure.cloud.resources.put, resource)
     linked = {"storageAccountId": storage.id, "authenticationMode": "BatchAccountManagedIdentity"}
@@ -107,8 +110,9 @@ def test_what_batch_cannot_change_in_a_pool_is_refused_by_name(
     azure: LocalBatch, name: str, change: dict[str, Any]
 ) -> None:
     base: dict[str, Any] = {
-        "startTask": {"commandLine": "prepare"}, "userAccounts": [{"name": "a", "password": "old"}],
-    }  # fmt: skip
+        "startTask": {"commandLine": "prepare"},
+        "userAccounts": [{"name": "a", "password": "old"}],
+    }
     azure.pool(**copy.deepcopy(base))
     azure.pool(**copy.deepcopy(base))
     with pytest.raises(errors.PropertyCannotBeUpdated) as caught:
@@ -214,11 +218,12 @@ def test_a_value_that_batch_does_not_take_is_refused_by_its_name(
         {"startTask": {"commandLine": "x", "maxTaskRetryCount": -1}},
         {
             "networkConfiguration": {
-                "subnetId": "/subnet", "publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"},
+                "subnetId": "/subnet",
+                "publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"},
             },
         },
     ],
-)  # fmt: skip
+)
 def test_what_batch_takes_is_taken(azure: LocalBatch, properties: dict[str, Any]) -> None:
     azure.pool(nodes=0, **properties)
     assert azure.cloud.store.count("batch.pool") == 1
@@ -239,10 +244,12 @@ def test_an_accounts_network_rules_and_private_endpoints_are_shown(azure: LocalB
     azure.do(
         azure.cloud.resources.put,
         Resource(
-            f"{azure.group}/providers/{kind}/pe", kind, "pe",
+            f"{azure.group}/providers/{kind}/pe",
+            kind,
+            "pe",
             properties={"privateLinkServiceConnections": [{"name": "c", "properties": endpoint}]},
         ),
-    )  # fmt: skip
+    )
     shown = hooks_of(azure, ACCOUNTS).view(account)
     assert shown["publicNetworkAccess"] == "Disabled"
     [connection] = shown["privateEndpointConnections"]

@@ -239,9 +239,17 @@ def test_the_variables_are_the_pools_own_counts(timed: LocalBatch) -> None:
         timed.do(timed.executor.begin, run)
         timed.do(timed.executor.end, run, number)
     names = (
-        "ActiveTasks", "RunningTasks", "PendingTasks", "SucceededTasks", "FailedTasks", "TaskSlotsPerNode",
-        "CurrentDedicatedNodes", "CurrentLowPriorityNodes", "UsableNodeCount", "PreemptedNodeCount",
-    )  # fmt: skip
+        "ActiveTasks",
+        "RunningTasks",
+        "PendingTasks",
+        "SucceededTasks",
+        "FailedTasks",
+        "TaskSlotsPerNode",
+        "CurrentDedicatedNodes",
+        "CurrentLowPriorityNodes",
+        "UsableNodeCount",
+        "PreemptedNodeCount",
+    )
     results = evaluate(client, "".join(f"{name} = ${name};" for name in names)).results
     assert results is not None
     shown = dict(part.split("=") for part in results.split(";")[3:])

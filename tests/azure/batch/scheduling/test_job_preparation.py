@@ -190,9 +190,10 @@ def test_a_task_that_is_held_can_be_terminated_deleted_and_requeued(node: LocalB
 def test_dependents_of_a_task_run_on_prepared_nodes_only(nodes: LocalBatch) -> None:
     client = nodes.client()
     make_job(
-        client, uses_task_dependencies=True,
+        client,
+        uses_task_dependencies=True,
         job_preparation_task=models.BatchJobPreparationTask(command_line="prepare"),
-    )  # fmt: skip
+    )
     add(client, "parent")
     add(client, "child", depends_on=models.BatchTaskDependencies(task_ids=["parent"]))
     nodes.settle()
@@ -207,11 +208,12 @@ def test_a_rebooted_node_is_prepared_again_unless_that_is_not_wanted(node: Local
     client = node.client()
     make(client)
     make_job(
-        client, "once",
+        client,
+        "once",
         job_preparation_task=models.BatchJobPreparationTask(
             id="once", command_line="x", rerun_on_node_reboot_after_success=False
         ),
-    )  # fmt: skip
+    )
     for job in ("job", "once"):
         add(client, "before", job=job)
     node.settle()

@@ -33,8 +33,9 @@ def test_the_release_runs_on_every_prepared_node_takes_no_slot_and_may_fail(node
     assert job.execution_info.termination_reason == "enough"
     released = [one.job_release_task_execution_info for one in status(nodes)]
     assert sorted((str(one.result), one.exit_code) for one in released if one) == [
-        (str(models.BatchTaskExecutionResult.FAILURE), 5), (str(models.BatchTaskExecutionResult.SUCCESS), 0)
-    ]  # fmt: skip
+        (str(models.BatchTaskExecutionResult.FAILURE), 5),
+        (str(models.BatchTaskExecutionResult.SUCCESS), 0),
+    ]
 
 
 def test_it_runs_when_all_tasks_are_complete_and_after_a_failed_task(azure: LocalBatch) -> None:

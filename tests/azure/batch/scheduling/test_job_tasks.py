@@ -71,8 +71,9 @@ def test_the_status_is_filtered_selected_and_paged(azure: LocalBatch) -> None:
     one = whole[0]
     assert one.node_url == f"{azure.endpoint()}/pools/pool/nodes/{one.node_id}" and one.pool_id == "pool"
     for info, name in (
-        (one.job_preparation_task_execution_info, PREPARE), (one.job_release_task_execution_info, RELEASE)
-    ):  # fmt: skip
+        (one.job_preparation_task_execution_info, PREPARE),
+        (one.job_release_task_execution_info, RELEASE),
+    ):
         assert info is not None and info.task_root_directory == f"workitems/job/job-1/{name}"
         assert info.task_root_directory_url == f"{one.node_url}/files/{info.task_root_directory}"
     found = status(azure, filter=f"nodeId eq '{one.node_id}'", select=["nodeId"])

@@ -41,7 +41,8 @@ class Service(Bench):
     def __init__(self, paths: Paths, store: Store, clock: ManualClock) -> None:
         executor = ProcessExecutor(paths, NodeRelay(range(0), fake_imds))
         super().__init__(store, clock, executor)  # type: ignore[arg-type]
-        self.processes, self.paths = executor, paths
+        self.processes = executor
+        self.paths = paths
         self._grown = asyncio.Event()
 
     def on_event(self, event: NodeEvent) -> None:

@@ -30,7 +30,9 @@ class Generations:
     """The account with both generations, and the command line of `jobs`."""
 
     def __init__(self, local: LocalBatch) -> None:
-        self.local, self.clock, self.said = local, FakeClock(), io.StringIO()
+        self.local = local
+        self.clock = FakeClock()
+        self.output = io.StringIO()
         local.account(allowedAuthenticationModes=["AAD", "SharedKey"])
         local.pool(OLD, nodes=2, taskSlotsPerNode=SLOTS, vmSize="STANDARD_D8S_V3")
         self.nodes_up()
@@ -46,9 +48,12 @@ class Generations:
             local.do(local.executor.begin, run)
         machine = {"imageReference": {**IMAGE, "sku": "2204"}, "nodeAgentSkuId": "batch.node.ubuntu 22.04"}
         local.pool(
-            NEW, nodes=2, taskSlotsPerNode=SLOTS, vmSize="STANDARD_D16S_V3",
+            NEW,
+            nodes=2,
+            taskSlotsPerNode=SLOTS,
+            vmSize="STANDARD_D16S_V3",
             deploymentConfiguration={"virtualMachineConfiguration": machine},
-        )  # fmt: skip
+        )
         self.nodes_up()
 
     def nodes_up(self) -> None:
@@ -69,7 +74,7 @@ class Generations:
             outputs=outputs(),
             ca=self.local.paths.ca,
         )
-        render = Render(out=io.StringIO(), err=self.said)
+        render = Render(out=io.StringIO(), err=self.output)
         session = Session(find_connection=lambda: connection, render=render, clock=self.clock)
         arguments = parse(list(words))
         return arguments.run(arguments, session)
@@ -139,13 +144,13 @@ def test_jobs_evaluates_a_pools_formula_and_says_what_is_wrong(generations: Gene
     with pytest.raises(Refused, match=r"InsufficientSampleData: Line 1, Col 36: .*wanted 100%, received 50%"):
         g.jobs("pools", "auto", "--evaluate")
     assert g.jobs("pools", "wait", "auto") == Exit.SERVICE
-    assert "the autoscale formula cannot be evaluated: InsufficientSampleData" in g.said.getvalue()
+    assert "the autoscale formula cannot be evaluated: InsufficientSampleData" in g.output.getvalue()
 
 
 def test_pools_wait_sees_the_service_as_it_is(generations: Generations) -> None:
     g = generations
     assert g.jobs("pools", "wait", OLD, NEW) == Exit.OK
-    assert f"pool {OLD}: 2 of 2 nodes work (2 running)" in g.said.getvalue()
+    assert f"pool {OLD}: 2 of 2 nodes work (2 running)" in g.output.getvalue()
 
 
 def test_a_pool_deleted_under_its_jobs_gives_their_tasks_back_and_strands_them(generations: Generations) -> None:

@@ -11,7 +11,7 @@ from local.azure.batch import errors
 from local.azure.batch.account.node_storage import ACTIVE, APPLICATION_TYPE, PACKAGE_TYPE
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.query import page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.control_plane.resources import Resource
 
@@ -32,14 +32,14 @@ def _active(call: Call, application: Resource) -> list[str]:
 
 async def list_all(call: Call) -> Answer:
     """GET /applications."""
-    found = call.account.cloud.resources.list(APPLICATION_TYPE, call.account.resource_id)
-    rows = sorted((one.name.lower(), _view(call, one)) for one in found if _active(call, one))
+    applications = call.account.cloud.resources.list(APPLICATION_TYPE, call.account.resource_id)
+    rows = sorted((one.name.lower(), _view(call, one)) for one in applications if _active(call, one))
     return Answer(body=page(rows, call.query, SHOWN, call.url), entity="applications")
 
 
 async def get(call: Call) -> Answer:
     """GET /applications/{id}."""
-    found = call.account.storage.application(call.params["applicationId"])
-    if found is None or not _active(call, found):
+    application = call.account.storage.application(call.params["applicationId"])
+    if application is None or not _active(call, application):
         raise errors.ApplicationNotFound
-    return Answer(body=_view(call, found), entity="applications/@Element")
+    return Answer(body=_view(call, application), entity="applications/@Element")

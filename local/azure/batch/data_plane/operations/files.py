@@ -17,7 +17,7 @@ from urllib.parse import quote
 from local.azure.batch import errors
 from local.azure.batch.data_plane.call import Call, check_conditions
 from local.azure.batch.data_plane.query import page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer, rfc1123
 from local.azure.batch.model import Task
 from local.azure.batch.model.durations import stamp
@@ -48,7 +48,7 @@ def of_task(call: Call) -> Place:
     task = call.task()
     if task.node_id is None or task.state is TaskState.ACTIVE:
         raise errors.TaskFilesUnavailable("The task has no files: it is not on a node.")
-    if task.files_erased:
+    if task.files_erased is not None:
         raise errors.TaskFilesCleanedup
     node = call.account.state.nodes.get(task.node_id)
     if node is None:
@@ -121,8 +121,10 @@ async def _list(call: Call, place: Place) -> Answer:
 
 def _entry(info: FileInfo, place: Place) -> dict[str, Any]:
     entry: dict[str, Any] = {
-        "name": info.path, "url": f"{place.url}/{quote(info.path, safe='/')}", "isDirectory": info.is_directory,
-    }  # fmt: skip
+        "name": info.path,
+        "url": f"{place.url}/{quote(info.path, safe='/')}",
+        "isDirectory": info.is_directory,
+    }
     if not info.is_directory:
         entry["properties"] = {
             "contentLength": str(info.size),

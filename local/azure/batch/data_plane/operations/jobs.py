@@ -13,7 +13,7 @@ from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_files, check_metadata, check_pool
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.decisions import failures
 from local.azure.batch.errors import invalid
@@ -106,8 +106,9 @@ def _check_special_tasks(body: dict[str, Any]) -> None:
     )
     if manager is not None:
         for other, error in (
-            (preparation, errors.TaskIdSameAsJobPreparationTask), (release, errors.TaskIdSameAsJobReleaseTask),
-        ):  # fmt: skip
+            (preparation, errors.TaskIdSameAsJobPreparationTask),
+            (release, errors.TaskIdSameAsJobReleaseTask),
+        ):
             if other is not None and other["id"].lower() == manager["id"].lower():
                 raise error
     if release is None:
@@ -264,11 +265,11 @@ async def preparation_and_release(call: Call) -> Answer:
     nodes: dict[str, list[JobTask]] = {}
     for one in call.account.state.job_tasks[job.id.lower()].values():
         nodes.setdefault(one.node_id, []).append(one)
-    found = ((node_id, _status(ones, call.account.url)) for node_id, ones in sorted(nodes.items()))
-    return Answer(body=page(found, call.query, STATUS_SHOWN, call.url), entity="jobpreparationandreleasetaskstatuslist")
+    rows = ((node_id, _status(ones, call.account.url)) for node_id, ones in sorted(nodes.items()))
+    return Answer(body=page(rows, call.query, STATUS_SHOWN, call.url), entity="jobpreparationandreleasetaskstatuslist")
 
 
 def _status(ones: list[JobTask], base_url: str) -> dict[str, Any]:
     pool_id, node_id = ones[0].pool_id, ones[0].node_id
-    found = {_EXECUTION_INFO[one.kind]: one.view(base_url) for one in ones if one.has_run}
-    return {"poolId": pool_id, "nodeId": node_id, "nodeUrl": f"{base_url}/pools/{pool_id}/nodes/{node_id}", **found}
+    shown = {_EXECUTION_INFO[one.kind]: one.view(base_url) for one in ones if one.has_run}
+    return {"poolId": pool_id, "nodeId": node_id, "nodeUrl": f"{base_url}/pools/{pool_id}/nodes/{node_id}", **shown}

@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 from local.azure.batch import errors
-from local.azure.batch.data_plane import bodies, endpoints, node_logs
+from local.azure.batch.data_plane import bodies, endpoints
 from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.filters import Fields, Row
+from local.azure.batch.data_plane.operations import node_logs
 from local.azure.batch.data_plane.query import page, select, shown
-from local.azure.batch.data_plane.schema import Object
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import Object, wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import Node, Pool
@@ -39,10 +39,15 @@ _OWN_EXTENSION = {
 _NOT_EXECUTED = "The local Azure shows extensions and executes none."
 _NOT_UP = frozenset(
     {
-        NodeState.CREATING, NodeState.STARTING, NodeState.REBOOTING, NodeState.REIMAGING, NodeState.LEAVING_POOL,
-        NodeState.DEALLOCATING, NodeState.DEALLOCATED,
+        NodeState.CREATING,
+        NodeState.STARTING,
+        NodeState.REBOOTING,
+        NodeState.REIMAGING,
+        NodeState.LEAVING_POOL,
+        NodeState.DEALLOCATING,
+        NodeState.DEALLOCATED,
     }
-)  # fmt: skip
+)
 
 
 def view(
@@ -210,9 +215,9 @@ async def list_extensions(call: Call) -> Answer:
 
 async def get_extension(call: Call) -> Answer:
     """GET extensions/{name}."""
-    wanted = call.params["extensionName"].lower()
+    name = call.params["extensionName"].lower()
     for one in _extensions(call, call.node()):
-        if one["vmExtension"]["name"].lower() == wanted:
+        if one["vmExtension"]["name"].lower() == name:
             return Answer(body=shown(one, select(call.query, EXTENSION_SHOWN)), entity="vmextensions/@Element")
     raise errors.VMExtensionNotFound
 
@@ -307,9 +312,9 @@ async def _put_user(call: Call, node: Node, name: str, body: dict[str, Any], kee
 
 
 def _user_name(call: Call, node: Node) -> str:
-    wanted = call.params["userName"].lower()
+    asked = call.params["userName"].lower()
     for name in node.users:
-        if name.lower() == wanted:
+        if name.lower() == asked:
             return name
     raise errors.NodeUserNotFound
 

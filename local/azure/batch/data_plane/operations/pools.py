@@ -15,7 +15,7 @@ from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.checks import check_pool
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.query import page, wrong
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.model import Pool
 from local.azure.batch.model.durations import parse_stamp
@@ -36,8 +36,9 @@ _COUNT_NAMES = {
 }
 _ALL_COUNTS = (
     *(_COUNT_NAMES.get(state, state.value) for state in NodeState),
-    "upgradingOS", "total",
-)  # fmt: skip
+    "upgradingOS",
+    "total",
+)
 
 
 def view(account: Account, pool: Pool) -> dict[str, Any]:
@@ -147,12 +148,12 @@ async def counts(call: Call) -> Answer:
 
 
 def _counts(account: Account, pool: Pool) -> dict[str, Any]:
-    found = {kind: dict.fromkeys(_ALL_COUNTS, 0) for kind in (True, False)}
+    counts = {kind: dict.fromkeys(_ALL_COUNTS, 0) for kind in (True, False)}
     for node in account.state.nodes_of(pool.id):
         state = node.shown_state(len(account.state.on_node[node.id]))
-        found[node.dedicated][_COUNT_NAMES.get(state, state.value)] += 1
-        found[node.dedicated]["total"] += 1
-    return {"poolId": pool.id, "dedicated": found[True], "lowPriority": found[False]}
+        counts[node.dedicated][_COUNT_NAMES.get(state, state.value)] += 1
+        counts[node.dedicated]["total"] += 1
+    return {"poolId": pool.id, "dedicated": counts[True], "lowPriority": counts[False]}
 
 
 async def supported_images(call: Call) -> Answer:
@@ -218,11 +219,11 @@ async def evaluate_autoscale(call: Call) -> Answer:
         raise errors.OperationNotValidOnPool(  # [guess: code; that it is refused is documented]
             "The pool does not scale itself: enable autoscale before a formula is evaluated."
         )
-    found = autoscaling.preview(call.account.state, pool, formula, call.now)
-    if found.error is not None and found.error.code in (SYNTAX, TOO_LONG):
-        raise autoscaling.refusal(found.error)  # [guess: the codes are documented as those of a 400]
+    outcome = autoscaling.preview(call.account.state, pool, formula, call.now)
+    if outcome.error is not None and outcome.error.code in (SYNTAX, TOO_LONG):
+        raise autoscaling.refusal(outcome.error)  # [guess: the codes are documented as those of a 400]
     return Answer(
-        body=autoscaling.run_view(found),
+        body=autoscaling.run_view(outcome),
         entity="Microsoft.Azure.Batch.Protocol.Entities.AutoScaleRun",
         headers={"DataServiceId": call.url},
     )

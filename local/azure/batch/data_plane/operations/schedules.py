@@ -11,7 +11,7 @@ from local.azure.batch.data_plane.call import Call
 from local.azure.batch.data_plane.filters import Row
 from local.azure.batch.data_plane.operations import jobs
 from local.azure.batch.data_plane.query import page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer
 from local.azure.batch.errors import invalid
 from local.azure.batch.model import JobSchedule
@@ -176,5 +176,5 @@ async def delete(call: Call) -> Answer:
 
 async def jobs_of(call: Call) -> Answer:
     """GET /jobschedules/{id}/jobs."""
-    found = jobs.rows(call, call.account.state.jobs_of(call.schedule()))
-    return Answer(body=page(found, call.query, jobs.SHOWN, call.url, jobs.FIELDS), entity="jobs")
+    rows = jobs.rows(call, call.account.state.jobs_of(call.schedule()))
+    return Answer(body=page(rows, call.query, jobs.SHOWN, call.url, jobs.FIELDS), entity="jobs")

@@ -14,7 +14,7 @@ from local.azure.batch.data_plane.checks import check_files, check_packages
 from local.azure.batch.data_plane.filters import Fields, Row
 from local.azure.batch.data_plane.operations.jobs import refuse_ended
 from local.azure.batch.data_plane.query import after, filter_of, page
-from local.azure.batch.data_plane.sdk_models import wire_names
+from local.azure.batch.data_plane.schema import wire_names
 from local.azure.batch.data_plane.wire import Answer, error_body
 from local.azure.batch.decisions import exit_conditions
 from local.azure.batch.errors import invalid
@@ -140,12 +140,19 @@ def _add(call: Call, turn: Turn, job: Job, value: Any, *, refused: bool) -> dict
     except AzureError as error:
         body = error_body(error, call.account.url, "", call.now)
         del body["odata.metadata"]
-        return {"status": "ServerError" if error.status >= 500 and error.status != 501 else "ClientError",
-                "taskId": task_id, "error": body}  # fmt: skip
+        return {
+            "status": "ServerError" if error.status >= 500 and error.status != 501 else "ClientError",
+            "taskId": task_id,
+            "error": body,
+        }
     url = f"{call.account.url}/jobs/{job.id}/tasks/{task.id}"
     return {
-        "status": "Success", "taskId": task.id, "eTag": task.etag, "lastModified": stamp(task.changed), "location": url,
-    }  # fmt: skip
+        "status": "Success",
+        "taskId": task.id,
+        "eTag": task.etag,
+        "lastModified": stamp(task.changed),
+        "location": url,
+    }
 
 
 async def list_all(call: Call) -> Answer:
@@ -159,14 +166,14 @@ async def list_all(call: Call) -> Answer:
 
 def _wanted(call: Call) -> tuple[str, Collection[Standing]]:
     """Where a page has to look: at ids that begin so, and at tasks that count as one of these."""
-    wanted = filter_of(call.query, SHOWN)
-    if wanted is None:
+    condition = filter_of(call.query, SHOWN)
+    if condition is None:
         return "", tuple(Standing)
-    operator, value = wanted.certain.get(("id",), ("", ""))
+    operator, value = condition.certain.get(("id",), ("", ""))
     prefix = str(value).lower() if operator else ""  # an id that equals it begins with it
     standings = set(Standing)
     for path, places in ((("state",), _STATES), (("executionInfo", "result"), _RESULTS)):
-        operator, value = wanted.certain.get(path, ("", None))
+        operator, value = condition.certain.get(path, ("", None))
         if operator == "eq" and value is not None:
             standings &= set(places.get(str(value).lower(), ()))
     return prefix, tuple(one for one in Standing if one in standings)

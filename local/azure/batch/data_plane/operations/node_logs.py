@@ -27,9 +27,14 @@ _log = logging.getLogger("local.azure.batch")
 def text(node: Node) -> bytes:
     """One line of JSON each: the node as it is, and the tasks that it ran last."""
     facts = {
-        "node": node.id, "pool": node.pool_id, "state": node.state.value, "booted": stamp(node.booted),
-        "tasksRun": node.tasks_run, "tasksSucceeded": node.tasks_succeeded, "errors": node.errors,
-    }  # fmt: skip
+        "node": node.id,
+        "pool": node.pool_id,
+        "state": node.state.value,
+        "booted": stamp(node.booted),
+        "tasksRun": node.tasks_run,
+        "tasksSucceeded": node.tasks_succeeded,
+        "errors": node.errors,
+    }
     lines = [facts, *({"task": one} for one in node.recent)]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
@@ -39,10 +44,10 @@ async def upload(account: Account, node: Node, body: dict[str, Any], folder: str
     base, _, query = body["containerUrl"].partition("?")
     url = f"{base.rstrip('/')}/{quote(folder)}/{FILE}" + (f"?{query}" if query else "")
     headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
-    wanted = str((body.get("identityReference") or {}).get("resourceId", "")).lower()
+    identity_id = str((body.get("identityReference") or {}).get("resourceId", "")).lower()
     pool = account.state.pools[node.pool_id.lower()]
     for identity in account.specs.identities(pool):
-        if identity.resource_id.lower() == wanted:
+        if identity.resource_id.lower() == identity_id:
             token = account.cloud.tokens.issue(
                 principal_id=identity.principal_id, client_id=identity.client_id, audience=STORAGE_AUDIENCES[0]
             )
@@ -54,9 +59,9 @@ async def upload(account: Account, node: Node, body: dict[str, Any], folder: str
             aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(ssl=trusted)) as session,
             session.put(url, data=text(node), headers=headers) as answer,
         ):
-            said = str(answer.status)
+            reason = str(answer.status)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        said = type(error).__name__
-    if said != "201":
-        _log.warning("logs of a node were not uploaded", extra={"node": node.id, "answer": said})
+        reason = type(error).__name__
+    if reason != "201":
+        _log.warning("logs of a node were not uploaded", extra={"node": node.id, "answer": reason})
     return 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.azure.batch.model.recurrence import Decision, Recurrence, decide, wake_at
+from local.azure.batch.model.job_schedule import Decision, Recurrence, decide, wake_at
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
