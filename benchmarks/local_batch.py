@@ -233,7 +233,7 @@ def accept(service: Running, first: int, last: int, connections: int) -> float:
 
 
 def pages(service: Running, tasks: int) -> None:
-    """Milliseconds of a page of each kind, the best and the worst of some rounds."""
+    """Measure pages of each kind: prints the milliseconds of the best and of the worst of some rounds."""
     connection = Connection(service)
     middle = "LOCAL!" + base64.urlsafe_b64encode(f"task-{tasks // 2:07d}".encode()).decode()
     late = f"startswith(id, 'task-{(tasks - 1) // 1000 * 1000:07d}"[:-3] + "')"

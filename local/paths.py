@@ -35,7 +35,7 @@ class UnsafeFolder(Exception):
 
 @dataclass(frozen=True)
 class Paths:
-    """All places under one home (by default `.local/` of the checkout)."""
+    """The files and folders of one local Azure. `home` is `.local/` of the checkout unless it is given."""
 
     home: Path
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from local.deployment.project import clean_environment
 from local.testing.azure import LocalAzure
 from tests.clients.azure_cli_commands import NOT_HERE, SECTIONS, Command
 
@@ -55,7 +55,7 @@ class Cli:
 
     def __init__(self, python: Path, azure: LocalAzure, folder: Path) -> None:
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "ARM_"))},
+            **clean_environment(),
             **{name: value for name, value in azure.environment().items() if name in _TRUST},
             "AZURE_CONFIG_DIR": str(folder / "config"),
             "AZURE_CORE_COLLECT_TELEMETRY": "false", "AZURE_CORE_NO_COLOR": "true",

@@ -65,7 +65,7 @@ class FakeArm:
         self._scripts.clear()
         self.sign_in = None
 
-    def made(self, method: str) -> list[str]:
+    def paths_of(self, method: str) -> list[str]:
         return [path for verb, path, _ in self.requests if verb == method]
 
     def stop(self) -> None:

@@ -92,7 +92,7 @@ def test_what_exists_already_is_not_created_over(azure: Plugin, arm: FakeArm):
     error = refusal(lambda: azure.create(POOL, POOL_INPUTS))
     assert error.code() == grpc.StatusCode.ALREADY_EXISTS
     assert message_of(error) == f"cannot create already existing resource '{POOL_ID}'"
-    assert len(arm.made("PUT")) == 1
+    assert len(arm.paths_of("PUT")) == 1
 
 
 def test_a_singleton_that_comes_with_its_parent_is_adopted_and_never_deleted(azure: Plugin, arm: FakeArm):
@@ -105,7 +105,7 @@ def test_a_singleton_that_comes_with_its_parent_is_adopted_and_never_deleted(azu
     id_, outputs = azure.create(SERVICE, inputs)
     assert (id_, outputs["isVersioningEnabled"]) == (path, True)
     azure.delete(SERVICE, path)
-    assert arm.made("DELETE") == []
+    assert arm.paths_of("DELETE") == []
 
 
 def test_a_preview_asks_the_cloud_nothing_and_knows_what_the_cloud_will_compute(azure: Plugin, arm: FakeArm):
@@ -147,7 +147,7 @@ def test_a_long_running_create_is_followed_to_its_end(azure: Plugin, arm: FakeAr
     done = {"id": ACCOUNT_ID, "name": "acc", "properties": {"provisioningState": "Succeeded", "accountEndpoint": "e"}}
     arm.script("GET", ACCOUNT_ID, (200, {}, done))
     assert azure.create(ACCOUNT, ACCOUNT_INPUTS)[1]["accountEndpoint"] == "e"
-    assert arm.made("GET").count("/operations/1") == 2
+    assert arm.paths_of("GET").count("/operations/1") == 2
 
 
 def test_without_headers_the_provisioning_state_is_followed(azure: Plugin, arm: FakeArm):
@@ -187,7 +187,7 @@ def test_an_error_never_repeats_a_password(azure: Plugin, arm: FakeArm):
 def test_a_throttled_request_is_repeated_after_the_time_asked_for(azure: Plugin, arm: FakeArm):
     arm.script("PUT", POOL_ID, (429, {"Retry-After": "0"}, None), (503, {"Retry-After": "0"}, None))
     assert azure.create(POOL, POOL_INPUTS)[0] == POOL_ID
-    assert len(arm.made("PUT")) == 3
+    assert len(arm.paths_of("PUT")) == 3
 
 
 def test_a_restart_of_arm_is_waited_for(azure: Plugin, arm: FakeArm):
@@ -255,7 +255,7 @@ def test_a_delete_is_followed_and_deleting_twice_is_no_failure(azure: Plugin, ar
     arm.script("GET", "/operations/9", (202, {"Retry-After": "0"}, None), (204, {}, None))
     azure.delete(GROUP, GROUP_ID)
     azure.delete(GROUP, GROUP_ID)
-    assert arm.made("GET").count("/operations/9") == 2
+    assert arm.paths_of("GET").count("/operations/9") == 2
 
 
 def test_invokes_tell_who_we_are_give_tokens_and_list_keys(azure: Plugin, arm: FakeArm):
