@@ -31,7 +31,8 @@ class Service:
         self.tasks = self.requests = self.refused = self.refused_later = self.requests_later = 0
         self.first = self.last = 0.0
         self.again: set[str] = set()  # added, and not told
-        self.tokens, self.filled = float(self.options.burst or self.options.rate), time.monotonic()
+        self.tokens = float(self.options.burst or self.options.rate)
+        self.filled = time.monotonic()
 
     def allows(self) -> bool:
         now = time.monotonic()

@@ -33,7 +33,10 @@ class Service:
     """A job of `size` tasks, completing one after the other since the start."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.began, self.requests, self.bytes = size, time.time(), 0, 0
+        self.size = size
+        self.began = time.time()
+        self.requests = 0
+        self.bytes = 0
 
     def completed(self) -> int:
         return min(self.size - 1, int((time.time() - self.began) * RATE))
