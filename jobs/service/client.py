@@ -53,15 +53,34 @@ from .connection import Connection, SharedKey
 from .credentials import token_credential
 
 TASK_FIELDS: Final = [
-    "id", "displayName", "state", "stateTransitionTime", "executionInfo", "nodeInfo", "dependsOn", "exitConditions",
-]  # fmt: skip
+    "id",
+    "displayName",
+    "state",
+    "stateTransitionTime",
+    "executionInfo",
+    "nodeInfo",
+    "dependsOn",
+    "exitConditions",
+]
 RECORD_FIELDS: Final = [*TASK_FIELDS, "creationTime", "containerSettings", "requiredSlots"]
 # Of a node in a list: what `NodeState` has, but not the start task's definition and the last tasks, which are long.
 NODE_FIELDS: Final = [
-    "id", "state", "stateTransitionTime", "schedulingState", "isDedicated", "errors", "startTaskInfo", "vmSize",
-    "ipAddress", "allocationTime", "lastBootTime", "runningTasksCount", "runningTaskSlotsCount", "totalTasksRun",
+    "id",
+    "state",
+    "stateTransitionTime",
+    "schedulingState",
+    "isDedicated",
+    "errors",
+    "startTaskInfo",
+    "vmSize",
+    "ipAddress",
+    "allocationTime",
+    "lastBootTime",
+    "runningTasksCount",
+    "runningTaskSlotsCount",
+    "totalTasksRun",
     "totalTasksSucceeded",
-]  # fmt: skip
+]
 OUTPUT_FIELDS: Final = ["id", "state", "executionInfo", "outputFiles", "environmentSettings"]
 # Filters of `some_tasks`. `state` and `executionInfo/exitCode` are in Microsoft's examples of list filters; that
 # `executionInfo/result` and `stateTransitionTime` can be filtered on is documented nowhere we found [guess]: refused,

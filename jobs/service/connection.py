@@ -114,7 +114,8 @@ class NotDeployed(UsageError):
 
     def __init__(self, message: str, stack: str, cloud: Connection) -> None:
         super().__init__(message)
-        self.stack, self.cloud = stack, cloud
+        self.stack = stack
+        self.cloud = cloud
 
 
 def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[str, str]) -> Connection:

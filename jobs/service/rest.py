@@ -18,7 +18,8 @@ class Rest:
     """One host. `credential` is azure-identity's, or the local Azure's."""
 
     def __init__(self, connection: Connection, base: str) -> None:
-        self._base, self._credential = base.rstrip("/"), token_credential(connection)
+        self._base = base.rstrip("/")
+        self._credential = token_credential(connection)
         self._session = requests.Session()
         if connection.ca is not None:
             self._session.verify = str(connection.ca)

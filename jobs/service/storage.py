@@ -66,7 +66,8 @@ class AzureBlobs:
         self._endpoint = connection.outputs.blob_endpoint.rstrip("/")
         self._credential = token_credential(connection)
         self._client = BlobServiceClient(self._endpoint, credential=self._credential, **verify)
-        self._token, self._token_until = "", 0.0
+        self._token = ""
+        self._token_until = 0.0
         # What REQUESTS_CA_BUNDLE names: the SDK, which lists, trusts it, too.
         named = Session().merge_environment_settings(self._endpoint, {}, None, None, None)["verify"]
         options: dict[str, Any] = {
@@ -135,7 +136,8 @@ class AzureBlobs:
                 token = self._credential.get_token(SCOPE)
             except Exception as error:
                 raise _translated(error, what) from error
-            self._token, self._token_until = token.token, token.expires_on - 300
+            self._token = token.token
+            self._token_until = token.expires_on - 300
         return self._token
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from typing import Final
 
-_SPAN: Final = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
+import isodate
 
 
 def instant(value: str | None) -> datetime | None:
@@ -15,9 +13,9 @@ def instant(value: str | None) -> datetime | None:
 
 
 def span(value: str | None) -> timedelta | None:
-    """A time span of ISO 8601 as the service writes it, with days at most; None for another."""
-    match = _SPAN.fullmatch(value or "")
-    if match is None:
+    """A time span of ISO 8601. None for a text that is none, and for years and months, which have no fixed length."""
+    try:
+        found = isodate.parse_duration(value or "")
+    except (isodate.ISO8601Error, OverflowError):
         return None
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return found if isinstance(found, timedelta) else None

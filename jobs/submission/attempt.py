@@ -60,7 +60,9 @@ class ChunkAttempt:
         part = self._parts.popleft()
         self._sent.difference_update(set(part).difference(again))
         if len(again) < len(part):
-            self.failures, self.failing_since, self.renewals = 0, None, 0
+            self.failures = 0
+            self.failing_since = None
+            self.renewals = 0
         if again:
             self._parts.appendleft(again)
 

@@ -40,7 +40,9 @@ class TokenAuthority:
         self._make = make_credential
         self._credential: Any = None
         self._scopes = scopes
-        self._header, self._until, self._fetched = "", 0.0, 0.0
+        self._header = ""
+        self._until = 0.0
+        self._fetched = 0.0
         self._lock = asyncio.Lock()
 
     async def authorise(self, method: str, url: str, headers: MutableMapping[str, str]) -> None:

@@ -60,7 +60,9 @@ class Checkpoint:
     ) -> Checkpoint:
         """A new one. A file that is there already, whatever it is, is not touched: `UsageError`."""
         made = cls(path)
-        made.identity, made.tasks, made.digest = uuid4().hex, tasks, digest
+        made.identity = uuid4().hex
+        made.tasks = tasks
+        made.digest = digest
         if path is None:
             return made
         try:
@@ -130,7 +132,8 @@ class Checkpoint:
             try:
                 os.fsync(self._file)
             except OSError as error:
-                self.fault, self._dirty = error, True
+                self.fault = error
+                self._dirty = True
 
     def close(self, *, remove: bool = False) -> None:
         if self._file >= 0:
@@ -161,7 +164,9 @@ class Checkpoint:
             except OSError as error:
                 self.fault = error
                 return  # the next try begins where whole lines end, and writes over the part of a line
-            self._size, self._dirty, self.fault = offset, True, None
+            self._size = offset
+            self._dirty = True
+            self.fault = None
             del self._waiting[:count]
 
     def _lock(self) -> None:
@@ -201,7 +206,9 @@ class Checkpoint:
                 + ("" if header["job"] != job_id else ", which was defined otherwise then")
                 + ". Submit the file as it was, or under another --job-id and --checkpoint"
             )
-        self.identity, self.tasks, self.digest = header["submission"], header["tasks"], header["input"]
+        self.identity = header["submission"]
+        self.tasks = header["tasks"]
+        self.digest = header["input"]
         failures: dict[int, list[Verdict]] = {}
         number = 1
         try:

@@ -5,15 +5,21 @@ The service adds fields (defaults, state), writes durations in another form and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ..service.times import span
+
 # Values that are enumerations: their case does not count. Everything else is compared as it is.
 ENUMERATIONS: Final = {
-    "uploadCondition", "source", "scope", "elevationLevel", "workingDirectory", "jobAction", "dependencyAction",
-}  # fmt: skip
-_DURATION: Final = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+    "uploadCondition",
+    "source",
+    "scope",
+    "elevationLevel",
+    "workingDirectory",
+    "jobAction",
+    "dependencyAction",
+}
 
 
 def difference(ours: Any, theirs: Any, name: str = "") -> str:
@@ -36,14 +42,6 @@ def difference(ours: Any, theirs: Any, name: str = "") -> str:
     if isinstance(ours, str) and isinstance(theirs, str):
         if (last in ENUMERATIONS or name == "id") and ours.lower() == theirs.lower():
             return ""
-        if (span := _span(ours)) is not None and span == _span(theirs):
+        if (seconds := span(ours)) is not None and seconds == span(theirs):
             return ""
     return name
-
-
-def _span(text: str) -> float | None:
-    match = _DURATION.fullmatch(text)
-    if match is None or text in ("P", "PT"):
-        return None
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

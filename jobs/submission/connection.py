@@ -86,7 +86,8 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._waiting is None or self._waiting.done():
             self.fail("an answer nobody asked for")
-        self._headers, self._parts = {}, []
+        self._headers = {}
+        self._parts = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.lower()] = value

@@ -1,8 +1,8 @@
 """One pacer for all workers: as fast as it goes, until the service has a limit; then just below what it accepts.
 
-A refusal (429, 503) means a limit, or nothing: services refuse single requests, too, when one of their parts fails. Which
-of the two it was is decided by what a limit can do. A limit is taken for a token bucket: it allows `rate` requests a
-second, and saves what is not used up to a burst. Noise refuses a share of the requests, whatever their rate.
+A refusal (429, 503) means a limit, or nothing: services refuse single requests, too, when one of their parts fails.
+Which of the two it was is decided by what a limit can do. A limit is taken for a token bucket: it allows `rate`
+requests a second, and saves what is not used up to a burst. Noise refuses a share of the requests, whatever their rate.
 
 - A refusal says that the bucket holds less than one token. So whatever is accepted after it was allowed since, and what
   was accepted between two refusals, divided by the time between, is the rate (`Bucket`).
@@ -102,6 +102,7 @@ NEW_SHARE: Final = (1.2, 0.015)  # times the known one, and more than it
 TRIED_AT: Final = 0.7  # times the rate
 DECIDED: Final = 4.0  # logarithm of the likelihood ratio
 LONGEST_TRIAL: Final = 4.0  # seconds
+SPREAD_KEPT: Final = 0.8  # of how much longer the longest of the last requests took than the shortest of all
 SLOT: Final = 0.02  # seconds in which answers are counted together
 LOOK_BACK: Final = 5.0  # seconds
 MEMORY: Final = 60.0  # seconds that a refusal is measured from
@@ -132,6 +133,7 @@ class Bucket:
     def __init__(self) -> None:
         self.accepted = 0
         self.least = 0.0  # requests a second that it allows at least
+        self.spread = 0.0  # seconds by which requests may come closer together than they were sent
         self._least_at = 0.0
         self._burst: int | None = None  # it is full at the beginning, so this is its burst at most
         self._refusals: deque[tuple[float, int]] = deque(maxlen=32)  # when, and what was accepted before
@@ -164,7 +166,7 @@ class Bucket:
         """Whether what was accepted since the last refusal could not be at this rate."""
         when, before = self._refusals[-1]
         count = self.accepted - before
-        return count >= DIP_REQUESTS and count - 1 >= MORE * rate * (sent - when) + MORE_REQUESTS
+        return count >= DIP_REQUESTS and count - 1 >= MORE * rate * (sent - when + self.spread) + MORE_REQUESTS
 
     def measure(self, now: float, way: float, answers: deque[Answers]) -> Measured | None:
         """From the interval between the last refusal and one before it that says most. None: none says enough.
@@ -181,7 +183,7 @@ class Bucket:
             if seconds <= 0 or count < BETWEEN:
                 continue
             if seconds > 0.05 and count > BETWEEN:
-                least = self._at_least((count - 1) / seconds, least, now)
+                least = self._at_least((count - 1) / (seconds + self.spread), least, now)
             most = (count + 1) / seconds
             if most < least or (best is not None and most > best[0]):
                 continue
@@ -196,7 +198,7 @@ class Bucket:
         rate = max(least, count / seconds)
         if most - (count + 1) / seconds > 0.1 * rate:
             return None
-        return Measured(rate, max(most - rate, rate - max(least, (count - 1) / seconds)) / rate, count)
+        return Measured(rate, max(most - rate, rate - max(least, (count - 1) / (seconds + self.spread))) / rate, count)
 
     def _save(self, sent: float) -> float:
         self._saved = min(SAVED, self._saved + self.least * max(0.0, sent - self._saved_at))
@@ -205,7 +207,8 @@ class Bucket:
 
     def _at_least(self, rate: float, least: float, now: float) -> float:
         if rate > least:
-            self.least, self._least_at = rate, now
+            self.least = rate
+            self._least_at = now
         return max(rate, least)
 
     def _least_of_bursts(self, now: float, least: float, answers: deque[Answers]) -> float:
@@ -215,7 +218,7 @@ class Bucket:
             count += slot.accepted
             seconds = now - slot.when
             if seconds >= 0.1:
-                least = self._at_least((count - burst) / seconds, least, now)
+                least = self._at_least((count - burst) / (seconds + self.spread), least, now)
         return least
 
 
@@ -357,9 +360,12 @@ class Pacer:
                 self._doubt = min(MOST_DOUBT, max(self._doubt, THREE) + DOUBT)
         if self._trial is not None:
             self._try_on(now, sent, refused=False)
-        elif self._base is not None and not self._searching and sent > self._reacted:
-            if self._bucket.allows_more_than(self._lifted_at, sent):
-                self._is_noise(max(0.02, self._noise), now)
+        elif self._follows(sent) and self._bucket.allows_more_than(self._lifted_at, sent):
+            self._is_noise(max(0.02, self._noise), now)
+
+    def _follows(self, sent: float) -> bool:
+        """Whether it was sent at a rate that follows a limit."""
+        return self._base is not None and not self._searching and sent > self._reacted
 
     def lost(self) -> None:
         """No answer: says nothing about a rate."""
@@ -433,6 +439,8 @@ class Pacer:
     def _answered(self, now: float, sent: float) -> Answers:
         self._under_way -= 1
         self._way = min(self._way or now - sent, now - sent)
+        longer = 2 * min(now - sent - self._way, self._way)
+        self._bucket.spread = max(longer, SPREAD_KEPT * self._bucket.spread)
         if not self._answers or now - self._answers[-1].when >= SLOT:
             self._answers.append(Answers(now))
             while now - self._answers[0].when > LOOK_BACK:
@@ -443,9 +451,12 @@ class Pacer:
         """The first refusal, or refusals that come thick: it may be a limit, at about the rate of the last answers."""
         if self._doubt:  # what was measured before was noise
             self._bucket.forget()
-        self._trial, self._beginning = None, False
+        self._trial = None
+        self._beginning = False
         self._belief = math.inf if self._thick >= CERTAIN else max(0.0, self._thick - REFUSAL)
-        self._reacted, self._accepted_then, self._in_a_row = now, self._bucket.accepted, 0
+        self._reacted = now
+        self._accepted_then = self._bucket.accepted
+        self._in_a_row = 0
         self._refused_at = self._lifted_at = self._lately(now)
         self._follow(self._refused_at, FURTHEST_BACK, LOOKED_INTO, now)
         # In the first second only a few may be refused: what is under way is waited for.
@@ -495,7 +506,8 @@ class Pacer:
             assert self._base is not None
             self._base = max(LEAST, self._bucket.least, LESS * self._base)
         self._next = max(self._gate, now) + 1 / self._rate_at(max(now, self._gate))
-        self._reacted, self._accepted_then = now, self._bucket.accepted
+        self._reacted = now
+        self._accepted_then = self._bucket.accepted
 
     def _keep_to(self, measured: Measured, since: float) -> None:
         back = max(BACK, min(FURTHEST_BACK, ERRORS * measured.error))
@@ -504,13 +516,18 @@ class Pacer:
     def _follow(self, rate: float, back: float, requests: float, since: float) -> None:
         """Just below `rate`, for as long as `requests` take, and then beyond it."""
         self._searching = False
-        self._base, self._back, self._since, self._dip = rate, back, since, DIP_REQUESTS
+        self._base = rate
+        self._back = back
+        self._since = since
+        self._dip = DIP_REQUESTS
         self._come_back = max(min(PLATEAU, requests / rate), COME_BACK_WAYS * self._way)
 
     def _search(self, now: float) -> None:
         """A limit that is far below the rate: begin with little, and grow until it refuses."""
         self._searching = True
-        self._dip, self._thick, self._since = 0, 0.0, now
+        self._dip = 0
+        self._thick = 0.0
+        self._since = now
         self._base = max(SLOWEST, 0.8 * self._bucket.least)
         if self._age(now) >= FIRST_SECOND:
             self._base = max(self._base, A_SIXTH * self._refused_at)
@@ -522,9 +539,14 @@ class Pacer:
     def _is_noise(self, share: float, now: float) -> None:
         """No limit refused: go on from what is under way."""
         if self._base is not None:
-            self._beginning, self._grown, self._tried = True, SURE, now
-        self._base, self._searching, self._noise = None, False, share
-        self._thick, self._doubt = 0.0, min(MOST_DOUBT, max(THREE, self._doubt) + REFUSAL)
+            self._beginning = True
+            self._grown = SURE
+            self._tried = now
+        self._base = None
+        self._searching = False
+        self._noise = share
+        self._thick = 0.0
+        self._doubt = min(MOST_DOUBT, max(THREE, self._doubt) + REFUSAL)
 
     def _try_share(self, now: float) -> None:
         """Begin a trial when more is refused than what is known as noise: what it is at least, as few may be chance."""
@@ -542,11 +564,14 @@ class Pacer:
         assert trial is not None
         if sent < trial.began or (noise := trial.saw(refused, now)) is None:
             return
-        self._trial, self._tried = None, now
+        self._trial = None
+        self._tried = now
         if noise:
             self._is_noise((trial.refused / trial.seen + trial.share) / 2, now)
             return
-        self._reacted, self._accepted_then, self._beginning = now, self._bucket.accepted, False
+        self._reacted = now
+        self._accepted_then = self._bucket.accepted
+        self._beginning = False
         self._belief = DECIDED
         self._refused_at = self._lifted_at = trial.before
         self._follow(trial.before, 0.1, 2 * trial.before, now)

@@ -54,7 +54,10 @@ class Submitter:
     def __init__(
         self, *, transport: Transport, job_id: str, source: ChunkSource, options: Options, checkpoint: Checkpoint
     ) -> None:
-        self.transport, self.job_id, self.options, self.checkpoint = transport, job_id, options, checkpoint
+        self.transport = transport
+        self.job_id = job_id
+        self.options = options
+        self.checkpoint = checkpoint
         self.source = source
         self.result = Result()
         self.stop = asyncio.Event()

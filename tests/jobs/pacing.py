@@ -44,6 +44,7 @@ class SimulatedService:
     noise: float = 0.0  # share of the requests
     retry_after: float | None = None
     latency: float = 0.0  # seconds, there and back
+    jitter: float = 0.0  # share of the latency that it takes longer at most
     speed: float = 1000.0  # requests a second that it can carry out
     seed: int = 0
     pacer: Callable[[SimulatedService], Paces] = lambda service: Pacer(clock=lambda: service.now)
@@ -71,7 +72,7 @@ class SimulatedService:
             while idle and (wait := pacer.due()) <= 0:
                 pacer.take()
                 idle -= 1
-                heapq.heappush(events, (self.now + self.latency / 2, next(numbers), self.now, None))
+                heapq.heappush(events, (self.now + self._way(), next(numbers), self.now, None))
                 wait = NEVER
             if wait < NEVER and (not events or self.now + wait <= events[0][0]):
                 self.now += max(wait, 1e-9)
@@ -105,7 +106,10 @@ class SimulatedService:
         allowed = self._allows()
         (self.accepted if allowed else self.refused).append(self.now)
         self._busy_until = max(self._busy_until, self.now) + (1.0 if allowed else 0.2) / self.speed
-        return self._busy_until + self.latency / 2, allowed
+        return self._busy_until + self._way(), allowed
+
+    def _way(self) -> float:
+        return self.latency / 2 * (1 + (self.jitter * self._dice.random() if self.jitter else 0.0))
 
     def _allows(self) -> bool:
         if self._dice.random() < self.noise:

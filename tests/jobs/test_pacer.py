@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.submission import pace
-from tests.jobs.pacing import SimulatedService
+from tests.jobs.pacing import RATES, SimulatedService, sweep
+from tests.jobs.submitting import MANY
 
 pytestmark = pytest.mark.thorough
 
@@ -73,14 +74,45 @@ def test_a_short_run_is_not_held_up_by_finding_out_what_refuses(noise: float, la
         assert clean.now / service.now >= 0.8 * (1 - noise)
 
 
-@pytest.mark.parametrize("noise", [0.03, 0.10])
-def test_noise_far_away_is_told_from_a_limit_too(noise: float) -> None:
-    clean = SimulatedService(latency=0.15)
+@pytest.mark.parametrize("latency", [0.1, 0.15, 0.3])
+@pytest.mark.parametrize("noise", [0.01, 0.03, 0.10])
+def test_noise_far_away_is_told_from_a_limit_whatever_the_seed(noise: float, latency: float) -> None:
+    clean = SimulatedService(latency=latency)
     clean.run(workers=32, requests=3000)
-    for seed in SEEDS:
-        service = SimulatedService(noise=noise, latency=0.15, seed=seed)
+    shares = []
+    for seed in range(MANY or 8):
+        service = SimulatedService(noise=noise, latency=latency, seed=seed)
         service.run(workers=32, requests=3000)
-        assert clean.now / service.now >= 0.8 * (1 - noise)
+        shares.append(clean.now / service.now / (1 - noise))
+    assert min(shares) >= 0.7
+    assert sum(share < 0.8 for share in shares) <= 0.05 * len(shares)
+
+
+# Limits that the pacer keeps to by all three bars, of 28 at each way (`pacing.RATES` and `BURSTS`). Those that it does
+# not are in docs/submission.md, with what can be reached at all.
+KEPT_TO = {0.001: 28, 0.005: 27, 0.02: 26, 0.05: 15, 0.1: 7}
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+@pytest.mark.parametrize("way", KEPT_TO)
+def test_limits_from_10_to_300_a_second_are_kept_to(way: float, retry_after: float | None) -> None:
+    outcomes = list(sweep((way,), RATES if MANY else RATES[::2], retry_after=retry_after))
+    missed = [one for one in outcomes if one.missed]
+    if MANY:
+        assert len(outcomes) - len(missed) >= KEPT_TO[way], missed
+    else:
+        assert len(missed) <= 28 - KEPT_TO[way], missed
+    # Who misses a bar misses it by little.
+    assert all(one.accepted >= 0.8 and one.refused_first < 0.16 for one in outcomes)
+    assert all(one.refused < (0.07 if one.rate < 40 else 0.04) for one in outcomes)
+
+
+@pytest.mark.parametrize("jitter", [0.1, 0.3])
+@pytest.mark.parametrize("way", [0.005, 0.02, 0.05])
+def test_ways_that_differ_in_length_do_not_make_a_limit_look_like_noise(way: float, jitter: float) -> None:
+    for seed in range(max(1, MANY // 10)):
+        outcomes = list(sweep((way,), (10, 40, 150), jitter=jitter, seed=seed))
+        assert all(one.accepted >= 0.8 and one.refused < 0.2 for one in outcomes)
 
 
 @pytest.mark.parametrize("noise", [0.03, 0.10])

@@ -13,6 +13,7 @@ from jobs.exits import Exit
 from jobs.plan.plan import make_plan
 from jobs.service.batch import JobState
 from jobs.service.schedules import ScheduleState
+from jobs.service.times import span
 from jobs.verbs.arguments import batch_id
 from tests.jobs.fakes import START, Stage, outputs, stage
 from tests.jobs.submit_verb import run
@@ -144,3 +145,22 @@ def test_jobs_of_a_schedule_are_named_and_share_their_output() -> None:
     assert JobState(id="nightly:job-12", state="active").folder == "nightly"
     with pytest.raises(Exception, match="is no id"):
         batch_id("nightly:other")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("PT15M", 900),
+        ("PT900S", 900),
+        ("P1DT2H", 93600),
+        ("PT0.5S", 0.5),
+        ("P1W", 604800),
+        ("P1M", None),
+        ("", None),
+        ("P99999999999D", None),
+        (None, None),
+    ],
+)
+def test_a_span_of_the_service_is_read_whatever_its_form(text: str | None, seconds: float | None) -> None:
+    found = span(text)
+    assert (None if found is None else found.total_seconds()) == seconds
