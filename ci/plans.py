@@ -51,7 +51,10 @@ def make(
 
 
 def say(plans: Sequence[Plan]) -> None:
-    """One line for each stack, on stderr."""
+    """One line for each stack, on stderr, and one for each error of it: the last of its text, where a program says why."""
     for plan in plans:
         verdict = "" if plan.ok else f" ({pulumi.meaning(plan.exit_code)})"
         print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}", file=sys.stderr)
+        for error in plan.errors:
+            # Behind the stack's name, so that it is never read as a workflow command.
+            print(f"{plan.stack}: {error.strip().splitlines()[-1]}", file=sys.stderr)

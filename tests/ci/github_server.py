@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from local.azure.platform.certificates import server_context
 from local.paths import Paths
@@ -101,7 +102,7 @@ class FakeGitHub:
         if path == "/.well-known/openid-configuration":
             return {"issuer": self.url, "jwks_uri": f"{self.url}/.well-known/jwks"}
         if path == "/.well-known/jwks":
-            key = jwt.algorithms.RSAAlgorithm.to_jwk(signing_key().public_key(), as_dict=True)
+            key = RSAAlgorithm.to_jwk(signing_key().public_key(), as_dict=True)
             return {"keys": [{**key, "kid": KEY_ID, "use": "sig", "alg": "RS256"}]}
         return None
 

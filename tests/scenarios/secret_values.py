@@ -1,14 +1,15 @@
-"""The values of every secret of a deployed local stack, and where a value is found.
+"""The values of every secret of a deployed local stack, and the places where one may lie.
 
-Reads our own files: to look for a secret one has to know it.
+Reads our own files: to look for a secret one has to know it. `secret_search.py` does the looking.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-import zlib
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from typing import Any
 from local.deployment import project, settings
 from local.paths import Paths
 from tests.scenarios import machine
+from tests.scenarios.secret_search import Search
 
 SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's mark of a special value in a state file
-TOKEN = re.compile(r"eyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16,}")  # a JWT, whoever issued it
 ENVIRONMENT = "value in a task's environment"
+APPLICATION = "secret of an application"
+NODE_FILES = "a file on a node"
 NODES = "kept.json of a node"
 
 
@@ -41,6 +44,7 @@ DATABASE = frozenset(
         "account key key1",
         "account key key2",
         ENVIRONMENT,
+        APPLICATION,
     }
 )
 PLACES = (
@@ -55,6 +59,8 @@ PLACES = (
     Place(
         NODES, frozenset({"adminPassword", "userPassword"}), "users of a node that boots again; out of the node's sight"
     ),
+    Place(NODE_FILES, frozenset(), "the files that root may read on a node, whoever wrote them"),
+    Place("environment of azurite", frozenset({"blob secret"}), "only there Azurite takes the key of its accounts"),
     Place(
         "a task's container", frozenset({ENVIRONMENT}), "the task reads it; whoever may use the node's engine sees it"
     ),
@@ -114,13 +120,11 @@ def known(paths: Paths, azurite: int) -> dict[str, str]:
     }
 
 
-def found_in(text: str, secrets: dict[str, str]) -> set[str]:
-    """Names of the secrets in a text; `a token` stands for any JWT."""
-    return {name for name, value in secrets.items() if value in text} | ({"a token"} if TOKEN.search(text) else set())
+def badly_kept(paths: Paths, search: Search) -> list[str]:
+    """Files and folders that others may read, and secrets in files that are not made for them.
 
-
-def badly_kept(paths: Paths, secrets: dict[str, str]) -> list[str]:
-    """Files and folders that others may read, and secrets in files that are not made for them."""
+    What the registries hold is `pushed`'s.
+    """
     wrong = []
     for folder in (paths.home, paths.sockets):
         for place in [folder, *folder.rglob("*")]:
@@ -129,17 +133,28 @@ def badly_kept(paths: Paths, secrets: dict[str, str]) -> list[str]:
             mode = place.stat().st_mode & 0o777
             if mode & 0o077 and place != paths.ca:
                 wrong.append(f"{place} has mode {mode:o}")
-            if place.is_file():
+            if place.is_file() and not _is_blob(place, paths):
                 name = str(place.relative_to(folder))
                 allowed = KEPT[NODES] if place.name.endswith(".kept.json") else KEPT.get(name, frozenset())
-                if extra := found_in(place.read_bytes().decode("latin-1"), secrets) - allowed:
+                if extra := search.in_file(place) - allowed:
                     wrong.append(f"{place} holds {', '.join(sorted(extra))}")
     return wrong
 
 
-def said_on_nodes(paths: Paths, secrets: dict[str, str]) -> list[str]:
-    """Secrets in what `docker inspect` and `docker logs` tell of nodes and of task containers, and in files that a
-    user without rights may read on a node."""
+def _is_blob(place: Path, paths: Paths) -> bool:
+    return place.name == "data" and place.is_relative_to(paths.state / "registry")
+
+
+def pushed(paths: Paths, search: Search) -> list[str]:
+    """Secrets in what the registries hold: layers, configurations with their history, manifests."""
+    blobs = list((paths.state / "registry").rglob("data"))
+    assert len(blobs) > 3, "there are no images: nothing was looked at"
+    return [f"{blob} holds {name}" for blob in blobs for name in sorted(search.in_file(blob))]
+
+
+def shown_on_nodes(paths: Paths, search: Search) -> list[str]:
+    """Secrets in what `docker inspect` and `docker logs` tell of nodes and of task containers, and in files of a node:
+    those that a user without rights may read, and all of them but those that the table names."""
     wrong = []
     for node in machine.node_containers(paths):
         name = node["Name"].strip("/")
@@ -147,32 +162,55 @@ def said_on_nodes(paths: Paths, secrets: dict[str, str]) -> list[str]:
         texts["docker inspect of its tasks"] = json.dumps(machine.task_containers(name))
         texts["docker logs of the node"] = machine.docker.from_env().containers.get(name).logs().decode("latin-1")
         for what, text in texts.items():
-            wrong += [f"{what} tells {found}" for found in sorted(found_in(text, secrets))]
-        search = ["grep", "-rsIlFf", "-", "/etc", "/home", "/mnt", "/opt", "/run", "/tmp", "/var/log"]
-        _, files = machine.on_node(name, *search, user="batchuser", text="\n".join(secrets.values()))
-        wrong += [f"{file} on the node is readable by batchuser" for file in files.split()]
+            wrong += [f"{what} tells {found}" for found in sorted(search.names(text))]
+        for file, found in _files_on_node(name, "batchuser", search).items():
+            wrong.append(f"{file} on the node tells batchuser {', '.join(sorted(found))}")
+        for file, found in _files_on_node(name, "root", search).items():
+            if extra := found - KEPT[NODE_FILES]:
+                wrong.append(f"{file} on the node holds {', '.join(sorted(extra))}")
     return wrong
 
 
-def unpacked(file: Path) -> Iterator[bytes]:
-    """What a blob of a registry holds, in pieces: layers are compressed."""
-    with file.open("rb") as opened:
-        opener = zlib.decompressobj(wbits=31) if opened.read(2) == b"\x1f\x8b" else None
-        opened.seek(0)
-        while piece := opened.read(1 << 20):
-            yield opener.decompress(piece) if opener else piece
+def _files_on_node(node: str, user: str, search: Search) -> dict[str, set[str]]:
+    folders = ["/etc", "/home", "/mnt", "/opt", "/root", "/run", "/tmp", "/var/log"]
+    grep = subprocess.run(
+        ["docker", "exec", "-i", "-u", user, "-e", "LC_ALL=C", node, "grep", "-rsaoZFf", "-", *folders],
+        input=search.patterns, capture_output=True, check=False,
+    )  # fmt: skip
+    found: dict[str, set[str]] = {}
+    for line in grep.stdout.splitlines():
+        file, _, form = line.partition(b"\0")
+        found.setdefault(file.decode(errors="replace"), set()).add(search.name_of(form))
+    return found
 
 
-def pushed(paths: Paths, secrets: dict[str, str]) -> list[str]:
-    """Secrets in what the registries hold: layers, configurations with their history, manifests."""
-    wrong, looked_at = [], 0
-    wanted = {name: value.encode() for name, value in secrets.items()}
-    longest = max(map(len, wanted.values()))
-    for blob in (paths.state / "registry").rglob("data"):
-        looked_at, tail = looked_at + 1, b""
-        for piece in unpacked(blob):
-            text = tail + piece
-            wrong += [f"{blob} holds {name}" for name, value in wanted.items() if value in text]
-            tail = text[-longest:]
-    assert looked_at > 3, "there are no images: nothing was looked at"
+def in_environments(processes: Mapping[str, int], search: Search) -> list[str]:
+    """Secrets in the environments of processes (name -> id), but for those that the table names."""
+    wrong = []
+    for name, pid in processes.items():
+        found = search.names(machine.read(Path(f"/proc/{pid}/environ")))
+        if extra := found - KEPT.get(f"environment of {name}", frozenset()):
+            wrong.append(f"the environment of {name} holds {', '.join(sorted(extra))}")
     return wrong
+
+
+def left_behind(folders: Iterable[Path], since: float, search: Search, *, but: Iterable[Path] = ()) -> list[str]:
+    """Secrets in files below the folders that were written `since` (seconds since 1970), but for some folders."""
+    wrong = []
+    for folder in folders:
+        for parent, names, files in os.walk(folder):
+            names[:] = [name for name in names if Path(parent, name) not in but]
+            for file in (Path(parent, name) for name in files):
+                if not file.is_symlink() and file.is_file() and file.stat().st_mtime >= since:
+                    wrong += [f"{file} holds {name}" for name in sorted(search.in_file(file))]
+    return wrong
+
+
+def core_dumps(folders: Iterable[Path]) -> list[Path]:
+    """What a process that crashed may have left."""
+    return [
+        file
+        for folder in folders
+        for file in folder.rglob("core*")
+        if re.fullmatch(r"core(\.\d+)?", file.name) and file.is_file()
+    ]
