@@ -51,7 +51,7 @@ def make(
 
 
 def say(plans: Sequence[Plan]) -> None:
-    """One line for each stack, on stderr, and one for each error of it: the last of its text, where a program says why."""
+    """One line for each stack, on stderr, and one for each of its errors: the last of the text, where the reason is."""
     for plan in plans:
         verdict = "" if plan.ok else f" ({pulumi.meaning(plan.exit_code)})"
         print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}", file=sys.stderr)
