@@ -15,8 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ci import pulumi
-from ci.errors import PipelineError
+from ci import program, pulumi
+from ci.program import Exit, PipelineError, data
 
 PROGRAM: Final = pulumi.ROOT / "bootstrap"
 STACK: Final = "shared"
@@ -74,12 +74,13 @@ def run(configuration: Mapping[str, Any], *, preview: bool) -> int:
                 path = ("--path", f"{key}.{environment_name}.{field}", text)
                 pulumi.need(pulumi.ask(environment, "config", "set", *place, *path), f"config set {name}")
     verb = ("preview",) if preview else ("up", "--yes")
+    # Shown as it goes, on stdout: what follows is read by a person.
     code = subprocess.run(["pulumi", *verb, *place, *pulumi.QUIET], env=environment, check=False).returncode
     if code or preview:
         return code
     outputs = pulumi.need(pulumi.ask(environment, "stack", "output", "--json", *place), "stack output")
-    print(json.dumps(json.loads(outputs.out), indent=2))
-    return 0
+    data(json.dumps(json.loads(outputs.out), indent=2))
+    return Exit.DONE
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,13 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--prefix", default="abp", help="first part of every name (abp)")
     parser.add_argument("--preview", action="store_true", help="only show what it would make")
     options = parser.parse_args(arguments)
-    try:
-        return run(settings(options), preview=options.preview)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except FileNotFoundError:
-        print("error: there is no `pulumi` on PATH. Next step: install the Pulumi CLI", file=sys.stderr)
-    return 2
+    return program.run(lambda: run(settings(options), preview=options.preview))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from ci import federation, pulumi
-from ci.errors import PipelineError
+from ci import federation, program, pulumi
+from ci.program import Exit, words
 
 SMOKE: Final = "jobs/samples/sql-check.yaml"
 """Four tasks, each of which writes and reads its own row as the nodes' identity."""
@@ -28,13 +28,13 @@ def run(stack: str, *, recover_lock: bool, smoke: str, promote_from: str | None 
             _say(f"promote the image of stack {promote_from} to {stack}")
             code = promote(promote_from, stack, environment)
             if code:
-                print(f"error: the image was not promoted: exit code {code}", file=sys.stderr)
+                words(f"error: the image was not promoted: exit code {code}")
                 return code
         _say(f"pulumi up of stack {stack}")
-        words = ("up", "--yes", "--policy-pack", str(pulumi.POLICY))
-        code = pulumi.change(stack, environment, *words, recover_lock=recover_lock)
+        arguments = ("up", "--yes", "--policy-pack", str(pulumi.POLICY))
+        code = pulumi.change(stack, environment, *arguments, recover_lock=recover_lock)
         if code:
-            print(f"error: pulumi up of stack {stack}: {pulumi.meaning(code)}", file=sys.stderr)
+            words(f"error: pulumi up of stack {stack}: {pulumi.meaning(code)}")
             return code
         for what, arguments in (
             (f"wait for the nodes of stack {stack}", ("pools", "wait")),
@@ -43,9 +43,9 @@ def run(stack: str, *, recover_lock: bool, smoke: str, promote_from: str | None 
             _say(what)
             code = jobs(stack, environment, *arguments)
             if code:
-                print(f"error: {what}: exit code {code}", file=sys.stderr)
+                words(f"error: {what}: exit code {code}")
                 return code
-    return 0
+    return Exit.DONE
 
 
 def promote(source: str, stack: str, environment: Mapping[str, str]) -> int:
@@ -69,7 +69,7 @@ def jobs(stack: str, environment: Mapping[str, str], *arguments: str) -> int:
 
 
 def _say(step: str) -> None:
-    print(f"==> {step}", file=sys.stderr, flush=True)
+    words(f"==> {step}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,16 +84,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--promote-from", metavar="STACK", help="first give it the image that this stack runs, by digest"
     )
     options = parser.parse_args(arguments)
-    try:
-        return run(
+    return program.run(
+        lambda: run(
             options.stack,
             recover_lock=options.recover_lock,
             smoke=options.smoke,
             promote_from=options.promote_from,
         )
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    )
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ci import federation, pulumi
-from ci.errors import PipelineError
+from ci import federation, program, pulumi
+from ci.program import Exit, PipelineError, words
 
 
 def protected(deployment: Mapping[str, Any]) -> list[str]:
@@ -57,19 +57,14 @@ def run(stack: str, typed: str, *, recover_lock: bool) -> int:
         code = pulumi.change(stack, environment, "destroy", "--yes", recover_lock=recover_lock)
         remaining = left(deployment(stack, environment))
     for name in remaining:
-        print(f"left: {name}", file=sys.stderr)
+        words(f"left: {name}")
     for resource_id in used(before):
-        print(f"kept: {resource_id}, which the stack only used; its rights there are taken away", file=sys.stderr)
+        words(f"kept: {resource_id}, which the stack only used; its rights there are taken away")
     if code:
-        print(
-            f"error: pulumi destroy of stack {stack}: {pulumi.meaning(code)}. Run it again: it goes on", file=sys.stderr
-        )
-        return 1
-    print(
-        f"stack {stack}: {'nothing is left' if not remaining else f'{len(remaining)} resources are left'}",
-        file=sys.stderr,
-    )
-    return 1 if remaining else 0
+        words(f"error: pulumi destroy of stack {stack}: {pulumi.meaning(code)}. Run it again: it goes on")
+        return Exit.FAILED
+    words(f"stack {stack}: {'nothing is left' if not remaining else f'{len(remaining)} resources are left'}")
+    return Exit.FAILED if remaining else Exit.DONE
 
 
 def deployment(stack: str, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -101,11 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--recover-lock", action="store_true", help="as for python -m ci.deploy")
     options = parser.parse_args(arguments)
-    try:
-        return run(options.stack, options.typed, recover_lock=options.recover_lock)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return program.run(lambda: run(options.stack, options.typed, recover_lock=options.recover_lock))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import os
 import sys
 from typing import Final
 
-from ci import comment, github, plans
-from ci.errors import PipelineError
-from ci.plan import WOULD_CHANGE
+from ci import github, program
+from ci.plans import comment, making
+from ci.plans.plan import WOULD_CHANGE
+from ci.program import Exit, words
 
 MARKER: Final = "<!-- azure-batch-platform: drift -->"
 TITLE: Final = "Azure is not what the program says"
@@ -23,10 +24,10 @@ OVER: Final = "The last check found no difference any more."
 def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
     """Compare each stack with Azure; open, edit or close the issue."""
     environment = dict(os.environ)
-    made = plans.make(stacks, environment, "--refresh", "--expect-no-changes", promoted=promoted, settled=True)
+    made = making.make(stacks, environment, "--refresh", "--expect-no-changes", promoted=promoted, settled=True)
     failed = [plan for plan in made if not plan.ok]
     differing = [plan for plan in made if plan.ok and plan.exit_code == WOULD_CHANGE]
-    plans.say(made)
+    making.say(made)
     if failed or differing:
         github.write_summary(comment.drift([*failed, *differing], comment.SUMMARY_LIMIT), environment)
     if told:
@@ -35,22 +36,18 @@ def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
             done = api.issue(TITLE, MARKER, comment.drift([*failed, *differing]))
         else:
             done = api.close_issue(MARKER, OVER)
-        print(f"issue: {done}", file=sys.stderr)
+        words(f"issue: {done}")
     if failed:
-        return 1
-    return WOULD_CHANGE if differing and not told else 0
+        return Exit.FAILED
+    return Exit.DIFFERS if differing and not told else Exit.DONE
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.drift", description="Compare stacks with what is in Azure.")
-    plans.arguments(parser)
+    making.arguments(parser)
     parser.add_argument("--issue", action="store_true", help="open, edit or close the issue that tells it")
     options = parser.parse_args(arguments)
-    try:
-        return run(options.stacks, told=options.issue, promoted=options.deployed_image)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return program.run(lambda: run(options.stacks, told=options.issue, promoted=options.deployed_image))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import contextlib
 import http.client
 import json
 import os
-import sys
 import tempfile
 import threading
 import urllib.parse
@@ -23,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ci.errors import PipelineError
 from ci.github import masked
+from ci.program import PipelineError, words
 
 AUDIENCE: Final = "api://AzureADTokenExchange"
 """What the federated credentials of `bootstrap/` expect."""
@@ -114,7 +113,7 @@ def _renew(file: Path, issuer: Issuer, every: float, stop: threading.Event) -> N
             _write(file, issuer)
             wait = every
         except PipelineError as error:
-            print(f"the identity token was not renewed, tried again in {RETRY_SECONDS:.0f} s: {error}", file=sys.stderr)
+            words(f"the identity token was not renewed, tried again in {RETRY_SECONDS:.0f} s: {error.fact}")
             wait = min(every, RETRY_SECONDS)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ci.errors import PipelineError
+from ci.program import PipelineError, data, words
 
 TIMEOUT_SECONDS: Final = 30
 RETRY_DELAYS_SECONDS: Final = (1.0, 4.0, 15.0)
@@ -93,7 +92,7 @@ def write_summary(text: str, environment: Mapping[str, str]) -> None:
     """Add to the summary of this step; outside of a workflow, to stdout."""
     path = environment.get("GITHUB_STEP_SUMMARY")
     if not path:
-        print(text)
+        data(text)
         return
     with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
         file.write(f"{text}\n")
@@ -258,4 +257,4 @@ def _gave_up(problem: Exception) -> GitHubError:
 def masked(value: str, environment: Mapping[str, str] | None = None) -> None:
     """Tell the runner to blot this value out of every log line from now on."""
     if (os.environ if environment is None else environment).get("GITHUB_ACTIONS") == "true":
-        print(f"::add-mask::{value}", file=sys.stderr, flush=True)
+        words(f"::add-mask::{value}")

@@ -15,16 +15,17 @@ import difflib
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from ci.plan import UNKNOWN
+from ci import program
+from ci.plans.plan import UNKNOWN
+from ci.program import Exit, data, words
 from local.deployment import offline
 from local.deployment.project import Stack
-from local.errors import LocalError
 from local.paths import CHECKOUT
 
 FOLDER: Final = Path(__file__).with_name("golden")
@@ -111,23 +112,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stacks", nargs="*", metavar="STACK", help="those to look at (all)")
     parser.add_argument("--accept", action="store_true", help="write the files anew")
     options = parser.parse_args(arguments)
-    code = 0
-    for stack in options.stacks or names():
-        try:
-            now = preview(stack)
-        except LocalError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+    return program.run(lambda: compare(options.stacks or names(), accept=options.accept))
+
+
+def compare(stacks: Sequence[str], *, accept: bool) -> Exit:
+    """Show how previews differ from the accepted ones, and write these anew if asked to. Raises `LocalError`."""
+    code = Exit.DONE
+    for stack in stacks:
+        now = preview(stack)
         changes = difference(stack, accepted(stack), now)
         if changes:
-            print(changes)
-        if options.accept:
+            data(changes)
+        if accept:
             FOLDER.mkdir(exist_ok=True)
             (FOLDER / f"{stack}.txt").write_text(now)
-            print(f"ci/golden/{stack}.txt: {'written anew' if changes else 'unchanged'}", file=sys.stderr)
+            words(f"ci/golden/{stack}.txt: {'written anew' if changes else 'unchanged'}")
         elif changes:
-            code = 1
-            print(f"The preview of {stack} is not the accepted one. If it is meant: {ACCEPT}", file=sys.stderr)
+            code = Exit.FAILED
+            words(f"The preview of {stack} is not the accepted one. If it is meant: {ACCEPT}")
     return code
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import yaml
 
-from ci.errors import PipelineError
+from ci import program
+from ci.program import PipelineError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "worker"
@@ -41,25 +42,27 @@ def command(base: str, tag: str) -> list[str]:
     return ["docker", "build", "--platform", PLATFORM, "--build-arg", f"BASE_IMAGE={base}", "--tag", tag, str(SOURCE)]
 
 
+def build(stack: str, tag: str) -> int:
+    """Run it; its exit code. Raises `PipelineError`."""
+    file = ROOT / f"Pulumi.{stack}.yaml"
+    try:
+        settings = yaml.safe_load(file.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise PipelineError(
+            f"{file.name} cannot be read", cause=str(error), next_step="name a stack that has a file"
+        ) from None
+    try:
+        return subprocess.run(command(base_image(settings, file.name), tag), check=False).returncode
+    except FileNotFoundError:
+        raise PipelineError("there is no `docker` on PATH", next_step="run this where a Docker engine is") from None
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.image", description="Build the worker image, for a check.")
     parser.add_argument("--stack", default="dev", help="whose base image is taken (dev)")
     parser.add_argument("--tag", required=True, metavar="NAME:TAG")
     options = parser.parse_args(arguments)
-    file = ROOT / f"Pulumi.{options.stack}.yaml"
-    try:
-        try:
-            settings = yaml.safe_load(file.read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise PipelineError(
-                f"{file.name} cannot be read", cause=str(error), next_step="name a stack that has a file"
-            ) from None
-        return subprocess.run(command(base_image(settings, file.name), options.tag), check=False).returncode
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except FileNotFoundError:
-        print("error: there is no `docker` on PATH. Next step: run this where a Docker engine is", file=sys.stderr)
-    return 2
+    return program.run(lambda: build(options.stack, options.tag))
 
 
 if __name__ == "__main__":

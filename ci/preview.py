@@ -11,8 +11,9 @@ import subprocess
 import sys
 from typing import Final
 
-from ci import comment, github, golden, plans, pulumi
-from ci.errors import PipelineError
+from ci import github, golden, program, pulumi
+from ci.plans import comment, making
+from ci.program import Exit, PipelineError, words
 
 MARKER: Final = "<!-- azure-batch-platform: plan -->"
 
@@ -42,26 +43,24 @@ def run(stacks: list[str], *, base: str | None, commented: bool, promoted: bool)
     request = None
     if commented or environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         request = github.pull_request(environment)
-    made = plans.make(stacks, environment, promoted=promoted, golden=lambda stack: golden_difference(stack, base))
+    made = making.make(stacks, environment, promoted=promoted, golden=lambda stack: golden_difference(stack, base))
     github.write_summary(comment.pull_request(made, comment.SUMMARY_LIMIT), environment)
     if commented and request is not None:
         done = github.GitHub.of(environment).comment(request.number, MARKER, comment.pull_request(made))
-        print(f"comment on pull request {request.number}: {done}", file=sys.stderr)
-    plans.say(made)
-    return 0 if all(plan.ok for plan in made) else 1
+        words(f"comment on pull request {request.number}: {done}")
+    making.say(made)
+    return Exit.DONE if all(plan.ok for plan in made) else Exit.FAILED
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.preview", description="Preview stacks and tell what changes.")
-    plans.arguments(parser)
+    making.arguments(parser)
     parser.add_argument("--base", metavar="REVISION", help="show how the golden previews differ from this revision's")
     parser.add_argument("--comment", action="store_true", help="make or edit the pull request's comment")
     options = parser.parse_args(arguments)
-    try:
-        return run(options.stacks, base=options.base, commented=options.comment, promoted=options.deployed_image)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return program.run(
+        lambda: run(options.stacks, base=options.base, commented=options.comment, promoted=options.deployed_image)
+    )
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ci import pulumi
-from ci.errors import PipelineError
+from ci import program, pulumi
+from ci.program import Exit, PipelineError, data, words
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _REFERENCE: Final = re.compile(r"(?P<server>[^/@]+)/(?P<repository>[^@]+)@(?P<digest>sha256:[0-9a-f]{64})")
@@ -34,7 +34,7 @@ _IMAGE_LINE: Final = re.compile(
 )
 
 
-class PromotionError(Exception):
+class PromotionError(PipelineError):
     """Why nothing was promoted, and what to do."""
 
 
@@ -55,12 +55,15 @@ def plan(source: str, server: str | None, text: str) -> Promotion:
     """
     found = _REFERENCE.fullmatch(source)
     if found is None:
-        raise PromotionError(f"{source!r} is no image by digest; deploy the stack first (output worker_image)")
+        raise PromotionError(
+            f"{source!r} is no image by digest", next_step="deploy the stack first (output worker_image)"
+        )
     repository, digest = found["repository"], found["digest"]
     lines = list(_IMAGE_LINE.finditer(text))
     if len(lines) != 1:
         raise PromotionError(
-            f"the stack file has {len(lines)} lines like `image: {repository}@sha256:...`, and needs one under `worker`"
+            f"the stack file has {len(lines)} lines like `image: {repository}@sha256:...`",
+            next_step="write one under `worker`",
         )
     (line,) = lines
     # A name without a server is the stack's own registry, whatever it is called.
@@ -98,25 +101,26 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     options = parser.parse_args(arguments)
+    return program.run(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Copy the image, then write its digest into the stack file. Raises `PromotionError`."""
     file = ROOT / f"Pulumi.{options.target}.yaml"
-    try:
-        before = file.read_text()
-        server = None if options.name_only else options.registry or _output(options.target, "registry_server")
-        promotion = plan(_output(options.source, "worker_image"), server, before)
-    except (PromotionError, PipelineError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
+    before = file.read_text()
+    server = None if options.name_only else options.registry or _output(options.target, "registry_server")
+    promotion = plan(_output(options.source, "worker_image"), server, before)
     if promotion.copy is not None:
-        print(shlex.join(promotion.copy), file=sys.stderr)
+        words(shlex.join(promotion.copy))
         if not options.dry_run and subprocess.run(promotion.copy, check=False).returncode:
-            print("error: the image was not copied, and the stack file is as it was", file=sys.stderr)
-            return 1
+            words("error: the image was not copied, and the stack file is as it was")
+            return Exit.FAILED
     changed = promotion.text != before
     if changed and not options.dry_run:
         file.write_text(promotion.text)
     said = "would name" if options.dry_run else "names"
-    print(f"{file.name}: {said} {promotion.digest}" if changed else f"{file.name}: names {promotion.digest} already")
-    return 0
+    data(f"{file.name}: {said} {promotion.digest}" if changed else f"{file.name}: names {promotion.digest} already")
+    return Exit.DONE
 
 
 def _output(stack: str, name: str) -> str:
@@ -126,9 +130,11 @@ def _output(stack: str, name: str) -> str:
         environment = pulumi.for_stack(stack, os.environ)  # each stack may have a state of its own
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise PromotionError("there is no `pulumi` on PATH") from None
+        raise PromotionError("there is no `pulumi` on PATH", next_step="install the Pulumi CLI") from None
     if done.returncode:
-        raise PromotionError(f"stack {stack} has no output {name}: {done.stderr.strip()}")
+        raise PromotionError(
+            f"stack {stack} has no output {name}", cause=done.stderr.strip(), next_step="deploy the stack first"
+        )
     return done.stdout.strip()
 
 

@@ -12,16 +12,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ci import plan
-from ci.errors import PipelineError
-from ci.plan import WOULD_CHANGE, Plan
+from ci.plans import plan
+from ci.plans.plan import WOULD_CHANGE, Plan
+from ci.program import PipelineError, words
 from local.deployment import recovery
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -173,7 +172,7 @@ def change(stack: str, environment: Mapping[str, str], *arguments: str, recover_
             cause="another run changes it now, or one on another machine or by a person was killed",
             next_step=f"wait for it; if its process is gone for sure: pulumi cancel --stack {stack}",
         )
-    print(f"stack {stack} is locked by {held}: that run was cancelled or killed. Its lock is removed", file=sys.stderr)
+    words(f"stack {stack} is locked by {held}: that run was cancelled or killed. Its lock is removed")
     removed = ask(environment, "cancel", "--yes", "--stack", stack)
     if removed.code:
         raise PipelineError(
@@ -217,7 +216,7 @@ def settle(stack: str, environment: Mapping[str, str]) -> list[str]:
     if not named:
         return []
     for name in names:
-        print(f"the cancelled run did not finish {name}: Azure is asked what became of it", file=sys.stderr)
+        words(f"the cancelled run did not finish {name}: Azure is asked what became of it")
     for how, resource in named:
         resource_id = recovery.expected_id(resource, environment.get("ARM_SUBSCRIPTION_ID", ""))
         if how == recovery.CREATING and resource_id is not None:
@@ -279,7 +278,7 @@ def _shown(environment: Mapping[str, str], arguments: Sequence[str]) -> Done:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", file=sys.stderr, flush=True)
+            words(line.removesuffix("\n"))
             lines.append(line)
         return Done(process.wait(), "".join(lines), "")
     finally:

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from ci import federation
-from ci.errors import PipelineError
+from ci.program import PipelineError
 from tests.ci import github_server
 from tests.ci.github_server import TOKEN, FakeGitHub
 

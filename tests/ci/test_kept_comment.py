@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ci import comment
+from ci.plans import comment
 from tests.ci import kept_comment
 from tests.ci.pictures import html
 

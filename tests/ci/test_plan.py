@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ci import comment, markdown, plan
-from ci.errors import PipelineError
-from ci.plan import Action, Plan
+from ci.plans import comment, plan
+from ci.plans.plan import Action, Plan
+from ci.program import PipelineError
 from tests.ci.digests import (
     POOL,
     RAN,
@@ -198,7 +198,7 @@ def test_losing_the_protection_alone_is_told() -> None:
 
 def test_policies_that_refuse_come_first_and_those_that_tell_later() -> None:
     events = [
-        violation("pool-images-by-digest", "batch:Pool 'pool': a tag. Next step: a digest."),
+        violation("pool-images-by-digest", "batch:Pool 'pool': a tag. next:  a digest."),
         violation("pool-on-nodes-that-last", "ends in 100 days", "advisory"),
         RAN,
     ]
@@ -339,7 +339,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_code_span_ends_where_it_should_and_hides_nothing(text: str) -> None:
-    span = markdown.code(text)
+    span = comment.code(text)
     fence = re.match(r"`+", span)
     assert fence is not None and span.endswith(fence[0])
     inside = span[len(fence[0]) : -len(fence[0])]
@@ -372,7 +372,7 @@ def without_code(text: str) -> str:
 
 
 def test_a_fenced_block_is_not_ended_by_what_is_in_it() -> None:
-    shown = markdown.block(["before", "````", "after"], "diff").splitlines()
+    shown = comment.block(["before", "````", "after"], "diff").splitlines()
     assert shown[0] == "`````diff" and shown[-1] == "`````"
 
 
@@ -424,7 +424,7 @@ def test_what_follows_the_document_is_not_read() -> None:
 
 @pytest.mark.parametrize("text", ["not json", "[1]", '"text"', f"Password={CANARY}"])
 def test_other_output_than_a_document_is_refused_without_repeating_secrets(text: str) -> None:
-    with pytest.raises(PipelineError, match="Next step: ") as caught:
+    with pytest.raises(PipelineError, match="next:  ") as caught:
         plan.read_digest(text)
     assert CANARY not in str(caught.value)
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from ci import deploy, destroy, drift, preview, pulumi, settings
-from ci.errors import PipelineError
+from ci import deploy, destroy, drift, preview, pulumi
+from ci.plans import making
+from ci.program import PipelineError
 from tests.ci import github_server
 from tests.ci.digests import RAN, STORAGE, digest, replaced_pool, step, urn, violation
 from tests.ci.fake_cli import FakeCli
@@ -228,8 +229,8 @@ def test_a_stack_that_takes_its_image_by_digest_is_previewed_with_the_one_that_i
     (tmp_path / "Pulumi.prod.yaml").write_text(f"config:\n  azure-batch-platform:worker:\n    image: {old}\n")
     (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  azure-batch-platform:worker: {base_image: python}\n")
     cli.plays("stack", "output", out={"worker_image": f"x.azurecr.io/{new}"})
-    assert settings.deployed_image("dev", os.environ) is None
-    assert settings.deployed_image("prod", os.environ) == f"x.azurecr.io/{new}"
+    assert making.deployed_image("dev", os.environ) is None
+    assert making.deployed_image("prod", os.environ) == f"x.azurecr.io/{new}"
     assert new in (tmp_path / "Pulumi.prod.yaml").read_text() and old not in (tmp_path / "Pulumi.prod.yaml").read_text()
     assert cli.verbs == ["stack output"]
 

@@ -1,15 +1,25 @@
-"""The plans of several stacks, made as the job's identity: what a preview and a drift check share."""
+"""The plans of several stacks, made as the job's identity: what a preview and a drift check share.
+
+`python -m ci.promote` gives a stack the digest that proved itself in the one before. The pipeline does not commit it,
+so the file in the main branch may name an older one, and a plan of that file would show a change that nobody made: with
+`deployed_image` it is made for the image that is deployed.
+"""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from ci import comment, federation, pulumi, settings
-from ci.errors import PipelineError
-from ci.plan import Plan
+import yaml
+
+from ci import federation, pulumi
+from ci.plans import comment
+from ci.plans.plan import Plan
+from ci.program import PipelineError, words
+
+KEY: Final = "azure-batch-platform:worker"
+OUTPUT: Final = "worker_image"
 
 _IMAGE_HELP: Final = "where a stack takes an image by digest: the one that is deployed (changes Pulumi.STACK.yaml here)"
 
@@ -38,7 +48,7 @@ def make(
         environment = {**environment, **signed_in}
         for stack in stacks:
             if promoted:
-                settings.deployed_image(stack, environment)
+                deployed_image(stack, environment)
             plan = pulumi.preview(stack, environment, *options, golden=golden(stack))
             if settled and plan.exit_code and (names := pulumi.unfinished(stack, environment)):
                 raise PipelineError(
@@ -54,7 +64,30 @@ def say(plans: Sequence[Plan]) -> None:
     """One line for each stack, on stderr, and one for each of its errors: the last of the text, where the reason is."""
     for plan in plans:
         verdict = "" if plan.ok else f" ({pulumi.meaning(plan.exit_code)})"
-        print(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}", file=sys.stderr)
+        words(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}")
         for error in plan.errors:
             # Behind the stack's name, so that it is never read as a workflow command.
-            print(f"{plan.stack}: {error.strip().splitlines()[-1]}", file=sys.stderr)
+            words(f"{plan.stack}: {error.strip().splitlines()[-1]}")
+
+
+def names_an_image(settings: Mapping[str, Any]) -> bool:
+    """Whether a stack's file takes an image that exists instead of building one."""
+    worker = (settings.get("config") or {}).get(KEY)
+    return isinstance(worker, Mapping) and bool(worker.get("image"))
+
+
+def deployed_image(stack: str, environment: Mapping[str, str]) -> str | None:
+    """Write the image that is deployed into the stack's file of this checkout; what was written, None if nothing.
+
+    Raises `PipelineError` if the stack takes an image and its outputs cannot be read.
+    """
+    file = pulumi.ROOT / f"Pulumi.{pulumi.check_name(stack)}.yaml"
+    settings: dict[str, Any] = yaml.safe_load(file.read_text()) if file.exists() else {}
+    if not names_an_image(settings or {}):
+        return None
+    image = pulumi.outputs(stack, environment).get(OUTPUT)
+    if not image:
+        return None
+    settings["config"][KEY] = {**settings["config"][KEY], "image": image}
+    file.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+    return str(image)

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
 
-from ci.errors import PipelineError
+from ci.program import PipelineError
 from local.azure.control_plane.roles import role_of
 from policy.secret_values import known_form, looks_random, secret_name
 
