@@ -79,7 +79,7 @@ def test_a_lost_answer_does_not_make_a_second_comment(fake: FakeGitHub) -> None:
 
 def test_a_service_that_stays_down_is_told_with_a_next_step(fake: FakeGitHub) -> None:
     fake.fail = [503] * 20
-    with pytest.raises(GitHubError, match=r"could not be reached.*HTTP 503.*4 attempts.*next:  run the job again"):
+    with pytest.raises(GitHubError, match=r"(?s)could not be reached.*HTTP 503.*4 attempts.*next:  run the job again"):
         api(fake).comment(7, MARKER, "text")
 
 

@@ -198,7 +198,7 @@ def test_losing_the_protection_alone_is_told() -> None:
 
 def test_policies_that_refuse_come_first_and_those_that_tell_later() -> None:
     events = [
-        violation("pool-images-by-digest", "batch:Pool 'pool': a tag. next:  a digest."),
+        violation("pool-images-by-digest", "batch:Pool 'pool': a tag. Next step: a digest."),
         violation("pool-on-nodes-that-last", "ends in 100 days", "advisory"),
         RAN,
     ]

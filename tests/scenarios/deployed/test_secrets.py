@@ -96,7 +96,7 @@ class Busy:
         doors = {
             f"{cloud['arm']}/subscriptions?api-version=2022-12-01": "token of ARM",
             f"{cloud['arm']}/v1.0/applications": "bearer",
-            f"https://{outputs['batch_endpoint']}/jobs?api-version=2024-07-01.20.0": "token of Batch",
+            f"{outputs['batch_endpoint']}/jobs?api-version=2024-07-01.20.0": "token of Batch",
             f"https://{outputs['registry_server']}/v2/": "bearer",
         }
         for url, right in doors.items():
