@@ -47,6 +47,18 @@ def test_every_form_of_text_is_the_same_rows(encoding: str, end: str) -> None:
     assert list(rows(Slow(data), "csv", "id")) == found  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_wrong_character_far_behind_the_beginning_is_told_with_its_line(encoding: str) -> None:
+    good = "".join(f'{{"id": {number}, "name": "{"x" * 40}"}}\n' for number in range(3000))
+    mark = b"" if encoding == "utf-8" else "\ufeff".encode(encoding)
+    half = "\ud800a".encode(encoding, "surrogatepass")
+    found = rows(io.BytesIO(mark + good.encode(encoding) + half), "jsonl", "id", name="in")
+    given: list[str] = []
+    with pytest.raises(InputError, match="in, line 3001, is wrong"):
+        given.extend(row.key for row in found)
+    assert given == [str(number) for number in range(3000)]
+
+
 def test_only_line_ends_end_a_line() -> None:
     strange = "a\u2028b\x85c\x0bd\x0ce"
     assert json.loads(read(f"id\n{strange}\n".encode())[0].data) == {"id": strange}

@@ -124,8 +124,8 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
 def _decodable_part(error: UnicodeDecodeError, encoding: str, number: int) -> str:
     """What stands before the first wrong byte, so that the line of that is known."""
     data = error.object[: error.start]
-    if encoding == "utf-16":
-        return data[: len(data) // 2 * 2].decode("utf-16", "ignore")
+    if encoding == "utf-16":  # behind the first block the mark is gone; the decoder remembers which end comes first
+        return data.decode(error.encoding, "ignore")
     return data.decode("utf-8-sig" if number == 1 else "utf-8", "ignore")
 
 
