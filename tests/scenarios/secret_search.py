@@ -107,15 +107,14 @@ class Search:
         """What an open file holds, as it stands there and unpacked."""
         file.seek(0)
         head = file.read(8)
+        for magic, opener in _OPENERS.items():
+            if head.startswith(magic) and depth < DEEPEST:
+                return self._unpacked(opener, file, depth)
         found = self._grep(file)
         if depth >= DEEPEST:
             return found | {f"archives in one another, deeper than {DEEPEST}"}
         if head.startswith(_ZSTANDARD):
             return found | {"something compressed by zstandard, which cannot be searched"}
-        for magic, opener in _OPENERS.items():
-            if head.startswith(magic):
-                file.seek(0)
-                return found | self._unpacked(opener, file, depth)
         if head.startswith(_ZIP):
             return found | self._zip(file, depth)
         file.seek(0)

@@ -59,6 +59,20 @@ def test_a_wrong_character_far_behind_the_beginning_is_told_with_its_line(encodi
     assert given == [str(number) for number in range(3000)]
 
 
+def test_a_disk_that_fails_is_told_with_the_line_and_what_was_read_before_is_given_out() -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            if not found:
+                raise OSError(5, "Input/output error")
+            return found
+
+    found = rows(Failing(b'{"id": 1}\n{"id": 2}\n{"id"'), "jsonl", "id", name="in")
+    assert [next(found).key, next(found).key] == ["1", "2"]
+    with pytest.raises(InputError, match="in, line 3, is wrong; it cannot be read: Input/output error"):
+        next(found)
+
+
 def test_only_line_ends_end_a_line() -> None:
     strange = "a\u2028b\x85c\x0bd\x0ce"
     assert json.loads(read(f"id\n{strange}\n".encode())[0].data) == {"id": strange}

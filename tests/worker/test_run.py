@@ -51,6 +51,14 @@ def test_every_step_of_every_item_is_done_once(place: Place) -> None:
     assert "eyJ" not in worker.text  # how every token begins
 
 
+def test_dead_letters_of_other_queues_do_not_hide_those_of_the_queue_that_is_asked_for(place: Place) -> None:
+    place.enqueue("q", [{"name": "ours"}])
+    place.enqueue("other", [{"name": f"theirs-{number}"} for number in range(51)])
+    place.rows("UPDATE dbo.work_items SET status = 'dead', error = 'x'")
+    assert [one["item"] for one in place.run("status", "--queue", "q").events("dead_letter")] == ["ours"]
+    assert len(place.run("status").events("dead_letter")) == 50
+
+
 def test_adding_the_same_file_again_adds_nothing(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "items.csv"
     file.write_text("name,steps\na,1\nb,1\n")

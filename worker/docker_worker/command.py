@@ -215,13 +215,12 @@ def _open(name: str) -> Iterator[BinaryIO]:
 
 def run_status(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
     with session_of(arguments, log, stop) as session:
-        counts, dead = session.transact(lambda tx, retried: (items.counts(tx), items.dead_letters(tx)))
+        counts, dead = session.transact(lambda tx, retried: (items.counts(tx), items.dead_letters(tx, arguments.queue)))
     for name, facts in counts.items():
         if arguments.queue in (None, name):
             log("queue", queue=name, **facts)
     for letter in dead:
-        if arguments.queue in (None, letter["queue"]):
-            log("dead_letter", **letter)
+        log("dead_letter", **letter)
 
 
 def run_requeue(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:

@@ -89,7 +89,7 @@ def batches(source: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers, decoded as the file's first bytes say. LF, CR LF and CR end a line, nothing else."""
-    first = stream.read(_BLOCK)
+    first = _block(stream, name, 1)
     if first.startswith(_UTF32):
         raise _input_error(name, 1, "the file is UTF-32", "Save it as UTF-8")
     encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
@@ -116,9 +116,17 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
             raise _input_error(name, number, f"it has more than {MOST_LINE} characters", "Correct the line")
         if not block:
             break
-        block = stream.read(_BLOCK)
+        block = _block(stream, name, number)
     if rest:
         yield number, _without_nul(rest, name, number)
+
+
+def _block(stream: BinaryIO, name: str, number: int) -> bytes:
+    """The next bytes. Raises InputError for what is no file to read, or a disk that fails."""
+    try:
+        return stream.read(_BLOCK)
+    except OSError as error:
+        raise _input_error(name, number, f"it cannot be read: {error.strerror or error}", "Look at the disk") from error
 
 
 def _decodable_part(error: UnicodeDecodeError, encoding: str, number: int) -> str:

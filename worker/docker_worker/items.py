@@ -72,9 +72,10 @@ _LEASES: Final = (
     "WHERE status = 'running' GROUP BY queue"
 )
 _DEAD: Final = (
-    "SELECT TOP (50) queue, item_key, step, attempts, failures, error FROM dbo.work_items "
-    "WHERE status = 'dead' ORDER BY id DESC"
+    "SELECT TOP (50) queue, item_key, step, attempts, failures, error FROM dbo.work_items WHERE status = 'dead'"
 )
+_DEAD_OF_ALL: Final = f"{_DEAD} ORDER BY id DESC"
+_DEAD_OF_ONE: Final = f"{_DEAD} AND queue = ? ORDER BY id DESC"
 _REQUEUE: Final = (
     f"UPDATE dbo.work_items SET status = 'pending', failures = 0, available_at = {NOW}, changed_at = {NOW}, "  # noqa: S608
     "owner = NULL WHERE queue = ? AND status = 'dead'"
@@ -215,10 +216,11 @@ def counts(tx: Statements) -> dict[str, dict[str, Any]]:
     return found
 
 
-def dead_letters(tx: Statements) -> list[dict[str, Any]]:
-    """The last 50 dead letters with their errors."""
+def dead_letters(tx: Statements, queue: str | None = None) -> list[dict[str, Any]]:
+    """The last 50 dead letters, of one queue or of all, with their errors."""
     names = ("queue", "item", "step", "attempt", "failures", "error")
-    return [dict(zip(names, row, strict=True)) for row in tx.query(_DEAD)]
+    rows = tx.query(_DEAD_OF_ALL) if queue is None else tx.query(_DEAD_OF_ONE, queue)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def requeue(tx: Statements, queue: str, key: str | None = None) -> int:
