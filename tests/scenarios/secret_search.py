@@ -123,12 +123,17 @@ class Search:
         return found | self._tar(file, depth)
 
     def _unpacked(self, opener: Callable[[Any], Any], file: IO[bytes], depth: int) -> set[str]:
+        found: set[str] = set()
+        file.seek(0)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as unpacked:
-            # Cut short, or not what its first bytes say: then what could be unpacked is searched.
-            with contextlib.suppress(*_DAMAGED), opener(file) as stream:
-                while piece := stream.read1(1 << 20):
-                    unpacked.write(piece)
-            return self._opened(cast(IO[bytes], unpacked), depth + 1)
+            try:
+                with opener(file) as stream:
+                    while piece := stream.read1(1 << 20):
+                        unpacked.write(piece)
+            except _DAMAGED:
+                # Cut short, or not what its first bytes say: searched as it is, and as far as it could be unpacked.
+                found = self._grep(file)
+            return found | self._opened(cast(IO[bytes], unpacked), depth + 1)
 
     def _zip(self, file: IO[bytes], depth: int) -> set[str]:
         found: set[str] = set()

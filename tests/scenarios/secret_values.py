@@ -152,8 +152,8 @@ def pushed(paths: Paths, search: Search) -> list[str]:
 
 
 def shown_on_nodes(paths: Paths, search: Search) -> list[str]:
-    """Secrets in what `docker inspect` and `docker logs` tell of nodes and of task containers, and in files of a node, for a user
-    without rights and for root."""
+    """Secrets in what `docker inspect` and `docker logs` tell of nodes and of task containers, and in files of a node,
+    as a user without rights and as root reads them."""
     wrong = []
     for node in machine.node_containers(paths):
         name = node["Name"].strip("/")
