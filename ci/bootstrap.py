@@ -89,9 +89,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--subject", metavar="repo:OWNER@1/NAME@2", help="the subject's beginning, if it has ids in it")
     parser.add_argument("--issuer", metavar="URL", help="who signs the tokens of jobs, if an enterprise has its own")
     parser.add_argument(
-        "--environment", action="append", required=True, metavar="NAME=SUBSCRIPTION",
+        "--environment",
+        action="append",
+        required=True,
+        metavar="NAME=SUBSCRIPTION",
         help="an environment and where it deploys to; each takes the image of the one before",
-    )  # fmt: skip
+    )
     parser.add_argument("--location", default="westeurope")
     parser.add_argument("--prefix", default="abp", help="first part of every name (abp)")
     parser.add_argument("--preview", action="store_true", help="only show what it would make")

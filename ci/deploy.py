@@ -76,9 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.deploy", description="Deploy a stack and prove that it works.")
     parser.add_argument("stack", metavar="STACK")
     parser.add_argument(
-        "--recover-lock", action="store_true",
+        "--recover-lock",
+        action="store_true",
         help="remove a lock that a cancelled run left; only where no other run of this stack can be alive",
-    )  # fmt: skip
+    )
     parser.add_argument("--smoke", default=SMOKE, metavar="FILE", help=f"the job that proves it ({SMOKE})")
     parser.add_argument(
         "--promote-from", metavar="STACK", help="first give it the image that this stack runs, by digest"

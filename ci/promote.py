@@ -96,9 +96,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", dest="target", required=True, metavar="STACK", help="the stack that shall run it")
     parser.add_argument("--registry", metavar="SERVER", help="the target's registry, if that stack is not deployed yet")
     parser.add_argument(
-        "--name-only", action="store_true",
+        "--name-only",
+        action="store_true",
         help="write the digest and copy nothing: the target's first `up` makes its registry, then promote again",
-    )  # fmt: skip
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     options = parser.parse_args(arguments)
     return program.run(lambda: run(options))

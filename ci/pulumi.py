@@ -107,9 +107,15 @@ def ask(environment: Mapping[str, str], *arguments: str) -> Done:
     """Run the CLI without showing it, and without questions."""
     try:
         done = subprocess.run(
-            ["pulumi", *arguments, *QUIET], cwd=ROOT, env=dict(environment), capture_output=True, text=True,
-            errors="replace", stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+            ["pulumi", *arguments, *QUIET],
+            cwd=ROOT,
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
     except FileNotFoundError:
         raise _no_cli() from None
     return Done(done.returncode, done.stdout, done.stderr)
@@ -264,9 +270,16 @@ def _shown(environment: Mapping[str, str], arguments: Sequence[str]) -> Done:
     """
     try:
         process = subprocess.Popen(
-            ["pulumi", *arguments], cwd=ROOT, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-        )  # fmt: skip
+            ["pulumi", *arguments],
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
     except FileNotFoundError:
         raise _no_cli() from None
 

@@ -16,11 +16,31 @@ from typing import Final
 LOCKS: Final = ("requirements.txt", "requirements-dev.txt", "worker/requirements.txt")
 
 ALLOWED: Final = (
-    r"MIT(-0|-CMU)?", r"MIT License", r"The MIT License( \(MIT\))?", r"Expat", r"HPND", r"ISC.*",
-    r"Apache.*2(\.0)?.*", r"Apache Software License", r"Apache", r"BSD.*", r"[0-3]-Clause BSD.*", r"0BSD",
-    r"PSF.*", r"Python Software Foundation License", r"Python-2\.0.*", r"CNRI-Python", r"(The )?Unlicense.*",
-    r"MPL.*2\.0.*", r"Mozilla Public License 2\.0.*", r"Zlib", r"ZPL.*", r"CC0.*", r"BlueOak-1\.0\.0", r"Artistic.*",
-)  # fmt: skip
+    r"MIT(-0|-CMU)?",
+    r"MIT License",
+    r"The MIT License( \(MIT\))?",
+    r"Expat",
+    r"HPND",
+    r"ISC.*",
+    r"Apache.*2(\.0)?.*",
+    r"Apache Software License",
+    r"Apache",
+    r"BSD.*",
+    r"[0-3]-Clause BSD.*",
+    r"0BSD",
+    r"PSF.*",
+    r"Python Software Foundation License",
+    r"Python-2\.0.*",
+    r"CNRI-Python",
+    r"(The )?Unlicense.*",
+    r"MPL.*2\.0.*",
+    r"Mozilla Public License 2\.0.*",
+    r"Zlib",
+    r"ZPL.*",
+    r"CC0.*",
+    r"BlueOak-1\.0\.0",
+    r"Artistic.*",
+)
 """Patterns of licences that may be used and passed on: permissive ones, and those that bind a file only (MPL)."""
 
 NAMED: Final[Mapping[str, str]] = {

@@ -72,7 +72,7 @@ def headline(plan: Plan) -> str:
         f"**{counts[action]} {action.value}**" if action in loud else f"{counts[action]} {action.value}"
         for action in Action
         if counts[action]
-    ]  # fmt: skip
+    ]
     if words:
         return ", ".join(words) + (f", {plan.unchanged} unchanged" if plan.unchanged else "")
     return "no plan" if plan.failed else "nothing changes"
@@ -97,9 +97,7 @@ def _plan(plan: Plan, room: Room) -> Iterator[str]:
     yield f"### Stack {code(plan.stack)}: {headline(plan)}"
     yield ""
     yield from _verdict(plan, room)
-    yield from _section(
-        "Data would be lost", plan.losses, room, lambda change: _loss(change), alert="CAUTION"
-    )  # fmt: skip
+    yield from _section("Data would be lost", plan.losses, room, lambda change: _loss(change), alert="CAUTION")
     unprotected = [change for change in plan.changes if change.unprotected]
     yield from _section("No longer protected", unprotected, room, _title)
     yield from _section("Pools", plan.pools, room, lambda change: _pool(change, plan, room), alert="IMPORTANT")
@@ -124,10 +122,12 @@ def _verdict(plan: Plan, room: Room) -> Iterator[str]:
     """Why `up` would not go on, if so."""
     refused = [result for result in plan.policies if result.refused]
     yield from _section(
-        "Refused by a policy", refused, room,
+        "Refused by a policy",
+        refused,
+        room,
         lambda result: f"{code(result.rule)} on {code(result.resource)}: {code(result.message, 4 * room.characters)}",
         alert="WARNING",
-    )  # fmt: skip
+    )
     blocked = [change for change in plan.losses if change.protected]
     yield from _section(
         "Pulumi refuses this: protected resources would be deleted", blocked, room, _title, alert="WARNING"
@@ -212,9 +212,7 @@ def _role(change: Change) -> str:
     """A right that is given or taken away, in a sentence."""
 
     def right(known: object) -> str:
-        role, scope, principal, kind = (
-            _known(known, key) for key in ("role", "scope", "principal", "principal_type")
-        )  # fmt: skip
+        role, scope, principal, kind = (_known(known, key) for key in ("role", "scope", "principal", "principal_type"))
         return f"{code(role)} on {code(scope)} for {code(kind)} {code(principal)}"
 
     if change.action in (Action.CREATE, Action.MISSING):
@@ -252,9 +250,11 @@ def _difference(one: Difference, room: Room) -> str:
 def _policies(plan: Plan, room: Room) -> Iterator[str]:
     advised = [result for result in plan.policies if not result.refused]
     yield from _section(
-        "Told by a policy", advised, room,
+        "Told by a policy",
+        advised,
+        room,
         lambda result: f"{code(result.rule)} on {code(result.resource)}: {code(result.message, 4 * room.characters)}",
-    )  # fmt: skip
+    )
     packs = ", ".join(code(pack) for pack in plan.policy_packs)
     if not plan.policy_packs:
         yield "Policies: **no policy pack ran.**"

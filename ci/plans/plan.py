@@ -167,9 +167,12 @@ class Plan:
 
 
 def read(
-    stack: str, exit_code: int, digest: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = (),
+    stack: str,
+    exit_code: int,
+    digest: Mapping[str, Any],
+    events: Iterable[Mapping[str, Any]] = (),
     golden: Sequence[str] = (),
-) -> Plan:  # fmt: skip
+) -> Plan:
     """The plan that a digest and the run's events describe. The same plan for steps in any order of resources."""
     logged = list(events)
     grouped: dict[str, list[Mapping[str, Any]]] = {}

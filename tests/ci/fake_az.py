@@ -79,13 +79,18 @@ class Repository:
         self.url = f"https://{server}/v2/{name}"
         base = f"https://{server}/oauth2"
         refresh = form(
-            f"{base}/exchange", grant_type="access_token", service=server,
+            f"{base}/exchange",
+            grant_type="access_token",
+            service=server,
             access_token=token("https://containerregistry.azure.net"),
-        )["refresh_token"]  # fmt: skip
+        )["refresh_token"]
         access = form(
-            f"{base}/token", grant_type="refresh_token", service=server, scope=f"repository:{name}:{actions}",
+            f"{base}/token",
+            grant_type="refresh_token",
+            service=server,
+            scope=f"repository:{name}:{actions}",
             refresh_token=refresh,
-        )["access_token"]  # fmt: skip
+        )["access_token"]
         self.headers = {"Authorization": f"Bearer {access}"}
 
     def has(self, digest: str) -> bool:

@@ -35,7 +35,8 @@ class FakeCli:
     """The CLI of one test, first on PATH."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._folder, self._play = folder, list[dict[str, Any]]()
+        self._folder = folder
+        self._play = list[dict[str, Any]]()
         program = folder / "pulumi"
         program.write_text(SCRIPT.format(python=sys.executable))
         program.chmod(program.stat().st_mode | stat.S_IXUSR)

@@ -31,7 +31,7 @@ _MADE_UP: Final = (
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "{0}1111111-2222-3333-4444-555555555555"),
     (re.compile(r"(?<=default-)[0-9a-f]{12}"), "{0}7c41d0e95a{0}"),
     (re.compile(r"(?<=abpdev|bpprod)[0-9a-f]{8}"), "3f0c71a{0}"),
-)  # fmt: skip
+)
 
 
 def accept_if_asked(body: str) -> None:

@@ -25,13 +25,20 @@ class NoopAzure:
         self.cloud: dict[str, Any] = json.loads((home / "cloud.json").read_text())
         cloud, ca = self.cloud, self.cloud["ca"]
         credential = ClientSecretCredential(
-            cloud["tenant_id"], cloud["client_id"], cloud["client_secret"], authority=cloud["authority"],
-            disable_instance_discovery=True, connection_verify=ca,
-        )  # fmt: skip
+            cloud["tenant_id"],
+            cloud["client_id"],
+            cloud["client_secret"],
+            authority=cloud["authority"],
+            disable_instance_discovery=True,
+            connection_verify=ca,
+        )
         self.arm = ResourceManagementClient(
-            credential, cloud["subscription_id"], base_url=cloud["arm"],
-            credential_scopes=["https://management.azure.com/.default"], connection_verify=ca,
-        )  # fmt: skip
+            credential,
+            cloud["subscription_id"],
+            base_url=cloud["arm"],
+            credential_scopes=["https://management.azure.com/.default"],
+            connection_verify=ca,
+        )
 
     def exists(self) -> set[str]:
         """Ids of all groups and resources, in small letters."""

@@ -247,9 +247,13 @@ def test_the_golden_difference_is_a_diff_that_can_be_opened() -> None:
 def test_values_are_those_of_azure_where_a_refresh_found_other_ones() -> None:
     refreshed = step("update", STORAGE, "s", {"tags": {"a": "1"}}, {"tags": {"a": "2"}}, detailedDiff={})
     healed = step(
-        "update", STORAGE, "s", {"tags": {"a": "2"}}, {"tags": {"a": "1"}},
+        "update",
+        STORAGE,
+        "s",
+        {"tags": {"a": "2"}},
+        {"tags": {"a": "1"}},
         detailedDiff={"tags.a": {"kind": "update", "inputDiff": True}},
-    )  # fmt: skip
+    )
     (change,) = read(refreshed, healed).changes
     assert [(one.path, one.old, one.new) for one in change.differences] == [("tags.a", "2", "1")]
 
@@ -307,9 +311,11 @@ def test_messages_lose_the_lines_that_hold_a_secret_and_keep_the_others() -> Non
 
 def test_a_secret_output_of_the_old_state_stays_blinded_when_the_new_one_is_not_marked() -> None:
     text = updated(
-        "connection", {"connection": CANARY}, {"connection": CANARY + "x"},
+        "connection",
+        {"connection": CANARY},
+        {"connection": CANARY + "x"},
         old_more={"additionalSecretOutputs": ["connection"]},
-    )  # fmt: skip
+    )
     assert CANARY not in text
 
 

@@ -19,9 +19,17 @@ FILE = f"config:\n  p:worker:\n    image: docker-worker@{OLD}   # by ci.promote\
 def test_the_image_is_copied_by_digest_and_named_in_one_line() -> None:
     promotion = promote.plan(SOURCE, "abpprod.azurecr.io", FILE)
     assert promotion.copy == (
-        "az", "acr", "import", "--name", "abpprod.azurecr.io", "--source", SOURCE,
-        "--image", f"docker-worker:sha256-{'ab' * 6}", "--force",
-    )  # fmt: skip
+        "az",
+        "acr",
+        "import",
+        "--name",
+        "abpprod.azurecr.io",
+        "--source",
+        SOURCE,
+        "--image",
+        f"docker-worker:sha256-{'ab' * 6}",
+        "--force",
+    )
     assert promotion.text == FILE.replace(OLD, NEW)
 
 

@@ -124,9 +124,15 @@ def test_the_golden_difference_is_that_to_the_base_of_the_pull_request() -> None
 # -- drift -------------------------------------------------------------------------------------------------------------
 
 CHANGED = digest(
-    step("update", STORAGE, "storage", {"tags": {"a": "2"}}, {"tags": {"a": "1"}},
-         detailedDiff={"tags.a": {"kind": "update", "inputDiff": True}})
-)  # fmt: skip
+    step(
+        "update",
+        STORAGE,
+        "storage",
+        {"tags": {"a": "2"}},
+        {"tags": {"a": "1"}},
+        detailedDiff={"tags.a": {"kind": "update", "inputDiff": True}},
+    )
+)
 
 
 def test_drift_opens_one_issue_edits_it_and_closes_it(cli: FakeCli, fake: FakeGitHub) -> None:
@@ -322,10 +328,15 @@ def test_a_protected_stack_is_refused_before_anything_is_deleted(
 def test_what_the_stack_only_used_is_named_when_it_is_gone(cli: FakeCli, capsys: pytest.CaptureFixture[str]) -> None:
     group = "/subscriptions/1/resourceGroups"
     roles = [
-        {"urn": urn("x:RoleAssignment", name), "type": "azure-native:authorization:RoleAssignment", "custom": True,
-         "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}", "inputs": {"scope": scope}}
+        {
+            "urn": urn("x:RoleAssignment", name),
+            "type": "azure-native:authorization:RoleAssignment",
+            "custom": True,
+            "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}",
+            "inputs": {"scope": scope},
+        }
         for name, scope in (("own", f"{group}/mine/providers/x/y"), ("theirs", f"{group}/mine-too/providers/x/y"))
-    ]  # fmt: skip
+    ]
     cli.plays("stack", "export", out=exported(resource("group", type="g", id=f"{group}/mine"), *roles))
     cli.plays("destroy")
     cli.plays("stack", "export", out=exported())

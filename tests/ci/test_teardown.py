@@ -70,9 +70,14 @@ class Stack:
         project.write_project_file(self._stack, cli)
         words = [str(cli.pulumi), "up", "--yes", "--skip-preview", "--non-interactive", "--color=never"]
         with subprocess.Popen(
-            words, cwd=self._stack.folder, env=self.environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        ) as run:  # fmt: skip
+            words,
+            cwd=self._stack.folder,
+            env=self.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as run:
             assert run.stdout is not None
             seen = 0
             for line in run.stdout:

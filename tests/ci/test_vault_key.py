@@ -20,8 +20,10 @@ from tests.ci.key_vault import KeyVault
 pytestmark = pytest.mark.thorough
 
 KEY, VAULT = "pulumi-dev", "kv-abp-5f3c"
-CLIENTS = {name: (f"{digit * 8}-0000-4000-8000-000000000001", f"{digit * 8}-0000-4000-8000-000000000002")
-           for name, digit in (("dev", "1"), ("preview", "2"))}  # fmt: skip
+CLIENTS = {
+    name: (f"{digit * 8}-0000-4000-8000-000000000001", f"{digit * 8}-0000-4000-8000-000000000002")
+    for name, digit in (("dev", "1"), ("preview", "2"))
+}
 SECRET = "canary-of-the-stack-0aA!"
 
 
@@ -29,7 +31,10 @@ class Job:
     """Runs the CLI as a job of a GitHub environment does."""
 
     def __init__(self, azure: RunningAzure, github: FakeGitHub, vault: KeyVault, folder: Path) -> None:
-        self.azure, self.github, self.vault, self.folder = azure, github, vault, folder
+        self.azure = azure
+        self.github = github
+        self.vault = vault
+        self.folder = folder
         self.project = folder / "project"
         self.project.mkdir()
         (self.project / "Pulumi.yaml").write_text("name: sealed\nruntime: yaml\n")
@@ -44,16 +49,26 @@ class Job:
             "ARM_TENANT_ID": cloud.settings.tenant_id,
         }
         environment = {
-            "PATH": os.environ["PATH"], "HOME": str(self.folder), "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.folder}/state", "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "HTTPS_PROXY": self.vault.proxy, "SSL_CERT_FILE": str(self.azure.paths.ca),
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "HTTPS_PROXY": self.vault.proxy,
+            "SSL_CERT_FILE": str(self.azure.paths.ca),
             "AZURE_AUTHORITY_HOST": cloud.arm_url,
-        }  # fmt: skip
+        }
         with federation.signed_in(job) as variables:
             return subprocess.run(
-                [str(cli), *words, "--non-interactive", "--color=never"], cwd=self.project,
-                env={**environment, **variables}, input="", capture_output=True, text=True, timeout=120, check=False,
-            )  # fmt: skip
+                [str(cli), *words, "--non-interactive", "--color=never"],
+                cwd=self.project,
+                env={**environment, **variables},
+                input="",
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
 
 
 @pytest.fixture

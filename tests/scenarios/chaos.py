@@ -30,9 +30,12 @@ KINDS = ("kill", "term", "node", "database", "cut", "cut-before-commit", "cut-af
 FAULTS = KINDS[4:]  # of the SQL server: local/azure/sql/faults.py
 # Statements of a handler that misbehaves: its item is a dead letter in the end, and nothing of the step is kept.
 BAD_STATEMENTS = (
-    "COMMIT", "ROLLBACK", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "THROW 50013, 'deadlock: login failed', 1",
+    "COMMIT",
+    "ROLLBACK",
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "THROW 50013, 'deadlock: login failed', 1",
     "SELECT acquired_at FROM dbo.work_items",
-)  # fmt: skip
+)
 BAD_SHARE = 0.25
 MOST_ATTEMPTS = 12
 QUIET = 65.0  # the supervisor restarts a child without limit only when it ran a minute
@@ -42,9 +45,11 @@ class Chaos:
     """Runs on one stack, and what happened in them."""
 
     def __init__(self, cluster: Cluster, inject: Callable[[Rule], object] | None = None) -> None:
-        self.cluster, self.happened = cluster, Counter[str]()
+        self.cluster = cluster
+        self.happened = Counter[str]()
         self._inject = inject or (lambda fault: Control(cluster.paths, "sql").set(fault))
-        self._database_killed, self._lock = time.monotonic(), threading.Lock()
+        self._database_killed = time.monotonic()
+        self._lock = threading.Lock()
 
     def prepare(self) -> None:
         self.cluster.run("migrate", "--handler", DRILL)

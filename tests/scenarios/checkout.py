@@ -34,7 +34,8 @@ class Checkout:
     """Tracked and new files of the source, copied; its own `.local`, so nothing of a developer's is touched."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.home = root, root / ".local"
+        self.root = root
+        self.home = root / ".local"
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard"], cwd=SOURCE, check=True, capture_output=True, text=True
         ).stdout

@@ -85,7 +85,8 @@ class Cluster:
     """The stack deployed in this home."""
 
     def __init__(self, home: Path) -> None:
-        self.home, self.paths = home, Paths(home)
+        self.home = home
+        self.paths = Paths(home)
         environment = {**os.environ, "LOCAL_AZURE_HOME": str(home)}
         outputs = home / "run" / "outputs.json"
         command = [sys.executable, "-m", "local", "pulumi", "stack", "output", "--json"]
@@ -272,10 +273,16 @@ class Cluster:
             principal_id=settings.deployer_object_id, client_id=settings.client_id, audience=AUDIENCE
         )
         with pytds.connect(
-            "localhost", database=self.outputs.sql_database, port=self._cloud.ports.reserve("sql"),
-            cafile=str(self.paths.ca), validate_host=False, access_token_callable=lambda: token, timeout=30,
-            login_timeout=30, autocommit=True,
-        ) as connection:  # fmt: skip
+            "localhost",
+            database=self.outputs.sql_database,
+            port=self._cloud.ports.reserve("sql"),
+            cafile=str(self.paths.ca),
+            validate_host=False,
+            access_token_callable=lambda: token,
+            timeout=30,
+            login_timeout=30,
+            autocommit=True,
+        ) as connection:
             cursor = connection.cursor()
             cursor.execute(statement, values)
             return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
@@ -285,8 +292,11 @@ class Cluster:
             self.rows(
                 "INSERT INTO dbo.work_items (queue, item_key, exact_key, data, status, step, attempts, failures, "
                 "available_at, changed_at) VALUES (%s, %s, %s, %s, 'pending', 0, 0, 0, 0, 0)",
-                queue, key, f"{key}.", json.dumps(data),  # the worker's KEY_END (docker_worker/schema.py)
-            )  # fmt: skip
+                queue,
+                key,
+                f"{key}.",
+                json.dumps(data),  # the worker's KEY_END (docker_worker/schema.py)
+            )
 
     def items(self, queue: str) -> dict[str, tuple[str, int, int]]:
         found = self.rows("SELECT item_key, status, step, attempts FROM dbo.work_items WHERE queue = %s", queue)

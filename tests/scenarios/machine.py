@@ -76,8 +76,11 @@ def on_node(container: str, *command: str, user: str = "root", text: str | None 
     """A command on a node: exit code and output."""
     done = subprocess.run(
         ["docker", "exec", "-i", "-u", user, container, *command],
-        input=text, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 

@@ -167,9 +167,12 @@ class Search:
             os.write(patterns, self.patterns)
             with tempfile.TemporaryFile() as matches:
                 grep = subprocess.Popen(
-                    ["grep", "-aohFf", f"/proc/self/fd/{patterns}"], stdin=subprocess.PIPE, stdout=matches,
-                    env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, pass_fds=[patterns],
-                )  # fmt: skip
+                    ["grep", "-aohFf", f"/proc/self/fd/{patterns}"],
+                    stdin=subprocess.PIPE,
+                    stdout=matches,
+                    env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+                    pass_fds=[patterns],
+                )
                 assert grep.stdin is not None
                 with grep.stdin:
                     stream.seek(0)

@@ -173,8 +173,10 @@ def _files_on_node(node: str, user: str, search: Search) -> dict[str, set[str]]:
     folders = ["/etc", "/home", "/mnt", "/opt", "/root", "/run", "/tmp", "/var/log"]
     grep = subprocess.run(
         ["docker", "exec", "-i", "-u", user, "-e", "LC_ALL=C", node, "grep", "-rsaoZFf", "-", *folders],
-        input=search.patterns, capture_output=True, check=False,
-    )  # fmt: skip
+        input=search.patterns,
+        capture_output=True,
+        check=False,
+    )
     found: dict[str, set[str]] = {}
     for line in grep.stdout.splitlines():
         file, _, form = line.partition(b"\0")

@@ -208,8 +208,11 @@ def test_connect_logs_in_by_key_and_by_password(place: Checkout, tmp_path: Path)
     answer.write_text('#!/bin/sh\necho "$PASSWORD_OF_TEST"\n')
     answer.chmod(0o700)
     environment = {
-        **os.environ, "SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force", "PASSWORD_OF_TEST": made["password"]
-    }  # fmt: skip
+        **os.environ,
+        "SSH_ASKPASS": str(answer),
+        "SSH_ASKPASS_REQUIRE": "force",
+        "PASSWORD_OF_TEST": made["password"],
+    }
     login = [*made["command"].split(), "id", "-un"]
     by_password = subprocess.run(login, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert by_password.stdout.strip() == made["user"], by_password.stderr

@@ -94,7 +94,8 @@ def assert_job_ran(place: Place, story: Story, run: Run) -> None:
 def test_make_up_from_nothing_deploys_and_shows_what_the_sample_job_said(place: Place, story: Story) -> None:
     with machine.Watching() as story.command_lines:
         run = place.up("up, from nothing (caches of the engine kept)")
-    story.outputs, story.job = place.outputs(), place.checkout.last_job(run)
+    story.outputs = place.outputs()
+    story.job = place.checkout.last_job(run)
     assert_job_ran(place, story, run)
     said = facts(place.clients.task_stdout(story.job, "check"))
     assert said["connected"]["encrypted"] is True
@@ -175,7 +176,8 @@ def test_a_changed_worker_is_pushed_under_a_new_digest_and_the_pool_stays(place:
     before, nodes = story.outputs, {str(node.id) for node in place.clients.nodes(story.pool)}
     place.checkout.edit("worker/docker_worker/check.py", 'log("done")', 'log("done", edition="second")')
     run = place.up("up, worker changed")
-    story.outputs, story.job = place.outputs(), place.checkout.last_job(run)
+    story.outputs = place.outputs()
+    story.job = place.checkout.last_job(run)
     assert story.outputs["worker_image"] != before["worker_image"]
     assert story.pool == before["pools"]["default"]["id"]
     assert {str(node.id) for node in place.clients.nodes(story.pool)} == nodes
@@ -218,7 +220,8 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
     preview = local.preview()
     assert f"`python -m jobs pools drain {old}` moves its jobs" in preview.text
     run = local.up("up, start task changed, old pool kept")
-    story.outputs, story.job = local.outputs(), local.checkout.last_job(run)
+    story.outputs = local.outputs()
+    story.job = local.checkout.last_job(run)
     assert story.pool != old
     assert {kind_and_name: words for kind_and_name, words in changes(run).items() if ":Pool " in kind_and_name} == {
         f"{BATCH}:Pool {story.pool}": "created"
@@ -242,7 +245,8 @@ def test_the_kept_pool_stays_with_its_nodes_beside_the_new_one_until_the_file_le
     gone = local.up("up, old pool let go")
     assert changes(gone)[f"{BATCH}:Pool {old}"] == "deleted"
     assert [str(pool.id) for pool in local.clients.batch.list_pools()] == [story.pool]
-    story.outputs, story.job = local.outputs(), local.checkout.last_job(gone)
+    story.outputs = local.outputs()
+    story.job = local.checkout.last_job(gone)
 
 
 def work_on(place: Place, pool: str, job: str, image: str) -> str:
@@ -294,7 +298,8 @@ def test_an_expired_push_token_in_the_state_is_replaced_by_a_fresh_one(local: Pl
     before, began = story.outputs["worker_image"], int(time.time())
     local.checkout.edit("worker/docker_worker/check.py", 'edition="second"', 'edition="third"')
     run = local.up("up, push token expired and worker changed")
-    story.outputs, story.job = local.outputs(), local.checkout.last_job(run)
+    story.outputs = local.outputs()
+    story.job = local.checkout.last_job(run)
     assert story.outputs["worker_image"] != before
     assert set(changes(run)) == {"docker:index:Image worker"}
     assert facts(local.clients.task_stdout(story.job, "check"))["done"]["edition"] == "third"
@@ -350,8 +355,11 @@ def test_make_destroy_removes_everything_in_reverse_order_and_shows_that_nothing
         assert last < deleted.index(later), f"{later} was deleted before {earlier}"
     assert run.err.splitlines()[-1].startswith("nothing is left")
     assert machine.node_containers(place.paths) == []
-    assert [name for name in machine.leftovers(place.checkout.root, place.paths) if name.split()[0] in
-            ("container", "volume", "network", "mount")] == []  # fmt: skip
+    assert [
+        name
+        for name in machine.leftovers(place.checkout.root, place.paths)
+        if name.split()[0] in ("container", "volume", "network", "mount")
+    ] == []
     tags = [tag for image in docker.from_env().api.images() for tag in image["RepoTags"] or ()]
     assert not [tag for tag in tags if tag.startswith(registry)]
 
@@ -369,7 +377,8 @@ def test_after_a_destroy_the_caches_make_up_quick(local: Place, story: Story) ->
     _, words = running.communicate()
     assert running.returncode == 0, "".join(lines) + words
     assert local.seconds["up again, to the first task's stdout"] < 300  # the aim is 60 on an idle machine
-    story.outputs, story.job = local.outputs(), local.checkout.last_job(Run(0, "".join(lines), words))
+    story.outputs = local.outputs()
+    story.job = local.checkout.last_job(Run(0, "".join(lines), words))
     assert_job_ran(local, story, Run(0, "".join(lines), words))
     local.destroy()
 

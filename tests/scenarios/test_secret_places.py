@@ -100,9 +100,11 @@ def test_command_lines_and_environments_of_processes(shown: str) -> None:
         with machine.Watching() as lines:
             code = "import sys; print('up', flush=True); sys.stdin.read()"
             process = subprocess.Popen(
-                [sys.executable, "-c", code, *words], env={**os.environ, **variables}, stdin=subprocess.PIPE,
+                [sys.executable, "-c", code, *words],
+                env={**os.environ, **variables},
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-            )  # fmt: skip
+            )
             assert process.stdout is not None and process.stdout.readline()
             time.sleep(0.3)
             environments = secret_values.in_environments({"azure": process.pid}, SEARCH)

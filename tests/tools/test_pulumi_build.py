@@ -244,11 +244,15 @@ def test_what_an_interrupted_build_of_another_version_left_is_deleted_unless_it_
     for name in ("older.building", "busy.building"):
         (folder / name / "modules").mkdir(parents=True)
     other = subprocess.Popen(
-        [sys.executable, "-c",
-         "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()",
-         folder / "busy.lock"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()",
+            folder / "busy.lock",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     with other:
         assert other.stdin and other.stdout
         other.stdout.readline()

@@ -317,8 +317,11 @@ def test_an_interrupted_set_up_leaves_no_program_behind(
     (machine.folder / "package-lock.json").write_text('{"packages": {}}')
     child = subprocess.Popen(
         [sys.executable, "-c", script, machine.folder],
-        cwd=places.CHECKOUT, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        cwd=places.CHECKOUT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     while not (machine.folder / "pid").exists() or not (machine.folder / "pid").read_text().strip():
         assert child.poll() is None
         time.sleep(0.01)
@@ -346,14 +349,20 @@ def test_only_targets_that_deploy_wait_for_the_cli(mode: str, names: set[str]) -
 def test_the_makefile_takes_the_least_that_each_target_needs() -> None:
     made = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "test-fast", "lint", "sbom", "bench", "hostile"],
-        cwd=places.CHECKOUT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=places.CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert set(re.findall(r"tools\.setup (.*)", made)) == {"offline"}
     for stack, mode in {"dev": "preview dev", "prod": "preview prod", "local": "all"}.items():
         made = subprocess.run(
             ["make", "--no-print-directory", "--dry-run", "preview", f"STACK={stack}"],
-            cwd=places.CHECKOUT, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
+            cwd=places.CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         assert re.findall(r"tools\.setup (.*)", made) == [mode]
 
 

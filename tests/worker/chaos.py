@@ -52,9 +52,16 @@ HARMLESS: Final = sorted(GOOD - _OF_PROCESSES)
 HARMFUL: Final = sorted(set(MISBEHAVIOUR) - GOOD - _OF_PROCESSES - {"use"})
 KEPT: Final = {"commit all"}  # what they wrote is kept, once
 FAULTS: Final[tuple[tuple[str, float], ...]] = (
-    ("deadlock", 0), ("failover", 0), ("cut", 0), ("cut-before-commit", 0), ("cut-after-commit", 0),
-    ("slow-commit", 5), ("late-answer", 5), ("mute", 5), ("slow", 3),
-)  # fmt: skip
+    ("deadlock", 0),
+    ("failover", 0),
+    ("cut", 0),
+    ("cut-before-commit", 0),
+    ("cut-after-commit", 0),
+    ("slow-commit", 5),
+    ("late-answer", 5),
+    ("mute", 5),
+    ("slow", 3),
+)
 
 
 class Killed(BaseException):
@@ -65,7 +72,8 @@ class Executioner:
     """Kills one worker at its n-th call to the driver, before the call or after it."""
 
     def __init__(self, at: int | None, after: bool) -> None:
-        self._left, self._after = at, after
+        self._left = at
+        self._after = after
         self.dead = False
 
     def meet(self, call: Callable[[], T]) -> T:
@@ -94,7 +102,8 @@ class Storm:
     """One seeded run."""
 
     def __init__(self, place: Place, seed: int) -> None:
-        self.place, self.chance = place, random.Random(seed)
+        self.place = place
+        self.chance = random.Random(seed)
         self.queue = f"q{seed}-{uuid.uuid4().hex[:6]}"
         self.rows: dict[str, dict[str, Any]] = {}
         self.met: Counter[str] = Counter()

@@ -9,7 +9,8 @@ class Silent:
     """A connection that says nothing. With a socket its calls wait for a byte from it, as the driver's do."""
 
     def __init__(self, connection: socket.socket | None = None) -> None:
-        self.connection, self.closed = connection, False
+        self.connection = connection
+        self.closed = False
 
     def cursor(self) -> None: ...
 

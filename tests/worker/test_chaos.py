@@ -29,7 +29,9 @@ class Storm:
     """One seeded run: workers, who dies when, and replacements until the queue is empty."""
 
     def __init__(self, place: Place, seed: int) -> None:
-        self.place, self.chance, self.queue = place, random.Random(seed), f"q{seed}"
+        self.place = place
+        self.chance = random.Random(seed)
+        self.queue = f"q{seed}"
         self.items = {f"item-{number}" for number in range(self.chance.randint(5, 8))}
         self.codes: list[int] = []
 

@@ -22,7 +22,9 @@ class Database:
     def __init__(self, *, refuse: str = "") -> None:
         self.sqlite = sqlite3.connect(":memory:", isolation_level=None)
         self.sqlite.create_function("SUSER_SNAME", 0, lambda: "c1@tenant")
-        self.refuse, self.statements, self.closed = refuse, [], 0
+        self.refuse = refuse
+        self.statements = []
+        self.closed = 0
 
     def connect(self, _sql: SqlSettings, _seconds: float) -> Any:
         return self
@@ -42,7 +44,8 @@ class Database:
 
 class Cursor:
     def __init__(self, database: Database) -> None:
-        self._database, self.rowcount = database, -1
+        self._database = database
+        self.rowcount = -1
 
     def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> None:
         self._database.statements.append(statement)

@@ -15,9 +15,17 @@ from worker.docker_worker.signals import STOP_SIGNALS
 def test_the_table_is_complete() -> None:
     assert set(MEANING) == set(Exit)
     assert {code.name: code.value for code in Exit} == {
-        "OK": 0, "USAGE": 64, "INPUT": 65, "NO_HOST": 68, "NO_DATABASE": 69, "BUG": 70, "TRANSIENT": 75,
-        "NOT_TRUSTED": 76, "REFUSED": 77, "CONFIG": 78,
-    }  # fmt: skip
+        "OK": 0,
+        "USAGE": 64,
+        "INPUT": 65,
+        "NO_HOST": 68,
+        "NO_DATABASE": 69,
+        "BUG": 70,
+        "TRANSIENT": 75,
+        "NOT_TRUSTED": 76,
+        "REFUSED": 77,
+        "CONFIG": 78,
+    }
     assert [signalled(number) for number in (15, 2, 1)] == [143, 130, 129]
 
 

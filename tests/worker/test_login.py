@@ -37,10 +37,13 @@ class Server:
     def start(self, *words: str, **environment: str) -> Worker:
         return Worker(
             subprocess.Popen(
-                [sys.executable, "-m", "docker_worker", *words], env=self.environment | environment,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                [sys.executable, "-m", "docker_worker", *words],
+                env=self.environment | environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
-        )  # fmt: skip
+        )
 
     def run(self, *words: str, expect: int = 0, **environment: str) -> Worker:
         worker = self.start(*words, **environment)
@@ -62,7 +65,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     process = subprocess.Popen(
         [sys.executable, "-m", "local.azure.sql", *words],
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         wait_for(port)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AZ", "SQL_"))}

@@ -264,14 +264,26 @@ def test_a_statement_that_is_always_too_slow_is_bounded_and_its_items_failure(pl
 
 
 REASONS = {
-    "commit": "committed its step's transaction", "commit twice": "committed its step's transaction",
+    "commit": "committed its step's transaction",
+    "commit twice": "committed its step's transaction",
     "commit all": "ended its step's transaction",
-    "rollback": "ended its step's transaction", "begin": "left open a transaction", "use": "(USE)",
-    "isolation": "SERIALIZABLE", "close": "closed the connection", "text": r"half \ud800, NUL \u0000, ESC \u001b[2J",
-    "unprintable": "whose text cannot be made", "cancelled": "CancelledError", "interrupt": "KeyboardInterrupt",
-    "generator": "GeneratorExit", "exit": "SystemExit: done here", "nan": "not JSON compliant", "surrogate": "",
-    "words": "50013: deadlock: login failed", "column": "207: Invalid column name 'acquired_at'", "denied": "",
-}  # fmt: skip
+    "rollback": "ended its step's transaction",
+    "begin": "left open a transaction",
+    "use": "(USE)",
+    "isolation": "SERIALIZABLE",
+    "close": "closed the connection",
+    "text": r"half \ud800, NUL \u0000, ESC \u001b[2J",
+    "unprintable": "whose text cannot be made",
+    "cancelled": "CancelledError",
+    "interrupt": "KeyboardInterrupt",
+    "generator": "GeneratorExit",
+    "exit": "SystemExit: done here",
+    "nan": "not JSON compliant",
+    "surrogate": "",
+    "words": "50013: deadlock: login failed",
+    "column": "207: Invalid column name 'acquired_at'",
+    "denied": "",
+}
 """What a misbehaving handler's dead letter says."""
 
 
@@ -288,8 +300,9 @@ def test_a_handler_that_misbehaves_fails_its_item_and_nothing_else(place: Place)
     place.enqueue("q", rows)
     words = ("--max-attempts", "2", "--lease", "100", "--patience", "30", "--handler", f"{HANDLERS}:misbehave")
     place.run("run", "--queue", "q", "--until-empty", "--retry-delay", "0", *words)
-    letters = {key: (status, error) for key, status, error in
-               place.rows("SELECT item_key, status, error FROM dbo.work_items")}  # fmt: skip
+    letters = {
+        key: (status, error) for key, status, error in place.rows("SELECT item_key, status, error FROM dbo.work_items")
+    }
     bad = {how for how in MISBEHAVIOUR if letters[how][0] != "done"}
     assert bad == set(MISBEHAVIOUR) - GOOD_MISBEHAVIOUR, letters
     for how in bad:
@@ -340,12 +353,16 @@ def test_an_item_whose_step_never_passes_does_not_hold_up_the_queue(place: Place
     [
         sql_fault("error", match="steps_done", number=49919, message="busy, in words that nobody knows"),
         sql_fault("error", match="COMMIT", number=40197, message=BUSY_TEXT),
-        sql_fault("error", number=976,
-              message="The target database, 'worklist', is participating in an availability group "
-              "and is currently not accessible for queries.", times=2),
+        sql_fault(
+            "error",
+            number=976,
+            message="The target database, 'worklist', is participating in an availability group "
+            "and is currently not accessible for queries.",
+            times=2,
+        ),
     ],
     ids=lambda fault: str(fault.number),
-)  # fmt: skip
+)
 def test_microsofts_transient_numbers_are_tried_again(place: Place, fault: Rule) -> None:
     place.enqueue("q", [{"name": "a", "steps": 2}])
     number = place.faults.set(fault)

@@ -41,7 +41,8 @@ class DriverError(Exception):
 
     def __init__(self, number: int, text: str, state: str = "42000", driver_error: str = "") -> None:
         origin = "[Microsoft][ODBC Driver 18 for SQL Server]" + ("[SQL Server]" if number else "")
-        self.driver_error, self.ddbc_error = driver_error, f"[Microsoft]{'[SQL Server]' if number else ''}{text}"
+        self.driver_error = driver_error
+        self.ddbc_error = f"[Microsoft]{'[SQL Server]' if number else ''}{text}"
         self.diagnostics = [(f"[{state}] ({number})", origin + text)]
         super().__init__(f"Driver Error: {driver_error}; DDBC Error: {self.ddbc_error}")
 
@@ -50,7 +51,8 @@ class Numberless(Exception):
     """An error as it comes at COMMIT and while connecting: without records."""
 
     def __init__(self, text: str, driver_error: str = "") -> None:
-        self.driver_error, self.ddbc_error = driver_error, text
+        self.driver_error = driver_error
+        self.ddbc_error = text
         super().__init__(f"Driver Error: {driver_error}; DDBC Error: {text}")
 
 

@@ -39,6 +39,10 @@ class Moment(Enum):
     COMMIT = "commit"
 
 
+def _numbers(text: str) -> frozenset[int]:
+    return frozenset(map(int, text.split()))
+
+
 # Microsoft's transient numbers, from four lists as they stood on 2026-11-26:
 #  - learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues, "transient fault error codes", and
 #    .../resource-limits-logical-server for the 109xx of resource governance;
@@ -49,24 +53,24 @@ class Moment(Enum):
 #    18461).
 # Not taken: 4060 (it says that there is no such database: `DatabaseMissing`, transient only for who was in it before),
 # 64, 121, 20, 10053, 10054, 10060, 11001 and -2, which are SqlClient's own numbers for what ODBC tells by SQLSTATE.
-LOCKS: Final = frozenset({
-    1203, 1204, 1205, 1215, 1216, 1221, 1222, 1232, 3635, 3941, 3948, 3950, 3953, 3957, 3960, 3966,
-    22335, 41301, 41302, 41305, 41325, 41339, 41839,
-})  # fmt: skip
+LOCKS: Final = _numbers("""
+    1203 1204 1205 1215 1216 1221 1222 1232 3635 3941 3948 3950 3953 3957 3960 3966
+    22335 41301 41302 41305 41325 41339 41839
+""")
 """The transaction is lost and the connection is not: trying again may help at once."""
 
-BUSY: Final = frozenset({
-    233, 539, 596, 601, 615, 617, 669, 921, 926, 927, 941, 952, 976, 978, 979, 981, 982, 983, 988, 997, 1404, 1413,
-    1421, 1438, 1532, 1533, 1534, 1535, 1807, 2021, 2816, 3429, 3935, 3947, 3980, 4117, 4184, 4221, 5280, 5529, 6005,
-    6006, 6292, 7951, 8628, 8645, 8651, 9020, 9515, 9985, 10922, 10928, 10929, 10930, 10936, 11539, 14355, 14817,
-    14868, 14906, 16528, 16554, 16555, 17065, 17066, 17067, 17142, 17147, 17148, 17197, 17889, 18401, 18461, 18858,
-    19413, 19416, 19494, 20041, 21503, 22225, 22226, 22353, 22355, 22358, 22427, 22430, 22491, 22493, 22498, 22754,
-    22758, 22759, 22760, 22984, 25003, 25738, 25740, 30080, 30085, 33123, 35216, 35218, 35256, 35293, 37202, 37327,
-    39025, 39108, 39110, 39151, 39152, 40106, 40143, 40189, 40197, 40501, 40540, 40613, 40623, 40642, 40648, 40671,
-    40675, 40890, 40903, 40918, 40938, 41383, 41614, 41619, 41640, 41700, 41701, 41823, 41840, 42029, 42108, 42109,
-    45153, 45156, 45157, 45161, 45179, 45182, 45319, 45547, 47132, 47137, 47139, 49510, 49802, 49918, 49919, 49920,
-    49977, 49983,
-})  # fmt: skip
+BUSY: Final = _numbers("""
+    233 539 596 601 615 617 669 921 926 927 941 952 976 978 979 981 982 983 988 997 1404 1413
+    1421 1438 1532 1533 1534 1535 1807 2021 2816 3429 3935 3947 3980 4117 4184 4221 5280 5529 6005
+    6006 6292 7951 8628 8645 8651 9020 9515 9985 10922 10928 10929 10930 10936 11539 14355 14817
+    14868 14906 16528 16554 16555 17065 17066 17067 17142 17147 17148 17197 17889 18401 18461 18858
+    19413 19416 19494 20041 21503 22225 22226 22353 22355 22358 22427 22430 22491 22493 22498 22754
+    22758 22759 22760 22984 25003 25738 25740 30080 30085 33123 35216 35218 35256 35293 37202 37327
+    39025 39108 39110 39151 39152 40106 40143 40189 40197 40501 40540 40613 40623 40642 40648 40671
+    40675 40890 40903 40918 40938 41383 41614 41619 41640 41700 41701 41823 41840 42029 42108 42109
+    45153 45156 45157 45161 45179 45182 45319 45547 47132 47137 47139 49510 49802 49918 49919 49920
+    49977 49983
+""")
 """A failover, a restart, or a server out of something: try again after a while, on a new connection."""
 
 DENIED: Final = frozenset({229, 230, 262, 297, 300, 916, 15247, 15151, 15562})
@@ -82,48 +86,57 @@ NO_DATABASE: Final = 4060
 # Messages by their form, for the moments at which the driver gives no number. A form is the beginning of Microsoft's
 # text; what is another's name in it stands in quotes.
 _NAME: Final = r"""['"].*?['"]"""
-_FORMS: Final = tuple((re.compile(form, re.DOTALL), number) for form, number in (
-    (rf"Cannot open database {_NAME} requested by the login", NO_DATABASE),
-    (rf"Cannot open server {_NAME} requested by the login", 40615),
-    (rf"Login failed for user {_NAME}\. Reason: Server is in script upgrade mode", 18401),
-    (r"Login failed for user ", 18456),
-    (r"Login to read-secondary failed due to long wait on ", 4221),
-    (r"Login failed due to timeout; the connection has been closed", 17197),
-    (rf"Database {_NAME} on server {_NAME} is not currently available", 40613),
-    (r"Database is unavailable at the moment, please retry connection", 49802),
-    (r"The service is currently busy\. Retry the request after", 40501),
-    (r"The service has encountered an error processing your request", 40197),
-    (r"Cannot process request\. Not enough resources to process request", 49918),
-    (r"Cannot process create or update request\. Too many create or update operations in progress", 49919),
-    (r"Cannot process request\. Too many operations in progress", 49920),
-    (r"Resource ID ?: ?\d+\. The request limit for the elastic pool is", 10936),
-    (r"Resource ID ?: ?\d+\. The .{1,40}? limit for the (database|elastic pool) is \d+ and has been reached", 10928),
-    (r"Resource ID ?: ?\d+\. The .{1,40}? minimum guarantee is ", 10929),
-    (r"The server is currently too busy", 40642),
-    (r"The service is currently too busy", 40675),
-    (r"Too many requests have been performed", 40648),
-    (rf"Could not find database ID \d+, name {_NAME}\. The database may be offline", 615),
-    (rf"Database {_NAME} cannot be opened\. It has been marked SUSPECT by recovery", 926),
-    (rf"Database {_NAME} cannot be opened\. It is in the middle of a restore", 927),
-    (rf"Database {_NAME} has not been recovered yet", 921),
-    (rf"Database {_NAME} is in transition", 952),
-    (rf"The target database, {_NAME}, is participating in an availability group and is currently not accessible", 976),
-    (rf"Unable to access availability database {_NAME} because the database replica is not in the PRIMARY", 983),
-    (rf"Unable to access database {_NAME} because it lacks a quorum", 988),
-    (r"SHUTDOWN is in progress", 6005),
-    (r"Server shut down by ", 6006),
-    (r"Cannot continue the execution because the session is in the kill state", 596),
-    (r"The SQL pool is warming up", 42109),
-    (r"Can not connect to the SQL pool since it is paused", 42108),
-    (r"Transaction (\(Process ID \d+\) )?was deadlocked on ", 1205),
-    (r"Lock request time out period exceeded", 1222),
-    (r"The current transaction failed to commit due to a repeatable read validation failure", 41305),
-    (r"The current transaction failed to commit due to a serializable validation failure", 41325),
-    (r"A dependency was taken on another transaction that later failed to commit|Dependency failure", 41301),
-    (rf"Invalid object name {_NAME}\.?$", OBJECT_MISSING),
-    (rf"There is already an object named {_NAME}", 2714),
-    (r"[A-Z ]+ permission (was )?denied ", 262),
-))  # fmt: skip
+_FORMS: Final = tuple(
+    (re.compile(form, re.DOTALL), number)
+    for form, number in (
+        (rf"Cannot open database {_NAME} requested by the login", NO_DATABASE),
+        (rf"Cannot open server {_NAME} requested by the login", 40615),
+        (rf"Login failed for user {_NAME}\. Reason: Server is in script upgrade mode", 18401),
+        (r"Login failed for user ", 18456),
+        (r"Login to read-secondary failed due to long wait on ", 4221),
+        (r"Login failed due to timeout; the connection has been closed", 17197),
+        (rf"Database {_NAME} on server {_NAME} is not currently available", 40613),
+        (r"Database is unavailable at the moment, please retry connection", 49802),
+        (r"The service is currently busy\. Retry the request after", 40501),
+        (r"The service has encountered an error processing your request", 40197),
+        (r"Cannot process request\. Not enough resources to process request", 49918),
+        (r"Cannot process create or update request\. Too many create or update operations in progress", 49919),
+        (r"Cannot process request\. Too many operations in progress", 49920),
+        (r"Resource ID ?: ?\d+\. The request limit for the elastic pool is", 10936),
+        (
+            r"Resource ID ?: ?\d+\. The .{1,40}? limit for the (database|elastic pool) is \d+ and has been reached",
+            10928,
+        ),
+        (r"Resource ID ?: ?\d+\. The .{1,40}? minimum guarantee is ", 10929),
+        (r"The server is currently too busy", 40642),
+        (r"The service is currently too busy", 40675),
+        (r"Too many requests have been performed", 40648),
+        (rf"Could not find database ID \d+, name {_NAME}\. The database may be offline", 615),
+        (rf"Database {_NAME} cannot be opened\. It has been marked SUSPECT by recovery", 926),
+        (rf"Database {_NAME} cannot be opened\. It is in the middle of a restore", 927),
+        (rf"Database {_NAME} has not been recovered yet", 921),
+        (rf"Database {_NAME} is in transition", 952),
+        (
+            rf"The target database, {_NAME}, is participating in an availability group and is currently not accessible",
+            976,
+        ),
+        (rf"Unable to access availability database {_NAME} because the database replica is not in the PRIMARY", 983),
+        (rf"Unable to access database {_NAME} because it lacks a quorum", 988),
+        (r"SHUTDOWN is in progress", 6005),
+        (r"Server shut down by ", 6006),
+        (r"Cannot continue the execution because the session is in the kill state", 596),
+        (r"The SQL pool is warming up", 42109),
+        (r"Can not connect to the SQL pool since it is paused", 42108),
+        (r"Transaction (\(Process ID \d+\) )?was deadlocked on ", 1205),
+        (r"Lock request time out period exceeded", 1222),
+        (r"The current transaction failed to commit due to a repeatable read validation failure", 41305),
+        (r"The current transaction failed to commit due to a serializable validation failure", 41325),
+        (r"A dependency was taken on another transaction that later failed to commit|Dependency failure", 41301),
+        (rf"Invalid object name {_NAME}\.?$", OBJECT_MISSING),
+        (rf"There is already an object named {_NAME}", 2714),
+        (r"[A-Z ]+ permission (was )?denied ", 262),
+    )
+)
 
 # The driver's names of SQLSTATEs, where it keeps the name and drops the state: https://learn.microsoft.com/sql/odbc/
 # reference/appendixes/appendix-a-odbc-error-codes. The connection is gone, or the time is up.

@@ -36,7 +36,8 @@ class Tenant:
     """A running authority, an issuer, and an identity for the jobs of the environment dev."""
 
     def __init__(self, azure: RunningAzure, issuer: FakeGitHub) -> None:
-        self.azure, self.issuer = azure, issuer
+        self.azure = azure
+        self.issuer = issuer
         self._group = f"/subscriptions/{azure.cloud.settings.subscription_id}/resourceGroups/g/providers"
         self.add_identity("dev", CLIENT, PRINCIPAL)
         self.add_credential("dev", "github")

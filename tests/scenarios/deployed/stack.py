@@ -142,7 +142,8 @@ class Job:
     """A job that a test made."""
 
     def __init__(self, stack: Stack, job_id: str) -> None:
-        self.stack, self.id = stack, job_id
+        self.stack = stack
+        self.id = job_id
 
     def add(self, task_id: str, command_line: str, **more: Any) -> None:
         self.stack.batch.create_task(
@@ -172,8 +173,10 @@ class Ended:
 
     def __init__(self, job: Job, task: models.BatchTask) -> None:
         assert task.execution_info is not None
-        self.task, self.execution = task, task.execution_info
-        self._job, self._id = job, str(task.id)
+        self.task = task
+        self.execution = task.execution_info
+        self._job = job
+        self._id = str(task.id)
 
     @property
     def code(self) -> int | None:

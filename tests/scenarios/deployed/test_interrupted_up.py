@@ -118,9 +118,15 @@ def interrupt(place: Checkout, phase: str) -> None:
     command = [str(place.python), "-m", "local", "tour"]
     lines: list[str] = []
     with subprocess.Popen(
-        command, cwd=place.root, env=place.environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
-    ) as run:  # fmt: skip
+        command,
+        cwd=place.root,
+        env=place.environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as run:
         assert run.stdout is not None
         for line in run.stdout:
             if phase in line and not any(phase in before for before in lines):

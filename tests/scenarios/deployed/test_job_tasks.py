@@ -33,10 +33,11 @@ def pool(stack: Stack) -> Iterator[str]:
 
 def prepared_job(stack: Stack, pool_id: str, prepare: str = PREPARE) -> Job:
     return stack.job(
-        f"prepared-{uuid.uuid4().hex[:8]}", pool_id,
+        f"prepared-{uuid.uuid4().hex[:8]}",
+        pool_id,
         job_preparation_task=models.BatchJobPreparationTask(command_line=prepare),
         job_release_task=models.BatchJobReleaseTask(command_line=RELEASE),
-    )  # fmt: skip
+    )
 
 
 def status(stack: Stack, job: Job) -> list[models.BatchJobPreparationAndReleaseTaskStatus]:
@@ -116,10 +117,11 @@ def test_a_killed_local_azure_goes_on_with_a_preparation_and_a_release(
     deployed: Checkout, stack: Stack, pool: str
 ) -> None:
     job = stack.job(
-        f"prepared-{uuid.uuid4().hex[:8]}", pool,
+        f"prepared-{uuid.uuid4().hex[:8]}",
+        pool,
         job_preparation_task=models.BatchJobPreparationTask(command_line=f"/bin/sh -c 'echo begun; {WAIT_FOR_GO}'"),
         job_release_task=models.BatchJobReleaseTask(command_line=f"/bin/sh -c 'echo begun; {WAIT_FOR_GO}'"),
-    )  # fmt: skip
+    )
     helper = stack.job(f"helper-{uuid.uuid4().hex[:8]}", pool)
     folder = f"workitems/{job.id}/job-1"
 
@@ -161,9 +163,10 @@ def test_a_container_task_reads_what_was_prepared_on_its_host(stack: Stack) -> N
         for source in (models.ContainerHostDataPath.JOB_PREP, models.ContainerHostDataPath.TASK)
     ]
     settings = models.BatchTaskContainerSettings(
-        image_name=stack.outputs["worker_image"], container_run_options="--rm --entrypoint /bin/sh",
+        image_name=stack.outputs["worker_image"],
+        container_run_options="--rm --entrypoint /bin/sh",
         container_host_batch_bind_mounts=mounts,
-    )  # fmt: skip
+    )
     ended = job.run("reads", "-c 'cat $AZ_BATCH_JOB_PREP_WORKING_DIR/ready'", container_settings=settings)
     assert (ended.code, ended.out) == (0, "prepared\n"), ended.err
     stack.batch.begin_delete_job(job.id).wait()

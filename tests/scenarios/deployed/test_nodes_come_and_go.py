@@ -124,9 +124,21 @@ def test_a_user_made_through_the_service_logs_in_over_ssh(stack: Stack, pool: st
     stack.batch.create_node_user(pool, node_id, user)
     where = stack.batch.get_node_remote_login_settings(pool, node_id)
     login = [
-        *ssh, "ssh", image, "-i", str(key), "-p", str(where.remote_login_port), "-o", "StrictHostKeyChecking=no",
-        "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", f"operator@{where.remote_login_ip_address}",
-    ]  # fmt: skip
+        *ssh,
+        "ssh",
+        image,
+        "-i",
+        str(key),
+        "-p",
+        str(where.remote_login_port),
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-o",
+        "BatchMode=yes",
+        f"operator@{where.remote_login_ip_address}",
+    ]
     assert docker(*login, "id -un; sudo -n id -un; ls /mnt/batch/tasks").split()[:2] == ["operator", "root"]
     stack.batch.delete_node_user(pool, node_id, "operator")
     with pytest.raises(subprocess.CalledProcessError) as refused:

@@ -63,8 +63,10 @@ def test_a_killed_local_azure_started_again_loses_and_doubles_nothing(
     for task in stack.batch.list_tasks(job):
         assert task.execution_info is not None
         assert (task.execution_info.exit_code, task.execution_info.retry_count, task.execution_info.requeue_count) == (
-            0, 0, 0,
-        )  # fmt: skip
+            0,
+            0,
+            0,
+        )
         number = str(task.id).removeprefix("wait-")
         text = b"".join(stack.batch.download_task_file(job, str(task.id), "stdout.txt")).decode()
         assert text == f"{number}\ndone\n"

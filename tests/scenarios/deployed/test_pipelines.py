@@ -50,7 +50,9 @@ class Rehearsal:
     """The repository on GitHub, the runners, and the way to the local Azure."""
 
     def __init__(self, stack: Stack, github: FakeGitHub, folder: Path) -> None:
-        self.stack, self.github, self.folder = stack, github, folder
+        self.stack = stack
+        self.github = github
+        self.folder = folder
         self.cloud: dict[str, Any] = stack.cloud
         self.origin = folder / "origin"
         self.summary = folder / "summary"
@@ -163,9 +165,15 @@ class Rehearsal:
         """A command as a runner runs it: by bash, in the clone."""
         began = time.monotonic()
         done = subprocess.run(
-            ["bash", "-e", "-c", line], cwd=place, env=environment, capture_output=True, text=True, timeout=SECONDS,
-            stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+            ["bash", "-e", "-c", line],
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
         FIGURES.append(f"rehearsal {line.partition(' -m ')[2] or line:70} {time.monotonic() - began:6.1f} s")
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         return Run(done.returncode, done.stdout, done.stderr)
@@ -207,9 +215,15 @@ class Rehearsal:
         """A command of Pulumi's that a person types."""
         environment = {**self.environment(), "PULUMI_BACKEND_URL": f"file://{self.folder}/state-{name}"}
         done = subprocess.run(
-            ["pulumi", *words, "--stack", name, "--non-interactive", "--color=never"], cwd=place, env=environment,
-            input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+            ["pulumi", *words, "--stack", name, "--non-interactive", "--color=never"],
+            cwd=place,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
         assert done.returncode == 0, f"pulumi {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -306,7 +320,7 @@ def test_a_pull_request_shows_everything_that_a_reviewer_must_see_in_one_comment
 CHANGE: Final = (
     ("Pulumi.prod.yaml", f"{GROUP}, type: Group, role: operate", f"{GROUP}, type: Group, role: submit"),
     ("worker/docker_worker/check.py", 'log("done")', 'log("done", edition="of the rehearsal")'),
-)  # fmt: skip
+)
 
 
 def test_the_next_push_edits_the_comment(rehearsal: Rehearsal, github: FakeGitHub) -> None:

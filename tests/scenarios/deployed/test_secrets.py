@@ -109,10 +109,15 @@ class Busy:
         cloud, outputs = self.stack.cloud, self.checkout.outputs()
         with pytest.raises(pytds.Error):
             pytds.connect(
-                "localhost", database=outputs["sql"]["database"], user="sa", password=self.planted["SQL password"],
-                port=int(cloud["sql"]["server"].partition(",")[2]), cafile=self.stack.verify, validate_host=False,
+                "localhost",
+                database=outputs["sql"]["database"],
+                user="sa",
+                password=self.planted["SQL password"],
+                port=int(cloud["sql"]["server"].partition(",")[2]),
+                cafile=self.stack.verify,
+                validate_host=False,
                 login_timeout=30,
-            )  # fmt: skip
+            )
         with contextlib.suppress(APIError):
             docker.from_env().login(
                 "somebody", self.planted["registry password"], registry=outputs["registry_server"], reauth=True

@@ -31,7 +31,8 @@ class Paper:
     """A cluster on paper: work is done at once; what a blow comes to is the test's."""
 
     def __init__(self, blow: Any) -> None:
-        self.blow, self.done = blow, dict[str, tuple[str, int, int]]()
+        self.blow = blow
+        self.done = dict[str, tuple[str, int, int]]()
 
     def enqueue(self, _queue: str, items: dict[str, Any]) -> None:
         self.done = {
