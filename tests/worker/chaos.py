@@ -152,7 +152,8 @@ class Storm:
         return Stop()
 
     def _session(self, executioner: Executioner, stop: Any) -> Any:
-        from worker.docker_worker import database, session, settings
+        from worker.docker_worker import settings
+        from worker.docker_worker.sql import database, session
 
         class Link:
             """A link under the executioner's eyes."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.worker.silent import Silent
-from worker.docker_worker.driver import Link, NoAnswer, OtherProcess
+from worker.docker_worker.sql.driver import Link, NoAnswer, OtherProcess
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from worker.docker_worker import __main__ as command
-from worker.docker_worker.exits import MEANING, Exit, signalled
+from worker.docker_worker.errors import MEANING, Exit, signalled
 from worker.docker_worker.signals import STOP_SIGNALS
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from worker.docker_worker.errors import InputError
 from worker.docker_worker.feed import BATCH, Row, batches, rows
-from worker.docker_worker.text import storable, units
+from worker.docker_worker.log import storable, units
 
 CSV = 'id,name\n1,café\n2,"a\r\nb"\n'
 

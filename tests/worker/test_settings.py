@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from mssql_python.connection_string_parser import _ConnectionStringParser
 
-from worker.docker_worker.database import connection_string
 from worker.docker_worker.errors import SettingsError
 from worker.docker_worker.settings import TaskSettings, load_sql, load_task
+from worker.docker_worker.sql.database import connection_string
 
 GOOD = {"SQL_SERVER": "sql.example,1444", "SQL_DATABASE": "app", "AZURE_CLIENT_ID": "c1"}
 

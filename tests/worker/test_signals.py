@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from tests.worker.silent import Silent
-from worker.docker_worker.driver import Link
 from worker.docker_worker.signals import STOP_SIGNALS, Stop, Work, finish, listening
+from worker.docker_worker.sql.driver import Link
 
 WORKER = Path(__file__).parents[2] / "worker"
 

@@ -8,7 +8,7 @@ import pytest
 
 from worker.docker_worker import errors
 from worker.docker_worker.settings import SqlSettings
-from worker.docker_worker.sql_errors import BUSY, LOCKS, Moment, safe_text, translate
+from worker.docker_worker.sql.sql_errors import BUSY, LOCKS, Moment, safe_text, translate
 
 SQL = SqlSettings(server="sql.example", database="app", client_id="c1")
 # The lists that sql_errors.py names, as they were on 2026-11-26; what is left out of it, with the reason there.

@@ -6,7 +6,7 @@ comes from the environment (`settings.py`). The names below are what a handler i
 """
 
 from .handlers import DONE, MORE, Item
-from .transaction import Transaction
+from .sql.transaction import Transaction
 
 VERSION = "0.3.0"
 

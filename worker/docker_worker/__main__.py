@@ -9,11 +9,10 @@ import threading
 
 from . import settings
 from .command import VERBS, build_parser
-from .errors import UsageError, WorkerError
-from .exits import Exit, signalled
+from .errors import Exit, UsageError, WorkerError, signalled
 from .log import Output, json_log, print_error
 from .signals import GRACE_SECONDS, Work, finish, listening
-from .sql_errors import safe_text
+from .sql.sql_errors import safe_text
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,14 +9,14 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .database import Connect
 from .errors import NotMigrated, StatementFailed, WorkerError
 from .log import Log
-from .session import Session
 from .settings import SqlSettings, TaskSettings
 from .signals import Stop
-from .sql_errors import OBJECT_EXISTS, was_refused_for
-from .transaction import Statements
+from .sql.database import Connect
+from .sql.session import Session
+from .sql.sql_errors import OBJECT_EXISTS, was_refused_for
+from .sql.transaction import Statements
 
 TABLE: Final = "dbo.docker_worker_checks"
 # 64 characters is Batch's limit for ids; node ids are longer.

@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import BinaryIO, Final, NoReturn
 
-from . import VERSION, check, database, feed, handlers, items, notices, schema, settings
-from .errors import InputError, UsageError
-from .exits import MEANING, Exit
-from .log import Log
+from . import VERSION, check, feed, handlers, items, schema, settings, signals
+from .errors import MEANING, Exit, InputError, UsageError
+from .log import Log, storable, units
 from .run import Runner, RunSettings
-from .session import PATIENCE_SECONDS, Session
 from .signals import GRACE_SECONDS, Stop
-from .text import storable, units
+from .sql import database
+from .sql.session import PATIENCE_SECONDS, Session
 
 Verb = Callable[[argparse.Namespace, Log, Stop], None]
 SHORTEST_GRACE: Final = 2.0  # two statements of the shortest timeout that the driver knows
@@ -172,7 +171,7 @@ def run_run(arguments: argparse.Namespace, log: Log, stop: Stop) -> None:
     with session_of(arguments, log, stop) as session:
         schema.require(session)
         log("started", queue=arguments.queue, owner=owner, lease=arguments.lease, grace=arguments.grace)
-        notices.start(settings.metadata_address(os.environ), stop, log)
+        signals.watch_notices(settings.metadata_address(os.environ), stop, log)
         runner = Runner(session, queue, handler, rules, log=log, stop=stop)
         try:
             runner.run()

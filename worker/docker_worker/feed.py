@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from .errors import InputError
-from .text import units
+from .log import units
 
 FORMATS: Final = ("csv", "jsonl")
 KEY_LENGTH: Final = 200  # units of UTF-16

@@ -17,8 +17,8 @@ from enum import StrEnum
 from typing import Any, Final, NoReturn, cast
 
 from .errors import UsageError
-from .sql_errors import safe_text
-from .transaction import Transaction
+from .sql.sql_errors import safe_text
+from .sql.transaction import Transaction
 
 
 class Next(StrEnum):

@@ -15,9 +15,9 @@ from typing import Any, Final
 from .errors import LeaseLost
 from .feed import Row
 from .handlers import Item
+from .log import storable
 from .schema import KEY_END, NOW
-from .text import storable
-from .transaction import Statements
+from .sql.transaction import Statements
 
 PENDING, RUNNING, FINISHED, DEAD = "pending", "running", "done", "dead"
 ERROR_LENGTH: Final = 2000

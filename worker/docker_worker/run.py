@@ -18,10 +18,10 @@ from .errors import LeaseLost, StatementFailed, TransactionTaken, Transient, Wor
 from .handlers import DONE, Handler, Item, Next, call
 from .items import FINISHED, Queue
 from .log import Log, RateLimit, with_fields
-from .session import Session
 from .signals import Stop
-from .sql_errors import safe_text
-from .transaction import KEPT, Statements, Transaction
+from .sql.session import Session
+from .sql.sql_errors import safe_text
+from .sql.transaction import KEPT, Statements, Transaction
 
 POLL_SECONDS: Final = (0.2, 1.0)  # between looks at a queue with nothing to claim: at random, not in step with others
 LONGEST_DELAY: Final = 300.0

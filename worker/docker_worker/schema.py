@@ -11,9 +11,9 @@ from typing import Final
 
 from .errors import NotMigrated, StatementFailed
 from .log import Log
-from .session import Session
-from .sql_errors import DUPLICATE_KEY, GONE, OBJECT_EXISTS, was_refused_for
-from .transaction import Statements
+from .sql.session import Session
+from .sql.sql_errors import DUPLICATE_KEY, GONE, OBJECT_EXISTS, was_refused_for
+from .sql.transaction import Statements
 
 COMPONENT: Final = "docker_worker"
 NOW: Final = "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"

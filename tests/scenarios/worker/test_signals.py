@@ -15,7 +15,7 @@ from local.azure.identity import events
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.cluster import DRILL, Cluster
 from tests.scenarios.worker.refused_logins import REFUSALS
-from worker.docker_worker.exits import Exit
+from worker.docker_worker.errors import Exit
 
 pytestmark = pytest.mark.docker
 

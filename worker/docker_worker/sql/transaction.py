@@ -21,8 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..errors import StatementFailed, TransactionTaken, Transient, Unreachable, WorkerError
 from .driver import Connection, Link, NoAnswer, OtherProcess
-from .errors import StatementFailed, TransactionTaken, Transient, Unreachable, WorkerError
 from .sql_errors import DUPLICATE_KEY, Moment, was_refused_for
 
 # S608: constants only; every value is a parameter.

@@ -12,9 +12,9 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..errors import NameNotResolved, SettingsError, Unreachable
+from ..settings import SqlSettings
 from .driver import ATTENTION_SECONDS, Connection, Link, NoAnswer
-from .errors import NameNotResolved, SettingsError, Unreachable
-from .settings import SqlSettings
 from .sql_errors import Moment, translate
 
 CONNECT_SECONDS: Final = 15.0

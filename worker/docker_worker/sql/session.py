@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from ..errors import DatabaseMissing, ServerBusy, Transient, Unreachable, WorkerError
+from ..log import Log
+from ..settings import SqlSettings
+from ..signals import Stop
 from .database import CONNECT_SECONDS, PROBE_SECONDS, Connect
 from .driver import Link, NoAnswer
-from .errors import DatabaseMissing, ServerBusy, Transient, Unreachable, WorkerError
-from .log import Log
-from .settings import SqlSettings
-from .signals import Stop
 from .sql_errors import Moment, translate
 from .transaction import Cursors, Statements
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
-from .signals import start_without_signals
+from ..signals import start_without_signals
 
 T = TypeVar("T")
 

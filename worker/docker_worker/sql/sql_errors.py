@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from .errors import (
+from ..errors import (
     CertificateNotTrusted,
     DatabaseMissing,
     Deadlock,
@@ -27,7 +27,7 @@ from .errors import (
     Unreachable,
     WorkerError,
 )
-from .settings import SqlSettings
+from ..settings import SqlSettings
 
 
 class Moment(Enum):
