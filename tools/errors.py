@@ -15,3 +15,7 @@ class ExplainedError(Exception):
         self.next_step = next_step
         parts = (fact, cause and f"  cause: {cause}", next_step and f"  next:  {next_step}", log and f"  log:   {log}")
         super().__init__("\n".join(part for part in parts if part))
+
+
+class SetupError(ExplainedError):
+    """A step of `tools/setup` cannot be done on this machine."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.errors import SetupError
 from tools.setup import docker_engine, places
 from tools.setup.docker_engine import EngineState, classify
-from tools.setup.errors import SetupError
 
 
 @pytest.fixture(autouse=True)

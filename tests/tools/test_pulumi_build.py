@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.tools.machine import Machine
+from tools.errors import SetupError
 from tools.setup import go_toolchain, places, process, pulumi_build, pulumi_cli, uv
-from tools.setup.errors import SetupError
 from tools.setup.pulumi_build import Compilation
 
 Until = Callable[[Callable[[], object]], None]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.tools.machine import Machine
+from tools.errors import SetupError
 from tools.setup import places, pulumi_build, pulumi_cli
-from tools.setup.errors import SetupError
 
 HOST = "pulumi-language-python"
 

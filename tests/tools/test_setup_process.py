@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.tools.machine import Machine
+from tools.errors import SetupError
 from tools.setup import process
-from tools.setup.errors import SetupError
 
 Until = Callable[[Callable[[], object]], None]
 OUTPUTS = {

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from tests.tools.machine import Machine
+from tools.errors import SetupError
 from tools.setup import debian_packages, docker_engine, root, steps
 from tools.setup.docker_engine import EngineState
-from tools.setup.errors import SetupError
 from tools.setup.progress import Display
 from tools.setup.steps import Step
 

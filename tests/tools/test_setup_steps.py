@@ -20,9 +20,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.tools.machine import Machine
+from tools.errors import SetupError
 from tools.setup import __main__ as setup
 from tools.setup import azurite, debian_packages, places, process, python_environment, steps, uv
-from tools.setup.errors import SetupError
 from tools.setup.progress import Display
 from tools.setup.steps import Step
 

@@ -7,8 +7,8 @@ import json
 import os
 import shutil
 
+from tools.errors import SetupError
 from tools.setup import places
-from tools.setup.errors import SetupError
 from tools.setup.process import run
 from tools.setup.progress import Say, Show
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from tools.errors import SetupError
 from tools.setup import root
-from tools.setup.errors import SetupError
 from tools.setup.process import run
 from tools.setup.progress import Say, Show
 

@@ -20,8 +20,8 @@ import time
 from enum import Enum
 from pathlib import Path
 
+from tools.errors import SetupError
 from tools.setup import debian_packages, places, root
-from tools.setup.errors import SetupError
 from tools.setup.process import run
 from tools.setup.progress import Say, Show
 

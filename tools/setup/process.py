@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tools.errors import SetupError
 from tools.setup import places
-from tools.setup.errors import SetupError
 
 SHOWN_LINES = 15
 STOP_SECONDS = 10.0

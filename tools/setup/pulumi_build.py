@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.errors import SetupError
 from tools.setup import go_toolchain, places
-from tools.setup.errors import SetupError
 from tools.setup.process import pause, run
 from tools.setup.progress import Say, Show, time_left
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from tools.setup.errors import SetupError
+from tools.errors import SetupError
 from tools.setup.progress import Say
 
 PROMPT = "    password of %p for sudo: "

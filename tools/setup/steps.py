@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tools.errors import SetupError
 from tools.exits import Exit
 from tools.setup import (
     azurite,
@@ -34,7 +35,6 @@ from tools.setup import (
     root,
     uv,
 )
-from tools.setup.errors import SetupError
 from tools.setup.progress import Display, Say, Show
 
 MIB = 1 << 20
