@@ -55,6 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
     except subprocess.CalledProcessError as error:
         print(f"{error.cmd[0]} ended with {error.returncode}: {error.stderr.strip()}", file=sys.stderr)
         return Exit.FAILED
+    except FileNotFoundError as error:
+        print(f"there is no {error.filename}: `make setup` installs what this needs", file=sys.stderr)
+        return Exit.FAILED
     given.file.write_text(json.dumps(document, indent=2) + "\n")
     print(f"{given.file}: {len(document['components'])} components")
     return Exit.DONE

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.exits import Exit
 from tools.sbom import LOCK, ROOT, main
 
 pytestmark = pytest.mark.thorough
@@ -33,3 +34,12 @@ def test_the_same_lock_gives_the_same_file(tmp_path: Path) -> None:
     files = [tmp_path / "a.json", tmp_path / "b.json"]
     assert [main([str(file)]) for file in files] == [0, 0]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_machine_without_docker_is_told_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["--image", "any", str(tmp_path / "a.json")]) == Exit.FAILED
+    assert "there is no docker" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
