@@ -178,7 +178,8 @@ class Clients(RuleBasedStateMachine):
     @precondition(lambda self: self.local.executor.runs)
     @rule(which=st.integers(0, 100), exit_code=st.sampled_from([0, 0, 1]))
     def end_run(self, which: int, exit_code: int) -> None:
-        runs = sorted(self.local.executor.runs.items())
+        # By what they are runs of: ids of runs are random, and a step that is repeated has to end the same one.
+        runs = sorted(self.local.executor.runs.items(), key=lambda item: (item[1][1].job_id, item[1][1].task_id))
         run_id, (_, run) = runs[which % len(runs)]
         task = self.jobs[run.job_id].tasks[run.task_id]
         assert task.state == RUNNING
