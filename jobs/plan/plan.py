@@ -77,7 +77,7 @@ class Plan:
             f"python -m jobs cancel {self.job_id}"
         )
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """What will be sent, in words."""
         image = self.first["containerSettings"]["imageName"]
         container = next((item["value"] for item in self.job["metadata"] if item["name"] == "container"), None)

@@ -28,7 +28,7 @@ class Blocked:
     parent: str
     why: str
 
-    def words(self) -> str:
+    def explain(self) -> str:
         return f"{self.task.id} waits for {self.parent}, which {self.why}"
 
 
@@ -41,7 +41,7 @@ class Waiting:
 
     def lines(self) -> Iterator[str]:
         for one in itertools.islice(self.blocked.values(), TOLD):
-            yield one.words()
+            yield one.explain()
         if len(self.blocked) > TOLD:
             yield f"and {len(self.blocked) - TOLD} more"
 

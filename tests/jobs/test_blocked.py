@@ -54,7 +54,7 @@ def run(scene: Stage, *words: str) -> Exit:
 def test_whoever_waits_for_a_blocked_task_is_blocked_too() -> None:
     scene = chain()
     found = blocked.blocked_tasks(scene.batch.tasks("j"))
-    assert [one.words() for one in found.values()] == [
+    assert [one.explain() for one in found.values()] == [
         "b waits for a, which failed, exit code 3",
         "c waits for b, which never runs",
     ]
@@ -134,7 +134,9 @@ def test_a_parent_that_is_not_in_the_job_is_missed_only_when_all_tasks_were_adde
     scene.batch.add_collection("j", [{"id": "e", **after("ghost")}])
     job = scene.batch.job("j")
     states = scene.batch.task_states["j"]
-    assert blocked.of_job(scene.batch, job, states).blocked["e"].words() == "e waits for ghost, which is not in the job"
+    assert (
+        blocked.of_job(scene.batch, job, states).blocked["e"].explain() == "e waits for ghost, which is not in the job"
+    )
     scene.batch.create_job({"id": "new", "poolInfo": {"poolId": "p"}, "usesTaskDependencies": True})
     assert "e" not in blocked.of_job(scene.batch, scene.batch.job("new"), states).blocked
 

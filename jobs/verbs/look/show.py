@@ -199,7 +199,7 @@ def waits_for(session: Session, job: JobState, task: TaskState) -> Iterator[str]
     known = list(session.batch.tasks(job.id)) if small else _some_around(session, job, task)
     all_there = small and job.on_all_tasks_complete == "terminatejob"
     if held := blocked.blocked_tasks([task, *known], all_there=all_there).get(task.id.lower()):
-        yield f"it never runs: {held.words()}; run them again: python -m jobs retry {job.id}"
+        yield f"it never runs: {held.explain()}; run them again: python -m jobs retry {job.id}"
         return
     unended = [one for one in known if not one.completed and task.parent_among({one.id.lower()})]
     yield from (f"it waits for {one.id}, which is {describe(one)}" for one in unended[:MOST_PARENTS])

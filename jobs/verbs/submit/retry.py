@@ -3,7 +3,7 @@
 Why new tasks: a task cannot be edited, and one whose node is gone cannot be reactivated (the service refuses it).
 In the same job the new task is `ID-r1` (then `-r2`, ...), or the next such id that no task has; that it is a later run
 stands in its display name, never in its id. In a new job ids stay, and the new job is `JOB-retry1`, or the next free.
-Tasks that wait for ever for a failed one are run again behind it (`again.py`).
+Tasks that wait for ever for a failed one are run again behind it (`jobs/plan/rerun.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import argparse
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import Conflict, NotAllAdded, NotFound, UsageError
 from ...exits import Exit
@@ -24,6 +25,9 @@ from ...state.progress import describe
 from ...terminal import asking
 from ...terminal.wording import counted
 from ..arguments import ID, batch_id
+
+if TYPE_CHECKING:
+    from ...submission import Result
 
 EXAMPLES: Final = ("retry nightly-7", "retry nightly-7 --task sim-3", "retry nightly-7 --new-job --yes")
 JOB_AGAIN: Final = re.compile(r"^(?P<base>.*?)(?:-retry(?P<number>\d{1,6}))?$")  # only a name: whose it is, is asked
@@ -64,67 +68,119 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, session: Session) -> Exit:
-    from ...submission import Options, submit_tasks  # takes long to load, and `--help` does not need it
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """What is run again. Tasks are by id in lower case; `held` are those that would wait for ever for the others."""
 
-    render, batch = session.render, session.batch
-    job = batch.job(arguments.job)
-    tasks = Tasks.of(batch.tasks(job.id))
-    wanted = failed(session, job, tasks, arguments.task or [])
-    if not wanted and tasks.run_again():
+    job: JobState
+    target: str
+    new_job: bool
+    tasks: Mapping[str, TaskState]
+    held: Mapping[str, TaskState]
+    runs: Mapping[str, NewRun]
+    depends_on: Mapping[str, Mapping[str, Any]]
+    failed: Sequence[TaskState]
+
+    def summary(self) -> Iterator[str]:
+        first, waiting = self.failed[0].id, len(self.tasks) - len(self.failed)
+        more = f" and {waiting} that waited for them" if waiting else ""
+        place = f"new job {self.target}" if self.new_job else f"job {self.job.id}"
+        count = counted(len(self.failed), "failed task")
+        yield f"{count}{more}, first {first} -> {self.runs[first.lower()].id}, in {place}"
+        if self.held and not self.new_job:
+            yield f"the {len(self.held)} that wait for ever are then removed from it"
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Exit:
+    render = session.render
+    job = session.batch.job(arguments.job)
+    tasks = Tasks.of(session.batch.tasks(job.id))
+    chosen = failed(session, job, tasks, arguments.task or [])
+    if not chosen and tasks.run_again():
         render.words(
             f"every failed task of job {job.id} was run again already; watch it: python -m jobs watch {job.id}"
         )
         return Exit.OK
-    if not wanted:
+    if not chosen:
         render.words(f"no task of job {job.id} failed; there is nothing to run again")
         return Exit.OK
-    new_job = arguments.new_job or job.state != "active"
-    target = _free_job_id(session, job.id) if new_job else job.id
-    count, first = len(wanted), next(iter(wanted.values())).id
-    held = tasks.behind(wanted)
-    wanted |= held
-    if job.state != "active":
-        wanted |= tasks.before(wanted)
-    runs = tasks.new_runs(wanted, new_job=new_job)
-    depends_on = {name: tasks.depends_on(task, runs, new_job=new_job) for name, task in wanted.items() if task.depends}
-    more = f" and {len(wanted) - count} that waited for them" if len(wanted) > count else ""
-    place = f"new job {target}" if new_job else f"job {job.id}"
-    render.words(f"{counted(count, 'failed task')}{more}, first {first} -> {runs[first.lower()].id}, in {place}")
-    if held and not new_job:
-        render.words(f"the {len(held)} that wait for ever are then removed from it")
+    retry = _plan(session, job, tasks, chosen, new_job=arguments.new_job or job.state != "active")
+    for line in retry.summary():
+        render.words(line)
     if arguments.dry_run or not asking.agreed("run them again?", yes=arguments.yes):
         render.words("nothing was sent")
         return Exit.OK
-    if new_job:
-        batch.create_job({"id": target, **_kept(batch.job_definition(job.id), OF_JOB)})
-    definitions = again(session, job, wanted, runs, depends_on, target)
-    result = submit_tasks(batch, target, definitions, Options(total=len(wanted)))
+    result = _send(retry, session)
+    _let_end(retry, session, result)
+    _tell(retry, session, result)
+    return Exit.OK
+
+
+def _plan(session: Session, job: JobState, tasks: Tasks, chosen: Mapping[str, TaskState], *, new_job: bool) -> Retry:
+    """The chosen tasks, those that wait for them, and in a job that is over those that they depended on."""
+    held = tasks.behind(chosen)
+    every = {**chosen, **held}
+    if job.state != "active":
+        every |= tasks.before(every)
+    runs = tasks.new_runs(every, new_job=new_job)
+    return Retry(
+        job=job,
+        target=_free_job_id(session, job.id) if new_job else job.id,
+        new_job=new_job,
+        tasks=every,
+        held=held,
+        runs=runs,
+        depends_on={
+            name: tasks.depends_on(task, runs, new_job=new_job) for name, task in every.items() if task.depends
+        },
+        failed=list(chosen.values()),
+    )
+
+
+def _send(retry: Retry, session: Session) -> Result:
+    """Make the new job, if there is to be one, and add the tasks."""
+    from ...submission import Options, submit_tasks  # takes long to load, and `--help` does not need it
+
+    batch = session.batch
+    if retry.new_job:
+        batch.create_job({"id": retry.target, **_kept(batch.job_definition(retry.job.id), OF_JOB)})
+    count = len(retry.tasks)
+    result = submit_tasks(batch, retry.target, definitions(retry, session), Options(total=count))
     if result.stopped is not None:
         result.stopped.add_note(
-            f"{result.accepted} of {len(wanted)} tasks are in job {target}; retry again for the rest"
+            f"{result.accepted} of {count} tasks are in job {retry.target}; retry again for the rest"
         )
         raise result.stopped
-    if new_job:
+    return result
+
+
+def _let_end(retry: Retry, session: Session, result: Result) -> None:
+    """A new job ends with its last task; the old one with those that have new runs, when none waits for ever."""
+    if retry.new_job:
         with contextlib.suppress(Conflict):  # a task's rule may have ended it already
-            batch.end_when_done(target)
+            session.batch.end_when_done(retry.target)
     elif result.complete:
-        _remove(session, job, held)
+        _remove(session, retry.job, retry.held)
+
+
+def _tell(retry: Retry, session: Session, result: Result) -> None:
+    """Raises `NotAllAdded` when the service refused some."""
+    render, job = session.render, retry.job
     if render.as_json:
         added = result.accepted - result.existed
-        render.record({"job": target, "added": added, "running_already": result.existed})
+        render.record({"job": retry.target, "added": added, "running_already": result.existed})
     if result.existed:
         render.words(f"{result.existed} of them were run again already")
     if not result.complete:
         first_refused = "".join(f", first {one.task_id}: {one.code}: {one.message}" for one in result.failures[:1])
+        count = len(retry.tasks)
         raise NotAllAdded(
-            f"{len(wanted) - result.accepted} of {len(wanted)} tasks were not accepted{first_refused}. "
+            f"{count - result.accepted} of {count} tasks were not accepted{first_refused}. "
             "Correct the cause and retry again"
         )
-    if new_job and held and job.state == "active":
+    if retry.new_job and retry.held and job.state == "active":
         render.words(f"job {job.id} still waits for what failed in it; end it: python -m jobs cancel {job.id}")
-    render.words(f"next: python -m jobs watch {target}")
-    return Exit.OK
+    render.words(f"next: python -m jobs watch {retry.target}")
 
 
 def failed(session: Session, job: JobState, tasks: Tasks, chosen: list[str]) -> dict[str, TaskState]:
@@ -145,26 +201,22 @@ def failed(session: Session, job: JobState, tasks: Tasks, chosen: list[str]) -> 
     return {name: newest[name] for name in map(str.lower, chosen)}
 
 
-def again(
-    session: Session,
-    job: JobState,
-    wanted: Mapping[str, TaskState],
-    runs: Mapping[str, NewRun],
-    depends_on: Mapping[str, Mapping[str, Any]],
-    target: str,
-) -> Iterator[dict[str, Any]]:
-    """The wanted tasks' definitions, under their new ids, with their own place for outputs and their dependencies."""
-    found = (wire for wire in session.batch.failed_definitions(job.id) if wire["id"].lower() in wanted)
-    unended = (session.batch.task_definition(job.id, task.id) for task in wanted.values() if not task.completed)
-    for wire in itertools.chain(found, unended):
+def definitions(retry: Retry, session: Session) -> Iterator[dict[str, Any]]:
+    """The tasks' definitions, under their new ids, with their own place for outputs and their dependencies."""
+    batch, job = session.batch, retry.job
+    ended = (wire for wire in batch.failed_definitions(job.id) if wire["id"].lower() in retry.tasks)
+    unended = (batch.task_definition(job.id, task.id) for task in retry.tasks.values() if not task.completed)
+    for wire in itertools.chain(ended, unended):
         name = wire["id"].lower()
-        run, parents = runs[name], depends_on.get(name)
+        run, parents = retry.runs[name], retry.depends_on.get(name)
         yield {
             **_kept(wire, OF_TASK),
             "id": run.id,
             **({"displayName": run.display_name} if run.display_name else {}),
             **({"dependsOn": parents} if parents else {}),
-            "outputFiles": [_moved(output, wire, job.id, run.id, target) for output in wire.get("outputFiles") or ()],
+            "outputFiles": [
+                _moved(output, wire, job.id, run.id, retry.target) for output in wire.get("outputFiles") or ()
+            ],
         }
 
 
