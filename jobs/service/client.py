@@ -135,8 +135,7 @@ class AzureBatch(ScheduleCalls):
 
     def transport(self, *, timeout: float) -> Transport:
         """The way beneath `create_tasks`: the SDK's api-version, and its signing or the scope of its tokens."""
-        from ..submission.authority import SharedKeyAuthority, TokenAuthority
-        from ..submission.http import HttpTransport
+        from ..submission.http import HttpTransport, SharedKeyAuthority, TokenAuthority
 
         settings = self._client._config
         connection = self._connection

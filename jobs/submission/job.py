@@ -21,12 +21,12 @@ from ..ids import Presence
 from .checkpoint import Checkpoint
 from .chunk_source import ChunkSource
 from .chunks import cut
-from .compare import difference
 from .options import Options
+from .run import listed
 from .spool import Spool, SpooledIds
 from .submitter import Halted, Submitter
 from .transport import Account, NoCredential
-from .verification import listed
+from .verdicts import difference
 
 T = TypeVar("T")
 SUBMISSION: Final = "submission"  # the name of the metadata with the submission's identity

@@ -16,15 +16,13 @@ from typing import Final
 
 from ..errors import Conflict, Forbidden, JobsError, Refused, ServiceError, Unreachable
 from ..ids import Presence
-from .attempt import ChunkAttempt
 from .checkpoint import Checkpoint
 from .chunk_source import ChunkSource
-from .chunks import Chunk
-from .compare import difference
+from .chunks import Chunk, ChunkAttempt
 from .options import Options, Result
 from .pace import Pacer
 from .transport import NoAnswer, NoCredential, Reply, Transport
-from .verdicts import EXISTS, NO_VERDICT, Act, Judgement, Verdict, act_on, judge, why_stopped
+from .verdicts import EXISTS, NO_VERDICT, Act, Judgement, Verdict, act_on, difference, judge, why_stopped
 
 FIRST_PAUSE: Final = 0.2  # seconds, after a failure while most requests fail; doubled with each
 SPORADIC_PAUSE: Final = 0.02  # seconds, after the second failure in a row while most requests succeed

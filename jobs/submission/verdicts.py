@@ -2,18 +2,22 @@
 
 Statuses are case-folded: the service capitalises them where the SDK's enum does not (recorded, api 2023-05-01), which
 makes azure-batch's `create_tasks` return normally with tasks missing.
+
+Also whether a task the service has is the one we define (`difference`). The service adds fields (defaults, state),
+writes durations in another form and may capitalise enumerations.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
 from ..errors import Conflict, Forbidden, JobsError, NotFound, Refused
+from ..service.times import span
 from .transport import Reply
 
 EXISTS: Final = "TaskExists"
@@ -160,3 +164,40 @@ def _said(error: object) -> tuple[str, str]:
     if isinstance(values, list):
         lines += [f"[{item.get('key')}={item.get('value')}]" for item in values if isinstance(item, Mapping)]
     return str(error.get("code") or ""), " ".join(" ".join(lines).split())
+
+
+# Values that are enumerations: their case does not count. Everything else is compared as it is.
+ENUMERATIONS: Final = {
+    "uploadCondition",
+    "source",
+    "scope",
+    "elevationLevel",
+    "workingDirectory",
+    "jobAction",
+    "dependencyAction",
+}
+
+
+def difference(ours: Any, theirs: Any, name: str = "") -> str:
+    """Where the service's task differs, as `containerSettings.imageName`; empty when it does not."""
+    if isinstance(ours, Mapping):
+        if not isinstance(theirs, Mapping):
+            return name
+        found = (difference(value, theirs.get(key), f"{name}.{key}".lstrip(".")) for key, value in ours.items())
+        return next((place for place in found if place), "")
+    if isinstance(ours, Sequence) and not isinstance(ours, str):
+        if not ours and theirs is None:
+            return ""
+        if not isinstance(theirs, Sequence) or isinstance(theirs, str) or len(ours) != len(theirs):
+            return name
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        return next((place for index, (a, b) in pairs if (place := difference(a, b, f"{name}[{index}]"))), "")
+    if ours == theirs:
+        return ""
+    last = name.rpartition(".")[2]
+    if isinstance(ours, str) and isinstance(theirs, str):
+        if (last in ENUMERATIONS or name == "id") and ours.lower() == theirs.lower():
+            return ""
+        if (seconds := span(ours)) is not None and seconds == span(theirs):
+            return ""
+    return name

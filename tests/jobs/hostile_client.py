@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import JobsError
-from jobs.submission import Options, Result, job, pace, submit_tasks, submitter, verification
+from jobs.submission import Options, Result, job, pace, run, submit_tasks, submitter
 from jobs.submission.http import HttpTransport
 from tests.jobs.hostile import JOB
 
 pace.FIRST_PAUSE, pace.LONGEST_PAUSE = 0.005, 0.2  # type: ignore[misc]
 submitter.FIRST_PAUSE, submitter.LONGEST_PAUSE = 0.005, 0.1  # type: ignore[misc]
 job.FIRST_PAUSE, job.LONGEST_PAUSE = 0.05, 0.5  # type: ignore[misc]
-verification.FIRST_PAUSE, verification.LATE, verification.COUNTING = 0.05, 0.5, 1.5  # type: ignore[misc]
+run.FIRST_PAUSE, run.LATE, run.COUNTING = 0.05, 0.5, 1.5  # type: ignore[misc]
 PATIENCE = 1.5
 
 

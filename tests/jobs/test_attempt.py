@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from jobs.ids import IdSet
-from jobs.submission.attempt import ChunkAttempt
-from jobs.submission.chunks import Chunk, cut
+from jobs.submission.chunks import Chunk, ChunkAttempt, cut
 
 
 def chunk(count: int = 4) -> Chunk:

@@ -18,9 +18,8 @@ from jobs.errors import JobsError, NotFound, Unreachable, UsageError
 from jobs.ids import IdSet
 from jobs.submission import Options, Progress, submit_tasks
 from jobs.submission.chunks import MAX_BYTES, cut
-from jobs.submission.compare import difference
 from jobs.submission.transport import Reply
-from jobs.submission.verdicts import Act, act_on, judge
+from jobs.submission.verdicts import Act, act_on, difference, judge
 from tests.jobs import hostile_client as client
 from tests.jobs.hostile import Mood, hostile
 
