@@ -20,9 +20,9 @@ from local.azure.arm.locations import LOCATIONS
 from local.azure.control_plane import ids, odata
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import InvalidResourceName, InvalidResourceNamespace, nearest
+from local.azure.control_plane.ids import ROLE_DEFINITIONS
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.roles import ROLES, RoleDefinition
-from local.azure.control_plane.type_names import ROLE_DEFINITIONS
 
 _ROLE_NAMES = odata.Names(("roleName", "type"), {"atScope": False, "atScopeAndBelow": False, "atScopeAndAbove": False})
 Query = Mapping[str, str]

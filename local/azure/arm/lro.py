@@ -13,9 +13,9 @@ from local.azure.arm.journal import Journal, Operation
 from local.azure.arm.wire import resource_body
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import NotFound
+from local.azure.control_plane.ids import BATCH_ACCOUNTS, POOLS, RESOURCE_GROUPS
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import BATCH_ACCOUNTS, POOLS, RESOURCE_GROUPS
 
 _ID_LENGTH = 36
 _RETRY_AFTER = "1"  # azure-core takes 0 for "not said" and then waits 30 s
