@@ -24,8 +24,8 @@ import pytds
 
 from infra.sql import GRANTS, ROLES
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import USER_ASSIGNED_IDENTITIES
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 from local.azure.platform.faults import Faults
 from local.azure.sql.provision import provision
 from local.azure.sql.service import Server

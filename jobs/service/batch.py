@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
+from ..times import instant
 from .exit_conditions import blocks
 from .schedules import Schedules
-from .times import instant
 
 if TYPE_CHECKING:
     from ..submission.transport import Transport

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, Self
 
-from .times import instant, span
+from ..times import instant, span
 
 
 @dataclass(frozen=True, kw_only=True)

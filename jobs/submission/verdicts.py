@@ -17,7 +17,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from ..errors import Conflict, Forbidden, JobsError, NotFound, Refused
-from ..service.times import span
+from ..times import span
 from .transport import Reply
 
 EXISTS: Final = "TaskExists"

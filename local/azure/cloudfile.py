@@ -13,8 +13,8 @@ from typing import Any
 
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import BATCH_ACCOUNTS, REGISTRIES, STORAGE_ACCOUNTS
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import BATCH_ACCOUNTS, REGISTRIES, STORAGE_ACCOUNTS
 from local.azure.platform.ports import HOST
 from local.paths import write_private
 

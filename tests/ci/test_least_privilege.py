@@ -17,9 +17,9 @@ import pytest
 from local.azure.batch.data_plane.routes import ROUTES
 from local.azure.blobs.operations import RIGHTS
 from local.azure.control_plane.access import Access
+from local.azure.control_plane.ids import ROLE_ASSIGNMENTS
 from local.azure.control_plane.resource_types import TABLE
 from local.azure.control_plane.resources import Resource, Resources
-from local.azure.control_plane.type_names import ROLE_ASSIGNMENTS
 from local.azure.platform.store import Store
 from tests.bootstrap.program import OF_PROD, bootstrap
 from tests.infra.recording import SUBSCRIPTION, Run

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ci import federation
+from local.azure.control_plane.ids import FEDERATED_CREDENTIALS
+from local.azure.control_plane.ids import USER_ASSIGNED_IDENTITIES as IDENTITIES
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import FEDERATED_CREDENTIALS
-from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES as IDENTITIES
 from tests.azure.running import RunningAzure
 from tests.ci import github_server, key_vault, runner
 from tests.ci.github_server import FakeGitHub, subject_of

@@ -13,7 +13,7 @@ from jobs.exits import Exit
 from jobs.plan.plan import make_plan
 from jobs.service.batch import JobState
 from jobs.service.schedules import ScheduleState
-from jobs.service.times import span
+from jobs.times import span
 from jobs.verbs.arguments import batch_id
 from tests.jobs.fakes import START, Stage, outputs, stage
 from tests.jobs.submit_verb import run

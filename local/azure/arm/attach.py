@@ -11,10 +11,10 @@ from typing import Any
 from local.azure.arm.errors import FailedIdentityOperation, InvalidResourceReference
 from local.azure.control_plane.access import ASSIGN_IDENTITY
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import USER_ASSIGNED_IDENTITIES
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 
 
 def attach_identities(cloud: Cloud, resource: Resource, caller: Caller) -> None:

@@ -23,9 +23,9 @@ from local.azure.arm.hooks import definition_id
 from local.azure.control_plane import ids, odata
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import InvalidResourceName, InvalidResourceNamespace, nearest
+from local.azure.control_plane.ids import ROLE_DEFINITIONS
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.roles import ROLES, RoleDefinition
-from local.azure.control_plane.type_names import ROLE_DEFINITIONS
 
 ALWAYS_REGISTERED = frozenset(("microsoft.authorization", "microsoft.consumption", "microsoft.resources"))
 """Providers without registration ("Resource providers and types" of Azure Resource Manager's documentation)."""

@@ -25,10 +25,10 @@ from local.azure.arm.errors import (
 from local.azure.control_plane import ids
 from local.azure.control_plane.access import covers
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import ROLE_ASSIGNMENTS, ROLE_DEFINITIONS
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.roles import ROLES, role_key, role_of
-from local.azure.control_plane.type_names import ROLE_ASSIGNMENTS, ROLE_DEFINITIONS
 from local.azure.identity.directory import Directory
 
 

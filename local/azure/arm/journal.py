@@ -19,9 +19,9 @@ from aiohttp import web
 from local.azure.arm.wire import resource_body
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import NotFound
+from local.azure.control_plane.ids import BATCH_ACCOUNTS, POOLS, RESOURCE_GROUPS
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import BATCH_ACCOUNTS, POOLS, RESOURCE_GROUPS
 from local.azure.platform.errors import AzureError
 
 _KIND = "operation"

@@ -22,10 +22,10 @@ from local.azure.arm.wire import resource_body
 from local.azure.control_plane import ids, odata
 from local.azure.control_plane.access import covers
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import RESOURCE_GROUPS
 from local.azure.control_plane.resource_types import TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import RESOURCE_GROUPS
 from local.azure.control_plane.versions.api_versions import without_unknown
 from local.azure.platform.faults import conditions
 

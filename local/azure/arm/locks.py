@@ -10,9 +10,9 @@ from __future__ import annotations
 from local.azure.arm.errors import InvalidLockLevel, ScopeLocked
 from local.azure.control_plane import ids
 from local.azure.control_plane.access import covers
+from local.azure.control_plane.ids import LOCKS
 from local.azure.control_plane.resource_types import RecordHooks, TypeSpec
 from local.azure.control_plane.resources import Resource, Resources
-from local.azure.control_plane.type_names import LOCKS
 
 _READ_ONLY = "ReadOnly"
 

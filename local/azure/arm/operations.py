@@ -28,10 +28,10 @@ from local.azure.arm.journal import Journal, Operation
 from local.azure.arm.wire import shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import BLOB_CONTAINERS, BLOB_SERVICES, RESOURCE_GROUPS
 from local.azure.control_plane.resource_types import GuardsDelete, TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import BLOB_CONTAINERS, BLOB_SERVICES, RESOURCE_GROUPS
 
 _TOP_LEVEL = ("location", "identity", "sku", "kind", "tags", "properties")
 _DELETING = "Deleting"

@@ -38,10 +38,10 @@ from local.azure.arm.wire import error_body, resource_body, shown_etag
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import AuthenticationFailed, NotFound, nearest
+from local.azure.control_plane.ids import RESOURCE_GROUPS, TAGS
 from local.azure.control_plane.resource_types import Document, TypeSpec
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import Caller, authorization
-from local.azure.control_plane.type_names import RESOURCE_GROUPS, TAGS
 from local.azure.control_plane.versions.api_versions import without_unknown
 from local.azure.platform.errors import AzureError, unexpected
 from local.azure.platform.json_body import parse

@@ -10,14 +10,14 @@ from local.azure.arm.locks import LockHooks
 from local.azure.arm.providers import monitor, network
 from local.azure.arm.routes import Pipeline
 from local.azure.control_plane.cloud import Cloud
-from local.azure.control_plane.resource_types import RecordHooks
-from local.azure.control_plane.type_names import (
+from local.azure.control_plane.ids import (
     FEDERATED_CREDENTIALS,
     LOCKS,
     RESOURCE_GROUPS,
     ROLE_DEFINITIONS,
     USER_ASSIGNED_IDENTITIES,
 )
+from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.identity.authority import Authority
 from local.azure.identity.graph import Graph
 from local.azure.identity.hooks import FederationHooks, IdentityHooks

@@ -9,10 +9,10 @@ from typing import Any
 
 from local.azure.blobs.azurite import Azurite
 from local.azure.blobs.errors import ServerBusy, StorageUnavailable, UnknownStorageAction
+from local.azure.control_plane.ids import BLOB_SERVICES
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import BLOB_SERVICES
 from local.azure.platform.ports import HOST, Ports
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from local.azure.blobs.errors import InvalidUri, NotImplementedYet, UnsupportedHttpVerb
-from local.azure.control_plane.type_names import BLOB_SERVICES
+from local.azure.control_plane.ids import BLOB_SERVICES
 
 _CONTAINERS = f"{BLOB_SERVICES}/containers"
 _BLOBS = f"{_CONTAINERS}/blobs"

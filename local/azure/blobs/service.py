@@ -29,10 +29,10 @@ from local.azure.blobs.operations import READ_BLOB, Operation, read_operation
 from local.azure.blobs.shared_access import Policies, SharedAccess, without_signature
 from local.azure.blobs.wire import delegation_key, error_response, texts_of
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import BLOB_CONTAINERS, BLOB_SERVICES, STORAGE_ACCOUNTS
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.shared_access import ANSWER_HEADERS
-from local.azure.control_plane.type_names import BLOB_CONTAINERS, BLOB_SERVICES, STORAGE_ACCOUNTS
 from local.azure.platform.forwarding import answer_with, sent_body, sent_headers
 from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site

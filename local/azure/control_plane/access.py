@@ -6,10 +6,10 @@ Owns the decision and its words. Assignments are ARM resources: removing one has
 from __future__ import annotations
 
 from local.azure.control_plane.errors import AuthorizationFailed, LinkedAuthorizationFailed
+from local.azure.control_plane.ids import ROLE_ASSIGNMENTS, ROLE_DEFINITIONS
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.roles import RoleDefinition, custom_role, role_key, role_of
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import ROLE_ASSIGNMENTS, ROLE_DEFINITIONS
 from local.azure.platform.faults import conditions
 
 ASSIGN_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"

@@ -1,14 +1,37 @@
 """Resource ids: taking a request's path apart and building ids in their canonical case.
 
-Owns the grammar `/subscriptions/S/resourceGroups/G/providers/NS/type/name/...`; not what exists.
+Owns the grammar `/subscriptions/S/resourceGroups/G/providers/NS/type/name/...`, and the names of the types that more
+than one part of the code asks for; not what exists, nor what ARM knows of a type (`resource_types.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote
 
 from local.azure.control_plane.errors import NotFound
+
+# Types, as ARM spells them.
+RESOURCE_GROUPS: Final = "Microsoft.Resources/resourceGroups"
+TAGS: Final = "Microsoft.Resources/tags"
+USER_ASSIGNED_IDENTITIES: Final = "Microsoft.ManagedIdentity/userAssignedIdentities"
+FEDERATED_CREDENTIALS: Final = f"{USER_ASSIGNED_IDENTITIES}/federatedIdentityCredentials"
+ROLE_ASSIGNMENTS: Final = "Microsoft.Authorization/roleAssignments"
+ROLE_DEFINITIONS: Final = "Microsoft.Authorization/roleDefinitions"
+LOCKS: Final = "Microsoft.Authorization/locks"
+BATCH_ACCOUNTS: Final = "Microsoft.Batch/batchAccounts"
+POOLS: Final = f"{BATCH_ACCOUNTS}/pools"
+STORAGE_ACCOUNTS: Final = "Microsoft.Storage/storageAccounts"
+BLOB_SERVICES: Final = f"{STORAGE_ACCOUNTS}/blobServices"
+BLOB_CONTAINERS: Final = f"{BLOB_SERVICES}/containers"
+REGISTRIES: Final = "Microsoft.ContainerRegistry/registries"
+PRIVATE_ENDPOINTS: Final = "Microsoft.Network/privateEndpoints"
+VIRTUAL_NETWORKS: Final = "Microsoft.Network/virtualNetworks"
+SUBNETS: Final = f"{VIRTUAL_NETWORKS}/subnets"
+PRIVATE_DNS_ZONES: Final = "Microsoft.Network/privateDnsZones"
+DIAGNOSTIC_SETTINGS: Final = "Microsoft.Insights/diagnosticSettings"
+ACTION_GROUPS: Final = "Microsoft.Insights/actionGroups"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from local.azure.control_plane.ids import PRIVATE_ENDPOINTS
 from local.azure.control_plane.resources import Resource, Resources
-from local.azure.control_plane.type_names import PRIVATE_ENDPOINTS
 
 GROUP_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "Microsoft.Batch/batchAccounts": ("batchAccount", "nodeManagement"),

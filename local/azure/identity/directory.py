@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import USER_ASSIGNED_IDENTITIES
 from local.azure.control_plane.resources import SYSTEM_IDENTITY
-from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 
 _APPLICATIONS = "application"
 _USERS = "user"

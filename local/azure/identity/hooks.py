@@ -9,9 +9,9 @@ from __future__ import annotations
 import uuid
 
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import FEDERATED_CREDENTIALS
 from local.azure.control_plane.resource_types import RecordHooks
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import FEDERATED_CREDENTIALS
 from local.azure.identity.errors import BadFederatedCredential
 
 MOST_CREDENTIALS = 20

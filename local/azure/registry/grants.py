@@ -17,8 +17,8 @@ import jwt
 from jwt.types import Options
 
 from local.azure.control_plane.access import Access
+from local.azure.control_plane.ids import REGISTRIES
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.platform.clock import Clock, clients_now
 from local.azure.platform.store import Store
 from local.azure.registry.errors import InvalidRequest, Unauthorized

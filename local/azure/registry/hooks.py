@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from local.azure.control_plane.ids import REGISTRIES
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import Resource, Resources
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.platform.ports import HOST, Ports
 from local.azure.registry.errors import CredentialOperationsRefused, UnknownRegistryAction
 from local.azure.registry.grants import LEGACY

@@ -12,10 +12,10 @@ from typing import Final
 from aiohttp import web
 
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import REGISTRIES
 from local.azure.control_plane.resource_types import Document
 from local.azure.control_plane.resources import Resource
 from local.azure.control_plane.tokens import authorization
-from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.platform.http_faults import HttpFaults
 from local.azure.platform.sites import Site
 from local.azure.registry.catalog import Catalog

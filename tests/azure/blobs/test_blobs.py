@@ -14,8 +14,8 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.storage.blob import BlobServiceClient, ContentSettings
 
 from local.azure.blobs.errors import UnknownStorageAction
+from local.azure.control_plane.ids import BLOB_CONTAINERS, STORAGE_ACCOUNTS
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import BLOB_CONTAINERS, STORAGE_ACCOUNTS
 from local.node.agent import transfer
 from tests.azure.blobs.world import World, started
 

@@ -14,8 +14,8 @@ from azure.storage.blob import BlobServiceClient
 from local.azure.blobs.azurite import azurite_command, azurite_port
 from local.azure.blobs.service import BlobService
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import BLOB_CONTAINERS, STORAGE_ACCOUNTS
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import BLOB_CONTAINERS, STORAGE_ACCOUNTS
 
 ROLES = {
     "Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",

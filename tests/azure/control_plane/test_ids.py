@@ -7,6 +7,7 @@ import pytest
 from local.azure.control_plane import ids
 from local.azure.control_plane.errors import NotFound
 from local.azure.control_plane.ids import Target
+from local.azure.control_plane.resource_types import TABLE
 
 SUBSCRIPTION = "/subscriptions/S"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/G"
@@ -98,3 +99,9 @@ def test_the_parent_is_the_resource_that_holds_a_child(path: str, parent: str | 
 @pytest.mark.parametrize("path", [SUBSCRIPTION, GROUP, ACCOUNT, ""])
 def test_join_undoes_split(path: str) -> None:
     assert ids.join(ids.split(path)) == path
+
+
+def test_every_name_of_a_type_is_a_row_of_the_table_but_tags_which_are_no_resource() -> None:
+    names = {value for name, value in vars(ids).items() if name.isupper()}
+    assert len(names) > 15
+    assert names - {spec.type for spec in TABLE} == {ids.TAGS}

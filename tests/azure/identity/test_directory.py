@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import FEDERATED_CREDENTIALS, USER_ASSIGNED_IDENTITIES
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
-from local.azure.control_plane.type_names import FEDERATED_CREDENTIALS, USER_ASSIGNED_IDENTITIES
 from local.azure.identity.audiences import KNOWN, audience_of, resource_audience
 from local.azure.identity.directory import Directory
 from local.azure.identity.errors import BadFederatedCredential, InvalidOAuthRequest

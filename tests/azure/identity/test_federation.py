@@ -17,9 +17,9 @@ import pytest
 from azure.identity import ClientAssertionCredential
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from local.azure.control_plane.ids import FEDERATED_CREDENTIALS
+from local.azure.control_plane.ids import USER_ASSIGNED_IDENTITIES as IDENTITIES
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import FEDERATED_CREDENTIALS
-from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES as IDENTITIES
 from local.azure.identity.federation import ASSERTION_TYPE
 from local.plugins.azure_native import config
 from local.plugins.azure_native.arm_client import ArmClient

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import REGISTRIES
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.registry.errors import Unauthorized
 from local.azure.registry.grants import ABAC, LEGACY, Grants, Scope
 from local.paths import Paths

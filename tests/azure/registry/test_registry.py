@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from local.azure.control_plane.ids import REGISTRIES
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.registry.errors import CredentialOperationsRefused
 from local.azure.registry.proxy import client_target, upstream_target
 from tests.azure.registry.world import World, started

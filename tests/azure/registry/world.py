@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import REGISTRIES
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import REGISTRIES
 from local.azure.registry.service import RegistryService
 from local.azure.registry.upstream import upstream_command, upstream_socket, write_upstream_config
 from local.paths import Paths

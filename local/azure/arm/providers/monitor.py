@@ -18,9 +18,9 @@ from local.azure.arm.errors import BadRequest, Conflict, ResourceNotFound
 from local.azure.arm.locks import scope_of
 from local.azure.control_plane.cloud import Cloud
 from local.azure.control_plane.errors import nearest
+from local.azure.control_plane.ids import ACTION_GROUPS, DIAGNOSTIC_SETTINGS
 from local.azure.control_plane.resource_types import Document, RecordHooks
 from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import ACTION_GROUPS, DIAGNOSTIC_SETTINGS
 
 _SINKS: Final = (
     "workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId", "serviceBusRuleId",

@@ -15,16 +15,16 @@ from typing import Any
 from local.azure.arm.errors import BadRequest, InvalidResourceReference
 from local.azure.control_plane import ids
 from local.azure.control_plane.cloud import Cloud
-from local.azure.control_plane.private_links import GROUP_IDS, connections_of, shown_connections
-from local.azure.control_plane.resource_types import Document, RecordHooks
-from local.azure.control_plane.resources import Resource
-from local.azure.control_plane.type_names import (
+from local.azure.control_plane.ids import (
     PRIVATE_DNS_ZONES,
     PRIVATE_ENDPOINTS,
     REGISTRIES,
     SUBNETS,
     VIRTUAL_NETWORKS,
 )
+from local.azure.control_plane.private_links import GROUP_IDS, connections_of, shown_connections
+from local.azure.control_plane.resource_types import Document, RecordHooks
+from local.azure.control_plane.resources import Resource
 
 
 class EndpointHooks(RecordHooks):

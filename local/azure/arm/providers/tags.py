@@ -12,8 +12,8 @@ from typing import Any, Final
 from local.azure.arm.errors import InvalidRequestContent, InvalidTag, MethodNotAllowed, ResourceNotFound
 from local.azure.arm.locks import check_locks
 from local.azure.control_plane.cloud import Cloud
+from local.azure.control_plane.ids import TAGS
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import TAGS
 
 _MOST: Final = 50
 _LONGEST_NAME, _LONGEST_VALUE = 512, 256

@@ -22,10 +22,10 @@ from local.azure.batch.errors import (
     SharedKeyNotAllowed,
 )
 from local.azure.batch.model.durations import stamp
+from local.azure.control_plane.ids import STORAGE_ACCOUNTS, USER_ASSIGNED_IDENTITIES
 from local.azure.control_plane.private_links import shown_connections
 from local.azure.control_plane.resources import SYSTEM_IDENTITY, Resource
 from local.azure.control_plane.tokens import Caller
-from local.azure.control_plane.type_names import STORAGE_ACCOUNTS, USER_ASSIGNED_IDENTITIES
 
 _CORES = 900
 _NOT_YET = (("poolAllocationMode", "UserSubscription"), ("publicNetworkAccess", "SecuredByPerimeter"))

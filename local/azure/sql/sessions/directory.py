@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from local.azure.control_plane.errors import AuthenticationFailed
+from local.azure.control_plane.ids import USER_ASSIGNED_IDENTITIES
 from local.azure.control_plane.resources import Resources
 from local.azure.control_plane.tokens import SQL_AUDIENCES, Tokens
-from local.azure.control_plane.type_names import USER_ASSIGNED_IDENTITIES
 from local.azure.platform.clock import Clock, SystemClock
 from local.azure.platform.settings import load_or_create
 from local.azure.platform.store import Store
