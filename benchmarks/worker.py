@@ -26,7 +26,7 @@ from typing import Any
 from local.deployment import settings
 from local.deployment.project import read_yaml
 from local.paths import Paths
-from testbeds.worker_place import DATABASE, Place, Worker, open_place
+from testbeds.worker_world import DATABASE, Worker, World, open_world
 
 ITEMS, SECONDS, TURNS = 60, 0.05, 3
 HANDLER = "testbeds.worker_steps:handle"
@@ -69,19 +69,19 @@ def report(name: str, **facts: Any) -> None:
 
 
 @contextmanager
-def place_with_server() -> Iterator[Place]:
+def world_with_server() -> Iterator[World]:
     """Open what the tests open, but with the server in a process of its own."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        place = open_place(stack, home)
-        place.port = place.cloud.ports.reserve("sql")
+        world = open_world(stack, home)
+        world.port = world.cloud.ports.reserve("sql")
         command = [sys.executable, "-m", "local.azure.sql", "--home", str(home), "--database", DATABASE]
         server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         stack.callback(lambda: (server.terminate(), server.wait()))
-        _await_port(place.port)
-        place.let_in()
-        place.run("migrate", "--handler", HANDLER)
-        yield place
+        _await_port(world.port)
+        world.let_in()
+        world.run("migrate", "--handler", HANDLER)
+        yield world
 
 
 def _await_port(port: int) -> None:
@@ -106,28 +106,28 @@ def rate(workers: list[Worker], items: int) -> float:
     return items / (max(end for _, end in times) - min(begin for begin, _ in times))
 
 
-def run_workers(place: Place, queue: str, count: int, items: int) -> float:
+def run_workers(world: World, queue: str, count: int, items: int) -> float:
     """Items a second of `count` workers."""
-    file = place.cloud.paths.home / f"{queue}.jsonl"
+    file = world.cloud.paths.home / f"{queue}.jsonl"
     file.write_text("".join(json.dumps({"name": f"{n}", "seconds": SECONDS}) + "\n" for n in range(items)))
-    place.run("enqueue", "--queue", queue, "--key", "name", str(file))
+    world.run("enqueue", "--queue", queue, "--key", "name", str(file))
     arguments = ("run", "--queue", queue, "--until-empty", "--handler", HANDLER)
-    workers = [place.start(*arguments) for _ in range(count)]
+    workers = [world.start(*arguments) for _ in range(count)]
     for worker in workers:
         if worker.end(300):
             raise SystemExit(worker.text)
     return rate(workers, items)
 
 
-def run_loop(place: Place, items: int) -> float:
-    worker = _python(place, LOOP, str(items), str(SECONDS))
+def run_loop(world: World, items: int) -> float:
+    worker = _python(world, LOOP, str(items), str(SECONDS))
     return rate([worker], items)
 
 
-def _python(place: Place, program: str, *arguments: str) -> Worker:
+def _python(world: World, program: str, *arguments: str) -> Worker:
     process = subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
-        env=place.environment,
+        env=world.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -138,8 +138,8 @@ def _python(place: Place, program: str, *arguments: str) -> Worker:
     return worker
 
 
-def overhead(place: Place) -> None:
-    pairs = [(run_loop(place, ITEMS), run_workers(place, f"one-{turn}", 1, ITEMS)) for turn in range(TURNS)]
+def overhead(world: World) -> None:
+    pairs = [(run_loop(world, ITEMS), run_workers(world, f"one-{turn}", 1, ITEMS)) for turn in range(TURNS)]
     loop, worker = (statistics.median(side) for side in zip(*pairs, strict=True))
     report(
         "overhead",
@@ -151,14 +151,14 @@ def overhead(place: Place) -> None:
     )
 
 
-def scaling(place: Place) -> None:
+def scaling(world: World) -> None:
     for count in (1, 2, 4, 8):
-        rate = run_workers(place, f"scale-{count}", count, ITEMS * count)
+        rate = run_workers(world, f"scale-{count}", count, ITEMS * count)
         report("scaling", workers=count, items_per_s=round(rate, 1), ideal_items_per_s=round(count / SECONDS, 1))
 
 
-def connecting(place: Place) -> None:
-    line = _python(place, CONNECT, "15").events("connect")[0]
+def connecting(world: World) -> None:
+    line = _python(world, CONNECT, "15").events("connect")[0]
     report("connect", **{f"{name}_ms": round(line[name] * 1000, 1) for name in ("worker", "driver")})
 
 
@@ -212,9 +212,9 @@ def main() -> None:
     if (given.image is None) != (given.base is None):
         parser.error("--image and --base go together: give both or none")
     if chosen := [with_server[name] for name in chosen_names if name in with_server]:
-        with place_with_server() as place:
+        with world_with_server() as world:
             for measure in chosen:
-                measure(place)
+                measure(world)
     if "image" in chosen_names:
         image(*((given.image, given.base) if given.image else deployed_images()))
 

@@ -29,7 +29,7 @@ from jobs.service.connection import connect
 from local.azure.control_plane.cloud import Cloud
 from local.node.docker_executor import HOME_LABEL, NODE_LABEL, home_id
 from local.paths import Paths
-from testbeds.worker_place import AUDIENCE
+from testbeds.worker_world import AUDIENCE
 
 DRILL = "docker_worker.examples.drill:handle"
 

@@ -35,8 +35,8 @@ from local.azure.sql.faults import sql_fault
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.cluster import Cluster, socket_of
 from local.paths import Paths
-from testbeds.worker_place import Place, open_place
 from testbeds.worker_steps import GOOD, INSERT, MISBEHAVIOUR
+from testbeds.worker_world import World, open_world
 
 T = TypeVar("T")
 
@@ -101,8 +101,8 @@ def handle(item: Any, step: int, tx: Any) -> str:
 class Storm:
     """One seeded run."""
 
-    def __init__(self, place: Place, seed: int) -> None:
-        self.place = place
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
         self.chance = random.Random(seed)
         self.queue = f"q{seed}-{uuid.uuid4().hex[:6]}"
         self.rows: dict[str, dict[str, Any]] = {}
@@ -116,7 +116,7 @@ class Storm:
             # of this queue's statements, or of anybody's commits and logins: storms at once share the server
             match = self.queue if kind in ("deadlock", "failover", "cut", "mute", "slow") else ""
             times, wait = self.chance.randint(1, 2), self.chance.uniform(0, seconds)
-            self.place.faults.set(sql_fault(kind, times, match if kind != "mute" else "steps_done", wait))
+            self.world.faults.set(sql_fault(kind, times, match if kind != "mute" else "steps_done", wait))
             self.met[kind] += times
         deadline = time.monotonic() + HANG_SECONDS
         threads = [self._worker(kill=self.chance.random() < 0.7) for _ in range(self.chance.randint(2, 3))]
@@ -180,7 +180,7 @@ class Storm:
         def connect(sql: Any, seconds: float) -> Any:
             return Link(executioner.meet(lambda: database.connect(sql, seconds)))
 
-        sql = settings.load_sql(self.place.environment, statement_seconds=STATEMENT_SECONDS)
+        sql = settings.load_sql(self.world.environment, statement_seconds=STATEMENT_SECONDS)
         return session.Session(sql, connect, stop=stop, log=lambda *_, **__: None, patience=PATIENCE)
 
     def _worker(self, *, kill: bool) -> threading.Thread:
@@ -224,8 +224,8 @@ class Storm:
         """What the judge reads; a fault that was meant for a worker may meet him."""
         for _ in range(5):
             with contextlib.suppress(pytds.Error, OSError):
-                return self.place.rows(statement, value)
-        return self.place.rows(statement, value)
+                return self.world.rows(statement, value)
+        return self.world.rows(statement, value)
 
     def _verify(self) -> None:
         state = self._state()
@@ -253,14 +253,14 @@ def main() -> int:
         paths = Paths(home / "cluster")
         paths.ensure()
         stack.enter_context(Cluster(paths))
-        place = open_place(stack, home / "cloud", PostgresBackend(socket_of(paths)))
-        stack.callback(place.cut)
-        place.serve()
-        os.environ.update(place.environment)  # before the driver is loaded: OpenSSL reads SSL_CERT_FILE once
-        place.run("migrate", "--handler", "testbeds.worker_steps:handle")
+        world = open_world(stack, home / "cloud", PostgresBackend(socket_of(paths)))
+        stack.callback(world.cut)
+        world.serve()
+        os.environ.update(world.environment)  # before the driver is loaded: OpenSSL reads SSL_CERT_FILE once
+        world.run("migrate", "--handler", "testbeds.worker_steps:handle")
 
         def one(seed: int) -> None:
-            storm = Storm(place, seed)
+            storm = Storm(world, seed)
             try:
                 storm.run()
             except BaseException as error:

@@ -10,7 +10,7 @@ import pytest
 
 from local.azure.sql.stores.postgres.backend import PostgresBackend
 from local.azure.sql.stores.postgres.schema import ROLE
-from testbeds.worker_place import DATABASE, HANDLERS, Place, open_place
+from testbeds.worker_world import DATABASE, HANDLERS, World, open_world
 from tests.azure.sql.conftest import cluster, databases
 
 __all__ = ["cluster", "databases"]  # fixtures, found here by pytest
@@ -23,7 +23,7 @@ def migrated(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Postgre
     """The store, with a database that `migrate` made once."""
     store = PostgresBackend(cluster)
     with ExitStack() as stack:
-        made = open_place(stack, tmp_path_factory.mktemp("migrated"), store)
+        made = open_world(stack, tmp_path_factory.mktemp("migrated"), store)
         stack.callback(made.cut)
         made.serve()
         made.run("migrate", "--handler", f"{HANDLERS}:handle")
@@ -39,11 +39,11 @@ def copy(store: PostgresBackend, name: str, to: str) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, migrated: PostgresBackend, databases: PostgresBackend) -> Iterator[Place]:
+def world(tmp_path: Path, migrated: PostgresBackend, databases: PostgresBackend) -> Iterator[World]:
     """A migrated database with a running server."""
     copy(migrated, MIGRATED, DATABASE)
     with ExitStack() as stack:
-        made = open_place(stack, tmp_path / "home", databases, let_in=False)
+        made = open_world(stack, tmp_path / "home", databases, let_in=False)
         stack.callback(made.cut)
         made.serve()
         try:

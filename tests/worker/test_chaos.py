@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from testbeds.worker_place import HANDLERS, ROOT, Place, Worker
+from testbeds.worker_world import HANDLERS, ROOT, Worker, World
 
 pytestmark = pytest.mark.thorough
 
@@ -28,8 +28,8 @@ STEPS, LEASE = 6, 2
 class Storm:
     """One seeded run: workers, who dies when, and replacements until the queue is empty."""
 
-    def __init__(self, place: Place, seed: int) -> None:
-        self.place = place
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
         self.chance = random.Random(seed)
         self.queue = f"q{seed}"
         self.items = {f"item-{number}" for number in range(self.chance.randint(5, 8))}
@@ -37,10 +37,10 @@ class Storm:
 
     def worker(self) -> Worker:
         words = ("--until-empty", "--lease", str(LEASE), "--max-attempts", "100", "--handler", f"{HANDLERS}:handle")
-        return self.place.start("run", "--queue", self.queue, *words)
+        return self.world.start("run", "--queue", self.queue, *words)
 
     def run(self) -> None:
-        self.place.enqueue(self.queue, [{"name": name, "steps": STEPS, "seconds": 0.05} for name in sorted(self.items)])
+        self.world.enqueue(self.queue, [{"name": name, "steps": STEPS, "seconds": 0.05} for name in sorted(self.items)])
         workers = [self.worker() for _ in range(self.chance.randint(2, 4))]
         blows = [self.chance.choice(("KILL", "KILL", "TERM", "cut")) for _ in range(self.chance.randint(2, 4))]
         for blow in blows:
@@ -60,15 +60,15 @@ class Storm:
 
     def strike(self, blow: str, workers: list[Worker]) -> None:
         if blow == "cut":
-            self.place.cut()
-            threading.Timer(self.chance.uniform(0, 1), self.place.serve).run()
+            self.world.cut()
+            threading.Timer(self.chance.uniform(0, 1), self.world.serve).run()
         else:
             victim = self.chance.choice(workers)
             if victim.process.poll() is None:
                 victim.signal(signal.Signals[f"SIG{blow}"])
 
     def state(self) -> dict[str, Any]:
-        found = self.place.rows("SELECT item_key, status, step FROM dbo.work_items WHERE queue = %s", self.queue)
+        found = self.world.rows("SELECT item_key, status, step FROM dbo.work_items WHERE queue = %s", self.queue)
         return {key: (status, step) for key, status, step in found}
 
 
@@ -81,9 +81,9 @@ def test_every_item_is_done_once_whatever_its_handler_does() -> None:
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + RUNS))
-def test_every_item_is_done_once_whatever_dies(place: Place, seed: int) -> None:
-    storm = Storm(place, seed)
+def test_every_item_is_done_once_whatever_dies(world: World, seed: int) -> None:
+    storm = Storm(world, seed)
     storm.run()
     assert storm.state() == dict.fromkeys(storm.items, ("done", STEPS))
-    done = sorted(place.rows("SELECT item, step FROM dbo.steps_done"))
+    done = sorted(world.rows("SELECT item, step FROM dbo.steps_done"))
     assert done == sorted((item, step) for item in storm.items for step in range(STEPS))

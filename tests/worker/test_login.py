@@ -17,7 +17,7 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.paths import Paths
-from testbeds.worker_place import DATABASE, HANDLERS, ROOT, Worker
+from testbeds.worker_world import DATABASE, HANDLERS, ROOT, Worker
 from tests.azure.sql.world import needs_postgres
 
 pytestmark = pytest.mark.thorough

@@ -15,7 +15,7 @@ import pytest
 
 from local.azure.sql.service import Server
 from local.azure.sql.sessions.directory import Directory, SqlAccount
-from tests.azure.sql.places import DSN
+from tests.azure.sql.servers import DSN
 from tests.azure.sql.world import World
 
 pytestmark = pytest.mark.thorough

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.azure.sql.places import PLACES, Place, Session, open_place
+from tests.azure.sql.servers import SERVERS, Server, Session, open_server
 
 pytestmark = pytest.mark.thorough
 
@@ -29,15 +29,15 @@ CLAIM_BY_CTE = (
 WAIT_SECONDS = 30.0
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    yield from open_place(request.param, request)
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    yield from open_server(request.param, request)
 
 
-def queue(place: Place, items: int) -> str:
-    table = place.table(QUEUE)
+def queue(server: Server, items: int) -> str:
+    table = server.table(QUEUE)
     for number in range(1, items + 1):
-        place.session().run(f"INSERT INTO {table} (id, status, until) VALUES (?, 'pending', 0)", number)
+        server.session().run(f"INSERT INTO {table} (id, status, until) VALUES (?, 'pending', 0)", number)
     return table
 
 
@@ -48,9 +48,9 @@ def background(work: Any) -> threading.Thread:
 
 
 @pytest.mark.parametrize("claim", [CLAIM, CLAIM_BY_CTE], ids=["subquery", "cte"])
-def test_a_claim_passes_over_rows_that_another_is_taking(place: Place, claim: str) -> None:
-    table = queue(place, 3)
-    first, second = place.session(), place.session()
+def test_a_claim_passes_over_rows_that_another_is_taking(server: Server, claim: str) -> None:
+    table = queue(server, 3)
+    first, second = server.session(), server.session()
     first.run("BEGIN TRANSACTION")
     assert first.run(claim.format(table), "first", 60_000) == [(1,)]
     second.run("SET LOCK_TIMEOUT 5000")
@@ -61,9 +61,9 @@ def test_a_claim_passes_over_rows_that_another_is_taking(place: Place, claim: st
     assert second.run(claim.format(table), "second", 60_000) == []
 
 
-def test_many_claims_at_once_give_each_row_once(place: Place) -> None:
-    table, taken = queue(place, 40), []
-    sessions = [place.session() for _ in range(6)]
+def test_many_claims_at_once_give_each_row_once(server: Server) -> None:
+    table, taken = queue(server, 40), []
+    sessions = [server.session() for _ in range(6)]
 
     def work(session: Session) -> None:
         while rows := session.run(CLAIM.format(table), "w", 600_000):
@@ -75,21 +75,21 @@ def test_many_claims_at_once_give_each_row_once(place: Place) -> None:
     assert sorted(taken) == list(range(1, 41))
 
 
-def test_a_lease_that_ran_out_is_claimed_again(place: Place) -> None:
-    table, session = queue(place, 1), place.session()
+def test_a_lease_that_ran_out_is_claimed_again(server: Server) -> None:
+    table, session = queue(server, 1), server.session()
     assert session.run(CLAIM.format(table), "dead", -1000) == [(1,)]
     assert session.run(CLAIM.format(table), "living", 600_000) == [(1,)]
     assert session.run(CLAIM.format(table), "late", 600_000) == []
     assert session.run(f"SELECT owner FROM {table}") == [("living",)]
 
 
-def test_of_two_who_add_the_same_row_one_waits_and_adds_nothing(place: Place) -> None:
-    table = place.table("k NVARCHAR(20) NOT NULL PRIMARY KEY, n INT NOT NULL")
+def test_of_two_who_add_the_same_row_one_waits_and_adds_nothing(server: Server) -> None:
+    table = server.table("k NVARCHAR(20) NOT NULL PRIMARY KEY, n INT NOT NULL")
     add = (
         f"INSERT INTO {table} (k, n) OUTPUT inserted.k SELECT ?, ? "
         f"WHERE NOT EXISTS (SELECT 1 FROM {table} WITH (UPDLOCK, HOLDLOCK) WHERE k = ?)"
     )
-    first, second, added = place.session(), place.session(), []
+    first, second, added = server.session(), server.session(), []
     first.run("BEGIN TRANSACTION")
     assert first.run(add, "a", 1, "a") == [("a",)]
     waiting = background(lambda: added.append(second.run(add, "a", 2, "a")))
@@ -99,8 +99,8 @@ def test_of_two_who_add_the_same_row_one_waits_and_adds_nothing(place: Place) ->
     assert second.run(f"SELECT n FROM {table}") == [(1,)]
 
 
-def test_writers_of_different_rows_do_not_wait(place: Place) -> None:
-    table, first, second = queue(place, 2), place.session(), place.session()
+def test_writers_of_different_rows_do_not_wait(server: Server) -> None:
+    table, first, second = queue(server, 2), server.session(), server.session()
     first.run("BEGIN TRANSACTION")
     first.run(f"UPDATE {table} SET owner = 'a' WHERE id = 1")
     second.run("SET LOCK_TIMEOUT 5000")
@@ -109,8 +109,8 @@ def test_writers_of_different_rows_do_not_wait(place: Place) -> None:
     assert second.run(f"SELECT owner FROM {table} ORDER BY id") == [("a",), ("b",)]
 
 
-def test_a_writer_that_waits_too_long_is_told(place: Place) -> None:
-    table, first, second = queue(place, 1), place.session(), place.session()
+def test_a_writer_that_waits_too_long_is_told(server: Server) -> None:
+    table, first, second = queue(server, 1), server.session(), server.session()
     first.run("BEGIN TRANSACTION")
     first.run(f"UPDATE {table} SET owner = 'a' WHERE id = 1")
     second.run("SET LOCK_TIMEOUT 100")
@@ -119,8 +119,8 @@ def test_a_writer_that_waits_too_long_is_told(place: Place) -> None:
     second.run(f"UPDATE {table} SET owner = 'b' WHERE id = 1")
 
 
-def test_of_two_that_wait_for_each_other_one_is_the_victim(place: Place) -> None:
-    table, sessions, refused = queue(place, 2), [place.session(), place.session()], []
+def test_of_two_that_wait_for_each_other_one_is_the_victim(server: Server) -> None:
+    table, sessions, refused = queue(server, 2), [server.session(), server.session()], []
     update = f"UPDATE {table} SET owner = ? WHERE id = ?"
     for number, session in enumerate(sessions, 1):
         session.run("BEGIN TRANSACTION")
@@ -142,8 +142,8 @@ def test_of_two_that_wait_for_each_other_one_is_the_victim(place: Place) -> None
     assert owners == sorted([(victim, "crossed"), (3 - victim, "own")])
 
 
-def test_a_failed_statement_undoes_itself_only(place: Place) -> None:
-    table, session = place.table("k INT NOT NULL PRIMARY KEY"), place.session()
+def test_a_failed_statement_undoes_itself_only(server: Server) -> None:
+    table, session = server.table("k INT NOT NULL PRIMARY KEY"), server.session()
     session.run("BEGIN TRANSACTION")
     session.run(f"INSERT INTO {table} (k) VALUES (1)")
     assert "duplicate key" in session.refusal(f"INSERT INTO {table} (k) VALUES (2), (1)")
@@ -152,8 +152,8 @@ def test_a_failed_statement_undoes_itself_only(place: Place) -> None:
     assert session.run(f"SELECT k FROM {table} ORDER BY k") == [(1,), (3,)]
 
 
-def test_with_xact_abort_it_undoes_everything(place: Place) -> None:
-    table, session = place.table("k INT NOT NULL PRIMARY KEY"), place.session()
+def test_with_xact_abort_it_undoes_everything(server: Server) -> None:
+    table, session = server.table("k INT NOT NULL PRIMARY KEY"), server.session()
     session.run("SET XACT_ABORT ON")
     session.run("BEGIN TRANSACTION")
     session.run(f"INSERT INTO {table} (k) VALUES (1)")
@@ -162,15 +162,15 @@ def test_with_xact_abort_it_undoes_everything(place: Place) -> None:
     assert session.run(f"SELECT k FROM {table}") == []
 
 
-def test_values_come_back_with_their_types(place: Place) -> None:
-    table = place.table(
+def test_values_come_back_with_their_types(server: Server) -> None:
+    table = server.table(
         "k INT NOT NULL PRIMARY KEY, n BIGINT, d DECIMAL(10, 2), f FLOAT, b BIT, s NVARCHAR(MAX), v VARBINARY(MAX), "
         "w DATETIME2(6), o DATETIMEOFFSET, day DATE, u UNIQUEIDENTIFIER"
     )
     moment, unique = dt.datetime(2026, 1, 2, 3, 4, 5, 678901), uuid.uuid4()
     zoned = moment.replace(tzinfo=dt.UTC)
     values = (2**40, Decimal("-12.50"), 1.5, True, "käse 🧀", b"\x00\xff", moment, zoned, moment.date(), unique)
-    session = place.session()
+    session = server.session()
     session.run(f"INSERT INTO {table} VALUES (1, {', '.join('?' * 10)})", *values)
     session.run(f"INSERT INTO {table} (k) VALUES (2)")
     first, second = session.run(f"SELECT n, d, f, b, s, v, w, o, day, u FROM {table} ORDER BY k")
@@ -178,8 +178,8 @@ def test_values_come_back_with_their_types(place: Place) -> None:
     assert second == (None,) * 10
 
 
-def test_values_are_converted_to_the_type_of_their_place(place: Place) -> None:
-    table, session = place.table("k INT NOT NULL PRIMARY KEY, s NVARCHAR(20), n INT"), place.session()
+def test_values_are_converted_to_the_type_of_their_place(server: Server) -> None:
+    table, session = server.table("k INT NOT NULL PRIMARY KEY, s NVARCHAR(20), n INT"), server.session()
     session.run(f"INSERT INTO {table} (k, s, n) VALUES (?, ?, ?)", 1, 42, "17")
     assert session.run(f"SELECT s, n FROM {table} WHERE n = ?", "17") == [("42", 17)]
     assert session.run(f"SELECT n FROM {table} WHERE s = ?", 42) == [(17,)]
@@ -187,17 +187,17 @@ def test_values_are_converted_to_the_type_of_their_place(place: Place) -> None:
     assert "truncated" in session.refusal(f"UPDATE {table} SET s = ?", "x" * 21).lower()
 
 
-def test_null_comes_first_and_identity_counts(place: Place) -> None:
-    table = place.table("id INT IDENTITY(1,1) NOT NULL PRIMARY KEY, n INT NULL, at DATETIME2 DEFAULT SYSUTCDATETIME()")
-    session = place.session()
+def test_null_comes_first_and_identity_counts(server: Server) -> None:
+    table = server.table("id INT IDENTITY(1,1) NOT NULL PRIMARY KEY, n INT NULL, at DATETIME2 DEFAULT SYSUTCDATETIME()")
+    session = server.session()
     for number in (2, None, 1):
         session.run(f"INSERT INTO {table} (n) VALUES (?)", number)
     assert session.run(f"SELECT id, n FROM {table} ORDER BY n") == [(2, None), (3, 1), (1, 2)]
     assert session.run(f"SELECT COUNT(*) FROM {table} WHERE at <= SYSUTCDATETIME()") == [(3,)]
 
 
-def test_names_of_columns_are_as_the_statement_writes_them(place: Place) -> None:
-    table, session = place.table("itemKey INT NOT NULL PRIMARY KEY"), place.session()
+def test_names_of_columns_are_as_the_statement_writes_them(server: Server) -> None:
+    table, session = server.table("itemKey INT NOT NULL PRIMARY KEY"), server.session()
     cursor = session.connection.cursor()
     cursor.execute(f"INSERT INTO {table} ([itemKey]) OUTPUT inserted.itemKey VALUES (1)")
     assert [column[0] for column in cursor.description] == ["itemKey"]
@@ -207,8 +207,8 @@ def test_names_of_columns_are_as_the_statement_writes_them(place: Place) -> None
     assert tuple(cursor.fetchone()) == (1, "ab")
 
 
-def test_a_statement_runs_if_its_condition_holds(place: Place) -> None:
-    table, session = place.table("k INT NOT NULL PRIMARY KEY"), place.session()
+def test_a_statement_runs_if_its_condition_holds(server: Server) -> None:
+    table, session = server.table("k INT NOT NULL PRIMARY KEY"), server.session()
     for _ in range(2):
         session.run(f"IF NOT EXISTS (SELECT 1 FROM {table} WHERE k = 1) INSERT INTO {table} (k) VALUES (1)")
     assert session.run(f"SELECT COUNT(*) FROM {table}") == [(1,)]

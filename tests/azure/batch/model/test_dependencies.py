@@ -15,8 +15,8 @@ from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.noop import NoopExecutor
 from testbeds.batch_service import LocalBatch
-from tests.azure.batch.bench import Bench
 from tests.azure.batch.sdk import add, code_of, end, make_job, states, waiting_for
+from tests.azure.batch.world import World
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -86,7 +86,7 @@ def test_thousands_that_wait_for_the_same_wide_range_cost_no_more_than_their_num
 async def test_ten_times_the_tasks_with_dependencies_take_about_ten_times_as_long() -> None:
     async def seconds(count: int) -> float:
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        made = Bench(Store(None), clock, NoopExecutor(automatic=True, now=clock.now))
+        made = World(Store(None), clock, NoopExecutor(automatic=True, now=clock.now))
         await made.open()
         made.pool(nodes=32)
         job = made.job({"usesTaskDependencies": True})

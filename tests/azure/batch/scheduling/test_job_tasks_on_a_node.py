@@ -20,7 +20,7 @@ from local.node.contract import NodeEvent
 from local.node.process_executor import ProcessExecutor
 from local.node.relay import NodeRelay
 from local.paths import Paths
-from tests.azure.batch.bench import Bench
+from tests.azure.batch.world import World
 from tests.node.specs import fake_imds
 
 READY = "$AZ_BATCH_JOB_PREP_WORKING_DIR/ready"
@@ -35,7 +35,7 @@ def job_tasks(gate: Path) -> dict[str, object]:
     }
 
 
-class Service(Bench):
+class Service(World):
     """A scheduler whose nodes are processes of this machine."""
 
     def __init__(self, paths: Paths, store: Store, clock: ManualClock) -> None:

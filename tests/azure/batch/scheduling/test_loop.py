@@ -19,7 +19,7 @@ from local.azure.batch.scheduling.messages import Command, Disarm
 from local.azure.batch.scheduling.turn import Turn
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
-from tests.azure.batch.bench import NoStorage
+from tests.azure.batch.world import NoStorage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ class Look:
     name: str
 
 
-class Bench:
+class World:
     """A loop whose handlers keep what they take, and fail at "bad" after they changed a job."""
 
     def __init__(self, store: Store) -> None:
@@ -75,69 +75,69 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench(Store(None))
+def world() -> World:
+    return World(Store(None))
 
 
-async def test_what_follows_is_taken_in_order_and_a_look_once_and_last(bench: Bench) -> None:
-    with bench.loop.turn() as turn:
+async def test_what_follows_is_taken_in_order_and_a_look_once_and_last(world: World) -> None:
+    with world.loop.turn() as turn:
         turn.post(Report("first"))
         turn.look(Look("a"))
         turn.post(Report("second"))
-    assert bench.taken == ["first", "second", "follows", "look a"]
+    assert world.taken == ["first", "second", "follows", "look a"]
 
 
-async def test_what_was_posted_before_a_request_is_taken_before_it(bench: Bench) -> None:
-    bench.loop.post(Report("report"))
-    with bench.loop.turn():
-        bench.taken.append("asked")
-    assert bench.taken == ["report", "asked"]
+async def test_what_was_posted_before_a_request_is_taken_before_it(world: World) -> None:
+    world.loop.post(Report("report"))
+    with world.loop.turn():
+        world.taken.append("asked")
+    assert world.taken == ["report", "asked"]
 
 
-async def test_a_report_is_taken_without_anybody_asking(bench: Bench) -> None:
-    bench.loop.post(Report("report"))
-    assert bench.taken == [] and bench.loop.is_busy
+async def test_a_report_is_taken_without_anybody_asking(world: World) -> None:
+    world.loop.post(Report("report"))
+    assert world.taken == [] and world.loop.is_busy
     await asyncio.sleep(0)
-    assert bench.taken == ["report"] and not bench.loop.is_busy
+    assert world.taken == ["report"] and not world.loop.is_busy
 
 
 async def test_one_event_that_fails_is_logged_with_its_cause_and_does_not_stop_the_others(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.loop.post(Report("bad"))
-    bench.loop.post(Report("good"))
-    bench.loop.settle()
-    assert bench.taken == ["bad", "good"]
+    world.loop.post(Report("bad"))
+    world.loop.post(Report("good"))
+    world.loop.settle()
+    assert world.taken == ["bad", "good"]
     assert "Report(name='bad') could not be taken; nothing was changed" in caplog.text
     assert "ValueError: bad" in caplog.text
 
 
-async def test_an_event_whose_consequence_fails_changes_nothing_and_commands_nothing(bench: Bench) -> None:
-    job = bench.job()
+async def test_an_event_whose_consequence_fails_changes_nothing_and_commands_nothing(world: World) -> None:
+    job = world.job()
     before = job.to_json()
-    bench.loop.post(Report("renames"))
-    bench.loop.settle()
-    assert bench.taken == ["renames", "bad"]
-    assert job.to_json() == before == bench.store.get(JOBS, "account/job")
-    assert bench.performed == []
+    world.loop.post(Report("renames"))
+    world.loop.settle()
+    assert world.taken == ["renames", "bad"]
+    assert job.to_json() == before == world.store.get(JOBS, "account/job")
+    assert world.performed == []
 
 
-async def test_a_request_whose_consequence_fails_raises_and_changes_nothing(bench: Bench) -> None:
-    job = bench.job()
-    with pytest.raises(ValueError, match="bad"), bench.loop.turn() as turn:
+async def test_a_request_whose_consequence_fails_raises_and_changes_nothing(world: World) -> None:
+    job = world.job()
+    with pytest.raises(ValueError, match="bad"), world.loop.turn() as turn:
         with turn.change(job):
             job.terminate_reason = "asked"
         turn.post(Report("bad"))
     assert job.terminate_reason is None
-    assert bench.performed == [] and not bench.loop.is_busy
+    assert world.performed == [] and not world.loop.is_busy
 
 
 async def test_commands_are_performed_when_the_turn_is_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "azure.db"
-    bench, other, seen = Bench(Store(path)), Store(path), []
-    bench.loop.perform = lambda command: seen.append(other.get(JOBS, "account/job") is not None)
+    world, other, seen = World(Store(path)), Store(path), []
+    world.loop.perform = lambda command: seen.append(other.get(JOBS, "account/job") is not None)
     job = Job(id="job", body=with_defaults({}), created=NOW, state_since=NOW, changed=NOW, number=1)
-    with bench.loop.turn() as turn:
+    with world.loop.turn() as turn:
         turn.add(job)
         turn.command(Disarm("kind", "name"))
         assert seen == []
@@ -145,25 +145,25 @@ async def test_commands_are_performed_when_the_turn_is_on_disk(tmp_path: Path) -
 
 
 async def test_a_disk_that_is_full_undoes_a_request_and_keeps_what_nodes_reported(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = bench.job()
-    bench.loop.handlers = {Report: lambda turn, event: rename(turn, job, event.name)}
+    job = world.job()
+    world.loop.handlers = {Report: lambda turn, event: rename(turn, job, event.name)}
 
     def full(changes: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.state, "write", full)
-        with pytest.raises(sqlite3.OperationalError), bench.loop.turn() as turn:
+        patch.setattr(world.state, "write", full)
+        with pytest.raises(sqlite3.OperationalError), world.loop.turn() as turn:
             rename(turn, job, "asked")
         assert job.terminate_reason is None
-        bench.loop.post(Report("reported"))
-        bench.loop.settle()
-        assert job.terminate_reason is None and bench.loop.is_busy
+        world.loop.post(Report("reported"))
+        world.loop.settle()
+        assert job.terminate_reason is None and world.loop.is_busy
         assert "1 events could not be written" in caplog.text
-    bench.loop.settle()
-    assert job.terminate_reason == "reported" and not bench.loop.is_busy
+    world.loop.settle()
+    assert job.terminate_reason == "reported" and not world.loop.is_busy
 
 
 def rename(turn: Turn, job: Job, reason: str) -> None:
@@ -171,6 +171,6 @@ def rename(turn: Turn, job: Job, reason: str) -> None:
         job.terminate_reason = reason
 
 
-async def test_no_turn_begins_inside_of_another(bench: Bench) -> None:
-    with pytest.raises(RuntimeError, match="inside of another"), bench.loop.turn(), bench.loop.turn():
+async def test_no_turn_begins_inside_of_another(world: World) -> None:
+    with pytest.raises(RuntimeError, match="inside of another"), world.loop.turn(), world.loop.turn():
         pass

@@ -8,12 +8,12 @@ from local.azure.batch.scheduling import job_life
 from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.noop import NoopExecutor
-from tests.azure.batch.bench import START, Bench
+from tests.azure.batch.world import START, World
 
 
-async def bench() -> Bench:
+async def world() -> World:
     clock = ManualClock(START)
-    made = Bench(Store(None), clock, NoopExecutor(automatic=False, now=clock.now))
+    made = World(Store(None), clock, NoopExecutor(automatic=False, now=clock.now))
     await made.open()
     made.pool()
     await made.settle()
@@ -21,16 +21,16 @@ async def bench() -> Bench:
     return made
 
 
-async def again(before: Bench) -> Bench:
+async def again(before: World) -> World:
     """The same store, clock and nodes with a new scheduler."""
     await before.close()
-    made = Bench(before.store, before.clock, before.executor)
+    made = World(before.store, before.clock, before.executor)
     await made.open()
     return made
 
 
 async def test_a_run_over_its_limit_is_ended_and_says_why() -> None:
-    made = await bench()
+    made = await world()
     made.job()
     task = made.task(maxWallClockTime="PT1M")
     await made.settle()
@@ -43,7 +43,7 @@ async def test_a_run_over_its_limit_is_ended_and_says_why() -> None:
 
 
 async def test_the_limit_holds_for_each_run() -> None:
-    made = await bench()
+    made = await world()
     made.job()
     task = made.task(retries=1, maxWallClockTime="PT1M")
     await made.settle()
@@ -55,7 +55,7 @@ async def test_the_limit_holds_for_each_run() -> None:
 
 
 async def test_a_limit_goes_on_counting_across_a_restart() -> None:
-    made = await bench()
+    made = await world()
     made.job(maxWallClockTime="PT10M")
     made.task(maxWallClockTime="PT5M")
     await made.settle()
@@ -72,7 +72,7 @@ async def test_a_limit_goes_on_counting_across_a_restart() -> None:
 
 
 async def test_a_job_over_its_limit_ends_its_tasks() -> None:
-    made = await bench()
+    made = await world()
     job = made.job(maxWallClockTime="PT1H")
     task = made.task()
     await made.settle()
@@ -82,7 +82,7 @@ async def test_a_job_over_its_limit_ends_its_tasks() -> None:
 
 
 async def test_a_report_about_an_old_run_changes_nothing() -> None:
-    made = await bench()
+    made = await world()
     made.job()
     task = made.task(retries=1)
     await made.settle()
@@ -96,7 +96,7 @@ async def test_a_report_about_an_old_run_changes_nothing() -> None:
 
 async def test_thousands_of_tasks_go_through_a_few_nodes() -> None:
     clock = ManualClock(START)
-    made = Bench(Store(None), clock, NoopExecutor(automatic=True, now=clock.now))
+    made = World(Store(None), clock, NoopExecutor(automatic=True, now=clock.now))
     await made.open()
     made.pool(nodes=8)
     job = made.job()
@@ -116,7 +116,7 @@ def with_job_tasks(limit: str = "PT15M") -> dict[str, object]:
 
 
 async def test_a_preparation_over_its_limit_is_ended_and_retried() -> None:
-    made = await bench()
+    made = await world()
     made.job(with_job_tasks())
     task = made.task()
     await made.settle()
@@ -128,7 +128,7 @@ async def test_a_preparation_over_its_limit_is_ended_and_retried() -> None:
     assert one.failure is not None and one.failure["code"] == "TaskEnded" and one.retries == 1
 
 
-async def released_job(made: Bench, limit: str = "PT15M") -> Job:
+async def released_job(made: World, limit: str = "PT15M") -> Job:
     """A job that is terminating: its release task is to run."""
     job = made.job(with_job_tasks(limit))
     made.task()
@@ -142,7 +142,7 @@ async def released_job(made: Bench, limit: str = "PT15M") -> Job:
 
 
 async def test_a_release_over_its_limit_is_ended_also_across_a_restart_and_the_job_completes() -> None:
-    made = await bench()
+    made = await world()
     await released_job(made)
     made.executor.begin(made.executor.run_of("jobrelease"))
     await made.advance(minutes=14)
@@ -154,7 +154,7 @@ async def test_a_release_over_its_limit_is_ended_also_across_a_restart_and_the_j
 
 
 async def test_a_node_that_does_not_come_up_again_is_not_waited_for_longer_than_its_release_might_take() -> None:
-    made = await bench()
+    made = await world()
     job = await released_job(made, "PT5M")
     (node_id,) = made.executor.nodes
     await made.executor.reboot_node(node_id)
@@ -170,7 +170,7 @@ async def test_a_node_that_does_not_come_up_again_is_not_waited_for_longer_than_
 
 
 async def test_a_node_that_does_not_answer_loses_its_preparation_and_is_asked_again_when_it_reports() -> None:
-    made = await bench()
+    made = await world()
     made.job(with_job_tasks())
     (node_id,) = made.executor.nodes
     made.executor.unreachable.add(node_id)
@@ -184,7 +184,7 @@ async def test_a_node_that_does_not_answer_loses_its_preparation_and_is_asked_ag
 
 
 async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_release_for_ever() -> None:
-    made = await bench()
+    made = await world()
     job = made.job(with_job_tasks())
     made.task()
     await made.settle()
@@ -202,7 +202,7 @@ async def test_a_node_that_takes_no_tasks_and_does_not_answer_is_not_asked_to_re
 
 
 async def test_a_pool_that_is_gone_is_deleted_again_without_waiting_and_can_be_made_anew() -> None:
-    made = await bench()
+    made = await world()
     pool = made.state.pools["pool"]
     gone = made.scheduling.delete_pool(pool)
     await made.settle()

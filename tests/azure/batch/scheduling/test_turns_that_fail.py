@@ -28,8 +28,8 @@ from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.noop import NoopExecutor
 from testbeds.batch_service import LocalBatch
-from tests.azure.batch.bench import START, Bench
 from tests.azure.batch.sdk import add, make_job
+from tests.azure.batch.world import START, World
 
 JOB_TASKS = {
     "jobPreparationTask": {"commandLine": "prepare"},
@@ -74,7 +74,7 @@ def plain(part: Any) -> Any:
     return json.loads(json.dumps(part))
 
 
-class FailingBench(Bench):
+class FailingBench(World):
     """`chance` decides when a record is refused."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -172,16 +172,16 @@ class FailingBench(Bench):
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_memory_is_what_a_restart_would_read_however_often_a_handler_fails(seed: int) -> None:
-    bench = FailingBench(random.Random(seed))
-    await bench.open()
-    bench.pool(2)
-    bench.may_fail = True
+    world = FailingBench(random.Random(seed))
+    await world.open()
+    world.pool(2)
+    world.may_fail = True
     for _ in range(150):
-        bench.step()
-        await bench.settle()
-        bench.verify()
-    assert bench.defects > 3
-    await bench.close()
+        world.step()
+        await world.settle()
+        world.verify()
+    assert world.defects > 3
+    await world.close()
 
 
 def test_a_request_whose_consequence_fails_answers_500_and_changes_nothing(

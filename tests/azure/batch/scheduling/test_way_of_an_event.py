@@ -13,7 +13,7 @@ from local.azure.platform.clock import ManualClock
 from local.azure.platform.store import Store
 from local.node.contract import RunEnded
 from local.node.noop import NoopExecutor
-from tests.azure.batch.bench import START, Bench
+from tests.azure.batch.world import START, World
 
 _BATCH = Path("local/azure/batch")
 _CARRIES = {"scheduling/turn.py"}
@@ -49,20 +49,20 @@ def _caller(frame: FrameType) -> str | None:
 
 async def test_it_returns_to_no_file_more_than_once() -> None:
     clock = ManualClock(START)
-    bench = Bench(Store(None), clock, NoopExecutor(automatic=False, now=clock.now))
-    await bench.open()
-    bench.pool()
-    await bench.settle()
-    bench.executor.node_up(next(iter(bench.executor.nodes)))
-    job = bench.job({"onAllTasksComplete": "terminatejob"})
-    task = bench.task()
-    await bench.settle()
-    run = bench.executor.run_of("t")
+    world = World(Store(None), clock, NoopExecutor(automatic=False, now=clock.now))
+    await world.open()
+    world.pool()
+    await world.settle()
+    world.executor.node_up(next(iter(world.executor.nodes)))
+    job = world.job({"onAllTasksComplete": "terminatejob"})
+    task = world.task()
+    await world.settle()
+    run = world.executor.run_of("t")
     ended = RunEnded(node_id=task.node_id or "", run_id=run, at=clock.now(), exit_code=0)
     way = Way()
     sys.setprofile(way)
     try:
-        bench.scheduling.loop.report(ended)
+        world.scheduling.loop.report(ended)
     finally:
         sys.setprofile(None)
     assert (task.state, job.state) == (TaskState.COMPLETED, JobState.COMPLETED)

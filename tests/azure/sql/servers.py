@@ -18,7 +18,7 @@ from tests.azure.sql.world import World
 
 DSN = "SQLSERVER_TEST_DSN"
 _SERVER = pytest.param("server", marks=pytest.mark.azure)  # like a subscription: nobody has one by default
-PLACES = ("postgres", _SERVER)
+SERVERS = ("postgres", _SERVER)
 
 
 class Session:
@@ -42,7 +42,7 @@ class Session:
         return str(caught.value)
 
 
-class Place:
+class Server:
     """Where tests run: sessions, and names for tables."""
 
     def __init__(self, kind: str, connect: Callable[[], Session]) -> None:
@@ -58,11 +58,11 @@ class Place:
         return name
 
 
-def open_place(kind: str, request: pytest.FixtureRequest) -> Iterator[Place]:
+def open_server(kind: str, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A place of this kind; a real server is skipped, visibly, unless one is named."""
     if kind != "server":
         world: World = request.getfixturevalue("world")
-        yield Place(kind, lambda: Session(world.connect(world.admin_token), marks="%s"))
+        yield Server(kind, lambda: Session(world.connect(world.admin_token), marks="%s"))
         return
     if not (dsn := os.environ.get(DSN)):
         pytest.skip(f"no real SQL Server: {DSN} is not set")
@@ -74,13 +74,13 @@ def open_place(kind: str, request: pytest.FixtureRequest) -> Iterator[Place]:
         opened.append(mssql_python.connect(dsn, autocommit=True))
         return Session(opened[-1], marks="?")
 
-    place = Place(kind, connect)
+    server = Server(kind, connect)
     try:
-        yield place
+        yield server
     finally:
         for connection in opened:
             connection.close()
         last = connect()
-        for name in place.tables:
+        for name in server.tables:
             last.run(f"DROP TABLE IF EXISTS {name}")
         last.connection.close()

@@ -138,7 +138,7 @@ class Worker:
 
 
 @dataclass
-class Place:
+class World:
     """A database with a user for the node identity, and workers."""
 
     cloud: Cloud
@@ -237,7 +237,7 @@ class Place:
             )
 
 
-def open_place(stack: ExitStack, home: Path, databases: PostgresBackend | None = None, *, let_in: bool = True) -> Place:
+def open_world(stack: ExitStack, home: Path, databases: PostgresBackend | None = None, *, let_in: bool = True) -> World:
     """A cloud in this folder; everything ends with the stack. Without a backend the server is another process's.
 
     `let_in`: make the database, with a user for the node identity.
@@ -252,7 +252,7 @@ def open_place(stack: ExitStack, home: Path, databases: PostgresBackend | None =
             system={"principalId": PRINCIPAL_ID, "clientId": CLIENT_ID},
         )
     )
-    made = Place(cloud, Imds(cloud), Directory(cloud.paths), 0, databases)
+    made = World(cloud, Imds(cloud), Directory(cloud.paths), 0, databases)
     if databases is not None and let_in:
         made.let_in()
     stack.enter_context(made.imds)

@@ -34,7 +34,7 @@ class NoStorage:
         return ()
 
 
-class Bench:
+class World:
     """One account's scheduler on a manual clock and a store in memory; no HTTP."""
 
     def __init__(self, store: Store, clock: ManualClock, executor: NoopExecutor) -> None:
