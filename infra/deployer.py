@@ -12,6 +12,7 @@ import importlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import pulumi
 from pulumi_azure_native import authorization
 from pulumi_azure_native.authorization import GetClientConfigResult
 
@@ -24,13 +25,30 @@ NAMESPACES: Final = ("batch", "containerregistry", "managedidentity", "resources
 private endpoints, monitoring or a budget."""
 
 
+class DeployerUnknown(pulumi.RunError):
+    """Azure does not say who deploys. A RunError: Pulumi shows the sentence and no traceback."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(
+            f"Azure does not say who deploys: {answer}\n"
+            "  cause: nobody is signed in, the sign-in has ended, or its service cannot be reached\n"
+            "  next:  sign in (`az login`, or the pipeline's federated sign-in), then run the same command again"
+        )
+
+
 def get_deployer(settings: Settings) -> GetClientConfigResult:
-    """The identity that runs the program, and its subscription and tenant. Raises what the provider answers."""
+    """The identity that runs the program, and its subscription and tenant.
+
+    Raises `DeployerUnknown` with what the provider answers instead.
+    """
     with ThreadPoolExecutor(max_workers=1) as thread:
         # The SDK keeps its connection to the engine in context variables, which a thread does not have by itself.
         asked = thread.submit(contextvars.copy_context().run, authorization.get_client_config)
         _prepare(settings)
-        return asked.result()
+        try:
+            return asked.result()
+        except Exception as error:  # the SDK's invoke raises nothing more special
+            raise DeployerUnknown(str(error)) from error
 
 
 def _prepare(settings: Settings) -> None:
