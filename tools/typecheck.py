@@ -116,7 +116,7 @@ def remembered() -> set[str]:
 
 
 def parts(unknown: Sequence[Path], graph: Mapping[Path, Iterable[Path]], heavy: set[Path]) -> list[list[Path]]:
-    """The files for each process: two where there are many, and two processors."""
+    """The files for each process: two processes if there are many files and two processors or more, else one."""
     if len(unknown) <= FEW or (os.cpu_count() or 1) < 2:
         return [list(unknown)]
     using = [file for file in unknown if not heavy.isdisjoint(reached(file, graph))]

@@ -153,7 +153,7 @@ class ChunkAttempt:
         self._parts.extendleft((part[middle:], part[:middle]))
 
     def judged(self, again: list[int]) -> None:
-        """Every task of what was sent has its verdict, but for those to send again."""
+        """Take the answer to the part that was sent: its tasks have their verdicts but those at `again`, sent next."""
         part = self._parts.popleft()
         self._sent.difference_update(set(part).difference(again))
         if len(again) < len(part):

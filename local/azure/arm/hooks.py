@@ -152,7 +152,7 @@ class KeyHooks(RecordHooks):
     """A key's record. ARM makes the key once; a later PUT leaves it as it is (Keys - Create If Not Exist)."""
 
     async def validate(self, new: Resource, old: Resource | None) -> None:
-        """Keep what there is."""
+        """A key that exists keeps its properties, whatever the PUT says."""
         if old is not None:
             new.properties = dict(old.properties)
 

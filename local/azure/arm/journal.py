@@ -110,7 +110,7 @@ class Journal:
                 self._cloud.store.delete(_KIND, operation.id)
 
     async def stop(self) -> None:
-        """Drop what runs; the next start resumes it."""
+        """Cancel the operations that run; the next start resumes them."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

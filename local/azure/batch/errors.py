@@ -236,7 +236,7 @@ class FileNotFound(BatchError):
 
 
 class ResourceNotFound(BatchError):
-    """No such path."""
+    """The request's path is no resource of the service."""
 
     status, code, default = 404, "ResourceNotFound", "The specified resource does not exist."
 
@@ -407,7 +407,7 @@ class NodeAlreadyInTargetSchedulingState(BatchError):
 
 
 class OperationInvalidForCurrentState(BatchError):
-    """The verb does not fit the state."""
+    """A task, job or node is in a state in which the verb is not allowed."""
 
     status, code = 409, "OperationInvalidForCurrentState"
     default = "The specified operation is not valid for the current state of the resource."

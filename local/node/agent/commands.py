@@ -27,7 +27,7 @@ class Command:
         self._process = process
 
     async def wait(self) -> int:
-        """The exit code; 128 + n for a command that signal n ended (GUESS: Azure may report another number)."""
+        """The exit code; 128 + n for a command that signal n ended ([guess]: Azure may report another number)."""
         code = await self._process.wait()
         return code if code >= 0 else 128 - code
 

@@ -1,8 +1,8 @@
 """Why runs and nodes fail, in the service's words: every failure code the agent gives is in this file.
 
 Documented or recorded codes: FailureExitCode, TaskEnded, CommandProgramNotFound, CommandLaunchFailed, BlobNotFound,
-BlobAccessDenied, BlobDownloadMiscError, FileUploadContainerNotFound, ApplicationPackageError. Marked GUESS: the code or
-text is ours, because no public source shows the service's.
+BlobAccessDenied, BlobDownloadMiscError, FileUploadContainerNotFound, ApplicationPackageError. Marked [guess]: the code
+or text is ours, because no public source shows the service's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def ended_by_user() -> FailureInfo:
 
 
 def wall_clock(seconds: float) -> FailureInfo:
-    """A task ran longer than it may. The documents say ServerError and TaskEnded; the text is a GUESS."""
+    """A task ran longer than it may. The documents say ServerError and TaskEnded; the text is a [guess]."""
     message = f"The task exceeded its maximum wall clock time of {seconds:g} seconds and was ended"
     return FailureInfo(category=SERVER, code="TaskEnded", message=message)
 
@@ -59,13 +59,13 @@ def launch_failed(reason: str) -> FailureInfo:
 
 
 def unknown_user(name: str) -> FailureInfo:
-    """GUESS: a task names a user account that the pool does not have (the service may refuse the task earlier)."""
+    """[guess]: a task names a user account that the pool does not have (the service may refuse the task earlier)."""
     message = f"The user account {name!r} does not exist on the node"
     return FailureInfo(category=USER, code="UserAccountNotFound", message=message)
 
 
 def invalid_image(image: str, reason: str) -> FailureInfo:
-    """The image cannot be pulled. The code is public for nodes; for tasks it is a GUESS."""
+    """The image cannot be pulled. The code is public for nodes; for tasks it is a [guess]."""
     message = "One or more container images specified are invalid"
     return FailureInfo(
         category=USER, code=INVALID_IMAGE, message=message, details=(("Image", image), ("Message", reason))
@@ -74,7 +74,7 @@ def invalid_image(image: str, reason: str) -> FailureInfo:
 
 def application_package(application: str, version: str, reason: str) -> FailureInfo:
     """An application package was not installed. Code, text and values are those that Microsoft's page on unusable nodes
-    shows for a pool's package; that the text is the same for a task's is a GUESS."""
+    shows for a pool's package; that the text is the same for a task's is a [guess]."""
     reference = f"{application}:{version}" if version else application
     message = "One or more application packages specified for the pool are invalid"
     details = (("ApplicationPackageReference", reference), ("Message", reason))
@@ -83,14 +83,14 @@ def application_package(application: str, version: str, reason: str) -> FailureI
 
 def mount(path: str, reason: str) -> FailureInfo:
     """A file system was not mounted. Text and values are those of learn.microsoft.com/azure/batch/virtual-file-mount,
-    which shows the code in words ("Mount Configuration Error"); its spelling is a GUESS."""
+    which shows the code in words ("Mount Configuration Error"); its spelling is a [guess]."""
     message = "An error was encountered while configuring specified mount(s)"
     details = (("Message", reason), ("MountConfigurationPath", path))
     return FailureInfo(category=USER, code="MountConfigurationError", message=message, details=details)
 
 
 def container_refused(reason: str) -> FailureInfo:
-    """GUESS: `docker create` refused the run options."""
+    """[guess]: `docker create` refused the run options."""
     message = "The container could not be created from the task's container settings"
     return FailureInfo(category=USER, code="ContainerCreateFailed", message=message, details=(("Message", reason),))
 
@@ -108,7 +108,7 @@ def resource_file(status: int, url: str, reason: str) -> FailureInfo:
 
 
 def upload(status: int, url: str, reason: str) -> FailureInfo:
-    """An output file was not uploaded. FileUploadContainerNotFound is documented; the other codes are GUESSES."""
+    """An output file was not uploaded. FileUploadContainerNotFound is documented; the other codes are [guess]."""
     codes = {404: "FileUploadContainerNotFound", 401: "FileUploadAccessDenied", 403: "FileUploadAccessDenied"}
     code = codes.get(status, "FileUploadMiscError")
     texts = {

@@ -1,7 +1,7 @@
 """Pulling images: with the node's managed identity through the registry's exchange, with a password, or anonymously.
 
-An image that is on the node is not pulled again (GUESS for tags; for digests there is nothing else to do). Azure's flow
-is an Entra token, `/oauth2/exchange`, then the refresh token as the null user's password
+An image that is on the node is not pulled again ([guess] for tags; for digests there is nothing else to do). Azure's
+flow is an Entra token, `/oauth2/exchange`, then the refresh token as the null user's password
 (learn.microsoft.com/azure/container-registry/container-registry-authentication).
 """
 

@@ -81,7 +81,7 @@ class Node:
         except (AccountRefused, EngineError, OSError) as error:
             return self._set_state(
                 NodeState.UNUSABLE, errors=(("NodeNotReady", str(error)),)
-            )  # GUESS: the code is ours
+            )  # [guess]: the code is ours
         if self._config.node.start_task:
             await self._start_task(self._config.node.start_task)
         else:

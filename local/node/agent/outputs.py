@@ -4,9 +4,9 @@ The rules are those of azure-batch 15.1 (`OutputFile.file_pattern`): patterns ar
 absolute, `$NAME` is expanded first, `**` stands for any folders, `*`, `?` and `[...]` for signs of one name, and a name
 that begins with a dot is only meant by a pattern that says the dot. A wildcard pattern's `path` is a prefix, another
 pattern's is the blob's name. Names keep their folders below the working directory, a leading `..` is left out, so
-`../std*.txt` gives `stdout.txt` (the exact naming of nested patterns is a GUESS).
+`../std*.txt` gives `stdout.txt` (the exact naming of nested patterns is a [guess]).
 
-Only what is below the task's folder can be meant: a pattern that leads out of it is refused (GUESS: Azure may take
+Only what is below the task's folder can be meant: a pattern that leads out of it is refused ([guess]: Azure may take
 absolute paths elsewhere on the node).
 """
 
@@ -49,7 +49,7 @@ def matches(output: OutputFile, task: Beneath, variables: Mapping[str, str]) -> 
 
 
 def expand(pattern: str, variables: Mapping[str, str]) -> str:
-    """The pattern with the task's variables in it. GUESS: one that the task does not have is the empty text."""
+    """The pattern with the task's variables in it. [guess]: one that the task does not have is the empty text."""
     return _VARIABLE.sub(lambda found: variables.get(found[1] or found[2], ""), pattern)
 
 

@@ -26,7 +26,7 @@ from local.node.agent.packages import Packages
 from local.node.agent.transfer import Transfer
 from local.node.contract import ContainerInfo, ContainerSettings, FailureInfo, RunEnded, RunSpec, RunStarted
 
-# A run's container may have any uid (`--user`), and must be able to write here. Azure's own mode is not known: GUESS.
+# A run's container may have any uid (`--user`), and must be able to write here. Azure's own mode is not known: [guess].
 _WORKING_DIR_MODE = 0o777
 
 

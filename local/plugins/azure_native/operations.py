@@ -58,7 +58,7 @@ def read(client: ArmClient, path: str, api_version: str, patience: float | None 
 
 
 def refuse_existing(client: ArmClient, path: str, api_version: str) -> None:
-    """ARM itself only knows create-or-update; Pulumi creates only what is not there yet."""
+    """Raise AlreadyExists if the resource is there: ARM's PUT would change it, and Pulumi's create must not."""
     if read(client, path, api_version) is not None:
         raise AlreadyExists(f"cannot create already existing resource '{path}'")
 

@@ -52,7 +52,7 @@ class JobTask(Execution):
 
     @property
     def succeeded(self) -> bool:
-        """Whether it is completed, and well."""
+        """Whether the job task is completed with success."""
         return self.state is JobTaskState.COMPLETED and self.result == "success"
 
     @property
