@@ -113,6 +113,7 @@ class AccountState:
             self._nodes_of[node.pool_id.lower()][node.id] = node
         for key, _ in store.items(SATISFIED, prefix):
             _, job_id, task_key = key.split("/")
+            self.tables[job_id].satisfied_for_good.add(task_key)
             self.tables[job_id].dependencies.satisfy(task_key)
         tasks = _sorted(store, TASKS, prefix, Task)
         for task in tasks:
@@ -268,7 +269,8 @@ class AccountState:
 
     def _restore_tasks(self, job_id: str) -> None:
         before, anew = self.tables[job_id], TaskTable()
-        for key in before.dependencies.satisfied - before.records.keys():
+        for key in before.satisfied_for_good:
+            anew.satisfied_for_good.add(key)
             anew.dependencies.satisfy(key)
         uses_dependencies = self._uses_dependencies(job_id)
         for task in sorted(before.records.values(), key=lambda task: task.number):
@@ -311,11 +313,18 @@ class AccountState:
         """Where the store has what is a job's own: kinds, and how the keys begin."""
         return [(kind, f"{self.account}/{job.id.lower()}/") for kind in (TASKS, JOB_TASKS, SATISFIED)]
 
-    def satisfied_for_good(self, task: Task) -> dict[Place, Record]:
-        """What the store keeps of a deleted task that others may depend on."""
+    def keep_satisfied(self, task: Task) -> Place | None:
+        """Remember that a deleted task satisfied those that depend on it; where the store has to keep that. None if it
+        is remembered already, and in a job without dependencies."""
         job_id = task.job_id.lower()
-        kept: dict[Place, Record] = {(SATISFIED, f"{self.account}/{job_id}/{task.key}"): Record()}
-        return kept if self._uses_dependencies(job_id) else {}
+        if not self._uses_dependencies(job_id) or task.key in self.tables[job_id].satisfied_for_good:
+            return None
+        self.tables[job_id].satisfied_for_good.add(task.key)
+        return SATISFIED, f"{self.account}/{job_id}/{task.key}"
+
+    def forget_satisfied(self, task: Task) -> None:
+        """Undo `keep_satisfied`."""
+        self.tables[task.job_id.lower()].satisfied_for_good.discard(task.key)
 
     def erase(self) -> None:
         """Forget the whole account."""

@@ -88,6 +88,8 @@ class TaskTable:
         # In order: a plain dict is slow to give its first item once many before it were removed.
         self.waiting: OrderedDict[str, Task] = OrderedDict()
         self.dependencies = Dependencies()
+        self.satisfied_for_good: set[str] = set()
+        """Deleted tasks that others may depend on, also when a task of the same id was added later."""
         self.counts: dict[Standing, int] = dict.fromkeys(Standing, 0)
         self.slots: dict[Standing, int] = dict.fromkeys(Standing, 0)
         self._standings: dict[str, Standing] = {}

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from local.azure.batch.decisions.run_specs import SpecWriter
 from local.azure.batch.model import Job, Task
 from local.azure.batch.model.account_state import AccountState, AnyRecord, Changes, Contents
+from local.azure.batch.model.record import Record
 from local.azure.batch.scheduling.messages import Command
 
 R = TypeVar("R", bound=AnyRecord)
@@ -26,7 +27,7 @@ class Turn:
     """`events` and `looks` are taken by the loop: the former as part of this turn, the latter once, when nothing else
     is left to do."""
 
-    __slots__ = ("_before", "_dropped", "changes", "commands", "events", "looks", "now", "specs", "state")
+    __slots__ = ("_before", "_dropped", "_satisfied", "changes", "commands", "events", "looks", "now", "specs", "state")
 
     def __init__(self, state: AccountState, now: datetime, specs: SpecWriter) -> None:
         self.state = state
@@ -38,6 +39,7 @@ class Turn:
         self.looks: dict[Hashable, None] = {}
         self._before: dict[int, tuple[AnyRecord, tuple[Any, ...] | None]] = {}
         self._dropped: list[tuple[AnyRecord, Contents]] = []
+        self._satisfied: list[Task] = []
 
     def change(self, record: R) -> Change[R]:
         """`with turn.change(record):` what is assigned to the record inside is part of the turn. Values of a record
@@ -63,7 +65,10 @@ class Turn:
             for kind, prefix in self.state.places_of(record):
                 self.changes.clear(kind, prefix)
         elif isinstance(record, Task) and record.satisfies:
-            self.changes.writes.update(self.state.satisfied_for_good(record))
+            kept = self.state.keep_satisfied(record)
+            if kept is not None:
+                self._satisfied.append(record)
+                self.changes.writes[kept] = Record()
         self.changes.writes[self.state.place(record)] = None
 
     def post(self, event: object) -> None:
@@ -88,6 +93,8 @@ class Turn:
                 )  # the fields never change, nor their order
         for record, contents in reversed(self._dropped):
             self.state.bring_back(record, contents)
+        for task in self._satisfied:
+            self.state.forget_satisfied(task)
         changed = []
         for record, before in self._before.values():
             if before is None:

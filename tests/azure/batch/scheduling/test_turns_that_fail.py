@@ -77,21 +77,21 @@ def plain(part: Any) -> Any:
 class FailingBench(World):
     """`chance` decides when a record is refused."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, patch: pytest.MonkeyPatch) -> None:
         clock = ManualClock(START)
         super().__init__(Store(None), clock, NoopExecutor(automatic=False, now=clock.now))
         self.chance = chance
         self.defects = 0
         self.may_fail = False
-        put = self.state.put
+        save = Turn.save
 
-        def fragile(record: AnyRecord) -> None:
+        def fragile(turn: Turn, record: AnyRecord) -> None:
             if self.may_fail and self.chance.random() < 0.05:
                 self.defects += 1
                 raise Defect(type(record).__name__)
-            put(record)
+            save(turn, record)
 
-        self.state.put = fragile  # type: ignore[method-assign]
+        patch.setattr(Turn, "save", fragile)
 
     def verify(self) -> None:
         """Memory is what a restart would read."""
@@ -131,7 +131,7 @@ class FailingBench(World):
             with contextlib.suppress(Defect):
                 self.job({"usesTaskDependencies": True, **self.chance.choice([{}, JOB_TASKS])})
         else:
-            for name in {f"t{self.chance.randrange(30)}" for _ in range(3)} - self.state.tasks(job).keys():
+            for name in sorted({f"t{self.chance.randrange(30)}" for _ in range(3)} - self.state.tasks(job).keys()):
                 parents = [f"t{self.chance.randrange(30)}"] if self.chance.random() < 0.4 else []
                 with contextlib.suppress(Defect):
                     self.task(name, retries=1, depends_on={"taskIds": parents})
@@ -170,9 +170,12 @@ class FailingBench(World):
                 self.executor.end(run_id, self.chance.choice([0, 0, 1]))
 
 
-@pytest.mark.parametrize("seed", range(6))
-async def test_memory_is_what_a_restart_would_read_however_often_a_handler_fails(seed: int) -> None:
-    world = FailingBench(random.Random(seed))
+# Of 19: a task is deleted when it has let others run, one of its id is added again, and then a handler fails.
+@pytest.mark.parametrize("seed", [*range(6), 19])
+async def test_memory_is_what_a_restart_would_read_however_often_a_handler_fails(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = FailingBench(random.Random(seed), monkeypatch)
     await world.open()
     world.pool(2)
     world.may_fail = True
