@@ -2,7 +2,7 @@
 
 The service runs in a process of its own, on a real port with TLS, with the `noop` executor: tasks end as soon as their
 node is told of them. Clients in this process send the bodies that the SDK sends, 100 tasks in each. Every figure stands
-beside its bar (what issue 13 asks for); the rate of acceptance stands beside a floor as well: one process that does
+beside its bar; the rate of acceptance stands beside a floor as well: one process that does
 nothing but read the same bodies and write the same number of rows.
 
 Measured, in this order: tasks accepted while the pool has no nodes, memory for each 100,000 tasks, pages of listings
