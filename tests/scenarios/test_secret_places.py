@@ -23,7 +23,12 @@ VALUE = "marked-5f3c9d-planted"
 NAME = "client secret"
 SEARCH = Search({NAME: VALUE})
 IN_BASE64 = base64.b64encode(f"user:{VALUE}".encode())
-HIDDEN = [VALUE.encode(), IN_BASE64, VALUE.encode("utf-16-le"), gzip.compress(IN_BASE64)]
+HIDDEN = [
+    pytest.param(VALUE.encode(), id="as it is"),
+    pytest.param(IN_BASE64, id="in base64"),
+    pytest.param(VALUE.encode("utf-16-le"), id="in UTF-16"),
+    pytest.param(gzip.compress(IN_BASE64), id="compressed"),
+]
 
 
 @pytest.fixture
