@@ -61,13 +61,15 @@ def make(
 
 
 def say(plans: Sequence[Plan]) -> None:
-    """One line for each stack, on stderr, and one for each of its errors: the last of the text, where the reason is."""
+    """One line for each stack, on stderr, and its errors; of a program's traceback the last line, where the reason is."""
     for plan in plans:
         verdict = "" if plan.ok else f" ({pulumi.meaning(plan.exit_code)})"
         words(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}")
         for error in plan.errors:
-            # Behind the stack's name, so that it is never read as a workflow command.
-            words(f"{plan.stack}: {error.strip().splitlines()[-1]}")
+            lines = error.strip().splitlines()
+            for line in lines[-1:] if "Traceback (most recent call last):" in error else lines:
+                # Behind the stack's name, so that it is never read as a workflow command.
+                words(f"{plan.stack}: {line}")
 
 
 def names_an_image(settings: Mapping[str, Any]) -> bool:
