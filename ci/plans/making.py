@@ -61,7 +61,7 @@ def make(
 
 
 def say(plans: Sequence[Plan]) -> None:
-    """One line for each stack, on stderr, and its errors; of a program's traceback the last line, where the reason is."""
+    """One line for each stack, on stderr, and its errors; of a traceback only the last line, where the reason is."""
     for plan in plans:
         verdict = "" if plan.ok else f" ({pulumi.meaning(plan.exit_code)})"
         words(f"{plan.stack}: {comment.headline(plan).replace('*', '')}{verdict}")
