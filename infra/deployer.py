@@ -42,13 +42,15 @@ def get_deployer(settings: Settings) -> GetClientConfigResult:
     Raises `DeployerUnknown` with what the provider answers instead.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
-        # The SDK keeps its connection to the engine in context variables, which a thread does not have by itself.
-        asked = thread.submit(contextvars.copy_context().run, authorization.get_client_config)
-        _prepare(settings)
+        # The SDK keeps the program's project and stack in context variables, which a thread does not have by itself.
+        # Azure is asked here and not there: the stack itself is registered meanwhile, by this thread's event loop.
+        prepared = thread.submit(contextvars.copy_context().run, _prepare, settings)
         try:
-            return asked.result()
+            deployer = authorization.get_client_config()
         except Exception as error:  # the SDK's invoke raises nothing more special
             raise DeployerUnknown(str(error)) from error
+        prepared.result()
+    return deployer
 
 
 def _prepare(settings: Settings) -> None:
