@@ -204,24 +204,7 @@ class World:
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """As the administrator, beside the workers."""
-        settings = self.cloud.settings
-        token = self.cloud.tokens.issue(
-            principal_id=settings.deployer_object_id, client_id=settings.client_id, audience=AUDIENCE
-        )
-        with pytds.connect(
-            "localhost",
-            database=DATABASE,
-            port=self.port,
-            cafile=str(self.cloud.paths.ca),
-            validate_host=False,
-            access_token_callable=lambda: token,
-            timeout=30,
-            login_timeout=30,
-            autocommit=True,
-        ) as connection:
-            cursor = connection.cursor()
-            cursor.execute(statement, values)
-            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+        return rows_for_administrator(self.cloud, DATABASE, self.port, statement, values)
 
     def enqueue(self, queue: str, items: list[dict[str, Any]]) -> None:
         """What `enqueue` adds, without its process: tests of `enqueue` itself run that."""
@@ -235,6 +218,30 @@ class World:
                 row.key + KEY_END,
                 row.data,
             )
+
+
+def rows_for_administrator(
+    cloud: Cloud, database: str, port: int, statement: str, values: tuple[Any, ...]
+) -> list[tuple[Any, ...]]:
+    """What a statement gives to the local Azure's deployer, who is the SQL server's administrator."""
+    settings = cloud.settings
+    token = cloud.tokens.issue(
+        principal_id=settings.deployer_object_id, client_id=settings.client_id, audience=AUDIENCE
+    )
+    with pytds.connect(
+        "localhost",
+        database=database,
+        port=port,
+        cafile=str(cloud.paths.ca),
+        validate_host=False,
+        access_token_callable=lambda: token,
+        timeout=30,
+        login_timeout=30,
+        autocommit=True,
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute(statement, values)
+        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
 
 def open_world(stack: ExitStack, home: Path, databases: PostgresBackend | None = None, *, let_in: bool = True) -> World:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import secrets
-import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from local.azure.platform.certificates import server_context
 from local.paths import Paths
+from tests.ci.http_server import serving
 
 REPOSITORY = "team/platform"
 TOKEN = "the-jobs-own-token"
@@ -175,11 +175,5 @@ def running(paths: Paths | None = None) -> Iterator[FakeGitHub]:
             server.socket, server_side=True, do_handshake_on_connect=False
         )
     fake.url = f"{'http' if paths is None else 'https'}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -12,7 +12,6 @@ import base64
 import json
 import re
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from local.azure.control_plane.cloud import Cloud
 from local.azure.platform.certificates import server_context
 from local.azure.platform.errors import AzureError
+from tests.ci.http_server import serving
 
 LOGIN: Final = "login.microsoftonline.com"
 AUDIENCE: Final = "https://vault.azure.net"
@@ -120,11 +120,5 @@ def running(cloud: Cloud, name: str) -> Iterator[KeyVault]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     vault.proxy = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield vault
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

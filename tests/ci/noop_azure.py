@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from azure.identity import ClientSecretCredential
-from azure.mgmt.resource.resources import ResourceManagementClient
-
 from local.azure.executors import VARIABLE
+from local.deployment.resources import client
 from local.paths import CHECKOUT
 
 
@@ -23,22 +21,7 @@ class NoopAzure:
 
     def __init__(self, home: Path) -> None:
         self.cloud: dict[str, Any] = json.loads((home / "cloud.json").read_text())
-        cloud, ca = self.cloud, self.cloud["ca"]
-        credential = ClientSecretCredential(
-            cloud["tenant_id"],
-            cloud["client_id"],
-            cloud["client_secret"],
-            authority=cloud["authority"],
-            disable_instance_discovery=True,
-            connection_verify=ca,
-        )
-        self.arm = ResourceManagementClient(
-            credential,
-            cloud["subscription_id"],
-            base_url=cloud["arm"],
-            credential_scopes=["https://management.azure.com/.default"],
-            connection_verify=ca,
-        )
+        self.arm = client(self.cloud)
 
     def exists(self) -> set[str]:
         """Ids of all groups and resources, in small letters."""

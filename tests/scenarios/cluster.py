@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytds
 from azure.batch import models
 
 from jobs.errors import ServiceError
@@ -29,7 +28,7 @@ from jobs.service.connection import connect
 from local.azure.control_plane.cloud import Cloud
 from local.node.docker_executor import HOME_LABEL, NODE_LABEL, home_id
 from local.paths import Paths
-from testbeds.worker_world import AUDIENCE
+from testbeds.worker_world import rows_for_administrator
 
 DRILL = "docker_worker.examples.drill:handle"
 
@@ -268,24 +267,8 @@ class Cluster:
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """As the administrator."""
-        settings = self._cloud.settings
-        token = self._cloud.tokens.issue(
-            principal_id=settings.deployer_object_id, client_id=settings.client_id, audience=AUDIENCE
-        )
-        with pytds.connect(
-            "localhost",
-            database=self.outputs.sql_database,
-            port=self._cloud.ports.reserve("sql"),
-            cafile=str(self.paths.ca),
-            validate_host=False,
-            access_token_callable=lambda: token,
-            timeout=30,
-            login_timeout=30,
-            autocommit=True,
-        ) as connection:
-            cursor = connection.cursor()
-            cursor.execute(statement, values)
-            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+        port = self._cloud.ports.reserve("sql")
+        return rows_for_administrator(self._cloud, self.outputs.sql_database, port, statement, values)
 
     def enqueue(self, queue: str, items: Mapping[str, Mapping[str, Any]]) -> None:
         for key, data in items.items():

@@ -118,6 +118,7 @@ PARTLY: dict[str, str] = {
     "azureBlobFileSystemConfiguration.blobfuseOptions": "`allow_other` and `ro`; the others change nothing",
 }
 """Properties of which a part works."""
+
 _OLD_NODES = "pools of virtual machines have no versions of an operating system: those of cloud services are retired"
 _NO_CERTIFICATES = "certificates were retired on 29 February 2024"
 _COMBINED = "recorded traffic answers JobPreparationTaskOrReleaseTaskNotSpecified"

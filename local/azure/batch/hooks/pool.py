@@ -83,17 +83,7 @@ class PoolHooks:
         scaling = None if pool is None else _scaling(pool)
         with account.loop.turn() as turn:
             if pool is None:
-                pool = Pool(
-                    id=new.name,
-                    body=body,
-                    created=turn.now,
-                    state_since=turn.now,
-                    changed=turn.now,
-                    allocation_since=turn.now,
-                    number=account.state.next_number(),
-                    secrets=secrets,
-                )
-                turn.add(pool)
+                pool = allocation.add_pool(turn, new.name, body, secrets)
             else:
                 with turn.change(pool):
                     pool.body = body

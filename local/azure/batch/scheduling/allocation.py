@@ -55,16 +55,10 @@ _ENDINGS = {"requeue": Ending.REQUEUE, "terminate": Ending.TERMINATE}
 # -- pools -------------------------------------------------------------------------------------------------------------
 
 
-def make_pool(
-    turn: Turn,
-    pool_id: str,
-    body: dict[str, Any],
-    secrets: dict[str, Any],
-    dedicated: int,
-    low_priority: int,
-    auto_pool_of: str | None = None,
+def add_pool(
+    turn: Turn, pool_id: str, body: dict[str, Any], secrets: dict[str, Any], auto_pool_of: str | None = None
 ) -> Pool:
-    """A new pool of a checked definition, and its nodes asked for."""
+    """A new pool of a checked definition, without nodes."""
     pool = Pool(
         id=pool_id,
         body=body,
@@ -77,6 +71,20 @@ def make_pool(
         auto_pool_of=auto_pool_of,
     )
     turn.add(pool)
+    return pool
+
+
+def make_pool(
+    turn: Turn,
+    pool_id: str,
+    body: dict[str, Any],
+    secrets: dict[str, Any],
+    dedicated: int,
+    low_priority: int,
+    auto_pool_of: str | None = None,
+) -> Pool:
+    """A new pool of a checked definition, and its nodes asked for."""
+    pool = add_pool(turn, pool_id, body, secrets, auto_pool_of)
     resize(turn, pool, dedicated, low_priority)
     turn.post(PoolMade(pool))
     return pool
