@@ -15,7 +15,7 @@ from local.errors import LocalError
 from local.paths import CHECKOUT, PRIVATE_UMASK, Paths
 from local.processes.running import BUSY, READY, status_file, supervisor_pid
 
-START_SECONDS = 90.0
+START_SECONDS = 500.0  # longer than all children may take one after the other: who does not answer is then named
 STOP_SECONDS = 60.0
 
 

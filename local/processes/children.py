@@ -27,6 +27,8 @@ _DYING_SECONDS = 5.0
 class Child:
     """A program to keep running. `ready` returns once the service answers; times are seconds.
 
+    `ready_seconds` is for a program that hangs, and bears a loaded machine, a million tasks to read and a database that
+    recovers: one that ends is seen at once.
     `stop_signal` is also what the kernel sends it when the supervisor is killed: a program that saves on SIGTERM then
     still saves.
     """
@@ -35,7 +37,7 @@ class Child:
     argv: Sequence[str]
     ready: Callable[[], Awaitable[None]]
     env: Mapping[str, str] = field(default_factory=dict)
-    ready_seconds: float = 30.0
+    ready_seconds: float = 120.0
     stop_signal: signal.Signals = signal.SIGTERM
     grace_seconds: float = 10.0
 

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import docker
 from local.paths import Paths
 
 HOME_LABEL = "org.local-azure.home"
+KILLED_SECONDS = 60.0  # generous: a loaded machine is slow, and nothing here measures time
+LOOK_SECONDS = 0.05
 
 
 def read(file: Path) -> bytes:
@@ -110,5 +114,23 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def kill_all(local_azure: Mapping[str, int]) -> None:
+    """kill -9 every process of a local Azure as if at once, by name and id (`Checkout.processes`); none is left.
+
+    The supervisor is stopped first, so that it neither starts a killed child again nor, killed itself, has the kernel
+    end the others more gently before their turn.
+    """
+    supervisor = local_azure["supervisor"]
+    os.kill(supervisor, signal.SIGSTOP)
+    for pid in (*(pid for pid in local_azure.values() if pid != supervisor), supervisor):
+        kill(pid)
+    deadline = time.monotonic() + KILLED_SECONDS
+    while left := {name: pid for name, pid in local_azure.items() if not gone(pid)}:
+        assert time.monotonic() < deadline, f"{KILLED_SECONDS:.0f} s after kill -9 there are still {left}"
+        time.sleep(LOOK_SECONDS)
+
+
 def gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] == "Z"
+    """Whether the process has ended; one that its parent did not ask about yet has."""
+    state = read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()[:1]
+    return state in ([], [b"Z"])

@@ -10,9 +10,10 @@ import pytest
 
 from local.azure.control_plane.cloud import Cloud
 from local.azure.platform.ports import HOST, PortInUse
+from local.azure.sql.stores.postgres import cluster
 from local.errors import LocalError
 from local.paths import Paths
-from local.processes import children
+from local.processes import background, children
 
 
 def test_stores_start_before_those_that_use_them_and_stale_signs_are_gone(
@@ -28,6 +29,13 @@ def test_stores_start_before_those_that_use_them_and_stale_signs_are_gone(
     arguments = [argument for child in table for argument in child.argv]
     secrets = [value for child in table for name, value in child.env.items() if "SECRET" in name]
     assert secrets and not set(secrets) & set(arguments)  # never on a command line
+
+
+def test_a_start_waits_longer_than_what_it_waits_for(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "require_programs", lambda _commands: None)
+    table = {child.name: child for child in children.children(paths)}
+    assert sum(child.ready_seconds for child in table.values()) < background.START_SECONDS
+    assert table["sql"].ready_seconds > cluster.STOP_SECONDS + cluster.START_SECONDS  # a leftover's end, its recovery
 
 
 def test_ports_stay_the_same(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.deployed import rules_pool
 from tests.scenarios.deployed.stack import Job, Stack
-from tests.scenarios.machine import gone, kill
+from tests.scenarios.machine import kill_all
 
 pytestmark = pytest.mark.docker
 
@@ -128,10 +128,7 @@ def test_a_killed_local_azure_goes_on_with_a_preparation_and_a_release(
     def outage_of(task: str) -> None:
         """Kill the local Azure while the task runs; the node goes on with it, and it ends once all is there again."""
         stack.until(lambda: begun(stack, pool, f"{folder}/{task}"), lambda text: text == "begun\n", f"{task} running")
-        killed = deployed.processes()
-        for pid in killed.values():
-            kill(pid)
-        stack.until(lambda: [pid for pid in killed.values() if not gone(pid)], lambda left: not left, "all killed")
+        kill_all(deployed.processes())
         deployed.module("local", "start")
         assert helper.run(f"go-{task}", f"/bin/sh -c 'touch $AZ_BATCH_NODE_SHARED_DIR/{task}'").code == 0
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.scenarios.checkout import Checkout
 from tests.scenarios.deployed.stack import SECONDS, Stack, eventually
-from tests.scenarios.machine import gone, kill
+from tests.scenarios.machine import kill, kill_all
 
 pytestmark = pytest.mark.docker
 
@@ -45,9 +45,7 @@ def test_a_killed_local_azure_started_again_loses_and_doubles_nothing(
         )
         killed = deployed.processes()
         began = time.monotonic()
-        for pid in killed.values():
-            kill(pid)
-        eventually(lambda: [pid for pid in killed.values() if not gone(pid)], lambda left: not left, "all killed")
+        kill_all(killed)
         deployed.module("local", "start")
         away = time.monotonic() - began
         out, err = watcher.communicate(timeout=SECONDS)

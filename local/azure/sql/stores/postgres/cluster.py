@@ -24,8 +24,8 @@ _PROGRAMS: Final = ("/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", 
 _SOCKET: Final = ".s.PGSQL.5432"
 _USER: Final = "postgres"  # Debian's user, and the cluster's superuser
 _MOUNT_POINT: Final = "/mnt"  # in the child's own mount namespace only
-_START_SECONDS: Final = 60.0
-_STOP_SECONDS: Final = 20.0
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.02
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -82,7 +82,7 @@ class Cluster:
             return
         process.send_signal(signal.SIGINT)  # "fast": sessions are ended, what was committed is on disk
         try:
-            process.wait(_STOP_SECONDS)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -131,7 +131,7 @@ class Cluster:
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
-        end = time.monotonic() + _START_SECONDS
+        end = time.monotonic() + START_SECONDS
         while True:
             try:
                 return Client(socket_of(self._paths), user=_USER, database="postgres").close()
@@ -143,7 +143,7 @@ class Cluster:
                     ) from error
                 if time.monotonic() > end:
                     raise ClusterError(
-                        f"PostgreSQL did not answer within {_START_SECONDS:.0f} s ({error}); "
+                        f"PostgreSQL did not answer within {START_SECONDS:.0f} s ({error}); "
                         "the machine is too loaded. Start again"
                     ) from error
             time.sleep(_LOOK_SECONDS)
@@ -151,7 +151,7 @@ class Cluster:
     def _end_leftover(self) -> None:
         """End the PostgreSQL of a killed server, and forget a pid file whose process is another program by now."""
         file = self._folder / "data" / "postmaster.pid"
-        end, stopping = time.monotonic() + _STOP_SECONDS, False
+        end, stopping = time.monotonic() + STOP_SECONDS, False
         while True:
             pid = _postmaster(file)
             if pid is None:
