@@ -19,6 +19,7 @@ import pytest
 from local.azure.control_plane.cloud import Cloud
 from local.paths import Paths
 from tests.azure.sql.world import AUDIENCE, needs_postgres
+from tests.scenarios.machine import gone
 
 pytestmark = pytest.mark.thorough
 
@@ -127,12 +128,9 @@ def test_postgresql_does_not_outlive_a_killed_server(machine: Machine) -> None:
     machine.process.kill()
     machine.process.wait()
     end = time.monotonic() + WAIT_SECONDS
-    while Path(f"/proc/{postmaster}").exists() and time.monotonic() < end:
-        if Path(f"/proc/{postmaster}/stat").read_text().split()[2] == "Z":
-            break  # ended; whoever inherited it has not looked yet
+    while not gone(postmaster):
+        assert time.monotonic() < end, f"PostgreSQL, process {postmaster}, lives on"
         time.sleep(0.05)
-    else:
-        assert not Path(f"/proc/{postmaster}").exists()
 
 
 def test_a_pid_file_of_another_program_does_not_stop_the_start(machine: Machine) -> None:
