@@ -22,7 +22,7 @@ def main() -> int:
         raise_on_end()
         code = run()
     except KeyboardInterrupt:  # while the packages are loaded; later ones are the command line's
-        print("interrupted; nothing was done", file=sys.stderr)
+        _tell("interrupted; nothing was done")
         return 130
     except ImportError as error:
         if (error.name or "").split(".")[0] in ("", "jobs"):
@@ -41,7 +41,7 @@ def _end(code: int) -> int:
     failure = streams.let_go()
     if failure is None or isinstance(failure, BrokenPipeError) or code != Exit.OK:
         return code
-    print(f"error: stdout could not be written: {failure.strerror}", file=sys.stderr)
+    _tell(f"error: stdout could not be written: {failure.strerror}")
     return Exit.MACHINE
 
 
@@ -50,13 +50,18 @@ def _defect(error: Exception) -> int:
     from .errors import from_outside
 
     told = from_outside(error)
-    print(f"error: {told}", file=sys.stderr)
+    _tell(f"error: {told}")
     return told.exit
 
 
 def _refuse(fact: str, cause: str) -> int:
-    print(f"error: {fact}\n  cause: {cause}\n  next:  {NEXT}", file=sys.stderr)
+    _tell(f"error: {fact}\n  cause: {cause}\n  next:  {NEXT}")
     return 2
+
+
+def _tell(text: str) -> None:
+    """What is said before the command line's printer (`terminal/render.py`) can be loaded, or after it is gone."""
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

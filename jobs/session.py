@@ -46,5 +46,5 @@ class Session:
     @cached_property
     def blobs(self) -> Blobs:
         if self.connection.outputs is None:
-            raise UsageError("there is no stack, so no storage account is known. Use --stack")
+            raise UsageError("there is no stack, so no storage account is known", next_step="use --stack")
         return self.make_blobs(self.connection)

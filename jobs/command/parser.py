@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
     """argparse's own way of leaving would hide the exit code in it."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}{'' if message.endswith('?') else '.'} See: {self.prog} --help")
+        raise UsageError(message, next_step=f"{self.prog} --help")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """A name that is not among the choices: the nearest is told, or all."""
@@ -126,7 +126,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         chosen = verb_parsers(parser)[arguments.verb]
         known = [option for action in chosen._actions for option in action.option_strings if option.startswith("--")]
         near = wording.did_you_mean(rest[0].partition("=")[0], known) if rest[0].startswith("-") else ""
-        raise UsageError(f"unrecognized arguments: {' '.join(rest)}{near or '.'} See: {chosen.prog} --help")
+        raise UsageError(f"unrecognized arguments: {' '.join(rest)}{near}", next_step=f"{chosen.prog} --help")
     return arguments
 
 

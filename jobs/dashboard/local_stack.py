@@ -38,7 +38,7 @@ class LocalStack:
         """The end of one of its logs."""
         folder = self._home() / "log"
         if not NAME.fullmatch(name) or name not in {one.name for one in _logs(folder)}:
-            raise NotFound(f"there is no log {name!r}. Choose one of the list")
+            raise NotFound(f"there is no log {name!r}", next_step="choose one of the list")
         with (folder / name).open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - PIECE))

@@ -65,7 +65,7 @@ class Outputs:
                 listed = self._session.batch.task_files(job_id, task_id)
                 found += [{"where": "node", **vars(one)} for one in listed if not one.folder]
             except ServiceError as error:
-                missing = f"on its node: {error}"
+                missing = f"on its node: {error.fact}"
             if job.container and self._session.connection.outputs is not None:
                 prefix = task_output.blob_name(job, task_id, "")
                 for blob in self._session.blobs.list(job.container, prefix):

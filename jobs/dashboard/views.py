@@ -253,7 +253,9 @@ class Views:
                 self._listings.clear()
             tokens = self._listings.setdefault(key, [""])
             if page >= len(tokens):
-                raise NotFound(f"page {page + 1} of these tasks is not known any more. Begin with the first")
+                raise NotFound(
+                    f"page {page + 1} of these tasks is not known any more", next_step="begin with the first"
+                )
             token = tokens[page]
 
         def ask() -> TaskPage:
@@ -398,7 +400,7 @@ class Views:
         try:
             return ask()
         except (ServiceError, UsageError) as error:
-            return str(error)
+            return error.fact
 
 
 def _command(words: str) -> str:

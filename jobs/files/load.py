@@ -71,8 +71,8 @@ def load(path: Path) -> JobFile:
         data, lines = document.read(path)
     except OSError as error:
         raise UsageError(
-            f"{path}: cannot be read: {error.strerror}. "
-            "Give the path of a job file, for example jobs/samples/hello.yaml"
+            f"{path}: cannot be read: {error.strerror}",
+            next_step="give the path of a job file, for example jobs/samples/hello.yaml",
         ) from error
     try:
         file = JobFile.model_validate(data).read_from(lines)

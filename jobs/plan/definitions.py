@@ -80,7 +80,8 @@ def job_id(job: Job, *, now: datetime) -> str:
     result = fill(job.id, {"family": job.family, "time": now.strftime("%Y%m%d-%H%M%S")})
     if not ID.fullmatch(result):
         raise UsageError(
-            f"job id {result!r}: expected 1 to 64 letters, digits, '-' and '_'. Change job.id or use --job-id"
+            f"job id {result!r}: expected 1 to 64 letters, digits, '-' and '_'",
+            next_step="change job.id or use --job-id",
         )
     return result
 
@@ -92,8 +93,8 @@ def container_of(job: Job, outputs: Outputs | None) -> str | None:
     if job.family not in outputs.job_containers:
         known = ", ".join(sorted(outputs.job_containers)) or "none"
         raise UsageError(
-            f"job.family {job.family!r} has no container in this stack (known: {known}). "
-            "Add it to the stack's job families and run up"
+            f"job.family {job.family!r} has no container in this stack (known: {known})",
+            next_step="add it to the stack's job families and run up",
         )
     return outputs.job_containers[job.family]
 
@@ -104,7 +105,9 @@ def pool_of(job: Job, outputs: Outputs | None) -> str:
         return job.pool
     if job.pool not in outputs.pools:
         known = ", ".join(sorted(outputs.pools)) or "none"
-        raise UsageError(f"job.pool {job.pool!r} is not a pool of this stack (known: {known}). Correct job.pool")
+        raise UsageError(
+            f"job.pool {job.pool!r} is not a pool of this stack (known: {known})", next_step="correct job.pool"
+        )
     return outputs.pools[job.pool]
 
 
@@ -245,7 +248,7 @@ def task_definition(
         definition["outputFiles"] = _output_files(task, job, identifier, container, outputs)
     elif task.outputs:
         raise UsageError(
-            f"task {task.id!r} has outputs, but without a stack there is no container for them. Use --stack"
+            f"task {task.id!r} has outputs, but without a stack there is no container for them", next_step="use --stack"
         )
     return definition
 
@@ -285,7 +288,8 @@ def image(reference: str, outputs: Outputs | None) -> str:
         return reference
     if outputs is None or not outputs.worker_image:
         raise UsageError(
-            "`image: worker` is the stack's worker image, and there is no stack. Use --stack, or name an image"
+            "`image: worker` is the stack's worker image, and there is no stack",
+            next_step="use --stack, or name an image",
         )
     return outputs.worker_image
 

@@ -236,7 +236,7 @@ def _told_at(file: JobFile, place: Place | None) -> Iterator[None]:
     except UsageError as error:
         if place is None:
             raise
-        raise JobFileError([f"{file.where(place)}: {error}"]) from error
+        raise JobFileError([f"{file.where(place)}: {error.in_one_line}"]) from error
 
 
 def check_file(path: Path) -> int:

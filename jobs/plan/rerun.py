@@ -161,8 +161,8 @@ class Tasks:
             return
         told = f"is {state.state}" if state is not None else "is not in the job"
         raise UsageError(
-            f"task {task.id} depends on {parent}, which {told} and would not be in the new job. "
-            "Wait for it, run the tasks again in the same job, or submit the file again"
+            f"task {task.id} depends on {parent}, which {told} and would not be in the new job",
+            next_step="wait for it, run the tasks again in the same job, or submit the file again",
         )
 
 

@@ -53,7 +53,9 @@ class Checked:
         self._hash.update(data)
         self._left -= len(data)
         if len(data) < wanted or (not self._left and self._hash.hexdigest() != self._file.digest):
-            raise UsageError(f"{self._file.path} changed while it was submitted; submit again when nobody writes it")
+            raise UsageError(
+                f"{self._file.path} changed while it was submitted", next_step="submit again when nobody writes it"
+            )
         self._tally.add(bytes=len(data))
         return data
 
@@ -112,7 +114,7 @@ def _one(blobs: Blobs, container: str, digest: str, file: LocalFile, tally: _Tal
     try:
         stream = Checked(file, tally)
     except OSError as error:
-        raise UsageError(f"{file.path} cannot be read any more: {error.strerror}; submit again") from error
+        raise UsageError(f"{file.path} cannot be read any more: {error.strerror}", next_step="submit again") from error
     try:
         blobs.write(container, name, stream, file.size)
     finally:

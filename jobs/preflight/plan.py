@@ -76,8 +76,10 @@ def read(stack: str, preview: Mapping[str, Any], subscription_id: str = "") -> P
     subscription = subscription_id or next((config[key] for key in _subscription_keys(config) if key in config), "")
     if not subscription:
         raise UsageError(
-            f"stack {stack!r} does not say in which subscription it is made. Set it: "
-            f"pulumi config set azure-native:subscriptionId ID -s {stack}, or export ARM_SUBSCRIPTION_ID"
+            f"stack {stack!r} does not say in which subscription it is made",
+            next_step=(
+                f"set it: pulumi config set azure-native:subscriptionId ID -s {stack}, or export ARM_SUBSCRIPTION_ID"
+            ),
         )
     made = list(_made(preview))
     groups = [one["resourceGroupName"] for kind, one in made if kind == "azure-native:resources:ResourceGroup"]

@@ -258,7 +258,7 @@ def before_up(subscription: Subscription, plan: Plan) -> Iterator[Finding]:
             yield from check()
         except Forbidden as error:
             where = "network" if name == "subnets" else "subscription"
-            yield Finding(name, WARNING, str(error), f"Reader on the {where} shows it")
+            yield Finding(name, WARNING, error.fact, f"Reader on the {where} shows it")
 
 
 def _take_over(resource: str) -> str:

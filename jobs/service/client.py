@@ -109,7 +109,7 @@ JSON: Final = {"Content-Type": "application/json; odata=minimalmetadata"}
 PAGE: Final = 1000  # the most that one answer lists
 # azure-core: three connection attempts with 0, 1.6 and 3.2 s between them: a dead service is told in seconds.
 RETRIES: Final = {"retry_total": 5, "retry_connect": 2, "retry_status": 3, "connection_timeout": 20}
-_FORBIDDEN: Final = "Have yourself added to the stack's `submitters` (`role: operate` for pools and nodes)"
+_FORBIDDEN: Final = "have yourself added to the stack's `submitters` (`role: operate` for pools and nodes)"
 
 
 class AzureBatch(ScheduleCalls):
@@ -343,7 +343,9 @@ class AzureBatch(ScheduleCalls):
             options = models.BatchPoolEvaluateAutoScaleOptions({"autoScaleFormula": formula})
             run = self._client.evaluate_pool_auto_scale(pool_id, options).as_dict()
         if wrong := autoscale_problem(run):
-            raise Refused(f"pool {pool_id}: its formula cannot be evaluated now: {wrong}. The pool keeps its size")
+            raise Refused(
+                f"pool {pool_id}: its formula cannot be evaluated now, and the pool keeps its size", cause=str(wrong)
+            )
         return str(run.get("results") or "")
 
     def image_ends(self) -> dict[tuple[str, str], datetime | None]:
@@ -454,32 +456,43 @@ def translate(error: AzureError, what: str, endpoint: str) -> ServiceError:
         if isinstance(error, ClientAuthenticationError):
             said = " ".join(str(error.message).split())
             if "Failed to establish a new connection" in said:  # azure-identity makes every failure one of this class
-                return Unreachable(f"nobody answers where tokens are had: {said}. Start the local Azure (make up)")
-            return Forbidden(f"no token could be had: {said}. Log in: az login")
+                return Unreachable(
+                    f"nobody answers where tokens are had: {said}", next_step="start the local Azure (make up)"
+                )
+            return Forbidden(f"no token could be had: {said}", next_step="log in: az login")
         verb = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer"
         return Unreachable(
-            f"{endpoint} {verb}: {error.message}. Check the network, and that the account (or local Azure) is up"
+            f"{endpoint} {verb}: {error.message}",
+            next_step="check the network, and that the account (or local Azure) is up",
         )
     code, said = _body(error)
     status = error.status_code
     if status == 401 or status == 403:
-        return Forbidden(f"{what}: the service refused you: {code}: {said}. {_FORBIDDEN}", code)
+        return Forbidden(f"{what}: the service refused you: {code}: {said}", next_step=_FORBIDDEN, code=code)
     if status == 404:
-        return NotFound(f"{what} does not exist ({code}). Check the name, and that the stack is the right one", code)
+        return NotFound(
+            f"{what} does not exist ({code})",
+            next_step="check the name, and that the stack is the right one",
+            code=code,
+        )
     if status == 413:
-        return RequestTooLarge(f"{what}: {said}", code)
+        return RequestTooLarge(f"{what}: {said}", code=code)
     if status == 429 or (status == 503 and code == "ServerBusy"):
         after = str(getattr(error.response, "headers", {}).get("Retry-After") or "")
-        return Throttled(f"{what}: {said}", code, float(after) if after.isdecimal() else None)
+        return Throttled(f"{what}: {said}", code=code, retry_after=float(after) if after.isdecimal() else None)
     if code.endswith("QuotaReached"):
-        return QuotaExceeded(f"{what}: {said} ({code}). Delete jobs that ended, or ask for more quota", code)
+        return QuotaExceeded(
+            f"{what}: {said} ({code})", next_step="delete jobs that ended, or ask for more quota", code=code
+        )
     if status == 409:
-        return Conflict(f"{what}: {said} ({code})", code)
+        return Conflict(f"{what}: {said} ({code})", code=code)
     if status == 501:
-        return Refused(f"{what}: {endpoint} does not have this: {said} ({code}). The real service does", code)
+        return Refused(
+            f"{what}: {endpoint} does not have this: {said} ({code})", cause="the real service has it", code=code
+        )
     if status is not None and 400 <= status < 500:
-        return Refused(f"{what}: the service refused the request: {code}: {said}", code)
-    return ServiceError(f"{what}: the service failed: {status} {code}: {said}. Try again", code)
+        return Refused(f"{what}: the service refused the request: {code}: {said}", code=code)
+    return ServiceError(f"{what}: the service failed: {status} {code}: {said}", next_step="try again", code=code)
 
 
 def _body(error: HttpResponseError) -> tuple[str, str]:

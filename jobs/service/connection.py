@@ -53,7 +53,8 @@ class Outputs:
         needed = ("batch_endpoint", "blob_endpoint", "pools", "worker_image", "job_containers", "worker_identity")
         if missing := [name for name in needed if name not in data]:
             raise UsageError(
-                f"{origin}: no output {', '.join(missing)}; the stack is not deployed, or not this project's. Run up"
+                f"{origin}: no output {', '.join(missing)}; the stack is not deployed, or not this project's",
+                next_step="run up",
             )
         identity, sql = data["worker_identity"], data.get("sql") or {}
         return cls(
@@ -112,8 +113,8 @@ class Connection:
 class NotDeployed(UsageError):
     """The stack has no outputs: nothing of it is there yet. `cloud` reaches Azure's management, and nothing else."""
 
-    def __init__(self, message: str, stack: str, cloud: Connection) -> None:
-        super().__init__(message)
+    def __init__(self, error: UsageError, stack: str, cloud: Connection) -> None:
+        super().__init__(error.fact, cause=error.cause, next_step=error.next_step)
         self.stack = stack
         self.cloud = cloud
 
@@ -134,8 +135,8 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
     if stack is None and outputs_file is None:
         if not cloud.exists():
             raise UsageError(
-                f"no stack is given, and there is no {cloud}. "
-                "Use --stack NAME or --outputs FILE, or start the local Azure (make up)"
+                f"no stack is given, and there is no {cloud}",
+                next_step="use --stack NAME or --outputs FILE, or start the local Azure (make up)",
             )
         stack = LOCAL
     if outputs_file is not None:
@@ -148,7 +149,7 @@ def connect(stack: str | None, outputs_file: Path | None, environment: Mapping[s
         except UsageError as error:
             if found:
                 raise
-            raise NotDeployed(str(error), stack, _cloud(stack, home, environment)) from error
+            raise NotDeployed(error, stack, _cloud(stack, home, environment)) from error
     return replace(_cloud(stack, home, environment), batch_endpoint=_url(outputs.batch_endpoint), outputs=outputs)
 
 
@@ -169,7 +170,9 @@ def _cloud(stack: str | None, home: Path, environment: Mapping[str, str]) -> Con
         )
         ca = Path(facts["ca"])
     except KeyError as error:
-        raise UsageError(f"{cloud}: has no {error}. Start the local Azure again: python -m local start") from error
+        raise UsageError(
+            f"{cloud}: has no {error}", next_step="start the local Azure again: python -m local start"
+        ) from error
     # A relative path is relative to the folder above HOME, where cloud.json's own example has it.
     return Connection(
         batch_endpoint="",
@@ -194,19 +197,21 @@ def _url(endpoint: str, *, http_allowed: bool = False) -> str:
     if "://" not in endpoint:
         return f"https://{endpoint}"
     if not endpoint.startswith("https://") and not http_allowed:
-        raise UsageError(f"batch_endpoint is {endpoint!r}; a token is only sent over https. Correct the output")
+        raise UsageError(
+            f"batch_endpoint is {endpoint!r}; a token is only sent over https", next_step="correct the output"
+        )
     return endpoint
 
 
-def _read(path: Path, next_step: str = "Give a file that `pulumi stack output --json` wrote") -> dict[str, Any]:
+def _read(path: Path, next_step: str = "give a file that `pulumi stack output --json` wrote") -> dict[str, Any]:
     try:
         data = json.loads(text.decode(path.read_bytes()))
     except text.TextError as error:
-        raise UsageError(f"{path}:{error.line}: cannot be read: {error}") from error
+        raise UsageError(f"{path}:{error.line}: cannot be read: {error}", next_step=next_step) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: cannot be read as JSON: {error}. {next_step}") from error
+        raise UsageError(f"{path}: cannot be read as JSON: {error}", next_step=next_step) from error
     if not isinstance(data, dict):
-        raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}. {next_step}")
+        raise UsageError(f"{path}: expected a JSON object, got {type(data).__name__}", next_step=next_step)
     return data
 
 
@@ -223,7 +228,7 @@ def pulumi(stack: str, home: Path | None, *words: str) -> dict[str, Any]:
     """
     outputs = words[:2] == ("stack", "output")
     what = f"the outputs of stack {stack!r} cannot be had" if outputs else f"what stack {stack!r} is to be is not known"
-    otherwise = "Use --outputs FILE" if outputs else "Correct that, then ask again"
+    otherwise = "use --outputs FILE" if outputs else "correct that, then ask again"
     words = (*words, "--stack", stack)
     command = [sys.executable, "-m", "local", "pulumi", *words] if stack == LOCAL else ["pulumi", *words]
     shown = " ".join(["python", *command[1:]] if stack == LOCAL else command)
@@ -240,16 +245,17 @@ def pulumi(stack: str, home: Path | None, *words: str) -> dict[str, Any]:
         )
     except FileNotFoundError as error:
         raise UsageError(
-            f"{what}: there is no Pulumi CLI on PATH, and `{shown}` tells it. Install it. "
-            "Use --outputs FILE with what `pulumi stack output --json` printed elsewhere otherwise"
+            what,
+            cause=f"there is no Pulumi CLI on PATH, and `{shown}` tells it",
+            next_step="install it, or use --outputs FILE with what `pulumi stack output --json` printed elsewhere",
         ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"{what}: `{shown}`: {error}. {otherwise}") from error
+        raise UsageError(what, cause=f"`{shown}`: {error}", next_step=otherwise) from error
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("error: ") or done.stdout.strip() or f"exit code {done.returncode}"
-        lines = "\n".join(f"  {line}" for line in said.splitlines())
-        raise UsageError(f"{what}. `{shown}` says:\n{lines}")
+        lines = "\n".join(f"    {line}" for line in said.splitlines())
+        raise UsageError(what, cause=f"`{shown}` says:\n{lines}", next_step=otherwise)
     try:
         return json.loads(done.stdout or "{}")
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"`{shown}` did not print JSON: {error}") from error
+        raise UsageError(what, cause=f"`{shown}` did not print JSON: {error}", next_step=otherwise) from error

@@ -13,7 +13,8 @@ def token_credential(connection: Connection) -> Any:
     """The credential for a connection: the local Azure's application, or whatever azure-identity finds here."""
     if isinstance(connection.credential, SharedKey):
         raise UsageError(
-            "with AZURE_BATCH_ACCESS_KEY there is no token for the storage account. Unset it and use --stack"
+            "with AZURE_BATCH_ACCESS_KEY there is no token for the storage account",
+            next_step="unset it and use --stack",
         )
     logging.getLogger("azure").addHandler(logging.NullHandler())  # it logs what it raises, too: said twice
     if isinstance(connection.credential, ClientSecret):

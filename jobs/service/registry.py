@@ -36,7 +36,7 @@ class Registry:
 
     def __init__(self, connection: Connection) -> None:
         if connection.outputs is None or not connection.outputs.registry_server:
-            raise UsageError("the stack's outputs name no registry_server. Use --stack, and run up")
+            raise UsageError("the stack's outputs name no registry_server", next_step="use --stack, and run up")
         self.server = connection.outputs.registry_server
         self._rest = Rest(connection, f"https://{self.server}")
         self._refresh = ""
@@ -90,5 +90,7 @@ class Registry:
 
     def _refused(self, error: Forbidden, role: str) -> Forbidden:
         return Forbidden(
-            f"registry {self.server} refused you: {error}. You need {role} on it (submitters do not have it)"
+            f"registry {self.server} refused you: {error.fact}",
+            cause=f"you need {role} on it, and submitters do not have it",
+            next_step="have the role assigned to you",
         )

@@ -33,7 +33,7 @@ class Rest:
             return self._credential.get_token(scope).token
         except AzureError as error:
             said = " ".join(str(error.message).split())
-            raise Forbidden(f"no token could be had for {scope}: {said}. Log in (az login)") from error
+            raise Forbidden(f"no token could be had for {scope}: {said}", next_step="log in (az login)") from error
 
     def call(
         self,
@@ -50,13 +50,13 @@ class Rest:
         try:
             answer = self._session.request(method, url, headers=headers, data=form, json=body, timeout=SECONDS)
         except requests.RequestException as error:
-            raise Unreachable(f"{self._base} cannot be reached: {error}. Check the network") from error
+            raise Unreachable(f"{self._base} cannot be reached: {error}", next_step="check the network") from error
         if answer.status_code >= 400:
             raise _refusal(answer, f"{method} {url.split('?')[0]}")
         try:
             return answer.json() if answer.content else {}, answer
         except ValueError as error:
-            raise ServiceError(f"{url}: the answer is not JSON: {answer.text[:80]!r}") from error
+            raise ServiceError(f"{url}: the answer is not JSON: {answer.text[:80]!r}", next_step="try again") from error
 
 
 def _refusal(answer: requests.Response, what: str) -> ServiceError:
@@ -67,4 +67,4 @@ def _refusal(answer: requests.Response, what: str) -> ServiceError:
     except (ValueError, AttributeError, IndexError):
         code, said = "", answer.text[:80]
     kind = {401: Forbidden, 403: Forbidden, 404: NotFound}.get(answer.status_code, ServiceError)
-    return kind(f"{what}: {answer.status_code} {code}: {said}", code)
+    return kind(f"{what}: {answer.status_code} {code}: {said}", code=code)

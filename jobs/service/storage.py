@@ -21,8 +21,9 @@ SCOPE: Final = "https://storage.azure.com/.default"
 TRANSIENT: Final = (429, 500, 502, 503, 504)
 PIECE: Final = 1 << 20
 SECONDS: Final = (20, 60)  # to connect, and without a byte
-_ADMITTED: Final = "Have yourself added to the stack's `submitters` (role Storage Blob Data Reader)"
-_WRITERS: Final = "Have yourself added to the stack's `submitters`, and run up (role Storage Blob Data Contributor)"
+_NETWORK: Final = "check the network, and that the account (or local Azure) is up"
+_ADMITTED: Final = "have yourself added to the stack's `submitters` (role Storage Blob Data Reader)"
+_WRITERS: Final = "have yourself added to the stack's `submitters`, and run up (role Storage Blob Data Contributor)"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class AzureBlobs:
                 answer.drain_conn()
                 answer.release_conn()
         except HTTPError as error:
-            raise Unreachable(f"{what}: the storage account does not answer: {error}") from error
+            raise Unreachable(f"{what}: the storage account does not answer: {error}", next_step=_NETWORK) from error
 
     def size_of(self, container: str, name: str) -> int | None:
         """Of a blob; None when there is none."""
@@ -150,10 +151,10 @@ def blob_path(name: str) -> str:
 
 def _refusal(status: int, code: str, what: str) -> ServiceError:
     if status == 404:
-        return NotFound(f"{what} does not exist ({code})", code)
+        return NotFound(f"{what} does not exist ({code})", code=code)
     if status in (401, 403):
-        return Forbidden(f"{what}: you may not read it ({code}). {_ADMITTED}", code)
-    return ServiceError(f"{what}: the service answered {status} {code}. Try again", code)
+        return Forbidden(f"{what}: you may not read it ({code})", next_step=_ADMITTED, code=code)
+    return ServiceError(f"{what}: the service answered {status} {code}", next_step="try again", code=code)
 
 
 def _translated(error: Exception, what: str, verb: str = "read", admitted: str = _ADMITTED) -> Exception:
@@ -162,14 +163,14 @@ def _translated(error: Exception, what: str, verb: str = "read", admitted: str =
     code = str(getattr(error, "error_code", "") or "")
     said = str(getattr(error, "message", error)).splitlines()[0] if isinstance(error, AzureError) else ""
     if isinstance(error, ResourceNotFoundError):
-        return NotFound(f"{what} does not exist ({said})", code)
+        return NotFound(f"{what} does not exist ({said})", code=code)
     if isinstance(error, ClientAuthenticationError) or (
         isinstance(error, HttpResponseError) and error.status_code == 403
     ):
         why = f"{code}: {said}" if code else said
-        return Forbidden(f"{what}: you may not {verb} it ({why}). {admitted}", code)
+        return Forbidden(f"{what}: you may not {verb} it ({why})", next_step=admitted, code=code)
     if isinstance(error, HttpResponseError):
-        return ServiceError(f"{what}: {said}", code)
+        return ServiceError(f"{what}: {said}", code=code)
     if isinstance(error, AzureError):
-        return Unreachable(f"{what}: the storage account does not answer: {said}")
+        return Unreachable(f"{what}: the storage account does not answer: {said}", next_step=_NETWORK)
     return error

@@ -57,7 +57,7 @@ def log(session: Session, one: PreparationState) -> list[str]:
         try:
             data = b"".join(session.batch.read_node_file(one.pool_id, one.node_id, f"{one.folder}/{name}"))
         except ServiceError as error:
-            return [f"({name} cannot be read: {error})"]
+            return [f"({name} cannot be read: {error.fact})"]
         if lines := data.decode(errors="replace").splitlines():
             return lines[-LINES_OF_LOG:]
     return []

@@ -67,11 +67,13 @@ def resumable(checkpoint: Path | None, folder: Path) -> str:
     if checkpoint is None:
         found = [path for path in found if not in_use(path)] or found
     if not found:
-        raise UsageError(f"there is no checkpoint in {folder}, so nothing to resume. Submit without --resume")
+        raise UsageError(
+            f"there is no checkpoint in {folder}, so nothing to resume", next_step="submit without --resume"
+        )
     if len(found) != 1:
         names = ", ".join(path.stem for path in found)
-        raise UsageError(f"--resume needs to know which job: in {folder} there are: {names}. Add --job-id")
+        raise UsageError(f"--resume needs to know which job: in {folder} there are: {names}", next_step="add --job-id")
     job_id = job_of(found[0])
     if job_id is None:
-        raise UsageError(f"{found[0]}: not a checkpoint. Add --job-id")
+        raise UsageError(f"{found[0]}: not a checkpoint", next_step="add --job-id")
     return job_id

@@ -89,9 +89,13 @@ class Checkpoint:
         try:
             found._file = os.open(path, os.O_RDWR)
         except FileNotFoundError:
-            raise UsageError(f"{path}: no such checkpoint, so nothing to resume. Submit without --resume") from None
+            raise UsageError(
+                f"{path}: no such checkpoint, so nothing to resume", next_step="submit without --resume"
+            ) from None
         except OSError as error:
-            raise UsageError(f"{path}: the checkpoint cannot be opened: {error.strerror}. Correct that") from error
+            raise UsageError(
+                f"{path}: the checkpoint cannot be opened: {error.strerror}", next_step="correct that"
+            ) from error
         found._lock()
         try:
             found._read(job_id, fingerprint)
@@ -181,14 +185,16 @@ class Checkpoint:
                     time.sleep(0.05)
                     continue
                 os.close(self._file)
-                raise UsageError(f"{self.path}: another submission is writing it. {_WAIT}") from None
+                raise UsageError(f"{self.path}: another submission is writing it", next_step=_WAIT) from None
 
     def _read(self, job_id: str, fingerprint: str) -> None:
         assert self.path is not None
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise UsageError(f"{self.path}: the checkpoint cannot be read: {error.strerror}. Correct that") from error
+            raise UsageError(
+                f"{self.path}: the checkpoint cannot be read: {error.strerror}", next_step="correct that"
+            ) from error
         lost = data.find(b"\x00")  # what a file system may leave where a power failure took the end
         data = data if lost < 0 else data[:lost]
         whole = data.rfind(b"\n") + 1
@@ -196,15 +202,17 @@ class Checkpoint:
         header = _header(head)
         if header is None:
             raise UsageError(
-                f"{self.path}:1: not the first line of a checkpoint (this version's are number {VERSION}). "
-                "If a submission wrote it, submit the same file with its --job-id and without --resume, with another "
-                "--checkpoint: what the job has already is found out, and not sent again"
+                f"{self.path}:1: not the first line of a checkpoint (this version's are number {VERSION})",
+                next_step=(
+                    "if a submission wrote it, submit the same file with its --job-id and without --resume, with "
+                    "another --checkpoint: what the job has already is found out, and not sent again"
+                ),
             )
         if header["job"] != job_id or header["fingerprint"] != fingerprint:
+            otherwise = "" if header["job"] != job_id else ", which was defined otherwise then"
             raise UsageError(
-                f"{self.path}: is of job {header['job']}"
-                + ("" if header["job"] != job_id else ", which was defined otherwise then")
-                + ". Submit the file as it was, or under another --job-id and --checkpoint"
+                f"{self.path}: is of job {header['job']}{otherwise}",
+                next_step="submit the file as it was, or under another --job-id and --checkpoint",
             )
         self.identity = header["submission"]
         self.tasks = header["tasks"]
@@ -216,8 +224,8 @@ class Checkpoint:
                 self._take(line, failures)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise UsageError(
-                f"{self.path}:{number}: not a checkpoint's line ({error}). Delete this line and those after it, and "
-                "resume: what they said is found out from the service"
+                f"{self.path}:{number}: not a checkpoint's line ({error})",
+                next_step="delete this line and those after it, and resume: the service tells what they said",
             ) from error
         self.failures = [(seq, verdict) for seq, found in failures.items() if seq in self.done for verdict in found]
         self._size = whole
@@ -251,7 +259,9 @@ def job_of(path: Path) -> str | None:
         with path.open("rb") as stream:
             header = _header(stream.readline().decode(errors="replace"))
     except OSError as error:
-        raise UsageError(f"{path}: the checkpoint cannot be read: {error.strerror}. Correct that") from error
+        raise UsageError(
+            f"{path}: the checkpoint cannot be read: {error.strerror}", next_step="correct that"
+        ) from error
     return None if header is None else str(header["job"])
 
 
@@ -282,21 +292,26 @@ def _is_there(path: Path, job_id: str) -> UsageError:
     except UsageError as error:
         return error
     if other is None:
-        return UsageError(f"{path}: there is a file already, and it is no checkpoint. Name another --checkpoint")
+        return UsageError(
+            f"{path}: there is a file already, and it is no checkpoint", next_step="name another --checkpoint"
+        )
     if other != job_id:
         return UsageError(
-            f"{path}: is the checkpoint of job {other}, whose submission did not end. Name another --checkpoint for "
-            f"job {job_id}"
+            f"{path}: is the checkpoint of job {other}, whose submission did not end",
+            next_step=f"name another --checkpoint for job {job_id}",
         )
     if in_use(path):
-        return UsageError(f"{path}: another submission is writing it. {_WAIT}")
-    return UsageError(f"{path}: a checkpoint of job {job_id} is there: a submission did not end. Go on with --resume")
+        return UsageError(f"{path}: another submission is writing it", next_step=_WAIT)
+    return UsageError(
+        f"{path}: a checkpoint of job {job_id} is there: a submission did not end", next_step="go on with --resume"
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> MachineError:
     return MachineError(
-        f"{path}: the checkpoint cannot be written: {error.strerror or error}. Nothing was sent; name another "
-        "--checkpoint, on a disk that has room"
+        f"{path}: the checkpoint cannot be written: {error.strerror or error}",
+        cause="nothing was sent",
+        next_step="name another --checkpoint, on a disk that has room",
     )
 
 

@@ -36,15 +36,16 @@ class ChunkSource:
             chunk = self._cut()
             if chunk is None:
                 raise UsageError(
-                    f"the input has {self.tasks} tasks, fewer than were sent before. Resume with the file as it was"
+                    f"the input has {self.tasks} tasks, fewer than were sent before",
+                    next_step="resume with the file as it was",
                 )
             entry = known.get(chunk.seq)
             chunk.expected = entry is not None
             if entry is not None and entry != (len(chunk.ids), chunk.digest()):
                 raise UsageError(
-                    f"tasks {chunk.ids[0]} to {chunk.ids[-1]} are defined otherwise than when they were sent; "
-                    "the job may have the old ones, and tasks cannot be changed. "
-                    "Resume with the file as it was, or submit under another --job-id"
+                    f"tasks {chunk.ids[0]} to {chunk.ids[-1]} are defined otherwise than when they were sent; the job "
+                    "may have the old ones, and tasks cannot be changed",
+                    next_step="resume with the file as it was, or submit under another --job-id",
                 )
             if chunk.seq not in self._checkpoint.done:
                 self._unsettled.append(chunk)

@@ -66,13 +66,14 @@ def cut(tasks: Iterable[Mapping[str, Any] | SerialisedTask], seen: Ids) -> Itera
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"one of the tasks {seen.count} to {seen.count + len(group) - 1} cannot be written as JSON with an id: "
-                f"{error!r}"
+                f"{error!r}",
+                next_step="correct what gives the tasks",
             ) from error
         if (doubled := seen.add_all(ids)) is not None:
             task_id, first = doubled
             raise UsageError(
-                f"task {seen.count}: id {task_id!r} is also the id of task {first} (case does not count). "
-                "Make the ids differ; the service would silently keep only the first"
+                f"task {seen.count}: id {task_id!r} is also the id of task {first} (case does not count)",
+                next_step="make the ids differ; the service would silently keep only the first",
             )
         for start, end in _fitting(texts):
             part = texts[start:end]

@@ -313,7 +313,10 @@ def _proxy(host: str) -> SplitResult | None:
     if proxy.scheme not in ("http", "https") or not proxy.hostname:
         # The address alone is shown: a password may stand before it.
         where = found.rpartition("@")[2]
-        raise UsageError(f"https_proxy: expected http://HOST:PORT or https://HOST:PORT, got {where}")
+        raise UsageError(
+            f"https_proxy: expected http://HOST:PORT or https://HOST:PORT, got {where}",
+            next_step="correct that variable, or unset it",
+        )
     return proxy
 
 

@@ -100,10 +100,12 @@ class JobCalls:
             state = self._patiently(lambda: self.batch.pool_state(pool_id))
         except NotFound as error:
             raise NotFound(
-                f"pool {pool_id} does not exist in this account. Correct job.pool, or run up again", error.code
+                f"pool {pool_id} does not exist in this account",
+                next_step="correct job.pool, or run up again",
+                code=error.code,
             ) from error
         if state != "active":
-            raise Conflict(f"pool {pool_id} is {state}; it takes no jobs. Wait, or use another pool")
+            raise Conflict(f"pool {pool_id} is {state}; it takes no jobs", next_step="wait, or use another pool")
 
     def find(self, job_id: str) -> FoundJob | None:
         """None when there is none."""
@@ -144,7 +146,7 @@ class JobCalls:
                     raise
                 asked = error.retry_after if isinstance(error, Throttled) else None
                 seconds = max(asked or 0.0, pause * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
-                self.tell(f"{error}; trying again for {self.patience - waited:.0f} s more")
+                self.tell(f"{error.fact}; trying again for {self.patience - waited:.0f} s more")
             self.clock.sleep(min(seconds, max(self.patience - waited, 0.1)))
             waited, pause = waited + seconds, min(LONGEST_PAUSE, pause * 2)
 
@@ -171,7 +173,7 @@ async def _contents(batch: Account, job_id: str, spool: Spool, options: Options)
         except NoCredential as error:
             raise Forbidden(str(error)) from error
         except Halted as error:
-            raise ServiceError(f"job {job_id}: its tasks could not be read") from error
+            raise ServiceError(f"job {job_id}: its tasks could not be read", next_step="go on with --resume") from error
         finally:
             ticking.cancel()
             with suppress(asyncio.CancelledError):

@@ -128,7 +128,12 @@ async def listed(submitter: Submitter) -> tuple[Presence, int]:
     while True:
         reply = await submitter.get(f"/jobs/{submitter.job_id}/tasks", query)
         if reply.status == 404:
-            raise NotFound(f"job {submitter.job_id} is gone: it was deleted after its tasks were sent", "JobNotFound")
+            raise NotFound(
+                f"job {submitter.job_id} is gone",
+                cause="it was deleted after its tasks were sent",
+                next_step="submit the file again",
+                code="JobNotFound",
+            )
         try:
             page = json.loads(reply.body)
             for task in page["value"]:
@@ -136,7 +141,9 @@ async def listed(submitter: Submitter) -> tuple[Presence, int]:
                 count += 1
             following = page.get("odata.nextLink")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ServiceError(f"job {submitter.job_id}: its list of tasks cannot be read: {error!r}") from error
+            raise ServiceError(
+                f"job {submitter.job_id}: its list of tasks cannot be read: {error!r}", next_step="go on with --resume"
+            ) from error
         if not following:
             break
         # Only the query is taken from the answer: a link to somewhere else would be sent our token.
@@ -173,7 +180,7 @@ def submit_tasks(
     """
     options = options or Options()
     if not 1 <= options.workers <= MOST_WORKERS:
-        raise UsageError(f"expected 1 to {MOST_WORKERS} workers, got {options.workers}")
+        raise UsageError(f"expected 1 to {MOST_WORKERS} workers, got {options.workers}", next_step="correct --workers")
     seen: Ids = SpooledIds(tasks) if isinstance(tasks, Spool) else IdSet()
     result: Result | None = None
     with _checkpoint(options, job_id) as checkpoint:
@@ -199,7 +206,7 @@ def _checkpoint(options: Options, job_id: str) -> Iterator[Checkpoint]:
     elif isinstance(given, Path):
         yield Checkpoint.resume(given, job_id=job_id, fingerprint=options.fingerprint)
     else:
-        raise UsageError("there is no checkpoint to resume from")
+        raise UsageError("there is no checkpoint to resume from", next_step="submit without --resume")
 
 
 async def _run(
@@ -279,8 +286,8 @@ async def _prove(submitter: Submitter, seen: Ids) -> None:
     except NoCredential as error:
         submitter.halt(Forbidden(str(error)))
     except ServiceError as error:
-        what = f"all tasks were sent, but that the service has them could not be proved: {error}"
-        submitter.halt(type(error)(what, error.code))
+        what = f"all tasks were sent, but that the service has them could not be proved: {error.fact}"
+        submitter.halt(type(error)(what, cause=error.cause, next_step=error.next_step, code=error.code))
 
 
 async def _beside(submitter: Submitter, progress: Tell) -> None:
@@ -294,9 +301,9 @@ async def _beside(submitter: Submitter, progress: Tell) -> None:
         if submitter.failing_for > submitter.options.patience and not submitter.stop.is_set():
             submitter.halt(
                 Unreachable(
-                    f"job {submitter.job_id}: no verdict on any task for {submitter.failing_for:.0f} seconds "
-                    f"({submitter.note or submitter.trouble}). "
-                    "Check the network and the service's state, and resume; --patience waits longer"
+                    f"job {submitter.job_id}: no verdict on any task for {submitter.failing_for:.0f} seconds",
+                    cause=submitter.note or submitter.trouble,
+                    next_step="check the network and the service's state, and resume; --patience waits longer",
                 )
             )
         if now - told >= TELL:

@@ -122,6 +122,7 @@ def _fault(error: OSError) -> MachineError:
     except OSError:  # none that can be written; the error names those that were tried
         where = "a temporary file"
     return MachineError(
-        f"the checked tasks cannot be kept in {where}: {error.strerror or error}. "
-        "Nothing was sent; free space there, or name another folder with TMPDIR"
+        f"the checked tasks cannot be kept in {where}: {error.strerror or error}",
+        cause="nothing was sent",
+        next_step="free space there, or name another folder with TMPDIR",
     )

@@ -160,7 +160,7 @@ class Submitter:
                 if act is Act.JUDGED or (reply.status == 404 and code):
                     self.failing_since = None
                     return reply
-                failed = ServiceError(f"{reply.status} {code}: {message}", code)
+                failed = ServiceError(f"{reply.status} {code}: {message}", code=code)
                 if act is Act.RENEW and failures < RENEWALS:
                     await self.transport.renew()
                 elif act not in (Act.AGAIN, Act.SLOW_DOWN):
@@ -168,7 +168,7 @@ class Submitter:
             if self.awake - began > self.options.patience:
                 raise failed
             failures += 1
-            self.note = str(failed)
+            self.note = failed.fact
             await self.pause(_pause(failures, FIRST_PAUSE))
 
     async def _next(self) -> ChunkAttempt | None:
@@ -354,10 +354,10 @@ class Submitter:
             return
         if place := await self.difference_of(chunk, 0):
             raise Conflict(
-                f"job {self.job_id}: task {chunk.ids[0]} was sent, and the job has another: its {place} differs. The "
-                "job was deleted and made again since, or somebody else adds tasks to it. "
-                "Submit under another --job-id",
-                EXISTS,
+                f"job {self.job_id}: task {chunk.ids[0]} was sent, and the job has another: its {place} differs",
+                cause="the job was deleted and made again since, or somebody else adds tasks to it",
+                next_step="submit under another --job-id",
+                code=EXISTS,
             )
 
     def _refuse(self, chunk: Chunk, verdict: Verdict) -> None:
@@ -370,8 +370,9 @@ class Submitter:
                 self.halt(
                     Refused(
                         f"job {self.job_id}: the first {self._refused_first} tasks were all refused: {verdict.code}: "
-                        f"{verdict.message}. Correct the tasks, and submit under another --job-id",
-                        verdict.code,
+                        f"{verdict.message}",
+                        next_step="correct the tasks, and submit under another --job-id",
+                        code=verdict.code,
                     )
                 )
 

@@ -83,14 +83,14 @@ def why_stopped(job_id: str, status: int, code: str, said: str) -> JobsError:
     what = f"job {job_id}: {said or status} ({code})"
     match status:
         case 404:
-            return NotFound(f"{what}. It was deleted, or the account is another", code)
+            return NotFound(what, cause="it was deleted, or the account is another", code=code)
         case 409:
-            return Conflict(f"{what}. It takes no tasks any more", code)
+            return Conflict(what, cause="it takes no tasks any more", code=code)
         case 401 | 403 | 407:
-            next_step = "Log in again, or have yourself added to the stack's `submitters`, and resume"
-            return Forbidden(f"{what}. {next_step}", code)
+            next_step = "log in again, or have yourself added to the stack's `submitters`, and resume"
+            return Forbidden(what, next_step=next_step, code=code)
         case _:
-            return Refused(f"{what}: the service refused the request", code)
+            return Refused(f"{what}: the service refused the request", code=code)
 
 
 def judge(ids: list[str], body: bytes) -> Judgement | None:

@@ -18,9 +18,14 @@ def agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(f"there is no terminal to ask on: {question} Add --yes to go on without a question")
+        raise UsageError(
+            f"there is no terminal to ask on: {question}", next_step="add --yes to go on without a question"
+        )
     try:
-        print(f"{visible(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{visible(question)} [y/N] ")
+        sys.stderr.flush()
     except (OSError, ValueError) as error:
-        raise UsageError(f"the question cannot be shown ({error}): {question} Add --yes to go on without it") from error
+        raise UsageError(
+            f"the question cannot be shown ({error}): {question}", next_step="add --yes to go on without it"
+        ) from error
     return sys.stdin.readline().strip().casefold() in ("y", "yes")

@@ -53,8 +53,9 @@ def lost_data(render: Render) -> MachineError | None:
     lost = render.lost
     if lost is None or isinstance(lost, BrokenPipeError):
         return None
-    step = "Make room" if getattr(lost, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else "Give it another stdout"
+    step = "make room" if getattr(lost, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else "give it another stdout"
     why = getattr(lost, "strerror", None) or lost
     return MachineError(
-        f"stdout could not be written: {why}; the rest of the data is lost. {step} and run the same command again"
+        f"stdout could not be written: {why}; the rest of the data is lost",
+        next_step=f"{step}, and run the same command again",
     )

@@ -173,7 +173,9 @@ def form_of(arguments: argparse.Namespace, render: Render) -> str:
     """The form in which data is printed. Raises `UsageError` for options that contradict one another."""
     form = arguments.output or ("json" if render.as_json else "table")
     if render.as_json and form != "json":
-        raise UsageError(f"--json and -o {form} ask for two forms. Give one of them")
+        raise UsageError(f"--json and -o {form} ask for two forms", next_step="give one of them")
     if arguments.columns and form not in ("table", "wide"):
-        raise UsageError(f"--columns is for tables; -o {form} has everything that is known. Leave one of the two out")
+        raise UsageError(
+            f"--columns is for tables; -o {form} has everything that is known", next_step="leave one of the two out"
+        )
     return form

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from jobs.terminal import wording
 from tests.jobs.hostile import Mood, Service, hostile
 from tests.jobs.submitting import SEEDS, Terminal
+
+
+@pytest.fixture(autouse=True)
+def no_options_of_an_earlier_command() -> None:
+    """What a printed command takes over of the command line is the process's: each test begins without."""
+    wording.remember((), None, None)
 
 
 @pytest.fixture(params=SEEDS)

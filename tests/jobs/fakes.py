@@ -102,7 +102,7 @@ class FakeBatch:
 
     def create_job(self, definition: Mapping[str, Any]) -> None:
         if definition["id"] in self.definitions:
-            raise Conflict("exists", "JobExists")
+            raise Conflict("exists", code="JobExists")
         self.order.append("create")
         self.definitions[definition["id"]] = definition
         self.states[definition["id"]] = replace(
@@ -139,7 +139,7 @@ class FakeBatch:
 
     def end_when_done(self, job_id: str) -> None:
         if job_id not in self.states:
-            raise NotFound(f"job {job_id} does not exist", "JobNotFound")
+            raise NotFound(f"job {job_id} does not exist", code="JobNotFound")
         self.order.append("end when done")
         self.states[job_id] = replace(self.states[job_id], on_all_tasks_complete="terminatejob")
 
@@ -156,7 +156,7 @@ class FakeBatch:
 
     def terminate_task(self, job_id: str, task_id: str) -> None:
         if self.task(job_id, task_id).completed:
-            raise Conflict("completed", "TaskCompleted")
+            raise Conflict("completed", code="TaskCompleted")
         self.order.append(f"terminate {job_id}/{task_id}")
 
     def delete_task(self, job_id: str, task_id: str) -> None:
@@ -183,13 +183,13 @@ class FakeBatch:
 
     def move_job(self, job_id: str, pool_id: str) -> None:
         if self.states[job_id].state != "disabled":
-            raise Conflict("the job is not disabled", "JobNotDisabled")
+            raise Conflict("the job is not disabled", code="JobNotDisabled")
         self.order.append(f"move {job_id} to {pool_id}")
         self.states[job_id] = replace(self.states[job_id], pool_id=pool_id)
 
     def job_definition(self, job_id: str) -> dict[str, Any]:
         if job_id not in self.states:
-            raise NotFound(f"job {job_id} does not exist", "JobNotFound")
+            raise NotFound(f"job {job_id} does not exist", code="JobNotFound")
         state = self.states[job_id]
         created = state.created.isoformat() if state.created else None
         ends = state.on_all_tasks_complete or "noaction"
@@ -272,7 +272,7 @@ class FakeBatch:
 
     def job(self, job_id: str) -> JobState:
         if job_id not in self.states:
-            raise NotFound(f"job {job_id} does not exist", "JobNotFound")
+            raise NotFound(f"job {job_id} does not exist", code="JobNotFound")
         return self.states[job_id]
 
     def jobs(self, prefix: str, *, state: str = "") -> Iterator[JobState]:
@@ -282,7 +282,7 @@ class FakeBatch:
         try:
             return self.task_states[job_id][task_id]
         except KeyError:
-            raise NotFound(f"task {task_id} does not exist", "TaskNotFound") from None
+            raise NotFound(f"task {task_id} does not exist", code="TaskNotFound") from None
 
     def tasks(self, job_id: str, changed_since: datetime | None = None) -> Iterator[TaskState]:
         self.asked.append(changed_since)
@@ -292,12 +292,12 @@ class FakeBatch:
 
     def pool_state(self, pool_id: str) -> str:
         if pool_id not in self.pool_states:
-            raise NotFound(f"pool {pool_id}", "PoolNotFound")
+            raise NotFound(f"pool {pool_id}", code="PoolNotFound")
         return self.pool_states[pool_id]
 
     def pool(self, pool_id: str) -> PoolState:
         if pool_id not in self.pools_known:
-            raise NotFound(f"pool {pool_id} does not exist", "PoolNotFound")
+            raise NotFound(f"pool {pool_id} does not exist", code="PoolNotFound")
         return self.pools_known[pool_id]
 
     def pools(self) -> Iterator[PoolState]:
@@ -314,13 +314,13 @@ class FakeBatch:
 
     def create_schedule(self, definition: Mapping[str, Any]) -> None:
         if definition["id"] in self.made_schedules:
-            raise Conflict("exists", "JobScheduleExists")
+            raise Conflict("exists", code="JobScheduleExists")
         self.order.append(f"create schedule {definition['id']}")
         self.made_schedules[definition["id"]] = ScheduleState.parse({**definition, "state": "active"})
 
     def schedule(self, schedule_id: str) -> ScheduleState:
         if schedule_id not in self.made_schedules:
-            raise NotFound(f"job schedule {schedule_id} does not exist", "JobScheduleNotFound")
+            raise NotFound(f"job schedule {schedule_id} does not exist", code="JobScheduleNotFound")
         return self.made_schedules[schedule_id]
 
     def schedules(self) -> Iterator[ScheduleState]:
@@ -348,7 +348,7 @@ class FakeBatch:
         for node in self.node_list:
             if node.id == node_id:
                 return node
-        raise NotFound(f"node {node_id}", "NodeNotFound")
+        raise NotFound(f"node {node_id}", code="NodeNotFound")
 
     def create_user(self, pool_id: str, node_id: str, user: Mapping[str, Any]) -> None:
         self.users.append(dict(user))
@@ -364,12 +364,12 @@ class FakeBatch:
 
     def read_task_file(self, job_id: str, task_id: str, path: str, start: int = 0) -> Iterator[bytes]:
         if (job_id, task_id, path) not in self.files:
-            raise NotFound(path, "FileNotFound")
+            raise NotFound(path, code="FileNotFound")
         yield self.files[job_id, task_id, path][start:]
 
     def read_node_file(self, pool_id: str, node_id: str, path: str) -> Iterator[bytes]:
         if (node_id, path) not in self.node_contents:
-            raise NotFound(path, "FileNotFound")
+            raise NotFound(path, code="FileNotFound")
         yield self.node_contents[node_id, path]
 
 
@@ -397,7 +397,7 @@ class FakeBlobs:
 
     def read(self, container: str, name: str) -> Iterator[bytes]:
         if (container, name) not in self.content:
-            raise NotFound(name, "BlobNotFound")
+            raise NotFound(name, code="BlobNotFound")
         data = self.content[container, name]
         yield from (data[:5],) if name in self.damaged else (data[:5], data[5:])
 

@@ -123,7 +123,7 @@ def test_the_bash_script_is_bash(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_name_that_is_not_there_brings_the_nearest_that_is(scene: Stage, words: str, code: str, meant: str) -> None:
-    hint = suggestions.hint(NotFound("x", code), parse(words.split()), scene.session)
+    hint = suggestions.hint(NotFound("x", code=code), parse(words.split()), scene.session)
     assert hint.startswith(f"did you mean '{meant}") if meant else hint == ""
 
 

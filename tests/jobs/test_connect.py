@@ -47,7 +47,7 @@ def test_connect_names_the_setting_when_the_pool_maps_no_ssh(scene: Stage, monke
 
     def refuse(code: str) -> Any:
         def ssh_address(pool: str, node: str) -> tuple[str, int]:
-            raise Conflict(f"node {node}: no ({code})", code)
+            raise Conflict(f"node {node}: no ({code})", code=code)
 
         return ssh_address
 

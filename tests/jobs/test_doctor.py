@@ -68,12 +68,12 @@ def test_doctor_has_a_fix_for_everything_that_is_wrong(scene: Stage, monkeypatch
 
 def test_doctor_tells_reading_from_submitting(scene: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(job_id: str) -> None:
-        raise Forbidden(f"job {job_id}: you may not do this. Have yourself added", "PermissionDenied")
+        raise Forbidden(f"job {job_id}: no", next_step="have yourself added", code="PermissionDenied")
 
     monkeypatch.setattr(scene.batch, "end_when_done", refuse)
     reading, submitting = doctor.batch(scene.session)
     assert (reading.outcome, submitting.outcome) == ("ok", "bad")
-    assert (submitting.what, "Have yourself added" in submitting.fix) == ("you may not submit", True)
+    assert (submitting.what, submitting.fix) == ("you may not submit (PermissionDenied)", "have yourself added")
 
 
 CORES = [

@@ -53,7 +53,7 @@ def test_the_worst_outcome_wins() -> None:
         (["watch", "j", "--notify", "http://hooks.example.org/x"], "is neither https nor on this machine"),
         (["watch", "j", "--timeout", "10x"], "expected a time like 90s"),
         (["submit", "no-such-file.yaml", "--outputs", "no-such.json"], "no-such.json: cannot be read"),
-        (["report", "j", "--family", "f"], "Give one of them"),
+        (["report", "j", "--family", "f"], "give one of them"),
         (["submit"], "required: FILE"),
         (["submit", "x", "--timeout", "0s"], "above zero"),
         (["list", "--state", "actve"], "invalid choice: 'actve'"),

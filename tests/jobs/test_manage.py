@@ -24,7 +24,7 @@ def test_without_a_terminal_nothing_is_done_without_yes(
 ) -> None:
     monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
     before = list(scene.batch.order)
-    with pytest.raises(UsageError, match="Add --yes"):
+    with pytest.raises(UsageError, match="add --yes"):
         run(scene, *words)
     assert scene.batch.order == before
     assert scene.batch.deleted == []
@@ -58,7 +58,7 @@ def test_a_pool_is_resized_by_the_stacks_name(scene: Stage) -> None:
 @pytest.mark.parametrize(
     ("words", "kind", "said"),
     [
-        (("pools", "--nodes", "3"), UsageError, "which pool"),
+        (("pools", "--nodes", "3"), UsageError, "no pool is named"),
         (("pools", "default", "--nodes", "-1", "--yes"), UsageError, "0 or more"),
         (("pools", "zebra", "--nodes", "1", "--yes"), NotFound, "zebra"),
         (("pools", "default", "--evaluate"), Conflict, "fixed size"),
@@ -84,7 +84,7 @@ def test_a_pool_that_scales_itself_is_not_resized_but_evaluated(scene: Stage) ->
 def test_a_job_that_ended_while_it_was_to_be_cancelled_is_told_as_that(scene: Stage) -> None:
     def terminate_job(job_id: str, reason: str) -> None:
         scene.batch.end(job_id)
-        raise Conflict("the job is completed", "JobCompleted")
+        raise Conflict("the job is completed", code="JobCompleted")
 
     scene.batch.terminate_job = terminate_job  # type: ignore[method-assign]
     assert run(scene, "cancel", "j", "--yes") == Exit.OK

@@ -148,7 +148,7 @@ def test_a_job_that_ends_between_look_and_step_is_no_error(scene: Stage) -> None
     def disable_job(job_id: str, running: Any) -> None:
         if job_id == "b":
             scene.batch.end("b")
-            raise Conflict("the job is completed", "JobCompleted")
+            raise Conflict("the job is completed", code="JobCompleted")
         real(job_id, running)
 
     scene.batch.disable_job = disable_job  # type: ignore[method-assign]
@@ -158,7 +158,7 @@ def test_a_job_that_ends_between_look_and_step_is_no_error(scene: Stage) -> None
 
 def test_a_refusal_without_a_change_is_told(scene: Stage) -> None:
     def disable_job(job_id: str, running: Any) -> None:
-        raise Conflict("no", "OperationInvalidForCurrentState")
+        raise Conflict("no", code="OperationInvalidForCurrentState")
 
     scene.batch.disable_job = disable_job  # type: ignore[method-assign]
     with pytest.raises(Conflict):
@@ -180,7 +180,7 @@ def test_a_job_schedule_that_names_the_pool_keeps_it(scene: Stage) -> None:
 
 
 def test_a_drain_that_takes_too_long_says_how_to_go_on(scene: Stage) -> None:
-    with pytest.raises(GaveUpWaiting, match=r"3 jobs are not moved yet .*The same command goes on") as caught:
+    with pytest.raises(GaveUpWaiting, match=r"3 jobs are not moved yet (?s:.*)the same command goes on") as caught:
         run(scene, "pools", "drain", OLD, "--timeout", "10s", "--yes")
     assert caught.value.exit == Exit.GAVE_UP_WAITING
     finish(scene, "a", "b", "c")
@@ -198,7 +198,7 @@ def test_the_jobs_of_a_pool_that_was_deleted_are_moved(scene: Stage) -> None:
 @pytest.mark.parametrize(
     ("words", "kind", "said"),
     [
-        (("pools", "drain", NEW, "--yes"), UsageError, "where shall the jobs of pool default-1a2b go"),
+        (("pools", "drain", NEW, "--yes"), UsageError, "where the jobs of pool default-1a2b go"),
         (("pools", "drain", OLD, "--to", OLD, "--yes"), UsageError, "is both pools"),
         (("pools", "drain", OLD, "--to", "zebra", "--yes"), NotFound, "zebra"),
         (("pools", "drain", OLD, "--to", "leaving", "--yes"), Conflict, "leaving is deleting"),
@@ -226,7 +226,7 @@ def test_two_pools_of_a_stack_have_generations_of_their_own(scene: Stage) -> Non
     scene.session.__dict__["connection"] = replace(scene.session.connection, outputs=replace(outputs, pools=pools))
     assert run(scene, "pools", "drain", OLD, "--running", "requeue", "--yes") == Exit.OK
     assert states(scene)["a"][1] == NEW
-    with pytest.raises(UsageError, match="where shall the jobs of pool other-1 go"):
+    with pytest.raises(UsageError, match="where the jobs of pool other-1 go"):
         run(scene, "pools", "drain", "other-1", "--yes")
 
 

@@ -264,7 +264,7 @@ def test_collect_into_a_file_is_a_wrong_argument(scene: Stage, tmp_path: Path) -
     fill_container(scene)
     (tmp_path / "file").write_text("")
     for place in ("file", "file/below"):
-        with pytest.raises(UsageError, match="is a file; give a folder"):
+        with pytest.raises(UsageError, match="is a file\n  next:  give a folder"):
             collect.collect(scene.session, scene.batch.job("j"), tmp_path / place)
 
 
@@ -277,7 +277,7 @@ def test_collect_stops_at_a_full_disk_and_says_so(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(collect, "_write", full)
-    with pytest.raises(MachineError, match=r"No space left on device\. The disk is full: make room") as caught:
+    with pytest.raises(MachineError, match=r"No space left on device\n  next:  the disk is full: make room") as caught:
         collect.collect(scene.session, scene.batch.job("j"), tmp_path)
     assert str(tmp_path / "a") in str(caught.value)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

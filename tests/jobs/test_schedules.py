@@ -74,7 +74,7 @@ def test_submit_makes_the_schedule_and_no_job(nightly: Path) -> None:
 def test_a_schedule_that_exists_is_told_with_what_to_do(nightly: Path) -> None:
     scene = stage()
     run(scene, nightly)
-    with pytest.raises(Conflict, match=r"exists\. Delete it first: python -m jobs schedules delete hello"):
+    with pytest.raises(Conflict, match=r"exists\n  next:  python -m jobs schedules delete hello"):
         run(scene, nightly)
 
 
@@ -130,8 +130,8 @@ def test_each_action_is_one_call_for_each_schedule_that_exists(action: str) -> N
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("nightly",), "'nightly' is no action; write one of show, .*: schedules show nightly"),
-        (("disable",), "which one"),
+        (("nightly",), "'nightly' is no action\n  next:  write one of show, .*: schedules show nightly"),
+        (("disable",), "no job schedule is named"),
         (("show", "a/b"), "'a/b' is no id"),
     ],
 )

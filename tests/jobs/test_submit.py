@@ -69,7 +69,7 @@ def test_a_job_that_a_tasks_rule_ended_before_the_last_call_was_submitted(
     scene = stage()
 
     def ended(_job: str) -> None:
-        raise Conflict("the job is over", "JobCompleted")
+        raise Conflict("the job is over", code="JobCompleted")
 
     monkeypatch.setattr(scene.batch, "end_when_done", ended)
     if acts:
@@ -93,7 +93,7 @@ def test_a_job_with_other_settings_asks_for_another_id(tmp_path: Path) -> None:
     scene = stage()
     run(scene, job_id="mine")
     (tmp_path / "other.yaml").write_text(HELLO.read_text().replace("family: hello", "family: hello\n  priority: 7"))
-    with pytest.raises(Conflict, match=r"priority is not what the file says.*--job-id"):
+    with pytest.raises(Conflict, match=r"priority is not what the file says(?s:.*)--job-id"):
         run(scene, tmp_path / "other.yaml", job_id="mine")
 
 

@@ -75,8 +75,8 @@ def test_a_signal_says_what_was_kept_and_how_to_go_on(
 @pytest.mark.parametrize(
     ("end", "code", "words"),
     [
-        ("gone", Exit.SERVICE, "It was deleted, or the account is another"),
-        ("terminating", Exit.SERVICE, "It takes no tasks any more"),
+        ("gone", Exit.SERVICE, "it was deleted, or the account is another"),
+        ("terminating", Exit.SERVICE, "it takes no tasks any more"),
         ("forbidden", Exit.SERVICE, "`submitters`"),
         ("dead", Exit.SERVICE, "the connection was"),
     ],

@@ -63,17 +63,20 @@ def test_a_file_that_cannot_be_read_is_65(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     assert command.main(["enqueue", "--queue", "q", *given]) == Exit.INPUT
-    [line] = capsys.readouterr().err.splitlines()
-    assert given[0] in line
+    fact, _, _ = capsys.readouterr().err.splitlines()
+    assert given[0] in fact
 
 
-def test_missing_settings_are_78_in_one_line(
+def test_missing_settings_are_78_with_cause_and_next_step_a_line_each(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SQL_SERVER", "SQL_DATABASE", "AZURE_CLIENT_ID"):
         monkeypatch.delenv(name, raising=False)
     assert command.main(["check"]) == Exit.CONFIG
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    fact, cause, next_step = capsys.readouterr().err.splitlines()
+    assert fact.startswith("docker-worker: the environment has no SQL_SERVER")
+    assert cause.startswith("  cause: ")
+    assert next_step.startswith("  next:  ")
 
 
 def test_a_name_that_does_not_resolve_is_68(
@@ -100,4 +103,4 @@ def test_a_bug_is_70_and_no_traceback(capsys: pytest.CaptureFixture[str], monkey
 
     monkeypatch.setitem(command.VERBS, "check", broken)
     assert command.main(["check"]) == Exit.BUG
-    assert "ZeroDivisionError: x; a bug in the worker" in capsys.readouterr().err
+    assert "ZeroDivisionError: x\n  cause: a bug in the worker" in capsys.readouterr().err

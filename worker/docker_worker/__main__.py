@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
     except UsageError as error:
-        print_error(str(error))
+        print_error(*error.lines)
         return error.exit
     task = settings.load_task(os.environ)
     output = Output(1)
@@ -32,23 +32,25 @@ def main(argv: list[str] | None = None) -> int:
         ended = finish(work, stop, grace=grace)
         if stop.number is not None:
             if isinstance(work.error, WorkerError):
-                print_error(str(work.error))
+                print_error(*work.error.lines)
             unfinished = "" if ended else f"; the work did not end within {grace:g} s"
             if not ended and stop.at_once.is_set():
                 unfinished = "; a second signal, so at once"
             print_error(f"stopped by {stop.reason}{unfinished}")
             return signalled(stop.number)
     if isinstance(work.error, WorkerError):
-        print_error(str(work.error))
+        print_error(*work.error.lines)
         return work.error.exit
     if work.error is not None:
         text = f"{type(work.error).__name__}: {safe_text(work.error)}"
-        print_error(f"{text}; a bug in the worker. Report it with this line")
+        print_error(text, "  cause: a bug in the worker", "  next:  report it with these lines")
         return Exit.BUG
     if (
         output.failure is not None and arguments.verb != "run"
     ):  # what `run` did is in the database; else it is the result
-        print_error(f"the result cannot be written to stdout: {output.failure}. Run it again with another stdout")
+        print_error(
+            f"the result cannot be written to stdout: {output.failure}", "  next:  run it again with another stdout"
+        )
         return Exit.BUG
     return Exit.OK
 

@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(
-            message, cause=f"usage: {self.format_usage().removeprefix('usage: ').strip()}", next_step="See --help"
+            message, cause=f"usage: {self.format_usage().removeprefix('usage: ').strip()}", next_step="see --help"
         )
 
 
@@ -212,7 +212,7 @@ def _open(name: str) -> Iterator[BinaryIO]:
     try:
         stream = open(name, "rb")  # noqa: PTH123, SIM115 - closed below
     except (OSError, ValueError) as error:
-        raise InputError(f"{name!r} cannot be read", cause=str(error), next_step="Give a file, or -") from error
+        raise InputError(f"{name!r} cannot be read", cause=str(error), next_step="give a file, or -") from error
     with stream:
         yield stream
 

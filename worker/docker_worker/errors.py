@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Each error carries its exit code, and says fact, cause and next step in one line.
+"""What can go wrong, as one tree. Each error carries its exit code, and says fact, cause and next step.
 
 WorkerError
   UsageError, InputError, SettingsError (NotMigrated), CertificateNotTrusted, DatabaseMissing
@@ -50,16 +50,23 @@ def signalled(number: int) -> int:
 
 
 class WorkerError(Exception):
-    """An expected failure. `__main__` prints it as one line on stderr and exits with `exit`."""
+    """An expected failure. `__main__` prints its `lines` on stderr, and exits with `exit`.
+
+    Its text is one line, for a row of the database and a line of the log.
+    """
 
     exit = Exit.BUG
     number = 0  # SQL Server's, where it was a statement's error
 
     def __init__(self, fact: str, *, cause: str, next_step: str) -> None:
-        super().__init__(f"{fact}; {cause}. {next_step}")
+        super().__init__(f"{fact}; {cause}; {next_step}")
         self.fact = fact
         self.cause = cause
         self.next_step = next_step
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.fact, f"  cause: {self.cause}", f"  next:  {self.next_step}"
 
 
 class UsageError(WorkerError):
@@ -139,7 +146,7 @@ class TransactionTaken(WorkerError):
         super().__init__(
             fact,
             cause="a step is one transaction, and only the worker ends it",
-            next_step="Correct the handler (docs/worker.md), then requeue the item",
+            next_step="correct the handler (docs/worker.md), then requeue the item",
         )
         self.final = final
 

@@ -58,7 +58,7 @@ def format_of(name: str, given: str | None) -> str:
         raise InputError(
             f"the format of {name!r} is not known",
             cause="its name ends in neither .csv nor .jsonl",
-            next_step="Give --format csv or --format jsonl",
+            next_step="give --format csv or --format jsonl",
         )
     return found
 
@@ -91,7 +91,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers, decoded as the file's first bytes say. LF, CR LF and CR end a line, nothing else."""
     first = _block(stream, name, 1)
     if first.startswith(_UTF32):
-        raise _input_error(name, 1, "the file is UTF-32", "Save it as UTF-8")
+        raise _input_error(name, 1, "the file is UTF-32", "save it as UTF-8")
     encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     decoder = codecs.getincrementaldecoder(encoding)()
     rest, number, block = "", 1, first
@@ -110,10 +110,10 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
         rest = rest[begin:]
         if failure is not None:
             raise _input_error(
-                name, number, f"it is no {'UTF-16' if encoding == 'utf-16' else 'UTF-8'}", "Save it as UTF-8"
+                name, number, f"it is no {'UTF-16' if encoding == 'utf-16' else 'UTF-8'}", "save it as UTF-8"
             )
         if len(rest) > max(MOST_LINE, MOST_CELL * 8):
-            raise _input_error(name, number, f"it has more than {MOST_LINE} characters", "Correct the line")
+            raise _input_error(name, number, f"it has more than {MOST_LINE} characters", "correct the line")
         if not block:
             break
         block = _block(stream, name, number)
@@ -126,7 +126,7 @@ def _block(stream: BinaryIO, name: str, number: int) -> bytes:
     try:
         return stream.read(_BLOCK)
     except OSError as error:
-        raise _input_error(name, number, f"it cannot be read: {error.strerror or error}", "Look at the disk") from error
+        raise _input_error(name, number, f"it cannot be read: {error.strerror or error}", "look at the disk") from error
 
 
 def _decodable_part(error: UnicodeDecodeError, encoding: str, number: int) -> str:
@@ -139,7 +139,7 @@ def _decodable_part(error: UnicodeDecodeError, encoding: str, number: int) -> st
 
 def _without_nul(line: str, name: str, number: int) -> str:
     if "\0" in line:
-        raise _input_error(name, number, "it has a NUL", "Remove it: no key and no program can hold one")
+        raise _input_error(name, number, "it has a NUL", "remove it: no key and no program can hold one")
     return line
 
 
@@ -151,16 +151,16 @@ def _csv(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Map
             columns = cells
             twice = next((one for one in columns if columns.count(one) > 1), None)
             if twice is not None:
-                raise _input_error(name, number, f"the column {twice!r} is there twice", "Rename one of them")
+                raise _input_error(name, number, f"the column {twice!r} is there twice", "rename one of them")
             if any(not one.strip() for one in columns):
-                raise _input_error(name, number, "a column has no name", "Name every column in the first line")
+                raise _input_error(name, number, "a column has no name", "name every column in the first line")
             continue
         if len(cells) != len(columns):
             raise _input_error(
                 name,
                 number,
                 f"the row has {len(cells)} values and the first line {len(columns)} names",
-                "Correct the row",
+                "correct the row",
             )
         yield number, dict(zip(columns, cells, strict=True))
 
@@ -179,9 +179,9 @@ def _csv_rows(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 raise _input_error(
-                    name, numbered.first, "a quote is never closed", "Close it, or double a quote that is meant as one"
+                    name, numbered.first, "a quote is never closed", "close it, or double a quote that is meant as one"
                 ) from error
-            raise _input_error(name, numbered.first, f"it is no CSV: {error}", "Correct the row") from error
+            raise _input_error(name, numbered.first, f"it is no CSV: {error}", "correct the row") from error
         if not numbered.blank:
             yield numbered.first, cells
 
@@ -219,17 +219,17 @@ def _json(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, Ma
         if not text:
             continue
         if len(text) > MOST_LINE:
-            raise _input_error(name, number, f"it has more than {MOST_LINE} characters", "Shorten it")
+            raise _input_error(name, number, f"it has more than {MOST_LINE} characters", "shorten it")
         if _depth(text) > MOST_DEPTH:
-            raise _input_error(name, number, f"it is nested deeper than {MOST_DEPTH} levels", "Make it flatter")
+            raise _input_error(name, number, f"it is nested deeper than {MOST_DEPTH} levels", "make it flatter")
         try:
             data = json.loads(
                 text, parse_int=_number, parse_float=_number, parse_constant=_refuse_constant, object_pairs_hook=_object
             )
         except ValueError as error:
-            raise _input_error(name, number, f"it is no JSON: {error}", "Correct it") from error
+            raise _input_error(name, number, f"it is no JSON: {error}", "correct it") from error
         if not isinstance(data, dict):
-            raise _input_error(name, number, f"expected an object, got {text[:60]!r}", "Write one object a line")
+            raise _input_error(name, number, f"expected an object, got {text[:60]!r}", "write one object a line")
         yield number, data
 
 
@@ -297,14 +297,14 @@ def _key(data: Mapping[str, Any], column: str | None, name: str, line: int) -> s
         return hashlib.sha256(_as_json(data, ordered=True).encode()).hexdigest()
     value = data.get(column, "")
     if isinstance(value, (list, Mapping)):
-        raise _input_error(name, line, f"{column} is a list or an object, no key", "Name another column with --key")
+        raise _input_error(name, line, f"{column} is a list or an object, no key", "name another column with --key")
     found = "" if value is None else str(value)
     if not 0 < units(found) <= KEY_LENGTH:
         raise _input_error(
             name,
             line,
             f"{column} is {found[:60]!r}, and a key has 1 to {KEY_LENGTH} characters",
-            "Correct the row, or name another column with --key",
+            "correct the row, or name another column with --key",
         )
     return found
 

@@ -110,7 +110,7 @@ def load(reference: str) -> Handler:
         raise UsageError(f"the handler {reference!r} is not there", cause=str(error), next_step=form) from error
     except (Exception, SystemExit) as error:  # whatever a team's module does when it is imported
         text = f"{type(error).__name__}: {safe_text(error)}"
-        raise UsageError(f"the module of handler {reference!r} fails", cause=text, next_step="Correct it") from error
+        raise UsageError(f"the module of handler {reference!r} fails", cause=text, next_step="correct it") from error
     if not callable(found):
         raise UsageError(f"the handler {reference!r} is no function", cause=f"it is {found!r}", next_step=form)
     return cast(Handler, found)

@@ -150,7 +150,7 @@ class Queue:
             raise LeaseLost(
                 f"item {item.key!r} is not ours any more",
                 cause="its lease expired and another worker took it",
-                next_step="Give --lease more than the longest step takes",
+                next_step="give --lease more than the longest step takes",
             )
 
     def _item(self, row: tuple[Any, ...]) -> Item:

@@ -1,4 +1,4 @@
-"""The worker's log: one JSON object a line on stdout for events, one line of text on stderr for errors; and what can be
+"""The worker's log: one JSON object a line on stdout for events, text on stderr for errors; and what can be
 stored and shown of a text that others wrote."""
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ class RateLimit:
         return True
 
 
-def print_error(text: str) -> None:
-    """Print one line on stderr, whatever characters the text has, also when stderr was closed or replaced."""
-    line = "docker-worker: " + storable(" ".join(text.split()), _MOST_WORDS)
+def print_error(*lines: str) -> None:
+    """Print lines on stderr, whatever characters they have, also when stderr was closed or replaced."""
+    text = "docker-worker: " + storable("\n".join(" ".join(line.splitlines()) for line in lines), _MOST_WORDS)
     try:
-        print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+        print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        Output(2).write(line)
+        Output(2).write(text)
 
 
 # NUL ends a text for many programs, and PostgreSQL refuses it; half of a surrogate pair cannot be encoded at all. Other

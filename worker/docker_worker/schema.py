@@ -94,7 +94,7 @@ def require(session: Session) -> None:
         raise NotMigrated(
             f"the worker's tables have version {found}",
             cause=f"this worker needs {len(MIGRATIONS)}",
-            next_step="Run `migrate` once, as an identity that may create tables (docs/worker.md)",
+            next_step="run `migrate` once, as an identity that may create tables (docs/worker.md)",
         )
 
 

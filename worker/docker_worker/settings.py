@@ -92,7 +92,7 @@ def load_sql(environment: Mapping[str, str], *, statement_seconds: int = STATEME
         raise SettingsError(
             f"the environment has no {', '.join(missing)}",
             cause="the job was submitted without a stack, or the stack has no `sql` settings",
-            next_step="Set sql.server and sql.database of the stack, run up, and submit with --stack",
+            next_step="set sql.server and sql.database of the stack, run up, and submit with --stack",
         )
     sql = SqlSettings(
         server=environment[SQL_SERVER],
@@ -133,29 +133,29 @@ def _check(sql: SqlSettings) -> None:
         raise SettingsError(
             f"{SQL_SERVER} is {sql.server!r}",
             cause=problem,
-            next_step="For example: my-server.database.windows.net,1433",
+            next_step="for example: my-server.database.windows.net,1433",
         )
     if (problem := database_problem(sql.database)) is not None:
         raise SettingsError(
-            f"{SQL_DATABASE} is {sql.database!r}", cause=problem, next_step="Correct sql.database of the stack"
+            f"{SQL_DATABASE} is {sql.database!r}", cause=problem, next_step="correct sql.database of the stack"
         )
     if any(character in sql.client_id for character in ";{}="):
         raise SettingsError(
             f"{CLIENT_ID} is {sql.client_id!r}",
             cause="expected an identity's client id, a GUID",
-            next_step="Correct it",
+            next_step="correct it",
         )
     if sql.encrypt not in ENCRYPTIONS:
         raise SettingsError(
             f"{ENCRYPT} is {sql.encrypt!r}",
             cause="the worker never speaks in clear",
-            next_step=f"Use {' or '.join(ENCRYPTIONS)}",
+            next_step=f"use {' or '.join(ENCRYPTIONS)}",
         )
     if sql.login_file is not None and sql.host not in TEST_HOSTS and not sql.host.endswith(".test"):
         raise SettingsError(
             f"{LOGIN_FILE} is set for {sql.host}",
             cause="a password is for a test server on this machine only",
-            next_step=f"Remove {LOGIN_FILE} and set {CLIENT_ID}: the node's identity needs none",
+            next_step=f"remove {LOGIN_FILE} and set {CLIENT_ID}: the node's identity needs none",
         )
 
 
@@ -166,7 +166,7 @@ def load_handler(environment: Mapping[str, str], given: str | None) -> str:
     raise SettingsError(
         "no handler is named",
         cause=f"neither --handler nor {HANDLER} says which function handles items",
-        next_step=f"Set {HANDLER} in your image to module:function (docs/worker.md)",
+        next_step=f"set {HANDLER} in your image to module:function (docs/worker.md)",
     )
 
 

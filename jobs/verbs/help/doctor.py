@@ -110,7 +110,7 @@ def _not_answered(name: str, error: JobsError, session: Session) -> Finding:
         return Finding(
             name, BAD, "the local Azure does not answer: it is stopped", "make up, or: python -m local start"
         )
-    return Finding(name, BAD, str(error))
+    return Finding(name, BAD, error.fact, error.next_step)
 
 
 def connection(session: Session) -> Iterator[Finding]:
@@ -131,7 +131,7 @@ def batch(session: Session) -> Iterator[Finding]:
         except NotFound:
             yield Finding("batch", GOOD, f"the service answers, and you may {right}")
         except Forbidden as error:
-            yield Finding("batch", BAD, f"you may not {right}", str(error))
+            yield Finding("batch", BAD, f"you may not {right} ({error.code})", error.next_step)
 
 
 def registry(session: Session) -> Iterator[Finding]:
@@ -145,7 +145,7 @@ def registry(session: Session) -> Iterator[Finding]:
         known = {one.digest for one in Registry(session.connection).manifests(repository)}
     except Forbidden as error:
         fix = "`images` needs AcrPull; submitting does not. Ask for the role if you want to look"
-        yield Finding("registry", WARNING, str(error), fix)
+        yield Finding("registry", WARNING, error.fact, fix)
         return
     if digest in known:
         yield Finding("registry", GOOD, f"{outputs.registry_server} has the worker image {digest[:19]}")
@@ -232,7 +232,7 @@ def quotas(session: Session) -> Iterator[Finding]:
     try:
         account = rest.call("GET", path, token=rest.token("https://management.azure.com/.default"))[0]["properties"]
     except Forbidden as error:
-        yield Finding("quotas", WARNING, str(error), "Reader on the resource group shows quotas; submitting needs none")
+        yield Finding("quotas", WARNING, error.fact, "Reader on the resource group shows quotas; submitting needs none")
         return
     active = sum(1 for _ in session.batch.jobs("", state="active"))
     pools_now = sum(1 for _ in session.batch.pools())
@@ -260,7 +260,7 @@ def subscription(session: Session) -> Iterator[Finding]:
         yield from asked.providers(PROVIDERS[module] for module in EVERY_STACK)
         yield from asked.sizes(sizes, outputs.location)
     except Forbidden as error:
-        yield Finding("subscription", WARNING, str(error), "Reader on the subscription shows it; submitting needs none")
+        yield Finding("subscription", WARNING, error.fact, "Reader on the subscription shows it; submitting needs none")
 
 
 def core_quota(every: list[PoolState], own: list[PoolState], quota: Mapping[str, int | None]) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     verb = arguments.topic
     if verb is not None and verb not in VERBS:
         near = did_you_mean(verb, VERBS) or f"; there are: {', '.join(VERBS)}"
-        raise UsageError(f"there is no verb {verb!r}{near}")
+        raise UsageError(f"there is no verb {verb!r}{near}", next_step="python -m jobs --help")
     parser = build_parser([verb] if verb else [])
     text = (verb_parsers(parser)[verb] if verb else parser).format_help()
     session.render.data(text.rstrip("\n"))

@@ -56,7 +56,9 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     try:
         asyncio.run(serve(dashboard, arguments.port, listening))
     except OSError as error:
-        raise UsageError(f"port {arguments.port} cannot be had: {error.strerror}. Leave --port out") from error
+        raise UsageError(
+            f"port {arguments.port} cannot be had: {error.strerror}", next_step="leave --port out"
+        ) from error
     except Ended:
         raise
     except KeyboardInterrupt:

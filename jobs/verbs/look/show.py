@@ -228,7 +228,7 @@ def node_evidence(session: Session, job: JobState, task: TaskState) -> Iterator[
         yield f"its node {task.node_id} is not in pool {job.pool_id} any more"
         return
     except ServiceError as error:
-        yield f"its node cannot be looked at: {error}"
+        yield f"its node cannot be looked at: {error.fact}"
         return
     yield f"its node is {node.state} now" + (f": {told}" if (told := nodes.reason(node)) else "")
     if node.start_task_failure is not None:

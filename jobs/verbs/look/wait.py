@@ -121,8 +121,8 @@ def _states(batch: Batch, arguments: argparse.Namespace, clock: Clock) -> Iterat
                 raise
         if arguments.timeout is not None and clock.monotonic() - began >= arguments.timeout:
             raise watch.GaveUpWaiting(
-                f"task {arguments.task} of job {arguments.job} is not so far after {arguments.timeout:g} s. "
-                f"Look at it: python -m jobs show {arguments.job} {arguments.task}"
+                f"task {arguments.task} of job {arguments.job} is not so far after {arguments.timeout:g} s",
+                next_step=f"look at it: python -m jobs show {arguments.job} {arguments.task}",
             )
         clock.sleep(pause)
         pause = min(pause * 1.3, watch.LONGEST_PAUSE)

@@ -182,7 +182,7 @@ def _reason(session: Session, look: Look) -> str:
     try:
         return _found_reason(session, look)
     except ServiceError as error:
-        return f"still waiting; why is not known: {error}"
+        return f"still waiting; why is not known: {error.fact}"
 
 
 def _found_reason(session: Session, look: Look) -> str:
@@ -248,8 +248,8 @@ def looks(batch: Batch, job_id: str, *, clock: Clock, timeout: float | None) -> 
             return
         if timeout is not None and now - began >= timeout:
             raise GaveUpWaiting(
-                f"job {job_id} is not over after {timeout:g} s ({look.left} to go). "
-                f"Go on: python -m jobs watch {job_id}"
+                f"job {job_id} is not over after {timeout:g} s ({look.left} to go)",
+                next_step=f"go on: python -m jobs watch {job_id}",
             )
         clock.sleep(max(pause, progress.LARGE_PAUSE) if look.large else pause)
         pause = min(pause * 1.3, LONGEST_PAUSE)

@@ -51,7 +51,7 @@ def target_pool(session: Session, given: str) -> PoolState:
     """The pool that jobs go to: it exists and takes them."""
     pool = session.batch.pool(nodes.pools(given, session)[0])
     if pool.state != "active":
-        raise Conflict(f"pool {pool.id} is {pool.state}; it takes no jobs. Use another pool")
+        raise Conflict(f"pool {pool.id} is {pool.state}; it takes no jobs", next_step="use another pool")
     return pool
 
 
@@ -59,10 +59,12 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     batch, target = session.batch, target_pool(session, arguments.to)
     found = [batch.job(job_id) for job_id in dict.fromkeys(arguments.jobs)]  # all exist, or nothing is done
     if over := [f"{job.id} is {job.state}" for job in found if next_step(job, target.id) is Step.GONE]:
-        raise Conflict(f"job {', '.join(over)}: it runs nothing any more. Name jobs that go on")
+        raise Conflict(f"job {', '.join(over)}: it runs nothing any more", next_step="name jobs that go on")
     there = [job.id for job in found if next_step(job, target.id) is Step.DONE]
     if len(there) == len(found):
-        raise UsageError(f"job {', '.join(there)} is on pool {target.id} already. Name another pool after --to")
+        raise UsageError(
+            f"job {', '.join(there)} is on pool {target.id} already", next_step="name another pool after --to"
+        )
     names = [job.id for job in found if job.id not in there]
     if not asking.agreed(f"move {', '.join(names)} to pool {target.id}?", yes=arguments.yes):
         session.render.words("nothing was done")

@@ -39,7 +39,7 @@ def going_on(session: Session, ids: Iterable[str]) -> list[JobState]:
     """The jobs of these ids, each once: all of them exist and go on, or it raises and nothing is done."""
     found = [session.batch.job(job_id) for job_id in dict.fromkeys(ids)]
     if over := [f"{job.id} is {job.state}" for job in found if job.state in OVER]:
-        raise Conflict(f"job {', '.join(over)}: it runs nothing any more. Name jobs that go on")
+        raise Conflict(f"job {', '.join(over)}: it runs nothing any more", next_step="name jobs that go on")
     return found
 
 
@@ -136,7 +136,7 @@ def deadline(session: Session, timeout: float | None) -> float | None:
 def pause(session: Session, until: float | None, left: str) -> None:
     """Wait a little for what is left. Raises GaveUpWaiting when the time is over."""
     if until is not None and session.clock.monotonic() >= until:
-        raise GaveUpWaiting(f"the time is over: {left}. The same command goes on where this one stopped")
+        raise GaveUpWaiting(f"the time is over: {left}", next_step="the same command goes on where this one stopped")
     session.clock.sleep(PAUSE)
 
 

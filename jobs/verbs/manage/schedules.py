@@ -68,9 +68,11 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         return _list(arguments, session)
     action, *ids = words
     if action not in ACTIONS:
-        raise UsageError(f"{action!r} is no action; write one of {', '.join(ACTIONS)}, as in: schedules show {action}")
+        raise UsageError(
+            f"{action!r} is no action", next_step=f"write one of {', '.join(ACTIONS)}, as in: schedules show {action}"
+        )
     if not ids:
-        raise UsageError(f"which one? Name it: python -m jobs schedules {action} ID")
+        raise UsageError("no job schedule is named", next_step=f"name it: python -m jobs schedules {action} ID")
     found = [session.batch.schedule(_id(one)) for one in ids]  # all exist, or nothing is done
     if action == "show":
         return _show(arguments, session, found)

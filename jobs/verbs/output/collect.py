@@ -109,7 +109,11 @@ def collect(session: Session, job: JobState, folder: Path, *, only: str | None =
     if not tally.downloaded and not tally.present:
         where = f"{job.container}/{job.folder}/" if job.container else f"the nodes of job {job.id}"
         fitting = f" that match {only!r}" if only else ""
-        raise NotFound(f"{where} has no files{fitting} yet. Tasks upload when they end: python -m jobs watch {job.id}")
+        raise NotFound(
+            f"{where} has no files{fitting} yet",
+            cause="tasks upload when they end",
+            next_step=f"python -m jobs watch {job.id}",
+        )
     return tally
 
 
@@ -152,8 +156,10 @@ def _fetch(read: Callable[[], Iterator[bytes]], blob: Blob, target: Folder, plac
             size += len(piece)
         if size != blob.size or (blob.md5 and found.digest() != blob.md5):
             raise Damaged(
-                f"blob {blob.name}: got {size} bytes with MD5 {found.hexdigest()}, expected {blob.size} "
-                f"with {blob.md5.hex() or 'any'}. It changed meanwhile or was damaged; run the same command again"
+                f"blob {blob.name}: got {size} bytes with MD5 {found.hexdigest()}, expected {blob.size} with "
+                f"{blob.md5.hex() or 'any'}",
+                cause="it changed meanwhile or was damaged",
+                next_step="run the same command again",
             )
     return size
 

@@ -82,9 +82,11 @@ class Folder:
             path.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"{error.filename or path}: is a file; give a folder to write to") from error
+            raise UsageError(f"{error.filename or path}: is a file", next_step="give a folder to write to") from error
         except OSError as error:
-            raise UsageError(f"{error.filename or path}: {error.strerror}. Give a folder you may write to") from error
+            raise UsageError(
+                f"{error.filename or path}: {error.strerror}", next_step="give a folder you may write to"
+            ) from error
 
     def __enter__(self) -> Folder:
         return self
@@ -100,7 +102,7 @@ class Folder:
         except FileExistsError:
             return False
         except OSError as error:
-            raise UsageError(f"{self.path}: {error.strerror}. Give a folder you may write to") from error
+            raise UsageError(f"{self.path}: {error.strerror}", next_step="give a folder you may write to") from error
         try:
             os.stat(probe.lower(), dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -158,8 +160,9 @@ class Folder:
                 except OSError as error:
                     if make and error.errno in (errno.ELOOP, errno.ENOTDIR):
                         raise MachineError(
-                            f"{self.path / place}: {name!r} on the way there is a link or a file, which is not "
-                            "followed. Collect into another folder"
+                            f"{self.path / place}: {name!r} on the way there is a link or a file",
+                            cause="links are not followed",
+                            next_step="collect into another folder",
                         ) from error
                     raise
                 os.close(descriptor)

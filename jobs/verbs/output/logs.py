@@ -59,9 +59,11 @@ def _lines(text: str) -> int:
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     name = "stderr.txt" if arguments.stderr else "stdout.txt"
     if arguments.timestamps and not arguments.follow:
-        raise UsageError("--timestamps are those of reading, so they need --follow. Add it, or leave them out")
+        raise UsageError(
+            "--timestamps are those of reading, so they need --follow", next_step="add it, or leave them out"
+        )
     if arguments.task and arguments.since is not None:
-        raise UsageError("--since chooses among a job's tasks. Leave it out, or leave TASK out")
+        raise UsageError("--since chooses among a job's tasks", next_step="leave it out, or leave TASK out")
     job = session.batch.job(arguments.job)
     if arguments.follow and arguments.task and not arguments.timestamps:
         follow(session, job, arguments.task, name, tail=arguments.tail)
@@ -82,7 +84,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
             state = session.batch.task(job.id, task_id)  # a task that does not exist is told here
             text = f"task {task_id} is {state.state} and has no {name}, on its node or in the container"
             if arguments.task:
-                raise NotFound(f"{text}. Look at it: python -m jobs show {job.id} {task_id}")
+                raise NotFound(f"{text}", next_step=f"look at it: python -m jobs show {job.id} {task_id}")
             session.render.words(text)
             continue
         data = last_lines(found.data, arguments.tail)
@@ -172,8 +174,9 @@ def _rest_from_blob(session: Session, job: JobState, task_id: str, name: str, pr
     kept = task_output.from_blob(session, job, task_id, name)
     if kept is None:
         raise NotFound(
-            f"the node of task {task_id} is gone and {name} is not in the container: "
-            f"nothing after byte {printed} can be shown. Look at it: python -m jobs show {job.id} {task_id}"
+            f"the node of task {task_id} is gone and {name} is not in the container: nothing after byte "
+            f"{printed} can be shown",
+            next_step=f"look at it: python -m jobs show {job.id} {task_id}",
         )
     skip = printed
     for piece in last_lines(kept.data, tail):

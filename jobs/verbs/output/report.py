@@ -52,9 +52,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Exit:
     if arguments.job and arguments.family:
-        raise UsageError("JOB and --family both say which job. Give one of them")
+        raise UsageError("JOB and --family both say which job", next_step="give one of them")
     if arguments.job_file and not arguments.html:
-        raise UsageError("--job-file is shown in the file that --html writes. Give both")
+        raise UsageError("--job-file is shown in the file that --html writes", next_step="give both")
     job_id = arguments.job or newest(session, arguments.family or "").id
     if arguments.html:
         return write(session, job_id, arguments.html, arguments.job_file)
@@ -74,9 +74,12 @@ def write(session: Session, job_id: str, path: Path, job_file: Path | None) -> E
         try:
             shown = (job_file.name, text.decode(job_file.read_bytes()))
         except text.TextError as error:
-            raise UsageError(f"{job_file}:{error.line}: cannot be read: {error}") from error
+            raise UsageError(
+                f"{job_file}:{error.line}: cannot be read: {error}",
+                next_step="correct the file, or leave --job-file out",
+            ) from error
     if path.is_dir():
-        raise UsageError(f"{path} is a folder. Name a file, for example {path / f'{job_id}.html'}")
+        raise UsageError(f"{path} is a folder", next_step=f"name a file, for example {path / f'{job_id}.html'}")
     from ...report.page import page
     from ...report.read import read
 
@@ -126,7 +129,8 @@ def newest(session: Session, family: str) -> JobState:
     jobs = [job for job in session.batch.jobs("") if (not family or job.family == family) and job.created is not None]
     if not jobs:
         raise NotFound(
-            f"there is no job{f' of family {family!r}' if family else ''}. Submit one: python -m jobs submit FILE"
+            f"there is no job{f' of family {family!r}' if family else ''}",
+            next_step="submit one: python -m jobs submit FILE",
         )
     return max(jobs, key=lambda job: (job.created, job.id))
 

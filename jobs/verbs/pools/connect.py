@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         return Exit.OK
     only_print = arguments.only_print or arguments.password or render.as_json
     if only_print and not (arguments.key or arguments.password):
-        raise UsageError("a command to use later needs a key that stays: give --key FILE or --password")
+        raise UsageError("a command to use later needs a key that stays", next_step="give --key FILE or --password")
     with ExitStack() as stack:
         key: Path | None = arguments.key
         if key is None and not arguments.password:
@@ -108,7 +108,7 @@ def _remove(session: Session, pool: str, node: NodeState, user: Mapping[str, Any
             return  # it was never made, or went with its node
         except ServiceError as error:
             session.render.words(
-                f"user {name} could not be removed from {node.id}: {error}\nIt ends on {user['expiryTime'][:10]}; "
+                f"user {name} could not be removed from {node.id}: {error.fact}\nIt ends on {user['expiryTime'][:10]}; "
                 f"remove it earlier: python -m jobs connect {node.id} --remove {name}"
             )
             return
@@ -122,9 +122,11 @@ def find(session: Session, given: str, pool: str | None) -> tuple[str, NodeState
     if not found:
         ids = [node.id for _, node in every]
         near = did_you_mean(given, ids) or f" (nodes: {', '.join(ids[:5]) or 'none'})."
-        raise NotFound(f"no node's id begins with {given!r}{near} See: python -m jobs nodes")
+        raise NotFound(f"no node's id begins with {given!r}{near}", next_step="python -m jobs nodes")
     if len(found) > 1:
-        raise UsageError(f"{len(found)} nodes begin with {given!r}, for example {found[0][1].id}. Give more of the id")
+        raise UsageError(
+            f"{len(found)} nodes begin with {given!r}, for example {found[0][1].id}", next_step="give more of the id"
+        )
     return found[0]
 
 
@@ -136,10 +138,12 @@ def find_address(session: Session, pool: str, node: NodeState) -> tuple[str, int
         if error.code == "NodeNotReady" or session.batch.pool(pool).maps_ssh:
             raise
         raise Conflict(
-            f"pool {pool} lets nobody log in to its nodes: its setting `ssh_from` names no network. Add the networks "
-            "that may, for example `ssh_from: [203.0.113.0/24]`, to this pool in the stack's settings and run up: it "
-            f"makes a new generation of the pool ({error.code})",
-            error.code,
+            f"pool {pool} lets nobody log in to its nodes: its setting `ssh_from` names no network",
+            next_step=(
+                "add the networks that may, for example `ssh_from: [203.0.113.0/24]`, to this pool in the "
+                f"stack's settings and run up: it makes a new generation of the pool ({error.code})"
+            ),
+            code=error.code,
         ) from error
 
 
@@ -153,10 +157,10 @@ def make_key(folder: Path) -> Path:
             capture_output=True,
         )
     except FileNotFoundError as error:
-        raise UsageError("there is no ssh-keygen here. Install OpenSSH, or use --password") from error
+        raise UsageError("there is no ssh-keygen here", next_step="install OpenSSH, or use --password") from error
     except subprocess.CalledProcessError as error:
         raise UsageError(
-            f"ssh-keygen failed: {error.stderr.decode(errors='replace').strip()}. Use --key FILE"
+            f"ssh-keygen failed: {error.stderr.decode(errors='replace').strip()}", next_step="use --key FILE"
         ) from error
     return path
 
@@ -191,19 +195,25 @@ def expiry(now: datetime, days: int) -> str:
     """The end of the last day: "for Linux nodes, the expiryTime has a precision up to a day" (REST reference), and on a
     Linux system a user whose end is today cannot log in any more."""
     if days < 1:
-        raise UsageError(f"--days {days}: a user lives for 1 day or more on Linux nodes. --remove ends it earlier")
+        raise UsageError(
+            f"--days {days}: a user lives for 1 day or more on Linux nodes", next_step="--remove ends it earlier"
+        )
     return f"{now + timedelta(days=days + 1):%Y-%m-%d}T00:00:00Z"
 
 
 def public_key(key: Path) -> str:
     """The text of FILE.pub; giving the public key itself is a mistake worth a sentence."""
     if key.suffix == ".pub":
-        raise UsageError(f"{key} is a public key; --key takes the private one beside it: {key.with_suffix('')}")
+        raise UsageError(
+            f"{key} is a public key", next_step=f"give the private one beside it: --key {key.with_suffix('')}"
+        )
     path = key.with_name(f"{key.name}.pub")
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}. Make a pair with: ssh-keygen -f {key}") from error
+        raise UsageError(
+            f"{path}: cannot be read: {error}", next_step=f"make a pair with: ssh-keygen -f {key}"
+        ) from error
 
 
 def ssh_command(target: Target, key: Path | None, command: str | None) -> list[str]:
@@ -232,9 +242,9 @@ def _run(command: list[str], render: Render) -> Exit:
     try:
         code = subprocess.run(command, check=False).returncode
     except FileNotFoundError as error:
-        raise UsageError("there is no ssh here. Install OpenSSH") from error
+        raise UsageError("there is no ssh here", next_step="install OpenSSH") from error
     if code == 255:
-        raise ServiceError("ssh could not log in. Look at its message above, and at: python -m jobs nodes")
+        raise ServiceError("ssh could not log in", next_step="look at its message above, and at: python -m jobs nodes")
     if code:
         render.words(f"the remote command ended with {code}")
         return Exit.COMMAND_FAILED

@@ -40,11 +40,11 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     old = older_generation(session, arguments.pool)
     target = target_pool(session, arguments.to or successor(session, old))
     if target.id.lower() == old.lower():
-        raise UsageError(f"{target.id} is both pools. Name another one after --to")
+        raise UsageError(f"{target.id} is both pools", next_step="name another one after --to")
     present = _pool(session, old)
     found = jobs_of(session, old)
     if present is None and not found:
-        raise NotFound(f"pool {old} does not exist, and no job names it. See: python -m jobs pools")
+        raise NotFound(f"pool {old} does not exist, and no job names it", next_step="python -m jobs pools")
     if present is None:
         render.words(f"pool {old} is not there any more; its jobs wait")
     shown = ", ".join(job.id for job in found[:3]) + (", ..." if len(found) > 3 else "")
@@ -83,7 +83,9 @@ def successor(session: Session, old: str) -> str:
     found = current.get(max(named, key=len)) if named else next(iter(current.values()), None)
     if found is None or found == old or (not named and len(current) > 1):
         known = ", ".join(pool for pool in current.values() if pool != old) or "none in this stack"
-        raise UsageError(f"where shall the jobs of pool {old} go? Name a pool after --to (pools: {known})")
+        raise UsageError(
+            f"it is not said where the jobs of pool {old} go", next_step=f"name a pool after --to (pools: {known})"
+        )
     return found
 
 
@@ -105,8 +107,9 @@ def _refuse_schedules(session: Session, old: str, target: str) -> None:
         return  # a service without job schedules
     if found:
         raise Conflict(
-            f"job schedules {', '.join(found)} make jobs for pool {old}: every present job is on {target}, but the "
-            "pool cannot go yet. Give the schedules the new pool (az batch job-schedule set), then run this again"
+            f"job schedules {', '.join(found)} make jobs for pool {old}: every present job is on {target}, "
+            "but the pool cannot go yet",
+            next_step="give the schedules the new pool (az batch job-schedule set), then run this again",
         )
 
 

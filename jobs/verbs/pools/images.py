@@ -106,12 +106,17 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         case ["push", image, name]:
             return push(session, image, name)
         case ["push", *_]:
-            raise UsageError("images push takes an image, and a name in the registry: images push IMAGE [NAME]")
+            raise UsageError(
+                "images push takes an image, and a name in the registry", next_step="images push IMAGE [NAME]"
+            )
         case ["login"]:
             return login(session)
         case [] | [_]:
             return show(arguments, session, words[0] if words else None)
-    raise UsageError(f"images takes one repository, `push` or `login`; got: {' '.join(words)}")
+    raise UsageError(
+        f"images takes one repository, `push` or `login`; got: {' '.join(words)}",
+        next_step="python -m jobs images --help",
+    )
 
 
 def show(arguments: argparse.Namespace, session: Session, repository: str | None) -> Exit:
@@ -150,7 +155,8 @@ def push(session: Session, image: str, name: str) -> Exit:
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} is no name for an image: expected lower case letters, digits, '.', '_', '-' and '/', "
-            "and perhaps a tag, like team/simulation:2026-11"
+            "and perhaps a tag",
+            next_step="give another name, like team/simulation:2026-11",
         )
     _docker(
         ["image", "inspect", "--format", "{{.Id}}", image],
@@ -192,8 +198,8 @@ def _push(session: Session, target: str, environment: Mapping[str, str]) -> str:
                 digest = match[1]
         code = process.wait()
     if code or not digest:
-        step = "You need AcrPush on the registry" if "denied" in last or "unauthorized" in last else "Try again"
-        raise ServiceError(f"docker push of {target} failed (exit code {code}): {last}. {step}")
+        step = "you need AcrPush on the registry" if "denied" in last or "unauthorized" in last else "try again"
+        raise ServiceError(f"docker push of {target} failed (exit code {code}): {last}", next_step=step)
     return digest
 
 
@@ -223,18 +229,22 @@ def _docker_user() -> str:
 def _docker(words: Sequence[str], otherwise: str, *, said: str = "") -> str:
     """Run docker; `said` goes to its standard input. Its own last line is the cause when it fails."""
     if not shutil.which("docker"):
-        raise MachineError("docker is not on this machine, and it is what pushes images. Install its client")
+        raise MachineError(
+            "docker is not on this machine, and it is what pushes images", next_step="install its client"
+        )
     try:
         done = subprocess.run(
             ["docker", *words], input=said, capture_output=True, encoding="utf-8", errors="replace", check=False
         )
     except OSError as error:
-        raise MachineError(f"docker cannot be started: {error.strerror}") from error
+        raise MachineError(
+            f"docker cannot be started: {error.strerror}", next_step="see what is wrong with it: docker version"
+        ) from error
     if done.returncode == 0:
         return done.stdout
     why = next((line for line in reversed(done.stderr.strip().splitlines()) if line.strip()), "")
     if "cannot connect" in why.casefold() or "permission denied" in why.casefold():
-        raise MachineError(f"the Docker engine does not answer: {why}")
+        raise MachineError(f"the Docker engine does not answer: {why}", next_step="start it, or correct DOCKER_HOST")
     raise (NotFound if "no such image" in why.casefold() else MachineError)(f"{otherwise} ({why})")
 
 

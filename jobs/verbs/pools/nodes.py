@@ -145,7 +145,7 @@ def pools(given: str | None, session: Session) -> list[str]:
     outputs = session.connection.outputs
     if given is None:
         if outputs is None:
-            raise UsageError("there is no stack to take pools from. Name one: python -m jobs nodes POOL")
+            raise UsageError("there is no stack to take pools from", next_step="name one: python -m jobs nodes POOL")
         return list(outputs.pools.values())
     return [outputs.pools.get(given, given) if outputs else given]
 
@@ -163,7 +163,7 @@ def evidence(session: Session, pool: str, node: NodeState) -> Iterator[str]:
         try:
             data = b"".join(session.batch.read_node_file(pool, node.id, f"startup/{name}"))
         except JobsError as error:
-            yield f"({name} cannot be read: {error})"
+            yield f"({name} cannot be read: {error.fact})"
             continue
         if lines := data.decode(errors="replace").splitlines():
             yield from lines[-LINES_OF_LOG:]

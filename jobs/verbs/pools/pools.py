@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
     if not (acting or arguments.stop_resize or arguments.evaluate):
         return show(session, arguments)
     if arguments.pool is None:
-        raise UsageError("which pool? Name it: python -m jobs pools POOL ...")
+        raise UsageError("no pool is named", next_step="name it: python -m jobs pools POOL ...")
     pool = session.batch.pool(nodes.pools(arguments.pool, session)[0])
     if arguments.evaluate:
         return evaluate(session, pool)
@@ -104,7 +104,7 @@ def _show_autoscale(session: Session, pool: PoolState) -> None:
 
 def evaluate(session: Session, pool: PoolState) -> Exit:
     if not pool.autoscale_formula:
-        raise Conflict(f"pool {pool.id} has a fixed size, so there is no formula. Resize it: --nodes N")
+        raise Conflict(f"pool {pool.id} has a fixed size, so there is no formula", next_step="resize it: --nodes N")
     session.render.data(session.batch.evaluate_autoscale(pool.id, pool.autoscale_formula))
     return Exit.OK
 
@@ -112,11 +112,11 @@ def evaluate(session: Session, pool: PoolState) -> Exit:
 def resize(session: Session, pool: PoolState, dedicated: int | None, spot: int | None, *, yes: bool) -> Exit:
     """Ask for a size; the pool is on its way there when this returns."""
     if any(number is not None and number < 0 for number in (dedicated, spot)):
-        raise UsageError("a pool has 0 or more nodes. Give a number like --nodes 4")
+        raise UsageError("a pool has 0 or more nodes", next_step="give a number like --nodes 4")
     if pool.autoscale_formula:
         raise Conflict(
-            f"pool {pool.id} is scaled by a formula, so Batch refuses a size. "
-            "Change the stack's pool settings and run up"
+            f"pool {pool.id} is scaled by a formula, so Batch refuses a size",
+            next_step="change the stack's pool settings and run up",
         )
     wanted = [
         f"{now} -> {new} {kind} nodes"

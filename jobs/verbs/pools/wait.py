@@ -116,7 +116,9 @@ def _wait(session: Session, pool_id: str, until: float) -> Exit:
             why = "; ".join(found.problems[:SHOWN]) or "nothing is wrong that Batch tells of"
             if len(found.problems) > SHOWN:
                 why += f"; and {len(found.problems) - SHOWN} more"
-            raise GaveUpWaiting(f"{summary}: {why}. Wait longer (--timeout), or look: python -m jobs nodes {pool_id}")
+            raise GaveUpWaiting(
+                f"{summary}: {why}", next_step=f"wait longer (--timeout), or look: python -m jobs nodes {pool_id}"
+            )
         session.clock.sleep(PAUSE)
 
 

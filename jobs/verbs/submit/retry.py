@@ -175,8 +175,8 @@ def _tell(retry: Retry, session: Session, result: Result) -> None:
         first_refused = "".join(f", first {one.task_id}: {one.code}: {one.message}" for one in result.failures[:1])
         count = len(retry.tasks)
         raise NotAllAdded(
-            f"{count - result.accepted} of {count} tasks were not accepted{first_refused}. "
-            "Correct the cause and retry again"
+            f"{count - result.accepted} of {count} tasks were not accepted{first_refused}",
+            next_step="correct the cause and retry again",
         )
     if retry.new_job and retry.held and job.state == "active":
         render.words(f"job {job.id} still waits for what failed in it; end it: python -m jobs cancel {job.id}")
@@ -192,11 +192,14 @@ def failed(session: Session, job: JobState, tasks: Tasks, chosen: list[str]) -> 
     for task_id in sorted(chosen):
         if task_id.lower() not in every:
             state = session.batch.task(job.id, task_id).state  # one that does not exist is told here
-            raise UsageError(f"task {task_id} of job {job.id} is {state} and did not fail. Only failed tasks run again")
+            raise UsageError(
+                f"task {task_id} of job {job.id} is {state} and did not fail",
+                next_step="leave it out: only failed tasks run again",
+            )
         if (later := tasks.later_run(every[task_id.lower()])) is not None:
             raise UsageError(
-                f"task {task_id} of job {job.id} was run again already: {later.id} is {describe(later)}. "
-                f"Look at that one: python -m jobs show {job.id} {later.id}"
+                f"task {task_id} of job {job.id} was run again already: {later.id} is {describe(later)}",
+                next_step=f"look at that one: python -m jobs show {job.id} {later.id}",
             )
     return {name: newest[name] for name in map(str.lower, chosen)}
 
@@ -259,9 +262,11 @@ def _free_job_id(session: Session, job_id: str) -> str:
     for again_number in range(number + 1, number + 100):
         result = f"{base}-retry{again_number}"
         if not ID.fullmatch(result):
-            raise UsageError(f"job id {result!r} would be longer than 64 characters. Submit the file again instead")
+            raise UsageError(
+                f"job id {result!r} would be longer than 64 characters", next_step="submit the file again instead"
+            )
         try:
             session.batch.job(result)
         except NotFound:
             return result
-    raise Conflict(f"jobs {base}-retry1 to -retry99 exist. Delete some of them")
+    raise Conflict(f"jobs {base}-retry1 to -retry99 exist", next_step="delete some of them")

@@ -23,9 +23,9 @@ def submit(plan: Plan, session: Session, display: Display, patience: float) -> N
         if error.code != "JobScheduleExists":
             raise
         raise Conflict(
-            f"job schedule {plan.job_id} exists. Delete it first: python -m jobs schedules delete {plan.job_id}; or "
-            "submit under another --job-id",
-            error.code,
+            f"job schedule {plan.job_id} exists",
+            next_step=f"python -m jobs schedules delete {plan.job_id}, or submit under another --job-id",
+            code=error.code,
         ) from error
     except JobsError as error:
         error.add_note("No job schedule was made")

@@ -154,8 +154,9 @@ class Submission:
             for _ in source.sent_before():
                 pass
             raise UsageError(
-                f"the input is not what it was: {checkpoint.tasks} tasks then, {plan.count} now, and those that were "
-                "not sent yet differ. Resume with the file as it was, or submit under another --job-id"
+                f"the input is not what it was: {checkpoint.tasks} tasks then, {plan.count} now, and those that "
+                "were not sent yet differ",
+                next_step="resume with the file as it was, or submit under another --job-id",
             )
         except UsageError as error:
             error.add_note(
@@ -175,9 +176,9 @@ class Submission:
             return found, False
         if checkpoint.job_created:
             raise NotFound(
-                f"job {plan.job_id}, made {checkpoint.job_created}, is gone: it was deleted, and its tasks with it. "
-                "Submit the file under another --job-id",
-                "JobNotFound",
+                f"job {plan.job_id}, made {checkpoint.job_created}, is gone: it was deleted, and its tasks with it",
+                next_step="submit the file under another --job-id",
+                code="JobNotFound",
             )
         self._asked_for_job = True
         try:
@@ -194,11 +195,13 @@ class Submission:
         """The job whose id was taken when it was to be made; None when it cannot be looked at, on a resume."""
         plan = self.plan
         if plan.own_id:
-            raise IdTaken(str(error), error.code) from error
+            raise IdTaken(error.fact, code=error.code) from error
         found = self.calls.find(plan.job_id)
         if found is None and not self.resume:
             raise Conflict(
-                f"job {plan.job_id} exists already. Submit under a new --job-id, or go on with --resume", error.code
+                f"job {plan.job_id} exists already",
+                next_step="submit under a new --job-id, or go on with --resume",
+                code=error.code,
             ) from error
         return found
 
@@ -219,16 +222,20 @@ class Submission:
         job_id = self.plan.job_id
         if checkpoint.job_created and found.created and checkpoint.job_created != found.created:
             raise Conflict(
-                f"job {job_id} is not the one that this submission began with: it was made {found.created}, that one "
-                f"{checkpoint.job_created}, so it was deleted and made again. Submit under another --job-id",
-                "JobExists",
+                f"job {job_id} is not the one that this submission began with: it was made {found.created}, that "
+                f"one {checkpoint.job_created}, so it was deleted and made again",
+                next_step="submit under another --job-id",
+                code="JobExists",
             )
         if found.state == "deleting":
-            raise Conflict(f"job {job_id} is being deleted. Submit under another --job-id", "JobBeingDeleted")
+            raise Conflict(
+                f"job {job_id} is being deleted", next_step="submit under another --job-id", code="JobBeingDeleted"
+            )
         if place := found.differs(self.plan.job):
             raise Conflict(
-                f"job {job_id} exists, and its {place} is not what the file says. Submit under another --job-id",
-                "JobExists",
+                f"job {job_id} exists, and its {place} is not what the file says",
+                next_step="submit under another --job-id",
+                code="JobExists",
             )
 
     def _complete_already(self, found: FoundJob | None, created: bool) -> Outcome | None:
@@ -243,15 +250,18 @@ class Submission:
         if has.different or has.others:
             what = has.different or f"{has.others} tasks of it are not in the file"
             raise Conflict(
-                f"job {plan.job_id} exists, and has other tasks: {what}. Submit under another --job-id", "JobExists"
+                f"job {plan.job_id} exists, and has other tasks: {what}",
+                next_step="submit under another --job-id",
+                code="JobExists",
             )
         if not has.absent:
             return Outcome(plan.job_id, Result(accepted=has.present, existed=has.present, proved=True), already=True)
         if found.state in ENDED:
             raise Conflict(
-                f"job {plan.job_id} is {found.state}, so it takes no tasks any more. It has {has.present} of the "
-                f"{plan.count} tasks; submit the file under another --job-id to run all of them",
-                "JobCompleted",
+                f"job {plan.job_id} is {found.state}, so it takes no tasks any more; it has {has.present} of the "
+                f"{plan.count} tasks",
+                next_step="submit the file under another --job-id to run all of them",
+                code="JobCompleted",
             )
         return None
 
@@ -321,7 +331,7 @@ class Submission:
         try:
             self.session.batch.delete_job(plan.job_id)
         except ServiceError as error:
-            return f"{kept}. Job {plan.job_id} is empty and could not be deleted: {error}. {self.go_on}"
+            return f"{kept}. Job {plan.job_id} is empty and could not be deleted: {error.fact}. {self.go_on}"
         checkpoint.close(remove=True)
         return f"{kept}; the job was deleted again"
 

@@ -42,7 +42,10 @@ def run(arguments: argparse.Namespace, session: Session) -> Exit:
         return Exit.OK
     question = _show(plans, session, display)
     if (arguments.watch or arguments.report or arguments.resume) and any(plan.schedule for plan in plans):
-        raise UsageError("a schedule makes its jobs later: --watch, --report and --resume are for files without one")
+        raise UsageError(
+            "a schedule makes its jobs later: --watch, --report and --resume are for files without one",
+            next_step="leave them out",
+        )
     if not asking.agreed(question, yes=arguments.yes):
         display.words("nothing was sent")
         return Exit.OK
@@ -64,9 +67,11 @@ def _check_together(arguments: argparse.Namespace) -> None:
     if len(arguments.files) == 1:
         return
     if arguments.job_id or arguments.resume or arguments.checkpoint:
-        raise UsageError("--job-id, --resume and --checkpoint are of one job. Submit the files one after the other")
+        raise UsageError(
+            "--job-id, --resume and --checkpoint are of one job", next_step="submit the files one after the other"
+        )
     if arguments.files.count(STDIN) > 1:
-        raise UsageError("stdin can be read once. Give - once")
+        raise UsageError("stdin can be read once", next_step="give - once")
 
 
 def _checked(arguments: argparse.Namespace, session: Session, display: Display) -> Plan:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from ...errors import UsageError
+from ...errors import JobFileError, UsageError
 from ...exits import Exit, worst
 from ...session import Session
 from ...terminal.wording import counted
@@ -37,7 +37,8 @@ def validate(path: Path, session: Session, *, offline: bool) -> Exit:
         if not render.as_json:
             render.data(str(error))
         else:
-            render.record({"file": str(path), "valid": False, "problems": str(error).splitlines()})
+            problems = error.problems if isinstance(error, JobFileError) else [error.in_one_line]
+            render.record({"file": str(path), "valid": False, "problems": problems})
         return error.exit
     if render.as_json:
         render.record({"file": str(path), "valid": True, "tasks": count})

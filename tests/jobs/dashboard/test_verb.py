@@ -59,7 +59,7 @@ def test_with_json_the_address_is_a_value() -> None:
 def test_a_port_that_is_taken_is_told(scene: Stage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {port} cannot be had.*Leave --port out"):
+        with pytest.raises(UsageError, match=f"port {port} (?s:cannot be had.*leave --port out)"):
             run(scene, "--port", str(port))
 
 

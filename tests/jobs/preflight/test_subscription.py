@@ -14,7 +14,7 @@ import requests
 
 from infra.settings import network
 from jobs.command.parser import parse
-from jobs.errors import Forbidden, NotFound
+from jobs.errors import Forbidden, NotFound, UsageError
 from jobs.exits import Exit
 from jobs.preflight import subscription as subscriptions
 from jobs.preflight.finding import BAD, GOOD, WARNING, Finding
@@ -327,7 +327,7 @@ def test_doctor_asks_about_the_first_up_of_a_stack_that_is_not_deployed(
     scene = stage()
 
     def find() -> Connection:
-        raise NotDeployed("no output", "dev", cloud)
+        raise NotDeployed(UsageError("no output"), "dev", cloud)
 
     scene.session.find_connection = find
     arguments = parse(["doctor", "--stack", "dev"])

@@ -151,7 +151,7 @@ def test_report_writes_the_file_and_says_so(scene: Stage, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--job-file", "{0}/job.yaml"), "Give both"),
+        (("--job-file", "{0}/job.yaml"), "give both"),
         (("--html", "{0}"), "is a folder"),
         (("--html", "{0}/r.html", "--job-file", "{0}/none.yaml"), "none.yaml"),
     ],

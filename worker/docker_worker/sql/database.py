@@ -36,7 +36,7 @@ def connection_string(sql: SqlSettings) -> str:
         raise SettingsError(
             f"{sql.login_file} cannot be read as a login",
             cause="expected a user name and a password, one a line" if isinstance(error, ValueError) else str(error),
-            next_step="Mount the file readable for the container's user",
+            next_step="mount the file readable for the container's user",
         ) from None
     return f"{place}UID={_quoted(user)};PWD={_quoted(password)}"
 
@@ -54,7 +54,7 @@ def probe(sql: SqlSettings, seconds: float = PROBE_SECONDS) -> None:
         raise NameNotResolved(
             f"the name {sql.host!r} is not known",
             cause=str(error),
-            next_step="Check sql.server of the stack and the pool's DNS",
+            next_step="check sql.server of the stack and the pool's DNS",
         ) from error
     failure: OSError | None = None
     for *_, (host, port, *_) in addresses:
@@ -66,7 +66,7 @@ def probe(sql: SqlSettings, seconds: float = PROBE_SECONDS) -> None:
     raise Unreachable(
         f"{sql.host} does not answer on port {sql.port}",
         cause=str(failure),
-        next_step="Check the server's firewall for the pool's addresses, and that it runs",
+        next_step="check the server's firewall for the pool's addresses, and that it runs",
     ) from failure
 
 
@@ -78,7 +78,7 @@ def connect(sql: SqlSettings, seconds: float = CONNECT_SECONDS) -> Link:
         raise Unreachable(
             f"logging in to {sql.server} did not end",
             cause=f"{error} of the server, or of the node's identity endpoint",
-            next_step="Try again; if it stays, look at the server and at the identity endpoint",
+            next_step="try again; if it stays, look at the server and at the identity endpoint",
         ) from error
 
 

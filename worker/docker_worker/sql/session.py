@@ -145,7 +145,7 @@ class Session:
             raise Unreachable(
                 f"a commit on {self._sql.server} had no end",
                 cause=str(error),
-                next_step="Try again; if it stays, look at the server",
+                next_step="try again; if it stays, look at the server",
             ) from error
         except Exception as error:
             raise self._translate(error, Moment.COMMIT) from error
@@ -164,7 +164,7 @@ class Session:
                 raise ServerBusy(  # Microsoft lists 4060 as transient: it is one for a worker that was connected before
                     f"{self._sql.server} cannot open {self._sql.database!r} now",
                     cause=error.cause,
-                    next_step="Try again in a minute",
+                    next_step="try again in a minute",
                 ) from error
             self._cursors = Cursors()
             self._was_connected = True

@@ -207,13 +207,13 @@ def translate(error: BaseException, sql: SqlSettings, moment: Moment = Moment.HA
     if moment is Moment.CONNECT and (refusal := _refusal(found, build)) is not None:
         return refusal
     if found.number in LOCKS or (not found.number and found.state == "40001"):
-        return build(Deadlock, "{server} rolled our transaction back", "another one had the lock", "Try again")
+        return build(Deadlock, "{server} rolled our transaction back", "another one had the lock", "try again")
     if found.number in BUSY:
         return build(
             ServerBusy,
             "{server} cannot serve {database!r} now",
             "a failover, or too much load",
-            "Try again in a minute",
+            "try again in a minute",
         )
     if not found.number and (
         found.state.startswith("08") or found.state in ("HYT00", "HYT01") or _is_link_failure(found)
@@ -222,24 +222,24 @@ def translate(error: BaseException, sql: SqlSettings, moment: Moment = Moment.HA
             Unreachable,
             "the connection to {server} failed",
             "the server or the network dropped it, or took too long",
-            "Try again; if it stays, look at the server",
+            "try again; if it stays, look at the server",
         )
     if moment is Moment.OWN and found.number == OBJECT_MISSING:
         return build(
             NotMigrated,
             "database {database!r} has no tables of the worker",
             "nobody ran `migrate` in it",
-            "Run `migrate` once, as an identity that may create tables (docs/worker.md)",
+            "run `migrate` once, as an identity that may create tables (docs/worker.md)",
         )
     if moment is Moment.OWN and found.number in DENIED:
         return build(
             PermissionMissing,
             "{who} may not do this in {database!r}",
             "its database user lacks a right",
-            "Run the script of docs/sql.md",
+            "run the script of docs/sql.md",
         )
     ours = StatementFailed(
-        f"{sql.server} answered with an error", cause=shown, next_step="Try again; if it stays, report it"
+        f"{sql.server} answered with an error", cause=shown, next_step="try again; if it stays, report it"
     )
     ours.number = found.number
     return ours
@@ -265,21 +265,21 @@ def _refusal(found: Diagnosis, build: Callable[[type[WorkerError], str, str, str
             DatabaseMissing,
             "database {database!r} cannot be opened on {server}",
             "it does not exist there, or the identity has no user in it",
-            "Check sql.database of the stack, and run the script of docs/sql.md",
+            "check sql.database of the stack, and run the script of docs/sql.md",
         )
     if found.number == 18456 and _EXPIRED.match(found.text):
         return build(
             TokenUnavailable,
             "{server} refused the token of {who}",
             "it was expired",
-            "Try again; if it stays, compare the clocks of server and node",
+            "try again; if it stays, compare the clocks of server and node",
         )
     if found.number in LOGIN_FAILED or (not found.number and found.state == "28000"):
         return build(
             LoginRefused,
             "{server} refused {who}",
             "database {database!r} has no user for it, or is not there",
-            "Check sql.database of the stack, and run the script of docs/sql.md as the server's Entra administrator",
+            "check sql.database of the stack, and run the script of docs/sql.md as the server's Entra administrator",
         )
     if found.number:
         return None
@@ -288,21 +288,21 @@ def _refusal(found: Diagnosis, build: Callable[[type[WorkerError], str, str, str
             CertificateNotTrusted,
             "the certificate of {server} is not trusted",
             "its authority is not in the image's CA store, or it names another host",
-            "Add the CA to the base image, or use the name in the certificate",
+            "add the CA to the base image, or use the name in the certificate",
         )
     if "encryption not supported" in found.text.casefold():
         return build(
             CertificateNotTrusted,
             "{server} offers no encryption",
             "the worker never speaks in clear",
-            "Give the server a certificate",
+            "give the server a certificate",
         )
     if not found.state and _TOKEN.search(found.text):
         return build(
             TokenUnavailable,
             "no token for {who}",
             "the identity endpoint did not give one",
-            "Check that the pool has this identity assigned",
+            "check that the pool has this identity assigned",
         )
     return None
 

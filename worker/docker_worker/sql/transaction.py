@@ -160,7 +160,7 @@ class Statements:
     def _failed(self, error: Exception) -> WorkerError:
         if isinstance(error, NoAnswer):
             ours: WorkerError = Unreachable(
-                "a statement had no end", cause=str(error), next_step="Try again; if it stays, look at the server"
+                "a statement had no end", cause=str(error), next_step="try again; if it stays, look at the server"
             )
         else:
             ours = self._translate(error, self.moment)
