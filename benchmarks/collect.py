@@ -31,7 +31,7 @@ from jobs.service.batch import JobState
 from jobs.service.connection import Connection, Outputs
 from jobs.session import Session
 from jobs.terminal.render import Render
-from jobs.verbs.output import collect
+from jobs.verbs.output import collect, download
 from testbeds.tls import server_context
 
 BODY: Final = b"x" * 2048
@@ -165,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=collect.WORKERS)
+    parser.add_argument("--threads", type=int, default=download.WORKERS)
     arguments = parser.parse_args()
     credentials.token_credential = lambda _connection: Token()
     ways = {"plain": plain, "sdk": sdk, "ours": ours}

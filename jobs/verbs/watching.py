@@ -34,12 +34,17 @@ class Look(Generic[T]):
 
 def add_watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", "-w", action="store_true", help="go on, showing what changes, until Ctrl-C")
+    add_interval(parser, "with --watch: ")
+
+
+def add_interval(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """`--interval` of a verb that looks again and again; `when` says when it counts."""
     parser.add_argument(
         "--interval",
         type=durations.argument,
         default=PAUSE,
         metavar="TIME",
-        help=f"with --watch: time between two looks (default {PAUSE:g}s)",
+        help=f"{when}time between two looks (default {PAUSE:g}s)",
     )
 
 

@@ -17,7 +17,7 @@ from jobs.exits import Exit
 from jobs.service.batch import Failure, NodeState, TaskState
 from jobs.service.storage import blob_path
 from jobs.terminal.render import Render
-from jobs.verbs.output import collect, logs, report
+from jobs.verbs.output import collect, download, logs, report
 from jobs.verbs.output.download_paths import Places
 from jobs.verbs.pools import nodes
 from tests.jobs.fakes import START, Stage, stage
@@ -182,7 +182,7 @@ def test_collect_downloads_a_file_again_whose_content_is_not_the_services(scene:
 def test_collect_keeps_nothing_of_a_damaged_file_and_all_others(scene: Stage, tmp_path: Path) -> None:
     fill_container(scene)
     scene.blobs.damaged.add("j/a/stdout.txt")
-    with pytest.raises(collect.Damaged, match="expected 11") as caught:
+    with pytest.raises(download.Damaged, match="expected 11") as caught:
         collect.collect(scene.session, scene.batch.job("j"), tmp_path)
     assert f"1 file failed, downloaded to {tmp_path}: 1" in caught.value.__notes__[0]
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.csv"]
@@ -276,7 +276,7 @@ def test_collect_stops_at_a_full_disk_and_says_so(
     def full(descriptor: int, piece: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(collect, "_write", full)
+    monkeypatch.setattr(download, "_write", full)
     with pytest.raises(MachineError, match=r"No space left on device\n  next:  the disk is full: make room") as caught:
         collect.collect(scene.session, scene.batch.job("j"), tmp_path)
     assert str(tmp_path / "a") in str(caught.value)

@@ -21,7 +21,7 @@ from ...signals import Ended
 from ...terminal.screen import Screen
 from ...terminal.table import colour_of
 from ...terminal.wording import counted
-from ..watching import PAUSE
+from ..watching import add_interval
 
 EXAMPLES: Final = ("top", "top --interval 10s", "top --once", "top --json")
 MOST_JOBS: Final = 15  # the newest that are not over
@@ -42,13 +42,7 @@ class Moment:
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="show it once")
-    parser.add_argument(
-        "--interval",
-        type=durations.argument,
-        default=PAUSE,
-        metavar="TIME",
-        help=f"time between two looks (default {PAUSE:g}s)",
-    )
+    add_interval(parser)
     parser.set_defaults(run=run)
 
 
@@ -183,7 +177,7 @@ def _jobs(session: Session, moment: Moment, width: int, colours: bool) -> list[s
             )
         )
     headings = [
-        Heading(text="job"),
+        Heading(text="job", keep=True),
         Heading(text="", short=True, spare=True),
         *(Heading(text=name, number=True) for name in ("waiting", "running", "succeeded", "failed")),
         Heading(text="age", short=True),
@@ -203,8 +197,8 @@ def _tasks(session: Session, moment: Moment, width: int, colours: bool) -> Itera
         for job_id, task in moment.running
     ]
     headings = [
-        Heading(text="runs longest"),
-        Heading(text="job"),
+        Heading(text="runs longest", keep=True),
+        Heading(text="job", keep=True),
         Heading(text="for", short=True),
         Heading(text="node", most=20),
     ]
