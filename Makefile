@@ -59,8 +59,8 @@ test-fast:      ## the tests that need neither Docker nor root, in less than two
 
 hostile:        ## 300 hostile services, by seed, against the submitter: kills, outages, disks, displays (minutes)
 	@$(PYTHON) -m tools.setup offline
-	@HOSTILE_SEEDS=300 $(VENV_PYTHON) -m pytest -q -n 6 tests/jobs/test_hostile.py tests/jobs/test_hostile_submit.py \
-	  tests/jobs/test_submit_process.py tests/jobs/test_pacer.py
+	@cd tests/jobs/submission && HOSTILE_SEEDS=300 $(CURDIR)/$(VENV_PYTHON) -m pytest -q -n 6 \
+	  test_hostile.py test_hostile_submit.py test_submit_process.py test_pacer.py
 
 bench:          ## measure the submitter beside the SDK and a bare loop (minutes; wants a quiet machine)
 	@$(PYTHON) -m tools.setup offline

@@ -59,7 +59,7 @@ SHARED, PARTS = "docker: one deployed checkout", "docker: parts of their own"
         ("tests/node/test_real_node.py::test_a_node_is_idle_within_five_seconds", PARTS),
         ("tests/scenarios/deployed/test_outage.py::test_a[x::y]", SHARED),
         ("tests/scenarios/worker/test_faults.py::test_a", SHARED),
-        ("tests/jobs/test_http.py::test_a[docker]", "tests/jobs/test_http.py"),
+        ("tests/jobs/submission/test_http.py::test_a[docker]", "tests/jobs/submission/test_http.py"),
         ("tests/worker/test_run.py::test_a", "tests/worker/test_run.py"),
     ],
 )

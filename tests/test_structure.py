@@ -363,11 +363,11 @@ TEST_MODULE = re.compile(
     re.M,
 )
 PLANTED_IMPORTS = (
-    "from tests.jobs.test_submit import JOB",
+    "from tests.jobs.verbs.test_submit import JOB",
     "from .test_submit import JOB",
     "from . import test_submit",
-    "import tests.jobs.test_submit",
-    "    from tests.jobs.test_submit import JOB",
+    "import tests.jobs.verbs.test_submit",
+    "    from tests.jobs.verbs.test_submit import JOB",
 )
 
 

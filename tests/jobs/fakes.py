@@ -31,7 +31,7 @@ from jobs.service.storage import Blob, Readable
 from jobs.session import Session
 from jobs.submission.verdicts import Verdict
 from jobs.terminal.render import Render
-from tests.jobs.fake_transport import FakeTransport
+from tests.jobs.submission.fake_transport import FakeTransport
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 HELLO = Path(__file__).parents[2] / "jobs" / "samples" / "hello.yaml"
