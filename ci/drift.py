@@ -13,7 +13,6 @@ from typing import Final
 
 from ci import github, program
 from ci.plans import comment, making
-from ci.plans.plan import WOULD_CHANGE
 from ci.program import Exit, words
 
 MARKER: Final = "<!-- azure-batch-platform: drift -->"
@@ -26,7 +25,7 @@ def run(stacks: list[str], *, told: bool, promoted: bool) -> int:
     environment = dict(os.environ)
     made = making.make(stacks, environment, "--refresh", "--expect-no-changes", promoted=promoted, settled=True)
     failed = [plan for plan in made if not plan.ok]
-    differing = [plan for plan in made if plan.ok and plan.exit_code == WOULD_CHANGE]
+    differing = [plan for plan in made if plan.ok and plan.would_change]
     making.say(made)
     if failed or differing:
         github.write_summary(comment.drift([*failed, *differing], comment.SUMMARY_LIMIT), environment)

@@ -19,31 +19,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from ci.plans import plan
-from ci.plans.plan import WOULD_CHANGE, Plan
+from ci.plans.plan import Plan
 from ci.program import PipelineError, words
 from local.deployment import recovery
+from local.exits import MEANING, Exit
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 POLICY: Final = ROOT / "policy"
 QUIET: Final = ("--non-interactive", "--color=never")
 STACK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """What Pulumi takes as a stack's name (pkg/backend/diy)."""
-
-NO_STACK: Final = 6
-EXITS: Final[Mapping[int, str]] = {
-    0: "done",
-    1: "failed",
-    2: "wrong options or settings",
-    3: "not signed in",
-    4: "a resource failed",
-    5: "refused by a policy",
-    NO_STACK: "there is no such stack",
-    WOULD_CHANGE: "something would change",
-    8: "cancelled",
-    9: "timed out",
-    255: "an error of Pulumi's own",
-}
-"""Exit codes of the CLI (sdk/go/common/util/cmdutil/exit.go of 3.274)."""
 
 _LOCKED: Final = "the stack is currently locked by"
 _LOCK: Final = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<time>\S+)")
@@ -99,8 +84,11 @@ def for_stack(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def meaning(code: int) -> str:
-    """An exit code in words."""
-    return EXITS.get(code, f"exit code {code}")
+    """An exit code of the CLI in words."""
+    try:
+        return MEANING[Exit(code)].removeprefix("Pulumi: ")
+    except ValueError:
+        return f"exit code {code}"
 
 
 def ask(environment: Mapping[str, str], *arguments: str) -> Done:
@@ -150,7 +138,7 @@ def preview(stack: str, environment: Mapping[str, str], *options: str, golden: S
         done = ask({**for_stack(stack, environment), "PULUMI_DEBUG_COMMANDS": "true"}, *words, *options)
         events = plan.read_events(log.read_text()) if log.exists() else []
     digest = plan.read_digest(done.out)
-    if done.code not in (0, WOULD_CHANGE) and not digest.get("steps"):
+    if done.code not in (0, Exit.PULUMI_WOULD_CHANGE) and not digest.get("steps"):
         said = done.err.strip() or str(digest.get("error") or "") or meaning(done.code)
         digest = {**digest, "diagnostics": [*(digest.get("diagnostics") or ()), {"severity": "error", "message": said}]}
     return plan.read(stack, done.code, digest, events, golden)

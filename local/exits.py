@@ -1,4 +1,4 @@
-"""Exit codes of `python -m local`."""
+"""Exit codes of `python -m local`, Pulumi's among them: the pipelines' scripts (`ci/`) know Pulumi's from here, too."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     INTERRUPTED = 130
-    # cmd/pulumi/cmd/exit_codes.go of Pulumi 3.274
+    # sdk/go/common/util/cmdutil/exit.go of Pulumi 3.274, where 1 and 2 mean the same
+    PULUMI_NOT_SIGNED_IN = 3
+    PULUMI_RESOURCE_FAILED = 4
+    PULUMI_POLICY = 5
     PULUMI_NO_STACK = 6
     PULUMI_WOULD_CHANGE = 7
     PULUMI_CANCELLED = 8
+    PULUMI_TIMED_OUT = 9
     PULUMI_DEFECT = 255
 
 
@@ -26,8 +30,12 @@ MEANING: Final[dict[Exit, str]] = {
     "the message says why",
     Exit.USAGE: "the command line is wrong; nothing was done",
     Exit.INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
+    Exit.PULUMI_NOT_SIGNED_IN: "Pulumi: not signed in",
+    Exit.PULUMI_RESOURCE_FAILED: "Pulumi: a resource failed",
+    Exit.PULUMI_POLICY: "Pulumi: refused by a policy",
     Exit.PULUMI_NO_STACK: "Pulumi: there is no such stack",
     Exit.PULUMI_WOULD_CHANGE: "Pulumi: something would change, and --expect-no-changes was given",
     Exit.PULUMI_CANCELLED: "Pulumi: cancelled",
+    Exit.PULUMI_TIMED_OUT: "Pulumi: timed out",
     Exit.PULUMI_DEFECT: "Pulumi: an error of its own; releases before 3.274 use it for every failure",
 }

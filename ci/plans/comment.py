@@ -24,8 +24,6 @@ COMMENT_LIMIT: Final = 60_000
 SUMMARY_LIMIT: Final = 900_000
 """Bytes. GitHub takes 1 MiB in the summary of a step."""
 
-DRAIN: Final = "python -m jobs pools drain"
-
 
 @dataclass(frozen=True)
 class Room:
@@ -191,7 +189,7 @@ def _pool(change: Change, plan: Plan, room: Room) -> str:
             else "the new one is made first, then the old one is deleted"
         )
         text = f"**new generation** of {code(change.name)}: {code(old)} → {code(new)}; {order}. "
-        text += f"Tasks that still run on the old one are ended and queued again; first: {code(f'{DRAIN} {old}')}."
+        text += f"Tasks that still run on the old one are ended and queued again; first: {code(_drain(old, plan))}."
         shown = reasons[: room.properties]
         left = f"\n- … and {len(reasons) - len(shown)} more" if len(reasons) > len(shown) else ""
         return text + "".join(f"\n- because of {reason}" for reason in shown) + left
@@ -199,8 +197,13 @@ def _pool(change: Change, plan: Plan, room: Room) -> str:
         return f"pool {code(new)} is gone from Azure and is made again."
     return (
         f"pool {code(old)} is **deleted**. Tasks that still run on it are ended, and jobs that name it wait for ever; "
-        f"first: {code(f'{DRAIN} {old}')}."
+        f"first: {code(_drain(old, plan))}."
     )
+
+
+def _drain(pool: str, plan: Plan) -> str:
+    """The command that moves a pool's jobs to another one."""
+    return f"python -m jobs pools drain {pool} --stack {plan.stack}"
 
 
 def _pool_name(pool: str) -> str:

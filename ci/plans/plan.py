@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ci.program import PipelineError
 from local.azure.control_plane.roles import role_of
+from local.exits import Exit
 from policy.secret_values import known_form, looks_random, secret_name
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -23,9 +24,6 @@ UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 SECRET_KEY: Final = "4dabf18193072939515e22adb298388d"  # noqa: S105 - a mark
 """Pulumi's mark of a special value in a state (sdk/go/common/resource/sig)."""
-
-WOULD_CHANGE: Final = 7
-"""Exit code of `preview --expect-no-changes` when something would change."""
 
 BLINDED: Final = "[secret]"
 NOT_KNOWN_YET: Final = "known only during up"
@@ -158,7 +156,12 @@ class Plan:
     @property
     def failed(self) -> bool:
         """Whether the preview came to no end: what it says may be incomplete."""
-        return self.exit_code not in (0, WOULD_CHANGE)
+        return self.exit_code not in (0, Exit.PULUMI_WOULD_CHANGE)
+
+    @property
+    def would_change(self) -> bool:
+        """Whether something would change, and it was said that nothing should."""
+        return self.exit_code == Exit.PULUMI_WOULD_CHANGE
 
     @property
     def ok(self) -> bool:

@@ -254,7 +254,8 @@ def pulumi(stack: str, home: Path | None, *words: str) -> dict[str, Any]:
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("error: ") or done.stdout.strip() or f"exit code {done.returncode}"
         lines = "\n".join(f"    {line}" for line in said.splitlines())
-        raise UsageError(what, cause=f"`{shown}` says:\n{lines}", next_step=otherwise)
+        knows = "  next:" in said  # `python -m local` says what to do
+        raise UsageError(what, cause=f"`{shown}` says:\n{lines}", next_step="" if knows else otherwise)
     try:
         return json.loads(done.stdout or "{}")
     except (ValueError, RecursionError) as error:

@@ -93,7 +93,7 @@ def test_a_replaced_pool_is_a_new_generation_with_its_reasons_and_what_to_do_fir
     assert "**new generation** of `pool`: `default-aaaaaaaaaaaa` → `default-bbbbbbbbbbbb`" in text
     assert "the new one is made first, then the old one is deleted" in text
     assert "because of `vmSize`: `Standard_D2ads_v5` → `Standard_D4ads_v5`" in text
-    assert "`python -m jobs pools drain default-aaaaaaaaaaaa`" in text
+    assert "`python -m jobs pools drain default-aaaaaaaaaaaa --stack dev`" in text
 
 
 def test_a_pool_that_goes_before_its_successor_is_told_so() -> None:
@@ -108,7 +108,7 @@ def test_a_pool_that_is_added_and_one_that_is_taken_away_are_told() -> None:
     )
     assert "**new pool** `big-cccccccccccc`" in text
     assert "pool `old-dddddddddddd` is **deleted**" in text
-    assert "`python -m jobs pools drain old-dddddddddddd`" in text
+    assert "`python -m jobs pools drain old-dddddddddddd --stack dev`" in text
 
 
 def test_a_pool_beside_one_of_its_name_is_a_new_generation() -> None:

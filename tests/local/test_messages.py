@@ -62,7 +62,7 @@ MISTAKES: Mapping[str, tuple[int, str]] = {
     "-m local reset": (1, "next:  python -m local reset --yes"),
     "-m local status": (1, "the local Azure does not run"),
     "-m jobs nodes default": (2, "or start the local Azure (make up)"),
-    "-m jobs nodes default --stack local": (2, "never deployed from this checkout\n    next:  make up"),
+    "-m jobs nodes default --stack local": (2, "never deployed from this checkout\n      next:  make up"),
     "-m jobs nodes default --stack dev": (2, "`pulumi stack output --json --stack dev`"),
     "-S -m local up": (1, "next:  make setup, then: .venv/bin/python -m local"),
     "-S -m jobs validate jobs/samples/hello.yaml": (2, "next:  make setup, then: .venv/bin/python -m jobs"),
