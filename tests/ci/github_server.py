@@ -21,7 +21,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from local.azure.platform.certificates import server_context
 from local.paths import Paths
-from tests.ci.http_server import serving
+from testbeds.http_server import serving
 
 REPOSITORY = "team/platform"
 TOKEN = "the-jobs-own-token"

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from local.azure.control_plane.cloud import Cloud
 from local.azure.platform.certificates import server_context
 from local.azure.platform.errors import AzureError
-from tests.ci.http_server import serving
+from testbeds.http_server import serving
 
 LOGIN: Final = "login.microsoftonline.com"
 AUDIENCE: Final = "https://vault.azure.net"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import ssl
-import threading
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.worker_image.login import RETRY_DELAYS_SECONDS, RegistryLoginError, exchange
+from testbeds.http_server import serving
 from testbeds.tls import server_context
 
 
@@ -39,17 +39,10 @@ class Registry:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
 
     @property
     def name(self) -> str:
         return f"127.0.0.1:{self.server.server_address[1]}"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +54,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]
 @pytest.fixture
 def registry(tls: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))
-    server = Registry(tls[0])
-    yield server
-    server.close()
+    found = Registry(tls[0])
+    with serving(found.server):
+        yield found
 
 
 def never(seconds: float) -> None:

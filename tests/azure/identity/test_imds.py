@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +20,7 @@ from local.azure.platform.clock import ManualClock
 from local.azure.platform.faults import Rule
 from local.node.contract import Identity
 from local.paths import Paths
+from testbeds.http_server import serving
 
 NODE = Identity(resource_id="/subscriptions/s/x/node", client_id="c-node", principal_id="p-node")
 OTHER = Identity(resource_id="/subscriptions/s/x/other", client_id="c-other", principal_id="p-other")
@@ -115,11 +115,10 @@ def test_managed_identity_credential_gets_a_token(cloud: Cloud, monkeypatch: pyt
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    with serving(server):
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{server.server_port}")
         token = ManagedIdentityCredential(client_id="c-node").get_token("https://storage.azure.com/.default")
-        server.shutdown()
     assert cloud.tokens.verify(token.token, ["https://storage.azure.com/"]).client_id == "c-node"
 
 

@@ -5,7 +5,6 @@ These tests are among the thorough ones: they need Chromium (`python3 -m tools.s
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from jobs.report.figures import compute
 from jobs.report.page import page as report_page
 from jobs.service import registry
+from testbeds.http_server import serving
 from tests.jobs.dashboard.browser import address, chromium, served
 from tests.jobs.dashboard.exhibit import OneRegistry, busy_day
 from tests.jobs.dashboard.pictures import PAGES, enter, show
@@ -189,8 +189,7 @@ def test_a_page_of_another_site_neither_reads_nor_changes_nor_frames_it(page: Pa
         def log_message(self, format: str, *args: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(server):
         other = page.context.new_page()  # with the cookie of the session
         other.goto(f"http://127.0.0.1:{server.server_port}/")
         tried = other.evaluate(
@@ -217,9 +216,6 @@ def test_a_page_of_another_site_neither_reads_nor_changes_nor_frames_it(page: Pa
         other.close()
         show(page, "jobs/train-surrogate")
         expect(page.locator("main .chip").first).to_have_text("active")
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)

@@ -6,7 +6,6 @@ Bodies have the recorded service's form (capitalised statuses, `message` as an o
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from jobs.errors import (
 from jobs.service.client import AzureBatch, translate
 from jobs.service.connection import Connection, SharedKey
 from jobs.submission import Options, submit_tasks
+from testbeds.http_server import serving
 
 
 @dataclass
@@ -70,13 +70,9 @@ def server() -> Iterator[Server]:
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     state.url = f"http://127.0.0.1:{httpd.server_port}"
-    yield state
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving(httpd):
+        yield state
 
 
 @pytest.fixture

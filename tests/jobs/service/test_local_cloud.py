@@ -6,7 +6,6 @@ One small server plays all of them; the clients are the real SDKs, so this is wh
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +17,7 @@ from azure.core.pipeline.transport import HttpTransport
 from jobs.errors import Forbidden, Unreachable
 from jobs.service.connection import Connection, connect
 from jobs.session import azure_batch, azure_blobs
+from testbeds.http_server import serving
 from testbeds.tls import server_context
 from tests.jobs.fakes import OUTPUTS
 
@@ -78,17 +78,13 @@ def cloud(tmp_path: Path) -> Iterator[Path]:
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     base = f"https://127.0.0.1:{httpd.server_port}"
     facts = {"authority": base, "tenant_id": TENANT, "client_id": "c", "client_secret": "right", "ca": ".local/ca.pem"}
     (home / "cloud.json").write_text(json.dumps(facts))
     found = OUTPUTS | {"batch_endpoint": base.removeprefix("https://"), "blob_endpoint": f"{base}/account"}
     (tmp_path / "outputs.json").write_text(json.dumps(found))
-    yield home
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving(httpd):
+        yield home
 
 
 def connection(home: Path) -> Connection:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import io
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +19,7 @@ from jobs.service.batch import TaskState
 from jobs.state.following import last_lines
 from jobs.terminal.render import Render
 from jobs.verbs import notification
+from testbeds.http_server import serving
 from tests.jobs.fakes import START, Stage, stage
 
 
@@ -207,12 +207,9 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}", taken
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("verb", ["watch j", "wait j"])
