@@ -233,7 +233,7 @@ def test_images_pools_and_doctor_see_the_real_services(place: Checkout) -> None:
 
 def test_what_the_local_service_does_not_have_is_told(place: Checkout) -> None:
     assert "fixed size" in place.jobs("pools", "default", "--evaluate", expect=3).err
-    assert "which pool" in place.jobs("pools", "--nodes", "1", expect=2).err
+    assert "no pool is named" in place.jobs("pools", "--nodes", "1", expect=2).err
 
 
 def test_logs_of_nodes_that_are_gone_come_from_the_container(place: Checkout, job: str) -> None:
