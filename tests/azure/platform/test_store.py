@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,38 @@ def test_the_store_behaves_like_a_dict_across_restarts(tmp_path: Path, seed: int
         assert list(store.scan("kind", prefix)) == [body for _, body in wanted]
         assert store.count("kind", prefix) == len(wanted)
     store.close()
+
+
+def nested(levels: int) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for _ in range(levels):
+        document = {"a": document, "b": [1]}
+    return document
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": "ü\u2028\x00\U0001f600", "none": None, "yes": True, "empty": [{}, [], ""]},
+        {"small": 5e-324, "large": 1e16, "whole": 10**30, "negative": -0.0, "infinite": float("inf")},
+        nested(150),
+        nested(400),  # deeper than pydantic writes or reads
+    ],
+    ids=["texts", "numbers", "deep", "deeper"],
+)
+def test_a_document_comes_back_as_it_was(body: dict[str, Any]) -> None:
+    store = Store(None)
+    store.put("kind", "key", body)
+    assert store.get("kind", "key") == body
+    assert list(store.scan("kind")) == [body]
+
+
+@pytest.mark.parametrize("body", [{"half of a pair": "\ud800"}, {"no JSON": object()}], ids=["surrogate", "object"])
+def test_what_cannot_be_written_raises_and_writes_nothing(body: dict[str, Any]) -> None:
+    store = Store(None)
+    with pytest.raises((UnicodeEncodeError, TypeError)):
+        store.put("kind", "key", body)
+    assert store.count("kind") == 0
 
 
 def test_pages_go_on_after_the_last_key() -> None:
