@@ -22,7 +22,7 @@ from ci.plans import plan
 from ci.plans.plan import Plan
 from ci.program import PipelineError, words
 from local.deployment import recovery
-from local.exits import MEANING, Exit
+from local.exits import PULUMI, Exit
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 POLICY: Final = ROOT / "policy"
@@ -85,10 +85,7 @@ def for_stack(stack: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 def meaning(code: int) -> str:
     """An exit code of the CLI in words."""
-    try:
-        return MEANING[Exit(code)].removeprefix("Pulumi: ")
-    except ValueError:
-        return f"exit code {code}"
+    return PULUMI.get(code, f"exit code {code}")
 
 
 def ask(environment: Mapping[str, str], *arguments: str) -> Done:

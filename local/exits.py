@@ -13,7 +13,7 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     INTERRUPTED = 130
-    # sdk/go/common/util/cmdutil/exit.go of Pulumi 3.274, where 1 and 2 mean the same
+    # sdk/go/common/util/cmdutil/exit.go of Pulumi 3.274
     PULUMI_NOT_SIGNED_IN = 3
     PULUMI_RESOURCE_FAILED = 4
     PULUMI_POLICY = 5
@@ -24,18 +24,26 @@ class Exit(IntEnum):
     PULUMI_DEFECT = 255
 
 
+PULUMI: Final[dict[int, str]] = {
+    0: "done",
+    1: "failed",
+    2: "wrong options or settings",
+    Exit.PULUMI_NOT_SIGNED_IN: "not signed in",
+    Exit.PULUMI_RESOURCE_FAILED: "a resource failed",
+    Exit.PULUMI_POLICY: "refused by a policy",
+    Exit.PULUMI_NO_STACK: "there is no such stack",
+    Exit.PULUMI_WOULD_CHANGE: "something would change, and --expect-no-changes was given",
+    Exit.PULUMI_CANCELLED: "cancelled",
+    Exit.PULUMI_TIMED_OUT: "timed out",
+    Exit.PULUMI_DEFECT: "an error of its own; releases before 3.274 use it for every failure",
+}
+"""What Pulumi's own codes mean."""
+
 MEANING: Final[dict[Exit, str]] = {
     Exit.DONE: "done",
     Exit.FAILED: "it could not be done, a deployment failed, or (status) the local Azure does not run; "
     "the message says why",
     Exit.USAGE: "the command line is wrong; nothing was done",
     Exit.INTERRUPTED: "Ctrl-C; the same command goes on where it stopped",
-    Exit.PULUMI_NOT_SIGNED_IN: "Pulumi: not signed in",
-    Exit.PULUMI_RESOURCE_FAILED: "Pulumi: a resource failed",
-    Exit.PULUMI_POLICY: "Pulumi: refused by a policy",
-    Exit.PULUMI_NO_STACK: "Pulumi: there is no such stack",
-    Exit.PULUMI_WOULD_CHANGE: "Pulumi: something would change, and --expect-no-changes was given",
-    Exit.PULUMI_CANCELLED: "Pulumi: cancelled",
-    Exit.PULUMI_TIMED_OUT: "Pulumi: timed out",
-    Exit.PULUMI_DEFECT: "Pulumi: an error of its own; releases before 3.274 use it for every failure",
+    **{code: f"Pulumi: {PULUMI[code]}" for code in Exit if code in PULUMI and code.name.startswith("PULUMI_")},
 }

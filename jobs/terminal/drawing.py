@@ -33,10 +33,9 @@ TASK_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "bright_cya
 class Heading:
     """A column of a table, and what becomes of cells that do not fit.
 
-    `keep`: never cut, as ids that somebody copies; where folding the others is not enough, that of the first column has
-    a line for itself, and others are folded. `most`: cut after so many cells. `short`: neither. `free`: text of any
-    length; where little room is left for it, it stands below its row. `spare`: left out where the table does not fit.
-    Others are folded.
+    `keep`: never cut, as ids that somebody copies; they are folded when folding the others is not enough. `most`: cut
+    after so many cells. `short`: neither. `free`: text of any length; where little room is left for it, it stands below
+    its row. `spare`: left out where the table does not fit. Others are folded.
     """
 
     text: str
@@ -75,71 +74,30 @@ def lines(drawn: RenderableType, *, width: int, colours: bool) -> list[str]:
 
 
 def table(headings: Sequence[Heading], rows: Iterable[Sequence[Cell]], *, width: int, colours: bool) -> list[str]:
-    """A table for a terminal, none of its lines wider than `width`.
-
-    Where a row does not fit, free text stands below it, and above it an id of the first column that is kept whole.
-    """
+    """A table for a terminal, none of its lines wider than `width`."""
     found = [[Cell(_one_line(cell.text), cell.colour) for cell in row] for row in rows]
     headings, found = _without_spare(headings, found, width)
     below = next((place for place, one in enumerate(headings) if one.free), None)
-    if below is not None and width - _natural_width(headings, found, without=below) >= LEAST_FREE:
-        below = None
-    inside = [place for place in range(len(headings)) if place != below]
-    whole = _ids_stay_whole(*_columns(headings, found, inside), width)
-    above = 0 if headings[0].keep and len(inside) > 1 and not whole else None
-    if not found or (below is None and above is None):
+    if below is None or width - _natural_width(headings, found, without=below) >= LEAST_FREE:
+        whole = _ids_stay_whole(headings, found, width)
         return lines(_drawn(headings, found, colours, ids_whole=whole), width=width, colours=colours)
-    inside = [place for place in inside if place != above]
-    indent = " " * (0 if above is None else INDENT)
-    heading, *drawn = _by_row(*_columns(headings, found, inside), width=width - len(indent), colours=colours)
-    if len(drawn) != len(found):  # too narrow even for the rest
-        return [line for row in found for line in _listed(headings, row, width, colours)]
-    result = [*_alone(Cell(headings[0].text, "bold" if colours else ""), 0, width, colours)] if above == 0 else []
-    result += [f"{indent}{line}" for line in heading]
-    for row, its_lines in zip(found, drawn, strict=True):
-        if above is not None:
-            result += _alone(row[above], 0, width, colours)
-        result += [f"{indent}{line}" for line in its_lines]
-        if below is not None and row[below].text:
-            result += _alone(row[below], INDENT, width, colours)
-    return result
-
-
-def _listed(headings: Sequence[Heading], row: Sequence[Cell], width: int, colours: bool) -> Iterator[str]:
-    """A row with a line for each cell."""
-    yield from _alone(row[0], 0, width, colours)
-    for heading, cell in zip(headings[1:], row[1:], strict=True):
-        if cell.text:
-            name = f"{heading.text}: " if heading.text else ""
-            yield from _alone(Cell(f"{name}{cell.text}", cell.colour), INDENT, width, colours)
-
-
-def _columns(
-    headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], places: Sequence[int]
-) -> tuple[list[Heading], list[list[Cell]]]:
-    return [headings[place] for place in places], [[row[place] for place in places] for row in rows]
-
-
-def _alone(cell: Cell, indent: int, width: int, colours: bool) -> Iterator[str]:
-    """The lines of a cell that has its lines for itself."""
-    folded = lines(Text(cell.text, style=cell.colour), width=max(1, width - indent), colours=colours)
-    return (f"{' ' * indent}{line}" for line in folded)
-
-
-def _by_row(
-    headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], *, width: int, colours: bool
-) -> list[list[str]]:
-    """The lines of the heading, then those of each row. A column of marks shows where one begins; it is taken off."""
+    # A column of marks shows where each row begins; it is taken off again.
+    marked = [Heading(text=_MARK), *(one for one in headings if not one.free)]
+    others = [[Cell(_MARK), *(cell for place, cell in enumerate(row) if place != below)] for row in found]
     lead = _MARK + " " * GAP
-    marked, others = [Heading(text="", short=True), *headings], [[Cell(_MARK), *row] for row in rows]
     whole = _ids_stay_whole(marked, others, width + len(lead))
-    groups: list[list[str]] = [[]]
-    for line in lines(_drawn(marked, others, colours, ids_whole=whole), width=width + len(lead), colours=colours):
-        if _MARK in line:
-            groups.append([line.replace(lead, "", 1).replace(_MARK, "", 1)])
-        else:
-            groups[-1].append(line[len(lead) :])
-    return groups
+    drawn = lines(_drawn(marked, others, colours, ids_whole=whole), width=width + len(lead), colours=colours)
+    texts = iter(row[below] for row in found)
+    result: list[str] = []
+    text: Cell | None = None
+    for number, line in enumerate((*drawn, _MARK)):
+        if number and _MARK in line:  # the row before it ended
+            if text is not None and text.text:
+                folded = lines(Text(text.text, style=text.colour), width=max(1, width - INDENT), colours=colours)
+                result += [f"{' ' * INDENT}{one}" for one in folded]
+            text = next(texts, None)
+        result.append(line.replace(lead, "", 1) if _MARK in line else line[len(lead) :])
+    return result[:-1]
 
 
 def _without_spare(
@@ -152,7 +110,8 @@ def _without_spare(
     spare = next((place for place in reversed(range(len(headings))) if headings[place].spare), None)
     if spare is None:
         return headings, rows
-    return _without_spare(*_columns(headings, rows, [place for place in range(len(headings)) if place != spare]), width)
+    kept = [place for place in range(len(headings)) if place != spare]
+    return _without_spare([headings[place] for place in kept], [[row[place] for place in kept] for row in rows], width)
 
 
 def _natural_width(headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], *, without: int | None) -> int:
@@ -185,7 +144,7 @@ def _drawn(
     for heading in headings:
         drawn.add_column(
             Text(heading.text),
-            header_style="bold" if colours and heading.text else "",
+            header_style="bold" if colours and heading.text != _MARK else "",
             justify="right" if heading.number else "left",
             no_wrap=_is_rigid(heading) or (heading.keep and ids_whole),
             overflow="ellipsis" if heading.most is not None else "fold",

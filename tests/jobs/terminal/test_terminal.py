@@ -190,49 +190,23 @@ def test_words_name_the_command_as_it_was_started(monkeypatch: pytest.MonkeyPatc
         wording.invocation.cache_clear()
 
 
-def test_text_without_room_stands_below_its_row_and_an_id_above_it() -> None:
+def test_text_without_room_stands_below_its_row_also_where_ids_are_folded() -> None:
     rows = [
-        (Cell("a-long-id-of-a-task-that-fits"), Cell("n1"), Cell("why \ue000 it failed", "red")),
+        (Cell("a-long-id-of-a-task-that-fits-nowhere"), Cell("n1"), Cell("why \ue000 it failed", "red")),
         (Cell("b"), Cell("n2"), Cell("")),
         (Cell("c"), Cell("n3"), Cell("another why")),
     ]
     for colours in (False, True):
         lines = [ESCAPES.sub("", line) for line in drawing.table(HEADINGS, rows, width=30, colours=colours)]
         assert lines == [
-            "task",
-            "    node",
-            "a-long-id-of-a-task-that-fits",
-            "    n1",
+            "task                      node",
+            "a-long-id-of-a-task-that  n1",
+            "-fits-nowhere",
             "    why ? it failed",
-            "b",
-            "    n2",
-            "c",
-            "    n3",
+            "b                         n2",
+            "c                         n3",
             "    another why",
         ]
-
-
-COUNTS = [
-    Heading(text="job", keep=True),
-    *(Heading(text=name, number=True) for name in ("waiting", "running", "failed")),
-]
-
-
-def test_the_longest_id_of_a_job_stays_whole() -> None:
-    rows = [[Cell("j" * 64), Cell("1"), Cell("22"), Cell("333")], [Cell("k"), Cell("4"), Cell("5"), Cell("6")]]
-    assert drawing.table(COUNTS, rows, width=80, colours=False) == [
-        "job",
-        "    waiting  running  failed",
-        "j" * 64,
-        "          1       22     333",
-        "k",
-        "          4        5       6",
-    ]
-    assert drawing.table(COUNTS, rows, width=24, colours=False) == [
-        *("j" * 24, "j" * 24, "j" * 16),
-        *("    waiting: 1", "    running: 22", "    failed: 333"),
-        *("k", "    waiting: 4", "    running: 5", "    failed: 6"),
-    ]
 
 
 @pytest.mark.parametrize(
